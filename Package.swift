@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is built with these: Swift 6 mode, warnings are errors, and imports say what they show.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "artifactfs",
+    products: [
+        .executable(name: "artifactfs", targets: ["artifactfs"]),
+        .library(name: "ArtifactKit", targets: ["ArtifactKit"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // System libraries and the C that Swift cannot reach by itself.
+        .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux"),
+
+        // The pure core decides.
+        .target(name: "Artifacts", dependencies: [system], swiftSettings: strict),
+        .target(name: "ArtifactFormats", dependencies: [system], swiftSettings: strict),
+
+        // The store acts and remembers.
+        .target(
+            name: "ArtifactStore",
+            dependencies: ["Artifacts", "ArtifactFormats", "CLinux", "CCrypto", system, logging, "Yams"],
+            swiftSettings: strict),
+
+        // The driver joins them to the kernel.
+        .target(name: "FuseKernel", dependencies: ["CFuse", "CLinux", system, logging], swiftSettings: strict),
+        .target(
+            name: "ArtifactDriver",
+            dependencies: ["Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
+            swiftSettings: strict),
+
+        // What people and programs call.
+        .target(
+            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactStore", system], swiftSettings: strict),
+        .executableTarget(
+            name: "artifactfs",
+            dependencies: [
+                "Artifacts", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "CLinux", "FuseKernel", system, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+
+        // Tests: a target a module, then the mounted binary.
+        .target(name: "TestSupport", dependencies: [system], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "LayeringTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ArtifactsTests", dependencies: ["Artifacts", "TestSupport", system], swiftSettings: strict),
+        .testTarget(
+            name: "ArtifactFormatsTests", dependencies: ["ArtifactFormats", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ArtifactStoreTests",
+            dependencies: ["Artifacts", "ArtifactStore", "TestSupport", system], swiftSettings: strict),
+        .testTarget(
+            name: "FuseKernelTests", dependencies: ["FuseKernel", "TestSupport", system], swiftSettings: strict),
+        .testTarget(
+            name: "ArtifactDriverTests",
+            dependencies: ["Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ArtifactKitTests", dependencies: ["ArtifactKit", "Artifacts", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MountedTests", dependencies: ["TestSupport", "artifactfs", system], swiftSettings: strict),
+    ]
+)
