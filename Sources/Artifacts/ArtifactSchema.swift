@@ -1,0 +1,151 @@
+/// The artifact types of a store, and the times that its rules use. The built-in value is SEMANTICS 1.1's table.
+public struct ArtifactSchema: Hashable, Sendable {
+    /// The types, in the order of their declaration; names are unique.
+    public let types: [ArtifactType]
+    /// For how many seconds after the last close the writer may still set attributes.
+    public let settlingSeconds: Int
+    /// After how many seconds a transient file is left over and removed.
+    public let transientSeconds: Int
+
+    /// A schema of these types.
+    ///
+    /// - Throws: `SchemaError` when a declaration is wrong or two types could claim one real file.
+    public init(types: [ArtifactType], settlingSeconds: Int = 5, transientSeconds: Int = 86_400) throws(SchemaError) {
+        var names: Set<String> = []
+        for type in types {
+            if let problem = Self.problem(with: type) { throw SchemaError(type: type.name, problem: problem) }
+            guard names.insert(type.name).inserted else {
+                throw SchemaError(type: type.name, problem: "is declared twice")
+            }
+        }
+        for (index, later) in types.enumerated() {
+            for earlier in types[..<index] where Self.couldShareAFile(earlier, later) {
+                throw SchemaError(
+                    type: later.name,
+                    problem: "could claim the same real files as '\(earlier.name)'; give it another directory or name")
+            }
+        }
+        guard (0...3600).contains(settlingSeconds) else {
+            throw SchemaError(type: nil, problem: "settling_seconds must be 0 to 3600")
+        }
+        guard transientSeconds >= 60 else {
+            throw SchemaError(type: nil, problem: "transient_seconds must be at least 60")
+        }
+        self.types = types
+        self.settlingSeconds = settlingSeconds
+        self.transientSeconds = transientSeconds
+    }
+
+    /// The type with a name.
+    public func type(named name: String) -> ArtifactType? { types.first { $0.name == name } }
+
+    /// The types that a layer has, in order.
+    public func types(in layer: Layer) -> [ArtifactType] { types.filter { $0.layers.contains(layer) } }
+
+    /// The type that claims a real file, if one does.
+    ///
+    /// - Parameter directory: the file's directory inside the layer, `.` or one name.
+    public func claimant(ofReal name: String, in directory: String, layer: Layer) -> ArtifactType? {
+        types.first {
+            $0.directory == directory && $0.layers.contains(layer) && $0.virtualName(forReal: name) != nil
+        }
+    }
+
+    private static func problem(with type: ArtifactType) -> String? {
+        let name = type.name
+        guard NameRules.isFreeStem(name[...].utf8), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
+        else {
+            return "is not a type name: letters, digits, '_' and '-', at most 100"
+        }
+        if NameRules.isTransient(name) || name.hasPrefix("chr") {
+            return "is a name that files in the tree have for other reasons; choose another"
+        }
+        if type.layers.isEmpty { return "has no layer (base, meta)" }
+        if Set(type.layers).count != type.layers.count { return "names a layer twice" }
+        if type.formats.isEmpty { return "has no format" }
+        for format in type.formats {
+            guard format.hasPrefix("."), format.utf8.count >= 2, format.utf8.count <= 32,
+                NameRules.isFreeStem(format.dropFirst().utf8)
+            else {
+                return "has the format '\(format)', which is not an extension such as .tsv"
+            }
+            if NameRules.isTransient("a" + format) { return "has the format '\(format)', which marks temporary files" }
+        }
+        if Set(type.formats).count != type.formats.count { return "names a format twice" }
+        if type.directory != "." {
+            guard NameRules.isFreeStem(type.directory[...].utf8), type.directory.utf8.count <= 200 else {
+                return "has the directory '\(type.directory)', which is not '.' or one plain name"
+            }
+            if StoreLayout.reservedDirectories.contains(type.directory) {
+                return "has the directory '\(type.directory)', which is used for sessions, tests or their files"
+            }
+        }
+        return nil
+    }
+
+    /// Whether some real file could belong to both.
+    private static func couldShareAFile(_ one: ArtifactType, _ other: ArtifactType) -> Bool {
+        guard one.directory == other.directory, !Set(one.layers).isDisjoint(with: other.layers) else { return false }
+        // With formats such as `.gz` and `.tsv.gz`, a name can end with both.
+        let endingsMeet = one.formats.contains { a in
+            other.formats.contains { b in a.hasSuffix(b) || b.hasSuffix(a) }
+        }
+        guard endingsMeet else { return false }
+        if one.naming == .free || other.naming == .free { return true }
+        return begins(other.name, withKeyedNameOf: one) || begins(one.name, withKeyedNameOf: other)
+            || one.name == other.name
+    }
+
+    /// Whether `name` is `<type>_chr…`: then the type's chromosome names include it and all that begins with it.
+    private static func begins(_ name: String, withKeyedNameOf type: ArtifactType) -> Bool {
+        type.naming == .chromosome && name.hasPrefix(type.name + "_chr") && name.utf8.count > type.name.utf8.count + 4
+    }
+}
+
+/// A schema that cannot be used.
+public struct SchemaError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The type at fault, or nil when the fault is not in one type.
+    public let type: String?
+    /// What is wrong, to be read after the type's name.
+    public let problem: String
+
+    /// Describes a fault.
+    public init(type: String?, problem: String) {
+        self.type = type
+        self.problem = problem
+    }
+
+    /// For people.
+    public var description: String { type.map { "type '\($0)' \(problem)" } ?? problem }
+}
+
+extension ArtifactSchema {
+    /// The schema of a store that declares none.
+    public static let builtIn: ArtifactSchema = {
+        let models = [".pkl", ".pt", ".ckpt", ".safetensors", ".h5", ".keras"]
+        let types: [ArtifactType] = [
+            .init(name: "analysis_sequences", layers: [.base], formats: [".tsv"], naming: .chromosome),
+            .init(name: "splice_errors", layers: [.base], formats: [".tsv"], naming: .chromosome),
+            .init(name: "nucleotide_scores", layers: [.base], formats: [".parquet"], naming: .chromosome),
+            .init(name: "gene_manifest", layers: [.base], formats: [".tsv"]),
+            .init(
+                name: "meta_predictions", layers: [.meta], formats: [".tsv", ".parquet"], directory: "predictions",
+                naming: .chromosome),
+            .init(
+                name: "meta_checkpoints", layers: [.meta], formats: models, directory: "checkpoints", naming: .free),
+            .init(name: "meta_metrics", layers: [.meta], formats: [".json"], directory: "metrics", naming: .free),
+            .init(
+                name: "training_data", layers: [.base, .meta], formats: [".parquet", ".tsv"], naming: .chromosome),
+            .init(
+                name: "validation_data", layers: [.base, .meta], formats: [".parquet", ".tsv"], naming: .chromosome),
+        ]
+        do { return try ArtifactSchema(types: types) } catch { return ArtifactSchema(unchecked: types) }
+    }()
+
+    /// For the built-in table, which the tests put through the checked initializer.
+    private init(unchecked types: [ArtifactType]) {
+        self.types = types
+        settlingSeconds = 5
+        transientSeconds = 86_400
+    }
+}

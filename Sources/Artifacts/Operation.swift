@@ -1,0 +1,47 @@
+/// What a program asks of a file that exists (the rows of SEMANTICS 2's table).
+public enum Operation: String, CaseIterable, Hashable, Sendable {
+    case openToRead = "read"
+    /// Open to write with `O_TRUNC`: Python's `open(path, "w")`, the shell's `>`.
+    case openTruncating = "overwrite"
+    /// Open to write without `O_TRUNC`: append and update.
+    case openToWrite = "write"
+    /// Write, mmap store or fallocate on a handle that was opened for writing.
+    case writeOnHandle = "write-handle"
+    /// `truncate(2)`: by path.
+    case truncate
+    case renameFrom = "rename"
+    case renameOnto = "replace"
+    case exchange
+    case unlink = "remove"
+    case link
+    /// chmod, chown, utimens.
+    case setAttributes = "chmod"
+    /// setxattr and removexattr of `user.*`.
+    case setExtendedAttribute = "setxattr"
+}
+
+/// What a program asks to make under a name that does not exist.
+public enum Creation: String, CaseIterable, Hashable, Sendable {
+    case file = "create"
+    case directory = "mkdir"
+    case symbolicLink = "symlink"
+    /// A fifo, a socket or a device.
+    case specialFile = "mkfifo"
+}
+
+/// What the policy needs to know besides operation and state.
+public struct Facts: Hashable, Sendable {
+    /// The caller is the user who created the staged file.
+    public var isSameUser: Bool
+    /// The caller is the process that wrote the file, and its settling window is open.
+    public var isSettling: Bool
+    /// The file is in `logs/` or `scratch/`.
+    public var isInOrdinaryTree: Bool
+
+    /// Facts; the defaults are an unrelated caller and a typed directory.
+    public init(isSameUser: Bool = false, isSettling: Bool = false, isInOrdinaryTree: Bool = false) {
+        self.isSameUser = isSameUser
+        self.isSettling = isSettling
+        self.isInOrdinaryTree = isInOrdinaryTree
+    }
+}

@@ -1,0 +1,239 @@
+import SystemPackage
+
+/// The overwrite policy: one pure function from (operation, state, facts) to a verdict (SEMANTICS 2).
+///
+/// The driver asks it before it acts, `ArtifactKit` asks it without a mount, and `artifactfs explain` asks it to tell people.
+public enum OverwritePolicy {
+    /// Judges an operation on a file that exists.
+    public static func judge(_ operation: Operation, on state: FileState, facts: Facts = Facts()) -> Verdict {
+        switch operation {
+        case .openToRead: .allowed
+        case .openTruncating: openTruncating(state)
+        case .openToWrite: openToWrite(state, facts)
+        case .writeOnHandle: writeOnHandle(state)
+        case .truncate: truncate(state)
+        case .renameFrom: renameFrom(state)
+        case .renameOnto: renameOnto(state)
+        case .exchange: exchange(state, facts)
+        case .unlink: unlink(state)
+        case .link: link(state, facts)
+        case .setAttributes, .setExtendedAttribute: setAttributes(state, facts)
+        }
+    }
+
+    private static func refuse(_ errno: Errno, _ rule: Rule) -> Verdict { .refused(Refusal(errno, rule)) }
+
+    private static func openTruncating(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .empty, .live: .allowed
+        case .writing: refuse(.fileExists, .beingWritten)
+        case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func openToWrite(_ state: FileState, _ facts: Facts) -> Verdict {
+        switch state {
+        case .transient, .empty, .live: .allowed
+        case .writing: facts.isSameUser ? .allowed : refuse(.notPermitted, .writtenByAnother)
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func writeOnHandle(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .writing, .empty, .live: .allowed
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func truncate(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .empty, .live: .allowed
+        case .writing: refuse(.notPermitted, .beingWritten)
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func renameFrom(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .empty, .live: .allowed
+        case .writing: refuse(.resourceBusy, .beingWritten)
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func renameOnto(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .empty, .live: .allowed
+        case .writing: refuse(.fileExists, .beingWritten)
+        case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func exchange(_ state: FileState, _ facts: Facts) -> Verdict {
+        switch state {
+        case .transient, .writing, .empty: refuse(.invalidArgument, .noExchange)
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .live: facts.isInOrdinaryTree ? .allowed : refuse(.invalidArgument, .noExchange)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func unlink(_ state: FileState) -> Verdict {
+        switch state {
+        case .transient, .writing, .empty, .live: .allowed
+        case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func link(_ state: FileState, _ facts: Facts) -> Verdict {
+        switch state {
+        case .transient, .writing, .empty: refuse(.notPermitted, .noLinks)
+        case .sealing, .sealed: refuse(.notPermitted, .noLinks)
+        case .live: facts.isInOrdinaryTree ? .allowed : refuse(.notPermitted, .noLinks)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+
+    private static func setAttributes(_ state: FileState, _ facts: Facts) -> Verdict {
+        switch state {
+        case .transient, .writing, .empty, .live: .allowed
+        case .sealing, .sealed: facts.isSettling ? .allowed : refuse(.notPermitted, .sealedAttributes)
+        case .frozen: refuse(.notPermitted, .frozenSession)
+        }
+    }
+}
+
+/// What a directory takes; the other half of the policy.
+public enum Place: Hashable, Sendable {
+    /// The mount point, `test/`, layers: directories that the tree makes.
+    case fixed
+    /// `production/` and its layers, where the schema's directories are and nothing can be made.
+    case production
+    /// `development/`: takes sessions by name.
+    case sessions
+    /// `test/`: takes tests by name.
+    case tests
+    /// A session's or test's root.
+    case scopeRoot
+    /// A typed directory.
+    case typed(ArtifactType)
+    /// `plots/`.
+    case plots
+    /// `logs/`, `scratch/` and everything below them.
+    case ordinaryTree
+    /// `.artifactfs/` on the mount.
+    case hidden
+}
+
+extension TreeLocation {
+    /// What the directory takes.
+    public var place: Place {
+        switch self {
+        case .root: .fixed
+        case .mode(.production), .layer(.production, _): .production
+        case .mode(.development): .sessions
+        case .mode(.test): .tests
+        case .scope, .layer: self.isScopeRoot ? .scopeRoot : .fixed
+        case .typed(_, _, let type): .typed(type)
+        case .free(_, let name): name.isOrdinaryTree ? .ordinaryTree : .plots
+        }
+    }
+
+    private var isScopeRoot: Bool { if case .scope = self { true } else { false } }
+}
+
+extension OverwritePolicy {
+    /// What a name means in a place.
+    public static func classify(_ name: String, in place: Place) -> NameClass {
+        switch place {
+        case .typed(let type): type.classify(name)
+        case .plots: FreeDirectory.classifyPlot(name)
+        case .scopeRoot: classifyInScopeRoot(name)
+        case .ordinaryTree: .artifact(realName: name)
+        case .sessions: SessionName(name) == nil ? .invalid(.notASession) : .artifact(realName: name)
+        case .tests: TestName(name) == nil ? .invalid(.notATest) : .artifact(realName: name)
+        case .fixed, .production, .hidden: .invalid(.notInSchema)
+        }
+    }
+
+    private static func classifyInScopeRoot(_ name: String) -> NameClass {
+        if name == StoreLayout.metadataName { return .artifact(realName: name) }
+        if NameRules.isTransient(name)
+            || NameRules.withoutRandomSuffix(name).map({ $0 == StoreLayout.metadataName }) == true
+        {
+            return .transient
+        }
+        return .invalid(.notInSessionRoot)
+    }
+
+    /// Judges making something under a name that does not exist yet.
+    public static func judge(
+        _ creation: Creation, named name: NameClass, in place: Place, standing: Standing
+    ) -> Verdict {
+        if standing == .frozen { return refuse(.notPermitted, .frozenSession) }
+        switch place {
+        case .ordinaryTree: return .allowed
+        case .hidden: return refuse(.notPermitted, .hiddenEntry)
+        case .sessions, .tests:
+            return creation == .directory
+                ? judgeScope(name) : refuse(creation == .file ? .invalidArgument : .notPermitted, .unknownDirectory)
+        case .fixed, .production:
+            switch creation {
+            case .file, .directory: return refuse(.invalidArgument, .unknownDirectory)
+            case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
+            }
+        case .typed, .plots, .scopeRoot:
+            switch creation {
+            case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
+            case .directory: return refuse(.invalidArgument, .unknownDirectory)
+            case .file: return judgeName(name)
+            }
+        }
+    }
+
+    private static func judgeName(_ name: NameClass) -> Verdict {
+        switch name {
+        case .artifact, .transient: .allowed
+        case .invalid(.tooLong): refuse(.fileNameTooLong, .nameTooLong)
+        case .invalid: refuse(.invalidArgument, .invalidName)
+        }
+    }
+
+    private static func judgeScope(_ name: NameClass) -> Verdict {
+        switch name {
+        case .artifact: .allowed
+        case .transient: refuse(.invalidArgument, .invalidName)
+        case .invalid(.tooLong): refuse(.fileNameTooLong, .nameTooLong)
+        case .invalid: refuse(.invalidArgument, .invalidName)
+        }
+    }
+
+    /// The state of a file that is not staged, by where it is.
+    public static func stateOfPublished(in standing: Standing) -> FileState {
+        switch standing {
+        case .production: .sealed
+        case .live: .live
+        case .frozen: .frozen
+        }
+    }
+
+    /// The state of a staged file.
+    ///
+    /// - Parameters:
+    ///   - isTransientName: whether its name on the mount is transient.
+    ///   - writers: handles that are open for writing.
+    ///   - isSealing: whether its last writer closed it and it is being published.
+    public static func stateOfStaged(isTransientName: Bool, writers: Int, isSealing: Bool) -> FileState {
+        if isTransientName { return .transient }
+        if isSealing { return .sealing }
+        return writers > 0 ? .writing : .empty
+    }
+}

@@ -1,0 +1,39 @@
+/// Where the tree's directories are in a store. Paths are relative to the store and never begin or end with `/`.
+public enum StoreLayout {
+    /// The driver's own directory in a store.
+    public static let privateDirectory = ".artifactfs"
+    /// The directory in a layer that holds sessions.
+    public static let sessionsDirectory = "dev"
+    /// The directory in a layer that holds tests.
+    public static let testsDirectory = "tests"
+    /// What a session's root takes besides directories.
+    public static let metadataName = "metadata.json"
+    /// Directory names in a layer that no type may use.
+    static let reservedDirectories: Set<String> =
+        Set([sessionsDirectory, testsDirectory] + FreeDirectory.allCases.map(\.rawValue))
+
+    /// The part of a scope that is in one layer.
+    public static func directory(of scope: Scope, in layer: Layer) -> String {
+        switch scope {
+        case .production: layer.directoryName
+        case .session(let name): layer.directoryName + "/" + sessionsDirectory + "/" + name.description
+        case .test(let name): layer.directoryName + "/" + testsDirectory + "/" + name.description
+        }
+    }
+
+    /// The real directory that a location shows; it may not exist yet. `.` is the store itself.
+    public static func directory(of location: TreeLocation) -> String {
+        switch location {
+        case .root, .mode(.production): "."
+        case .mode(.development): Layer.base.directoryName + "/" + sessionsDirectory
+        case .mode(.test): Layer.base.directoryName + "/" + testsDirectory
+        case .scope(.production): "."
+        case .scope(let scope): directory(of: scope, in: .base)
+        case .layer(let scope, let layer): directory(of: scope, in: layer)
+        case .typed(let scope, let layer, let type):
+            type.directory == "."
+                ? directory(of: scope, in: layer) : directory(of: scope, in: layer) + "/" + type.directory
+        case .free(let scope, let name): directory(of: scope, in: .base) + "/" + name.rawValue
+        }
+    }
+}

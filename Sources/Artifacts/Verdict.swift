@@ -1,0 +1,134 @@
+public import SystemPackage
+
+/// The policy's answer.
+public enum Verdict: Hashable, Sendable {
+    case allowed
+    case refused(Refusal)
+
+    /// The refusal, if it is one.
+    public var refusal: Refusal? {
+        if case .refused(let refusal) = self { refusal } else { nil }
+    }
+}
+
+/// Why an operation is refused, with the errno that the program gets. It allocates nothing: the words are made when asked for.
+public struct Refusal: Error, Hashable, Sendable {
+    /// What the program gets.
+    public let errno: Errno
+    /// The rule that refused.
+    public let rule: Rule
+
+    /// A refusal by a rule.
+    public init(_ errno: Errno, _ rule: Rule) {
+        self.errno = errno
+        self.rule = rule
+    }
+
+    /// What happened and why, in one sentence, for people.
+    ///
+    /// - Parameter path: the file, as the person knows it.
+    public func reason(path: String) -> String { "\(rule.happened): \(path) (\(rule.because))" }
+
+    /// What to do instead.
+    public var wayOut: String { rule.wayOut }
+}
+
+/// The rules that refuse. The raw value is stable: it stands in `denials.jsonl`, in logs and in `explain --json`.
+public enum Rule: String, CaseIterable, Hashable, Sendable {
+    case productionImmutable = "production-immutable"
+    case beingWritten = "being-written"
+    case writtenByAnother = "written-by-another"
+    case frozenSession = "frozen-session"
+    case sealedAttributes = "sealed-attributes"
+    case noExchange = "no-exchange"
+    case noLinks = "no-links"
+    case invalidName = "invalid-name"
+    case nameTooLong = "name-too-long"
+    case unknownDirectory = "unknown-directory"
+    case fixedDirectory = "fixed-directory"
+    case directoryInUse = "directory-in-use"
+    case noSpecialFiles = "no-special-files"
+    case notADirectoryHere = "plain-files-only"
+    case failedCheck = "failed-check"
+    case crossesTrees = "crosses-trees"
+    case reservedAttribute = "reserved-attribute"
+    case foreignAttribute = "foreign-attribute"
+    case hiddenEntry = "hidden-entry"
+
+    /// What was refused, in the words of the seed's `save_artifact` where it has them.
+    var happened: String {
+        switch self {
+        case .productionImmutable: "artifact exists and overwrite not allowed"
+        case .beingWritten, .writtenByAnother: "artifact is being written"
+        case .frozenSession: "session has ended and its files are frozen"
+        case .sealedAttributes: "attributes of a sealed artifact cannot change"
+        case .noExchange: "exchange not allowed"
+        case .noLinks: "hard link not allowed"
+        case .invalidName: "not an artifact name"
+        case .nameTooLong: "name too long"
+        case .unknownDirectory: "not a directory of the schema"
+        case .fixedDirectory: "the tree's own directories cannot change"
+        case .directoryInUse: "this mount's session cannot be removed"
+        case .noSpecialFiles: "links, fifos, sockets and devices not allowed"
+        case .notADirectoryHere: "only plain files can be here"
+        case .failedCheck: "content check failed"
+        case .crossesTrees: "cannot move this file as it is"
+        case .reservedAttribute: "this attribute is the driver's own"
+        case .foreignAttribute: "only user.* attributes are kept here"
+        case .hiddenEntry: "the driver's own entries cannot change"
+        }
+    }
+
+    /// The rule itself.
+    var because: String {
+        switch self {
+        case .productionImmutable: "production artifacts are immutable"
+        case .beingWritten: "one writer at a time: another program has it open for writing"
+        case .writtenByAnother: "only the user who began a production artifact may go on writing it"
+        case .frozenSession: "only this mount's own session can change"
+        case .sealedAttributes: "they are sealed with the bytes, a few seconds after the last close"
+        case .noExchange: "RENAME_EXCHANGE works in logs/ and scratch/ only"
+        case .noLinks: "a second name could change sealed bytes; hard links work in logs/ and scratch/ only"
+        case .invalidName: "typed directories take the names of their type only"
+        case .nameTooLong: "255 bytes at most, here and at the real path"
+        case .unknownDirectory: "directories follow the schema; make your own in scratch/ or logs/"
+        case .fixedDirectory: "modes, layers and types are always there"
+        case .directoryInUse: "the mount writes into it until it ends"
+        case .noSpecialFiles: "artifacts are plain files; logs/ and scratch/ take everything"
+        case .notADirectoryHere: "artifacts are plain files"
+        case .failedCheck: "an artifact must be whole and of its format before it is published"
+        case .crossesTrees: "it has other names or is a special file, so moving it would not make it independent"
+        case .reservedAttribute:
+            "user.artifact.* is the artifact's record; .config, .note and .experiment_id may be set"
+        case .foreignAttribute: "artifacts keep user.* attributes only"
+        case .hiddenEntry: "they are made by the driver when they are read"
+        }
+    }
+
+    /// What to do next.
+    var wayOut: String {
+        switch self {
+        case .productionImmutable:
+            "write under another name, or in development/current; a new version belongs in a new store or build"
+        case .beingWritten: "wait until the writer closes it, or remove it: the writer's bytes then go to quarantine"
+        case .writtenByAnother: "ask its writer, or use another name"
+        case .frozenSession:
+            "write in development/current, copy the file there, or resume the session with 'artifactfs mount --session ID'"
+        case .sealedAttributes: "set them before or right after writing, from the program that writes"
+        case .noExchange: "rename in two steps through a temporary name"
+        case .noLinks: "copy the file, or link inside scratch/"
+        case .invalidName: "see the names that the directory takes with 'artifactfs explain create PATH'"
+        case .nameTooLong: "use a shorter name"
+        case .unknownDirectory: "use one that 'ls' shows, declare the type in .artifactfs/schema.yaml, or use scratch/"
+        case .fixedDirectory: "remove the files in it instead"
+        case .directoryInUse: "remove the files in it; the directory stays until the mount ends"
+        case .noSpecialFiles: "make it in scratch/ or logs/"
+        case .notADirectoryHere: "make directories in scratch/ or logs/"
+        case .failedCheck: "see the reason in .artifactfs/denials.jsonl; the bytes are kept in the store's quarantine"
+        case .crossesTrees: "copy it ('cp' instead of 'mv')"
+        case .reservedAttribute: "use another attribute name, such as user.comment"
+        case .foreignAttribute: "use a name that begins with user."
+        case .hiddenEntry: "read it; 'artifactfs status' shows the same"
+        }
+    }
+}
