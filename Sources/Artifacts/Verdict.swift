@@ -31,6 +31,21 @@ public struct Refusal: Error, Hashable, Sendable {
 
     /// What to do instead.
     public var wayOut: String { rule.wayOut }
+
+    /// The errno's name, as in errno(3).
+    public var errnoName: String {
+        switch errno {
+        case .notPermitted: "EPERM"
+        case .fileExists: "EEXIST"
+        case .resourceBusy: "EBUSY"
+        case .invalidArgument: "EINVAL"
+        case .fileNameTooLong: "ENAMETOOLONG"
+        case .improperLink: "EXDEV"
+        case .notSupported: "EOPNOTSUPP"
+        case .readOnlyFileSystem: "EROFS"
+        default: "errno \(errno.rawValue)"
+        }
+    }
 }
 
 /// The rules that refuse. The raw value is stable: it stands in `denials.jsonl`, in logs and in `explain --json`.

@@ -6,6 +6,10 @@
 #pragma once
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
+
+// What <fcntl.h> shows with _GNU_SOURCE only.
+enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_O_PATH = 010000000 };
 
 // open() and its kin are variadic in C, which Swift does not import. O_CLOEXEC is always added.
 int clinux_openat(int dir, const char *path, int flags, mode_t mode);
