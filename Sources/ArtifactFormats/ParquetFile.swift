@@ -261,23 +261,24 @@ private struct ParquetMetadata<Source: ByteSource> {
 
     private mutating func readChunkData(_ kind: Kind, _ place: @autoclosure () -> String) throws(FormatError) {
         try thrift.expect(kind, .structure)
+        var values: Int64 = -1
         var size: Int64 = -1
         var data: Int64 = -1
         var dictionary: Int64?
         var id: Int64 = 0
         while let kind = try thrift.nextField(&id) {
             switch id {
+            case 5: values = try thrift.integer(kind)
             case 7: size = try thrift.integer(kind)
             case 9: data = try thrift.integer(kind)
             case 11: dictionary = try thrift.integer(kind)
             default: try thrift.skip(kind)
             }
         }
-        // Some writers say 0 where there is no dictionary.
-        var start = data
-        if let dictionary, dictionary > 0 { start = min(start, dictionary) }
-        // A column without any page has offsets that mean nothing.
-        if size == 0 { return }
+        // Writers say 0 for a page that is not there: no dictionary, or in a column without values no data.
+        guard values >= 0, data > 0 || values == 0 else { throw .invalid(reason: "\(place()) has no data pages") }
+        let pages = [data, dictionary ?? 0].filter { $0 > 0 }
+        guard let start = pages.min(), size != 0 || values != 0 else { return }
         guard start >= 4, start < dataEnd, size > 0, size <= dataEnd - start else {
             throw .invalid(reason: "the data of \(place()) lies outside the Parquet file: it is damaged or cut short")
         }
