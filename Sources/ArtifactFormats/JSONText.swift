@@ -12,7 +12,8 @@ enum JSONText {
         let head = try source.head(window)
         let tail = try source.tail(window)
         let isWhole = source.count <= Int64(window)
-        guard let firstIndex = head.firstIndex(where: isNotBlank), let lastIndex = tail.lastIndex(where: isNotBlank) else {
+        guard let firstIndex = head.firstIndex(where: isNotBlank), let lastIndex = tail.lastIndex(where: isNotBlank)
+        else {
             // More blanks than a window: only the whole check can tell.
             if isWhole { throw .invalid(reason: "it holds only blanks, a JSON value is expected") }
             return
@@ -217,7 +218,9 @@ struct JSONScanner: ChunkScanner {
         case .value, .valueOrEnd:
             try beginValue(byte, at: position)
         case .key, .keyOrEnd:
-            guard byte == UInt8(ascii: "\"") else { throw unexpected(byte, position, "where a key in quotes is expected") }
+            guard byte == UInt8(ascii: "\"") else {
+                throw unexpected(byte, position, "where a key in quotes is expected")
+            }
             isKey = true
             state = .string
         case .colon:

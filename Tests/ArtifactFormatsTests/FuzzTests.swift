@@ -6,7 +6,10 @@ import Testing
         (.tsv, bytes("a\tb\tc\n1\té\t3\n4\t5\t6\r\n")),
         (.json, bytes("{\"a\": [1, -2.5e3, \"é\\u00e9\", true, null, NaN, {}], \"b\": {\"c\": []}}")),
         (.parquet, ParquetSample(dictionary: 4).file),
-        (.pickle, [0x80, 4, 0x95, 8, 0, 0, 0, 0, 0, 0, 0] + bytes("}") + [0x8C, 1, 0x61] + bytes("K") + [1] + bytes("s.")),
+        (
+            .pickle,
+            [0x80, 4, 0x95, 8, 0, 0, 0, 0, 0, 0, 0] + bytes("}") + [0x8C, 1, 0x61] + bytes("K") + [1] + bytes("s.")
+        ),
         (.pickle, PickleTests.zip([("a/data.pkl", [0x80, 2, 0x4E, 0x2E]), ("a/data/0", [1, 2, 3])])),
         (.pickle, PickleTests.zip([("a/data.pkl", [0x80, 2, 0x4E, 0x2E])], wide: true)),
     ]

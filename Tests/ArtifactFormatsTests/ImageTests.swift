@@ -49,7 +49,8 @@ import Testing
     @Test func extensions() {
         let known: [(String, FormatCheck)] = [
             (".tsv", .tsv), ("tsv", .tsv), (".parquet", .parquet), ("json", .json), (".pkl", .pickle), ("pt", .pickle),
-            (".ckpt", .pickle), (".png", .png), (".pdf", .pdf), (".h5", .notEmpty), (".TSV", .notEmpty), ("", .notEmpty),
+            (".ckpt", .pickle), (".png", .png), (".pdf", .pdf), (".h5", .notEmpty), (".TSV", .notEmpty),
+            ("", .notEmpty),
             (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .notEmpty),
         ]
         for (name, check) in known { #expect(FormatCheck(fileExtension: name) == check, "\(name)") }

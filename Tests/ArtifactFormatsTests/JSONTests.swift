@@ -22,10 +22,14 @@ import Testing
     }
 
     private static let bad = [
-        "", " \n", "{", "}", "[", "]", "{]", "[}", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
-        "{'a':1}", "{\"a\":1 \"b\":2}", "{1:2}", "[1]]", "{} {}", "{}x", "01", "-", "+1", "1.", ".5", "1e", "1e+", "--1",
-        "-a", "0x10", "1.e5", "tru", "True", "nul", "nan", "-NaN", "infinity", "Inf", "\"", "\"a", "\"\\x\"", "\"\\u12g4\"",
-        "\"\\u123\"", "\"a\nb\"", "\"\t\"", "\"\u{1}\"", "[1]/*c*/", "//c\n1", "\u{FEFF}{}", "nulll", "1 2", "[\"a\":1]",
+        "", " \n", "{", "}", "[", "]", "{]", "[}", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}", "{\"a\":1 \"b\":2}", "{1:2}", "[1]]", "{} {}", "{}x", "01", "-", "+1", "1.", ".5", "1e", "1e+",
+        "--1",
+        "-a", "0x10", "1.e5", "tru", "True", "nul", "nan", "-NaN", "infinity", "Inf", "\"", "\"a", "\"\\x\"",
+        "\"\\u12g4\"",
+        "\"\\u123\"", "\"a\nb\"", "\"\t\"", "\"\u{1}\"", "[1]/*c*/", "//c\n1", "\u{FEFF}{}", "nulll", "1 2",
+        "[\"a\":1]",
         "{\"a\":1]", "[\u{A0}]", "\0", "{}\0", "[1,,2]", "{,}",
     ]
 
@@ -67,7 +71,9 @@ import Testing
     }
 
     @Test func stringsMustBeUTF8() {
-        for bad: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80], [0x80]] {
+        for bad: [UInt8] in [
+            [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80], [0x80],
+        ] {
             for size in readSizes {
                 let file = bytes("[\n\"ab") + bad + bytes("\"]")
                 let outcome = FormatCheck.json.whole(file, readSize: size)
@@ -79,7 +85,8 @@ import Testing
     }
 
     @Test func everyTruncationOfAnObjectIsRefused() {
-        let text = bytes("{\"epoch\": [1, 2.5e-3, -Infinity], \"name\": \"é\\u00e9 🧬\", \"ok\": {\"a\": true, \"b\": null}}")
+        let text = bytes(
+            "{\"epoch\": [1, 2.5e-3, -Infinity], \"name\": \"é\\u00e9 🧬\", \"ok\": {\"a\": true, \"b\": null}}")
         #expect(FormatCheck.json.whole(text).isAccepted)
         for length in 0..<text.count {
             for size in [1, 7, Int.max] {

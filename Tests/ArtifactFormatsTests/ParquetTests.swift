@@ -251,13 +251,48 @@ struct ParquetSample: Sendable {
     @Test func hostileFootersAreRefused() {
         let huge: [UInt8] = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]
         let extras: [(String, @Sendable (inout ThriftWriter) -> Void)] = [
-            ("nested structures", { $0.field(100, 12); $0.raw([UInt8](repeating: 0x1C, count: 5000)) }),
-            ("nested lists", { $0.field(100, 9); $0.raw([UInt8](repeating: 0x19, count: 5000)) }),
-            ("huge text", { $0.field(100, 8); $0.raw(huge) }),
-            ("huge list of structures", { $0.field(100, 9); $0.raw([0xFC] + huge) }),
-            ("huge list of booleans", { $0.field(100, 9); $0.raw([0xF1] + huge) }),
-            ("huge map", { $0.field(100, 11); $0.raw(huge + [0x55]) }),
-            ("endless varint", { $0.field(100, 6); $0.raw([UInt8](repeating: 0xFF, count: 40)) }),
+            (
+                "nested structures",
+                {
+                    $0.field(100, 12); $0.raw([UInt8](repeating: 0x1C, count: 5000))
+                }
+            ),
+            (
+                "nested lists",
+                {
+                    $0.field(100, 9); $0.raw([UInt8](repeating: 0x19, count: 5000))
+                }
+            ),
+            (
+                "huge text",
+                {
+                    $0.field(100, 8); $0.raw(huge)
+                }
+            ),
+            (
+                "huge list of structures",
+                {
+                    $0.field(100, 9); $0.raw([0xFC] + huge)
+                }
+            ),
+            (
+                "huge list of booleans",
+                {
+                    $0.field(100, 9); $0.raw([0xF1] + huge)
+                }
+            ),
+            (
+                "huge map",
+                {
+                    $0.field(100, 11); $0.raw(huge + [0x55])
+                }
+            ),
+            (
+                "endless varint",
+                {
+                    $0.field(100, 6); $0.raw([UInt8](repeating: 0xFF, count: 40))
+                }
+            ),
             ("field number out of range", { $0.raw([0x06] + huge) }),
             ("unknown kind", { $0.raw([0x1E, 0, 0]) }),
         ]

@@ -14,7 +14,9 @@ import Testing
     /// A stream with every opcode of protocols 0 to 5 and, in the arguments, bytes that look like opcodes.
     private static let everyOpcode: [UInt8] =
         [0x80, 5, 0x95] + number(4, 8)
-        + bytes("(01N(2QRabde}l]ost)u") + [0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8F, 0x90, 0x91, 0x92, 0x93, 0x94, 0x97, 0x98]
+        + bytes("(01N(2QRabde}l]ost)u") + [
+            0x81, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8F, 0x90, 0x91, 0x92, 0x93, 0x94, 0x97, 0x98,
+        ]
         + bytes("K.h.q.M..J....j....r....G........") + [0x82, 0x2E, 0x83, 0x2E, 0x2E, 0x84, 0x2E, 0x2E, 0x2E, 0x2E]
         + bytes("F1.5\nI01\nL12L\nP.\nS'a.'\nV.\ng0\np0\ncos\nsystem\nios\nsystem\n")
         + [0x55, 3] + bytes("...") + [0x43, 0] + [0x8A, 2, 0x2E, 0xFF] + [0x8C, 1, 0x2E]
@@ -99,7 +101,8 @@ import Testing
             for length in 0..<file.count {
                 for size in [1, 7, Int.max] {
                     let cut = Array(file[..<length])
-                    #expect(!FormatCheck.pickle.whole(cut, readSize: size).isAccepted, "\(length) of \(file.count) bytes")
+                    #expect(
+                        !FormatCheck.pickle.whole(cut, readSize: size).isAccepted, "\(length) of \(file.count) bytes")
                 }
             }
         }
@@ -119,7 +122,8 @@ import Testing
             file += bytes("PK") + [3, 4] + number(45, 2) + fixed + number(size, 4) + number(size, 4)
             file += number(UInt64(name.utf8.count), 2) + number(0, 2) + bytes(name) + data
             let shown = wide ? 0xFFFF_FFFF : size
-            directory += bytes("PK") + [1, 2] + number(45, 2) + number(45, 2) + fixed + number(shown, 4) + number(shown, 4)
+            directory +=
+                bytes("PK") + [1, 2] + number(45, 2) + number(45, 2) + fixed + number(shown, 4) + number(shown, 4)
             directory += number(UInt64(name.utf8.count), 2) + number(UInt64(extra.count), 2) + number(0, 10)
             directory += number(wide ? 0xFFFF_FFFF : offset, 4) + bytes(name) + extra
         }

@@ -111,7 +111,8 @@ enum Python {
         for (name, bytes) in files {
             #expect(FormatCheck.pickle.quick(bytes).isAccepted, "\(name)")
             let outcome = FormatCheck.pickle.whole(bytes, readSize: 1000)
-            #expect(outcome.facts?.details["container"] == (name.hasPrefix("old") ? "torch" : "zip"), "\(name): \(outcome)")
+            #expect(
+                outcome.facts?.details["container"] == (name.hasPrefix("old") ? "torch" : "zip"), "\(name): \(outcome)")
             // The older format's raw end (28 bytes here) has no length that could be told without unpickling.
             let checked = name.hasPrefix("old") ? bytes.count - 28 : bytes.count
             for length in stride(from: 0, to: checked, by: checked > 2000 ? 997 : 1) {
@@ -169,7 +170,8 @@ enum Python {
             let text = stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
             let expected = line.first == UInt8(ascii: "1")
             let outcome = FormatCheck.json.whole(text, readSize: accepted % 9 + 1)
-            #expect(outcome.isAccepted == expected, "seed \(seed): \(String(decoding: text, as: UTF8.self)): \(outcome)")
+            #expect(
+                outcome.isAccepted == expected, "seed \(seed): \(String(decoding: text, as: UTF8.self)): \(outcome)")
             if expected { accepted += 1 } else { refused += 1 }
         }
         #expect(accepted > 1000 && refused > 1000)

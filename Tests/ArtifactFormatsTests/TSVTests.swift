@@ -88,7 +88,8 @@ import Testing
             let file = bytes("h\n") + cell + [0x0A]
             let size = readSizes[Int.random(in: 0..<readSizes.count, using: &generator)]
             #expect(
-                FormatCheck.tsv.whole(file, readSize: size).isAccepted == expected, "seed \(seed), \(cell), read \(size)")
+                FormatCheck.tsv.whole(file, readSize: size).isAccepted == expected,
+                "seed \(seed), \(cell), read \(size)")
         }
         #expect(verdicts.count == 2)
     }
@@ -135,7 +136,8 @@ import Testing
         let rows = 40_000
         #expect(Self.large(rows: rows).count > 500_000)
         #expect(FormatCheck.tsv.quick(Self.large(rows: rows)).isAccepted)
-        #expect(FormatCheck.tsv.quick(Self.large(rows: rows, badRow: 17)).reason?.hasPrefix("line 18 has 2 col") == true)
+        #expect(
+            FormatCheck.tsv.quick(Self.large(rows: rows, badRow: 17)).reason?.hasPrefix("line 18 has 2 col") == true)
         let end = try #require(FormatCheck.tsv.quick(Self.large(rows: rows, badRow: rows - 5)).reason)
         #expect(end.hasPrefix("the row at byte ") && end.hasSuffix(" has 2 columns, the header has 3"), "\(end)")
         // The byte is the row's first.
@@ -167,9 +169,16 @@ import Testing
         #expect(!FormatCheck.tsv.whole(bytes("\(wide)\tb\n1\n")).isAccepted)
     }
 
+    private func names(_ count: Int) -> String { (0..<count).map { "c\($0)" }.joined(separator: "\t") + "\n" }
+
     @Test func wideTablesAreCountedNotNamed() {
-        let names = (0...FormatFacts.columnLimit).map { "c\($0)" }.joined(separator: "\t")
-        let facts = FormatCheck.tsv.whole(bytes(names + "\n")).facts
+        // More text than a record takes, in two names; then more names than a record takes.
+        let long = String(repeating: "x", count: 2_000_000) + "\ty\n"
+        let outcome = FormatCheck.tsv.whole(bytes(long + "1\t2\n"), readSize: 100_000)
+        #expect(outcome.facts == FormatFacts(rows: 1, details: ["columns": "2"]))
+        #expect(!FormatCheck.tsv.whole(bytes(long + "1\n")).isAccepted)
+        #expect(FormatCheck.tsv.whole(bytes(names(FormatFacts.columnLimit))).facts?.columns?.count == 16_384)
+        let facts = FormatCheck.tsv.whole(bytes(names(FormatFacts.columnLimit + 1))).facts
         #expect(facts?.columns == nil)
         #expect(facts?.details["columns"] == String(FormatFacts.columnLimit + 1))
     }
