@@ -168,6 +168,13 @@ import Testing
     @Test func zipEntriesLieInTheFile() throws {
         let file = Self.zip(Self.entries)
         let directory = try #require(file.indices.first { file[$0...].starts(with: bytes("PK") + [1, 2]) })
+        // The first entry's data begin after its header and name; they may reach to the directory, and no byte further.
+        let room = UInt64(directory - 30 - "archive/data.pkl".utf8.count)
+        for (size, fits) in [(room, true), (room + 1, false)] {
+            var exact = file
+            exact.replaceSubrange((directory + 20)..<(directory + 24), with: Self.number(size, 4))
+            #expect(FormatCheck.pickle.whole(exact).isAccepted == fits)
+        }
         var large = file
         large.replaceSubrange((directory + 20)..<(directory + 24), with: Self.number(100_000, 4))
         #expect(FormatCheck.pickle.quick(large).isAccepted)
