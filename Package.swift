@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "FuseKernel", dependencies: ["CFuse", "CLinux", system, logging], swiftSettings: strict),
         .target(
             name: "ArtifactDriver",
-            dependencies: ["Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
+            dependencies: ["ArtifactFormats", "Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
             swiftSettings: strict),
 
         // What people and programs call.

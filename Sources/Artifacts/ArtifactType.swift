@@ -95,6 +95,14 @@ public struct ArtifactType: Hashable, Sendable {
         return found.map { (Substring(name.utf8.dropLast($0.utf8.count)), $0) }
     }
 
+    /// The format that a name of this type ends with.
+    public func format(of name: String) -> String? { split(name)?.format }
+
+    /// What stands for an artifact besides its type, such as `chr1` or `epoch_001`; nil for the whole.
+    public func key(of name: String) -> String? {
+        split(name).flatMap { NameRules.isSame($0.stem, self.name) ? nil : String($0.stem) }
+    }
+
     /// The names that people may use here, in words.
     public var nameHint: String {
         let endings = formats.count == 1 ? formats[0] : "(" + formats.joined(separator: "|") + ")"
