@@ -1,2 +1,65 @@
-// Everything of CLinux is inline in its header; a target needs one source file.
+#define _GNU_SOURCE
 #include "clinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
+
+int clinux_openat(int dir, const char *path, int flags, mode_t mode) {
+    return openat(dir, path, flags | O_CLOEXEC, mode);
+}
+
+int clinux_openat_beneath(int dir, const char *path, int flags, mode_t mode) {
+    struct open_how how = {0};
+    how.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC);
+    how.mode = (flags & (O_CREAT | __O_TMPFILE)) ? mode : 0;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+int clinux_renameat2(int fromDir, const char *from, int toDir, const char *to, unsigned flags) {
+    return (int)syscall(SYS_renameat2, fromDir, from, toDir, to, flags);
+}
+
+int clinux_fallocate(int fd, int mode, off_t offset, off_t length) {
+    return fallocate(fd, mode, offset, length);
+}
+
+ssize_t clinux_copy_file_range(
+    int from, off_t *fromOffset, int to, off_t *toOffset, size_t length, unsigned flags) {
+    return syscall(SYS_copy_file_range, from, fromOffset, to, toOffset, length, flags);
+}
+
+int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
+    return ioctl(fd, request, argument);
+}
+
+int clinux_fcntl_int(int fd, int command, int argument) {
+    return fcntl(fd, command, argument);
+}
+
+void clinux_syslog(int priority, const char *text) {
+    syslog(priority, "%s", text);
+}
+
+void clinux_assume_identity(uid_t user, gid_t group) {
+    // The raw calls: glibc's wrappers of other id calls would change every thread.
+    syscall(SYS_setfsgid, group);
+    syscall(SYS_setfsuid, user);
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) == 0) {
+        data[0].effective = data[0].permitted;
+        data[1].effective = data[1].permitted;
+        (void)syscall(SYS_capset, &header, data);
+    }
+}
+
+void clinux_resume_identity(void) {
+    syscall(SYS_setfsuid, 0);
+    syscall(SYS_setfsgid, 0);
+}
