@@ -44,6 +44,7 @@ extension ArtifactManager {
             throw .invalidName(
                 name, type: "plots", names: "<name>(" + FreeDirectory.plotFormats.joined(separator: "|") + ")")
         }
+        if store.isReadOnly { throw .system(.readOnlyFileSystem, path: path) }
         let directory = try naming(path) { () throws(Errno) in try store.directory(relative).ensure() }
         try directory.replace(real, with: contents, path: path)
         return path

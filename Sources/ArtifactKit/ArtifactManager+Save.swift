@@ -11,7 +11,7 @@ extension ArtifactManager {
     ///   - bytes: the whole contents.
     ///   - type: a type of the store's schema; the other parameters are those of ``path(of:chromosome:name:layer:format:)``.
     /// - Returns: the real path.
-    /// - Throws: `ArtifactError.exists` when it exists and this mode does not overwrite; `.failedCheck` when production does not
+    /// - Throws: `ArtifactError.exists` when it exists and this mode does not overwrite; `.notPublished` when production does not
     ///   take the contents; `.system` when the system refuses.
     @discardableResult
     public func save(
@@ -51,6 +51,7 @@ extension ArtifactManager {
 
     /// Asks the policy before anything is made.
     private func askToSave(_ key: ArtifactKey, path: String) throws(ArtifactError) {
+        if store.isReadOnly { throw .system(.readOnlyFileSystem, path: path) }
         if try existingFile(key) != nil {
             guard let refusal = refusalToOverwrite else { return }
             throw refusal.errno == .fileExists ? .exists(path: path, mode: scope.mode) : .refused(refusal, path: path)
@@ -91,7 +92,7 @@ extension ArtifactManager {
         case .quarantined(let reason), .restored(let reason):
             // Another writer was faster: then the name is taken now.
             if try existingFile(key) != nil { throw .exists(path: path, mode: scope.mode) }
-            throw .failedCheck(path: path, reason: reason)
+            throw .notPublished(path: path, reason: reason)
         }
     }
 }

@@ -80,7 +80,7 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .production)
         for bad in [[], Array("a\tb\n1\n".utf8), [0xFF, 0xFE]] as [[UInt8]] {
-            guard case .failedCheck(let path, let reason) = error({ _ = try manager.save(bad, as: "gene_manifest") })
+            guard case .notPublished(let path, let reason) = error({ _ = try manager.save(bad, as: "gene_manifest") })
             else {
                 Issue.record("\(bad) was published")
                 continue
@@ -104,21 +104,26 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
     @Test func oneOfManyWritersWins() async throws {
         let store = try ScratchStore()
         let path = store.path
-        let winners = await withTaskGroup(of: Int?.self) { group in
+        func contents(_ writer: Int) -> [UInt8] {
+            Array("writer\n".utf8) + Array(repeating: Array("\(writer)\n".utf8), count: 20_000).joined()
+        }
+        let outcomes = await withTaskGroup(of: (Int, ArtifactError?).self) { group in
             for writer in 0..<8 {
                 group.addTask {
-                    let bytes =
-                        Array("writer\n".utf8) + Array(repeating: Array("\(writer)\n".utf8), count: 20_000).joined()
-                    let manager = try? ArtifactManager(store: path, mode: .production)
-                    return (try? manager?.save(bytes, as: "gene_manifest")) == nil ? nil : writer
+                    let refusal = error {
+                        let manager = try ArtifactManager(store: path, mode: .production)
+                        try manager.save(contents(writer), as: "gene_manifest")
+                    }
+                    return (writer, refusal)
                 }
             }
-            return await group.reduce(into: [Int]()) { if let writer = $1 { $0.append(writer) } }
+            return await group.reduce(into: []) { $0.append($1) }
         }
+        let winners = outcomes.filter { $0.1 == nil }.map(\.0)
+        let taken = ArtifactError.exists(path: store.real("base_layer/gene_manifest.tsv"), mode: .production)
+        #expect(outcomes.filter { $0.1 == taken }.count == 7)
         #expect(winners.count == 1)
-        let expected =
-            Array("writer\n".utf8) + Array(repeating: Array("\(winners.first ?? -1)\n".utf8), count: 20_000).joined()
-        #expect(store.bytes("base_layer/gene_manifest.tsv") == expected)
+        #expect(store.bytes("base_layer/gene_manifest.tsv") == contents(winners.first ?? -1))
     }
 
     @Test func productionTakesArtifactsOnly() throws {
@@ -222,6 +227,22 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
             }
             #expect(!reason.isEmpty)
         }
+    }
+
+    @Test func readOnlyLoadsAndSavesNothing() throws {
+        let store = try ScratchStore()
+        _ = try ArtifactManager(store: store.path, mode: .production).save(table, as: "gene_manifest")
+        let production = try ArtifactManager(store: store.path, mode: .production, readOnly: true)
+        #expect(try production.load("gene_manifest") == table)
+        let test = try ArtifactManager(store: store.path, mode: .test("t"), readOnly: true)
+        for manager in [production, test] {
+            let path = try manager.path(of: "splice_errors")
+            #expect(
+                error { _ = try manager.save(table, as: "splice_errors") }
+                    == .system(.readOnlyFileSystem, path: path))
+        }
+        #expect(error { _ = try test.savePlot([1], name: "a") } != nil)
+        #expect(try store.names("base_layer") == ["gene_manifest.tsv"])
     }
 
     @Test func scopesAreChecked() throws {
