@@ -35,3 +35,12 @@ void clinux_assume_identity(uid_t user, gid_t group);
 
 // Root's ids again.
 void clinux_resume_identity(void);
+
+// Extended attributes by path (setxattr(2) and its kin), which Swift's Glibc does not show. The store passes /proc/self/fd/N.
+ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size);
+int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+ssize_t clinux_listxattr(const char *path, char *list, size_t size);
+int clinux_removexattr(const char *path, const char *name);
+
+// memmem(3), a GNU extension.
+const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
