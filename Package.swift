@@ -50,7 +50,8 @@ let package = Package(
 
         // What people and programs call.
         .target(
-            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactStore", system], swiftSettings: strict),
+            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactFormats", "ArtifactStore", system],
+            swiftSettings: strict),
         .executableTarget(
             name: "artifactfs",
             dependencies: [

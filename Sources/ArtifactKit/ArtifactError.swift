@@ -23,8 +23,9 @@ public enum ArtifactError: Error, Hashable, Sendable, CustomStringConvertible {
     case notInProduction(String)
     /// The policy refused; `refusal` has the rule and the way out.
     case refused(Refusal, path: String)
-    /// The contents are not whole or not of the artifact's format.
-    case failedCheck(path: String, reason: String)
+    /// The store did not publish the artifact: the contents are not whole or not of its format, or the system failed. The reason
+    /// says where the bytes are kept.
+    case notPublished(path: String, reason: String)
     /// Metadata has no JSON form.
     case notEncodable(String)
     /// The directory is not a store, or its schema cannot be used.
@@ -58,8 +59,8 @@ public enum ArtifactError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notInProduction(let what):
             "\(what) cannot be saved in production\nUse mode development or test; production has artifacts only"
         case .refused(let refusal, let path): "\(refusal.reason(path: path))\n\(refusal.wayOut)"
-        case .failedCheck(let path, let reason):
-            "Artifact not published: \(path)\nIts contents failed the check of its format: \(reason)"
+        case .notPublished(let path, let reason):
+            "Artifact not published: \(path)\nReason: \(reason)"
         case .notEncodable(let reason): "Experiment metadata not saved: it has no JSON form\n\(reason)"
         case .unusableStore(let path, let reason): "Not a usable store: \(path)\n\(reason)"
         case .system(let errno, let path): "\(path): \(errno)"

@@ -8,6 +8,14 @@ struct ArtifactKey: Hashable, Sendable {
     let virtualName: String
     /// The name in the real directory, such as `analysis_sequences_chr1.tsv`.
     let realName: String
+    /// The format's extension with its dot.
+    let format: String
+
+    /// What stands for the artifact besides its type, such as `chr1`; nil for the whole.
+    var key: String? {
+        let stem = String(decoding: virtualName.utf8.dropLast(format.utf8.count), as: UTF8.self)
+        return stem == type.name ? nil : stem
+    }
 
     /// Finds the artifact that a program means.
     ///
@@ -36,6 +44,7 @@ struct ArtifactKey: Hashable, Sendable {
         self.layer = layer
         virtualName = virtual
         realName = real
+        self.format = ending
     }
 
     private static func ending(_ format: String?, of type: ArtifactType) throws(ArtifactError) -> String {

@@ -25,7 +25,7 @@ import Testing
             (.invalidScope("x_y", mode: .development), "x_y"), (.invalidScope("x_y", mode: .test), "x_y"),
             (.notInProduction("x_y"), "x_y"),
             (.refused(Refusal(.notPermitted, .frozenSession), path: "x_y"), "x_y"),
-            (.failedCheck(path: "x_y", reason: "no header"), "x_y"),
+            (.notPublished(path: "x_y", reason: "no header"), "x_y"),
             (.unusableStore(path: "x_y", reason: "no base_layer"), "x_y"),
         ]
         for (error, name) in errors {
