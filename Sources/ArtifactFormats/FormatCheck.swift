@@ -103,7 +103,8 @@ private let chunkSize = 256 * 1024
 
 /// The one sequential pass.
 func pass(
-    over source: some ByteSource, through scanner: inout some ChunkScanner, _ eachChunk: (UnsafeRawBufferPointer) -> Void
+    over source: some ByteSource, through scanner: inout some ChunkScanner,
+    _ eachChunk: (UnsafeRawBufferPointer) -> Void
 ) throws(FormatError) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize, alignment: 64)
     defer { buffer.deallocate() }

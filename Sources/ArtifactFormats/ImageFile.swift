@@ -4,7 +4,8 @@ enum ImageFile {
     static func checkPNG(_ source: some ByteSource) throws(FormatError) {
         let head = try source.head(16)
         guard head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else {
-            throw .invalid(reason: "it does not begin with the PNG signature, but with \"\(Excerpt.text(head.prefix(8)))\"")
+            throw .invalid(
+                reason: "it does not begin with the PNG signature, but with \"\(Excerpt.text(head.prefix(8)))\"")
         }
         guard head.dropFirst(8).elementsEqual([0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]) else {
             throw .invalid(reason: "its first PNG chunk is not IHDR")

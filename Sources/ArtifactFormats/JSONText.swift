@@ -12,7 +12,8 @@ enum JSONText {
         let head = try source.head(window)
         let tail = try source.tail(window)
         let isWhole = source.count <= Int64(window)
-        guard let firstIndex = head.firstIndex(where: isNotBlank), let lastIndex = tail.lastIndex(where: isNotBlank) else {
+        guard let firstIndex = head.firstIndex(where: isNotBlank), let lastIndex = tail.lastIndex(where: isNotBlank)
+        else {
             // More blanks than a window: only the whole check can tell.
             if isWhole { throw .invalid(reason: "it holds only blanks, a JSON value is expected") }
             return
@@ -108,6 +109,10 @@ struct JSONScanner: ChunkScanner {
                 continue
             }
             let byte = chunk[index]
+            if state == .integer || state == .fraction, JSONText.isDigit(byte) {
+                index &+= 1
+                continue
+            }
             // A number ends with the byte after it, which then is looked at again.
             if try step(byte, at: offset + Int64(index)) { index &+= 1 }
         }
@@ -186,8 +191,10 @@ struct JSONScanner: ChunkScanner {
                 hexDigits = 4
                 state = .hex
             } else {
-                guard "\"\\/bfnrt".utf8.contains(byte) else { throw unexpected(byte, position, "in an escape") }
-                state = .string
+                switch UnicodeScalar(byte) {
+                case "\"", "\\", "/", "b", "f", "n", "r", "t": state = .string
+                default: throw unexpected(byte, position, "in an escape")
+                }
             }
         case .hex:
             let isHex = JSONText.isDigit(byte) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x66)
@@ -205,32 +212,40 @@ struct JSONScanner: ChunkScanner {
     }
 
     private mutating func structure(_ byte: UInt8, at position: Int64) throws(FormatError) {
-        switch (state, byte) {
-        case (.valueOrEnd, UInt8(ascii: "]")), (.keyOrEnd, UInt8(ascii: "}")):
-            open.removeLast()
-            endValue()
-        case (.value, _), (.valueOrEnd, _):
+        switch state {
+        case .valueOrEnd where byte == UInt8(ascii: "]"), .keyOrEnd where byte == UInt8(ascii: "}"):
+            close()
+        case .value, .valueOrEnd:
             try beginValue(byte, at: position)
-        case (.key, UInt8(ascii: "\"")), (.keyOrEnd, UInt8(ascii: "\"")):
+        case .key, .keyOrEnd:
+            guard byte == UInt8(ascii: "\"") else {
+                throw unexpected(byte, position, "where a key in quotes is expected")
+            }
             isKey = true
             state = .string
-        case (.colon, UInt8(ascii: ":")):
+        case .colon:
+            guard byte == UInt8(ascii: ":") else { throw unexpected(byte, position, "where ':' is expected") }
             state = .value
-        case (.commaOrEnd, UInt8(ascii: ",")):
-            state = open.last == true ? .key : .value
-        case (.commaOrEnd, UInt8(ascii: "}")) where open.last == true,
-            (.commaOrEnd, UInt8(ascii: "]")) where open.last == false:
-            open.removeLast()
-            endValue()
-        case (.done, _):
+        case .done:
             throw .invalid(
                 reason: "line \(line) goes on with \(Excerpt.quoted(byte)) after the end of the JSON value; "
                     + "one value a file is expected")
-        case (.key, _), (.keyOrEnd, _): throw unexpected(byte, position, "where a key in quotes is expected")
-        case (.colon, _): throw unexpected(byte, position, "where ':' is expected")
         default:
-            throw unexpected(byte, position, open.last == true ? "where ',' or '}' is expected" : "where ',' or ']' is expected")
+            let inObject = open.last == true
+            if byte == UInt8(ascii: ",") {
+                state = inObject ? .key : .value
+            } else {
+                guard byte == (inObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
+                    throw unexpected(byte, position, "where ',' or '\(inObject ? "}" : "]")' is expected")
+                }
+                close()
+            }
         }
+    }
+
+    private mutating func close() {
+        open.removeLast()
+        endValue()
     }
 
     private mutating func beginValue(_ byte: UInt8, at position: Int64) throws(FormatError) {
@@ -278,24 +293,38 @@ struct JSONScanner: ChunkScanner {
 
     private mutating func number(_ byte: UInt8, at position: Int64) throws(FormatError) -> Bool {
         let isDigit = JSONText.isDigit(byte)
-        switch (state, byte) {
-        case (.minus, UInt8(ascii: "I")): _ = begin(literal: "nfinity", as: "number")
-        case (.minus, UInt8(ascii: "0")): state = .zero
-        case (.minus, _) where isDigit: state = .integer
-        case (.integer, _) where isDigit, (.fraction, _) where isDigit, (.exponentDigits, _) where isDigit: break
-        case (.zero, UInt8(ascii: ".")), (.integer, UInt8(ascii: ".")): state = .point
-        case (.point, _) where isDigit: state = .fraction
-        case (.zero, _) where byte | 0x20 == UInt8(ascii: "e"),
-            (.integer, _) where byte | 0x20 == UInt8(ascii: "e"),
-            (.fraction, _) where byte | 0x20 == UInt8(ascii: "e"):
-            state = .exponent
-        case (.exponent, UInt8(ascii: "+")), (.exponent, UInt8(ascii: "-")): state = .exponentSign
-        case (.exponent, _) where isDigit, (.exponentSign, _) where isDigit: state = .exponentDigits
-        case (.zero, _) where isDigit: throw unexpected(byte, position, "after a leading zero")
-        case (.zero, _), (.integer, _), (.fraction, _), (.exponentDigits, _):
-            endValue()
-            return false
-        default: throw unexpected(byte, position, "in a number")
+        switch state {
+        case .minus:
+            if byte == UInt8(ascii: "I") {
+                _ = begin(literal: "nfinity", as: "number")
+            } else {
+                guard isDigit else { throw unexpected(byte, position, "in a number") }
+                state = byte == UInt8(ascii: "0") ? .zero : .integer
+            }
+        case .zero, .integer, .fraction:
+            if isDigit {
+                guard state != .zero else { throw unexpected(byte, position, "after a leading zero") }
+            } else if byte == UInt8(ascii: "."), state != .fraction {
+                state = .point
+            } else if byte | 0x20 == UInt8(ascii: "e") {
+                state = .exponent
+            } else {
+                endValue()
+                return false
+            }
+        case .point:
+            guard isDigit else { throw unexpected(byte, position, "after a decimal point") }
+            state = .fraction
+        case .exponent where byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-"):
+            state = .exponentSign
+        case .exponent, .exponentSign:
+            guard isDigit else { throw unexpected(byte, position, "in an exponent") }
+            state = .exponentDigits
+        default:
+            guard isDigit else {
+                endValue()
+                return false
+            }
         }
         return true
     }

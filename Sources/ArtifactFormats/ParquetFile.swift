@@ -19,7 +19,8 @@ enum ParquetFile {
             throw .invalid(reason: "its Parquet footer is encrypted (PARE), so it cannot be checked")
         }
         guard head == magic else {
-            throw .invalid(reason: "it does not begin with the Parquet signature PAR1, but with \"\(Excerpt.text(head))\"")
+            throw .invalid(
+                reason: "it does not begin with the Parquet signature PAR1, but with \"\(Excerpt.text(head))\"")
         }
         guard source.count >= 12, tail.suffix(4) == magic[...] else {
             throw .invalid(reason: "it does not end with the Parquet signature PAR1: it is cut short")
@@ -27,7 +28,8 @@ enum ParquetFile {
         let length = Int64(ZipDirectory.number(tail, 0, 4))
         guard length > 0, length <= source.count - 12 else {
             throw .invalid(
-                reason: "its Parquet footer would be \(length) bytes long, which does not fit a file of \(source.count)")
+                reason: "its Parquet footer would be \(length) bytes long, "
+                    + "which does not fit a file of \(source.count) bytes")
         }
         return Footer(start: source.count - 8 - length, end: source.count - 8)
     }
@@ -46,9 +48,10 @@ private struct ParquetMetadata<Source: ByteSource> {
     typealias Kind = ThriftReader<Source>.Kind
 
     /// More schema elements than this are refused.
-    private let elementLimit: Int64 = 1_000_000
-    /// Longer names and deeper groups are refused.
+    private let elementLimit: Int64 = 250_000
+    /// Longer names, more text of names together, and deeper groups are refused: the schema is kept in memory.
     private let nameLimit = 64 * 1024
+    private let nameTextLimit = 64 * 1024 * 1024
     private let depthLimit = 256
 
     private var thrift: ThriftReader<Source>
@@ -103,7 +106,13 @@ private struct ParquetMetadata<Source: ByteSource> {
         let count = try thrift.list(of: .structure)
         guard count <= elementLimit else { throw .invalid(reason: "its Parquet schema has \(count) elements") }
         elements = []
-        for _ in 0..<count { elements.append(try readElement()) }
+        var text = 0
+        for _ in 0..<count {
+            let element = try readElement()
+            text += element.name.utf8.count
+            guard text <= nameTextLimit else { throw .invalid(reason: "its Parquet schema has too long names") }
+            elements.append(element)
+        }
     }
 
     private mutating func readElement() throws(FormatError) -> ParquetElement {
@@ -261,23 +270,24 @@ private struct ParquetMetadata<Source: ByteSource> {
 
     private mutating func readChunkData(_ kind: Kind, _ place: @autoclosure () -> String) throws(FormatError) {
         try thrift.expect(kind, .structure)
+        var values: Int64 = -1
         var size: Int64 = -1
         var data: Int64 = -1
         var dictionary: Int64?
         var id: Int64 = 0
         while let kind = try thrift.nextField(&id) {
             switch id {
+            case 5: values = try thrift.integer(kind)
             case 7: size = try thrift.integer(kind)
             case 9: data = try thrift.integer(kind)
             case 11: dictionary = try thrift.integer(kind)
             default: try thrift.skip(kind)
             }
         }
-        // Some writers say 0 where there is no dictionary.
-        var start = data
-        if let dictionary, dictionary > 0 { start = min(start, dictionary) }
-        // A column without any page has offsets that mean nothing.
-        if size == 0 { return }
+        // Writers say 0 for a page that is not there: no dictionary, or in a column without values no data.
+        guard values >= 0, data > 0 || values == 0 else { throw .invalid(reason: "\(place()) has no data pages") }
+        let pages = [data, dictionary ?? 0].filter { $0 > 0 }
+        guard let start = pages.min(), size != 0 || values != 0 else { return }
         guard start >= 4, start < dataEnd, size > 0, size <= dataEnd - start else {
             throw .invalid(reason: "the data of \(place()) lies outside the Parquet file: it is damaged or cut short")
         }

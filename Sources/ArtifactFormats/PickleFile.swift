@@ -75,7 +75,8 @@ enum PickleFile {
         }
         guard PickleOpcode.argument(of: first) != .unknown, first != PickleOpcode.stop else {
             throw .invalid(
-                reason: "it begins with \"\(Excerpt.text(head.prefix(8)))\", neither a pickle nor a ZIP archive (PyTorch)")
+                reason: "it begins with \"\(Excerpt.text(head.prefix(8)))\", "
+                    + "neither a pickle nor a ZIP archive (PyTorch)")
         }
         return .pickle
     }

@@ -44,9 +44,6 @@ enum TSV {
 
 /// Checks rows in pieces of any size.
 struct TSVScanner: ChunkScanner {
-    /// Longer header lines are refused: nothing else in a check grows with the file.
-    static let headerLimit = 16 * 1024 * 1024
-
     private var utf8 = UTF8Checker()
     /// Lines that ended.
     private var lines: Int64 = 0
@@ -54,7 +51,9 @@ struct TSVScanner: ChunkScanner {
     private var tabs: Int64 = 0
     /// Tabs of the header, -1 until it has ended.
     private var headerTabs: Int64 = -1
+    /// The header line's first bytes, no more than a record would take: what is kept must not grow with the file.
     private var header: [UInt8] = []
+    private var headerIsCut = false
     private var collectsHeader = true
     private var lastByte: UInt8 = 0
     private var isEmpty = true
@@ -107,12 +106,12 @@ struct TSVScanner: ChunkScanner {
         guard !isEmpty else { throw .invalid(reason: "it is empty") }
         guard lastByte == TSV.newline else { throw TSV.noFinalNewline }
         guard knowsLines else { return FormatFacts() }
-        let names = headerNames()
         var facts = FormatFacts(rows: lines - 1)
-        if names.count <= FormatFacts.columnLimit, header.count <= FormatFacts.columnTextLimit {
+        if headerTabs < Int64(FormatFacts.columnLimit), !headerIsCut {
+            let names = headerText.split(separator: 0x09, omittingEmptySubsequences: false)
             facts.columns = names.map { FormatFacts.Column(name: String(decoding: $0, as: UTF8.self)) }
         } else {
-            facts.details["columns"] = String(names.count)
+            facts.details["columns"] = String(headerTabs + 1)
         }
         return facts
     }
@@ -121,22 +120,22 @@ struct TSVScanner: ChunkScanner {
 
     private mutating func collectHeader(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {
         let end = chunk.firstIndex(of: TSV.newline) ?? chunk.count
-        guard header.count + end <= Self.headerLimit else {
-            throw .invalid(reason: "its header line is longer than 16 MiB")
-        }
-        header.append(contentsOf: chunk[..<end])
+        let room = min(end, FormatFacts.columnTextLimit - header.count)
+        header.append(contentsOf: chunk[..<room])
+        if room < end { headerIsCut = true }
         guard end < chunk.count else { return }
         collectsHeader = false
-        if headerNames().allSatisfy(\.isEmpty) {
+        if headerText.allSatisfy({ $0 == 0x09 }), !headerIsCut {
             throw .invalid(reason: "its first line names no columns, a header is expected there")
         }
     }
 
-    private func headerNames() -> [ArraySlice<UInt8>] {
-        var names = header[...]
-        if names.starts(with: [0xEF, 0xBB, 0xBF]) { names.removeFirst(3) }
-        if names.last == 0x0D { names.removeLast() }
-        return names.split(separator: 0x09, omittingEmptySubsequences: false)
+    /// The header line without byte order mark and carriage return.
+    private var headerText: ArraySlice<UInt8> {
+        var text = header[...]
+        if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
+        if text.last == 0x0D, !headerIsCut { text.removeLast() }
+        return text
     }
 
     // MARK: Rows, 64 bytes at a time

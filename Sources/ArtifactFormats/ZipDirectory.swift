@@ -111,7 +111,8 @@ private struct WideNumbers {
             let length = Int(ZipDirectory.number(extra, index + 2, 2))
             guard index + 4 + length <= extra.count else { return }
             if ZipDirectory.number(extra, index, 2) == 1 {
-                numbers = stride(from: index + 4, to: index + 4 + length - 7, by: 8)
+                numbers =
+                    stride(from: index + 4, to: index + 4 + length - 7, by: 8)
                     .map { ZipDirectory.number(extra, $0, 8) }[...]
                 return
             }

@@ -61,6 +61,17 @@ public final class RealDirectory: Sendable {
         return try SystemCall.attributes(directory.descriptor)
     }
 
+    /// Removes the directory when it is empty; it is made again by the next ``ensure()``.
+    ///
+    /// - Throws: `ENOTEMPTY`, `ENOENT`.
+    public func removeIfEmpty() throws(Errno) {
+        let parts = path.split(separator: "/")
+        guard let name = parts.last, let parent = try Self.open(parts.dropLast().joined(separator: "/"), beneath: root)
+        else { throw .noSuchFileOrDirectory }
+        try SystemCall.unlink(parent.descriptor, String(name), isDirectory: true)
+        cached.withLock { $0 = nil }
+    }
+
     private static func isRemoved(_ directory: Directory) throws(Errno) -> Bool {
         try SystemCall.attributes(directory.descriptor).st_nlink == 0
     }

@@ -145,7 +145,8 @@ extension Store {
         return (directory(parts.dropLast().joined(separator: "/")), String(parts.last ?? ""))
     }
 
-    private func hasDirectory(_ scope: Scope) throws(Errno) -> Bool {
+    /// Whether a session or test has a directory in one of the layers.
+    public func hasDirectory(_ scope: Scope) throws(Errno) -> Bool {
         for layer in Layer.allCases {
             let (parent, name) = parentAndName(of: scope, in: layer)
             guard let parent = try parent.refresh() else { continue }

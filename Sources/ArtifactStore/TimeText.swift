@@ -1,9 +1,9 @@
-internal import Glibc
+public import Glibc
 
 /// Times as text, always UTC.
-enum TimeText {
+public enum TimeText {
     /// `2026-02-15T14:30:22.123456789Z` (RFC 3339).
-    static func rfc3339(_ time: timespec) -> String {
+    public static func rfc3339(_ time: timespec) -> String {
         let parts = parts(time)
         return "\(parts.year)-\(parts.month)-\(parts.day)T\(parts.hour):\(parts.minute):\(parts.second)."
             + padded(time.tv_nsec, 9) + "Z"

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <sys/eventfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -64,6 +65,10 @@ void clinux_assume_identity(uid_t user, gid_t group) {
 void clinux_resume_identity(void) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);
+}
+
+int clinux_eventfd(void) {
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size) {

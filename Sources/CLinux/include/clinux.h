@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// What <fcntl.h> shows with _GNU_SOURCE only.
+enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_O_PATH = 010000000 };
+
 // open() and its kin are variadic in C, which Swift does not import. O_CLOEXEC is always added.
 int clinux_openat(int dir, const char *path, int flags, mode_t mode);
 
@@ -35,6 +38,9 @@ void clinux_assume_identity(uid_t user, gid_t group);
 
 // Root's ids again.
 void clinux_resume_identity(void);
+
+// eventfd(2), close-on-exec and non-blocking.
+int clinux_eventfd(void);
 
 // Extended attributes by path (setxattr(2) and its kin), which Swift's Glibc does not show. The store passes /proc/self/fd/N.
 ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size);

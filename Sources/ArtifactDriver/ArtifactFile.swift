@@ -1,0 +1,118 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// A file of a typed directory, of `plots/`, or a session's `metadata.json`.
+final class ArtifactFile: Sendable {
+    /// Where the bytes are.
+    enum Phase: Sendable {
+        /// At the real path.
+        case published
+        /// In the store's staging directory.
+        case staged(RealFile)
+        /// Staged and closed; being checked and moved to its real path.
+        case sealing(RealFile)
+        /// Unlinked while it was being written: to quarantine when its last handle is closed.
+        case discarded(RealFile)
+        /// Removed; open handles still read and write the bytes.
+        case gone
+    }
+
+    /// A handle that is open for writing.
+    struct Writer: Sendable {
+        let handle: HandleID
+        /// The thread that opened it.
+        let thread: Int32
+        /// Whether a FLUSH has come since it was opened: it may be closing.
+        var isFlushed = false
+        /// The thread that closed it last.
+        var closer: Int32 = 0
+        /// How the process that closed it last was ending.
+        var ending: WriterEnding = .running
+    }
+
+    /// What a staged file's record begins with.
+    final class Birth: Sendable {
+        /// Where it was made, from the mount point.
+        let path: String
+        let user: UInt32
+        let group: UInt32
+        let thread: Int32
+        let time: timespec
+        /// Where a promoted file was before.
+        let origin: Origin?
+
+        init(path: String, caller: Caller, origin: Origin? = nil) {
+            self.path = path
+            user = caller.user
+            group = caller.group
+            thread = caller.process
+            time = Clock.now()
+            self.origin = origin
+        }
+    }
+
+    /// Where a promoted file came from.
+    struct Origin: Sendable {
+        let file: RealFile
+        let path: String
+        let directory: InodeNumber
+        let name: String
+    }
+
+    /// Who may still set attributes of a sealed file, and until when.
+    final class Settling: Sendable {
+        /// The threads that opened and closed it; the process of either is the writer.
+        let opener: Int32
+        let closer: Int32
+        /// On the monotonic clock, in nanoseconds.
+        let deadline: UInt64
+
+        init(opener: Int32, closer: Int32, deadline: UInt64) {
+            self.opener = opener
+            self.closer = closer
+            self.deadline = deadline
+        }
+    }
+
+    struct State: Sendable {
+        var phase: Phase
+        /// Whether its name on the mount is transient.
+        var isTransient: Bool
+        var open = OpenFile()
+        var writers: [Writer] = []
+        var birth: Birth?
+        var settling: Settling?
+    }
+
+    let id: InodeNumber
+    /// Guards everything about the file; before `Namespace`'s lock in the order. Two files are locked in the order of their ids.
+    let state: Mutex<State>
+
+    init(id: InodeNumber, phase: Phase, isTransient: Bool = false, birth: Birth? = nil) {
+        self.id = id
+        state = Mutex(State(phase: phase, isTransient: isTransient, birth: birth))
+    }
+}
+
+extension ArtifactFile.State {
+    /// The policy's state, given what the file's scope allows.
+    func fileState(standing: Standing) -> FileState {
+        switch phase {
+        case .published: OverwritePolicy.stateOfPublished(in: standing)
+        case .staged:
+            OverwritePolicy.stateOfStaged(isTransientName: isTransient, writers: writers.count, isSealing: false)
+        case .sealing: OverwritePolicy.stateOfStaged(isTransientName: false, writers: 0, isSealing: true)
+        case .discarded, .gone: .transient
+        }
+    }
+
+    /// Whether a file to be published has writers and each has seen a FLUSH: the RELEASE may be on the way.
+    var isPerhapsClosing: Bool {
+        guard case .staged = phase, !isTransient else { return false }
+        return !writers.isEmpty && writers.allSatisfy(\.isFlushed)
+    }
+}

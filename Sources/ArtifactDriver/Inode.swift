@@ -1,0 +1,73 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+
+/// What an inode of the mount is.
+enum Inode: Sendable {
+    /// A directory that the modes or the schema make.
+    case tree(TreeDirectory)
+    /// A file in a typed directory, in `plots/`, or a session's `metadata.json`.
+    case artifact(ArtifactFile)
+    /// Anything in `logs/` and `scratch/`.
+    case free(FreeNode)
+    /// An entry that is made when it is read.
+    case made(MadeEntry)
+}
+
+/// A directory of the virtual tree, with the real directory it shows, which may not exist yet.
+final class TreeDirectory: Sendable {
+    let id: InodeNumber
+    let location: TreeLocation
+    let place: Place
+    /// The scope that the directory is in; nil above scopes.
+    let scope: Scope?
+    /// From the mount point, without a leading `/`; empty for the mount point.
+    let path: String
+    let real: RealDirectory
+    /// `st_ino`: the same at every mount.
+    let stableNumber: UInt64
+
+    init(id: InodeNumber, location: TreeLocation, path: String, real: RealDirectory) {
+        self.id = id
+        self.location = location
+        self.place = location.place
+        self.scope = location.scope
+        self.path = path
+        self.real = real
+        stableNumber = StableNumber.of(path)
+    }
+
+    /// Whether files here are published, not written in place.
+    var isProduction: Bool { if case .production? = scope { true } else { false } }
+
+    /// A name's path from the mount point.
+    func path(of name: String) -> String { path.isEmpty ? name : path + "/" + name }
+}
+
+/// An entry that no real file stands behind.
+enum MadeEntry: Hashable, Sendable {
+    /// `.artifactfs/`
+    case hiddenDirectory
+    case hiddenFile(HiddenFile)
+    /// `development/current`
+    case currentSession
+    /// `latest` in a directory of checkpoints.
+    case latestCheckpoint(InodeNumber)
+}
+
+/// Files in `.artifactfs/` on the mount.
+enum HiddenFile: String, CaseIterable, Sendable {
+    case status = "status.json"
+    case denials = "denials.jsonl"
+    case schema = "schema.yaml"
+}
+
+/// Inode numbers for what has no real inode. The top bit keeps them apart from real ones.
+enum StableNumber {
+    /// FNV-1a of a path.
+    static func of(_ path: String) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        return hash | (1 << 63)
+    }
+}

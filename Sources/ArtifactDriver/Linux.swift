@@ -1,0 +1,135 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// System calls on descriptors and on names in directories, for files that no store knows: the free trees.
+enum Linux {
+    /// Runs a call until a signal does not interrupt it; the one EINTR loop of the driver.
+    static func call<Result: SignedInteger>(_ body: () -> Result) throws(Errno) -> Result {
+        while true {
+            let result = body()
+            if result >= 0 { return result }
+            let error = Errno(rawValue: errno)
+            if error != .interrupted { throw error }
+        }
+    }
+
+    /// `AT_EMPTY_PATH`: the descriptor itself.
+    static let emptyPath = Int32(CLINUX_AT_EMPTY_PATH)
+
+    /// A descriptor that names a file without opening it, never through a symbolic link. The C function is `openat` with `O_PATH`.
+    static func openPath(_ name: UnsafePointer<CChar>, in directory: FileDescriptor) throws(Errno) -> FileDescriptor {
+        FileDescriptor(
+            rawValue: try call { clinux_openat(directory.rawValue, name, Int32(CLINUX_O_PATH) | O_NOFOLLOW, 0) })
+    }
+
+    /// The C function is `fstat`; it works on `O_PATH` descriptors.
+    static func attributes(_ descriptor: FileDescriptor) throws(Errno) -> stat {
+        var result = stat()
+        _ = try call { fstat(descriptor.rawValue, &result) }
+        return result
+    }
+
+    /// The path that leads to an open descriptor's file, whatever its names are: `/proc/self/fd/<n>` (proc_pid_fd(5)).
+    static func withPath<Result>(
+        of descriptor: FileDescriptor, _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        var path = "/proc/self/fd/" + String(descriptor.rawValue)
+        return try path.withTerminated(body)
+    }
+
+    /// Opens the file that an `O_PATH` descriptor names.
+    static func reopen(_ descriptor: FileDescriptor, _ flags: Int32) throws(Errno) -> FileDescriptor {
+        try withPath(of: descriptor) { path throws(Errno) in
+            FileDescriptor(rawValue: try call { clinux_openat(AT_FDCWD, path, flags, 0) })
+        }
+    }
+
+    /// Runs with the caller's file system ids, so that what is made is the caller's at once.
+    static func acting<Result>(
+        as caller: (user: UInt32, group: UInt32)?, _ body: () throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard let caller, caller.user != 0 || caller.group != 0 else { return try body() }
+        clinux_assume_identity(caller.user, caller.group)
+        defer { clinux_resume_identity() }
+        return try body()
+    }
+}
+
+extension String {
+    /// The bytes with a NUL at the end, for C.
+    mutating func withTerminated<Result>(
+        _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        var outcome: Swift.Result<Result, Errno>?
+        withCString { pointer in
+            do throws(Errno) { outcome = .success(try body(pointer)) } catch { outcome = .failure(error) }
+        }
+        guard let outcome else { throw Errno.ioError }
+        return try outcome.get()
+    }
+}
+
+extension Linux {
+    /// The names in a directory, `.` and `..` among them.
+    static func names(in directory: FileDescriptor) throws(Errno) -> [HandleTable.Listed] {
+        let own = try call { clinux_openat(directory.rawValue, ".", O_RDONLY | O_DIRECTORY, 0) }
+        guard let stream = fdopendir(own) else {
+            let error = Errno(rawValue: errno)
+            Glibc.close(own)
+            throw error
+        }
+        defer { closedir(stream) }
+        var names: [HandleTable.Listed] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw Errno(rawValue: errno) }
+                return names
+            }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) {
+                    Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1))
+                }
+            }
+            // DT_* is the type's bits shifted (readdir(3), DTTOIF).
+            names.append(
+                .init(bytes: name, number: UInt64(entry.pointee.d_ino), type: UInt32(entry.pointee.d_type) << 12))
+        }
+    }
+
+    /// The C function is `readlinkat` with an empty path.
+    static func linkTarget(_ descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try call { readlinkat(descriptor.rawValue, "", &buffer, buffer.count) }
+        return buffer[..<count].map { UInt8(bitPattern: $0) }
+    }
+
+    /// The C function is `getxattr`.
+    static func attribute(_ name: UnsafePointer<CChar>, ofPath path: UnsafePointer<CChar>) throws(Errno) -> [UInt8] {
+        var value = [UInt8](repeating: 0, count: 256)
+        while true {
+            do throws(Errno) {
+                let count = try call { clinux_getxattr(path, name, &value, value.count) }
+                value.removeLast(value.count - count)
+                return value
+            } catch .outOfRange {
+                let size = try call { clinux_getxattr(path, name, nil, 0) }
+                value = [UInt8](repeating: 0, count: max(size, value.count * 2))
+            }
+        }
+    }
+
+    /// The C function is `listxattr`.
+    static func attributeNames(ofPath path: UnsafePointer<CChar>) throws(Errno) -> [UInt8] {
+        var names = [CChar](repeating: 0, count: 1024)
+        while true {
+            do throws(Errno) {
+                let count = try call { clinux_listxattr(path, &names, names.count) }
+                return names[..<count].map { UInt8(bitPattern: $0) }
+            } catch .outOfRange {
+                names = [CChar](repeating: 0, count: names.count * 4)
+            }
+        }
+    }
+}

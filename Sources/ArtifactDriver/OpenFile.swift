@@ -1,0 +1,117 @@
+internal import FuseKernel
+internal import Glibc
+internal import SystemPackage
+
+/// The descriptors and the backing file that all open handles of one inode share.
+///
+/// Handles need nothing of their own: the kernel keeps each handle's access mode. Guarded by its inode's lock.
+struct OpenFile: Sendable {
+    /// Who moves the bytes. It is decided by the first open and stays until the last release, because the kernel refuses to mix
+    /// (fs/fuse/iomode.c, `fuse_inode_uncached_io_start`).
+    enum Transfer: Sendable {
+        case undecided
+        case kernel(BackingID)
+        case driver
+    }
+
+    private(set) var reading: FileDescriptor?
+    private(set) var writing: FileDescriptor?
+    private(set) var readers: Int32 = 0
+    private(set) var writers: Int32 = 0
+    /// Keeps the descriptors while a file is published.
+    private(set) var holds: Int32 = 0
+    private(set) var transfer: Transfer = .undecided
+
+    /// A descriptor that can at least be asked for attributes, if one is open.
+    var any: FileDescriptor? { writing ?? reading }
+
+    /// A descriptor to read through.
+    var forReading: FileDescriptor? { reading ?? writing }
+
+    /// The backing file, when the kernel moves the bytes.
+    var backing: BackingID? { if case .kernel(let id) = transfer { id } else { nil } }
+
+    /// Counts a handle, opening what it needs.
+    ///
+    /// - Parameters:
+    ///   - writable: whether the handle may write.
+    ///   - connection: registers the backing file; nil when the mount has no passthrough.
+    ///   - open: opens the real file with `O_*` flags.
+    mutating func add(
+        writable: Bool, connection: KernelConnection?, open: (Int32) throws(Errno) -> FileDescriptor
+    ) throws(Errno) {
+        if writable {
+            if writing == nil {
+                do throws(Errno) {
+                    writing = try open(O_RDWR)
+                } catch .permissionDenied {
+                    writing = try open(O_WRONLY)
+                }
+            }
+            writers += 1
+        } else {
+            if reading == nil, writing == nil || !isWritingReadable { reading = try open(O_RDONLY) }
+            readers += 1
+        }
+        decideTransfer(connection)
+    }
+
+    /// Whether any handle is open.
+    var isOpen: Bool { readers > 0 || writers > 0 }
+
+    /// Counts a handle of a file that is open already.
+    mutating func join(writable: Bool) {
+        if writable { writers += 1 } else { readers += 1 }
+    }
+
+    /// Counts the handle that a creation opened.
+    mutating func adopt(_ descriptor: FileDescriptor, writable: Bool, connection: KernelConnection?) {
+        writing = descriptor
+        if writable { writers += 1 } else { readers += 1 }
+        decideTransfer(connection)
+    }
+
+    /// Without root a file that its owner may not read can still be open to write.
+    private var isWritingReadable: Bool {
+        guard let writing else { return false }
+        return fcntl(writing.rawValue, F_GETFL) & O_ACCMODE == O_RDWR
+    }
+
+    private mutating func decideTransfer(_ connection: KernelConnection?) {
+        guard case .undecided = transfer else { return }
+        if let connection, let descriptor = any, let id = try? connection.register(descriptor) {
+            transfer = .kernel(id)
+        } else {
+            transfer = .driver
+        }
+    }
+
+    /// The last handle that may write, or that may only read, is one fewer.
+    mutating func remove(writable: Bool, connection: KernelConnection?) {
+        if writable { writers -= 1 } else { readers -= 1 }
+        closeIfIdle(connection)
+    }
+
+    /// Keeps the descriptors open; `open` is used when there is none yet.
+    mutating func hold(open: (Int32) throws(Errno) -> FileDescriptor) throws(Errno) {
+        if any == nil { reading = try open(O_RDONLY) }
+        holds += 1
+    }
+
+    /// Ends `hold`.
+    mutating func unhold(_ connection: KernelConnection?) {
+        holds -= 1
+        closeIfIdle(connection)
+    }
+
+    private mutating func closeIfIdle(_ connection: KernelConnection?) {
+        guard readers <= 0, writers <= 0 else { return }
+        if case .kernel(let id) = transfer { connection?.unregister(id) }
+        transfer = .undecided
+        guard holds <= 0 else { return }
+        try? reading?.close()
+        try? writing?.close()
+        reading = nil
+        writing = nil
+    }
+}

@@ -1,0 +1,212 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import CLinux
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Volume {
+    public func create(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
+    ) throws(Errno) -> Created {
+        switch try inode(parent) {
+        case .tree(let directory) where directory.place == .ordinaryTree:
+            let scope = try liveScope(of: directory, Creation.file, name, request.caller)
+            let real = try ensure(directory)
+            return try createFree(name, in: real.descriptor, scope: scope, mode, flags, request.caller)
+        case .tree(let directory):
+            return try createArtifact(try self.text(name), in: directory, mode, flags, request.caller)
+        case .free(let node):
+            try enforceLive(node.scope, .openToWrite, name.string ?? "", request.caller)
+            return try createFree(name, in: node.descriptor, scope: node.scope, mode, flags, request.caller)
+        case .made(let made):
+            try enforce(
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Creation.file.rawValue, "\(made)", request.caller)
+            throw Errno.notPermitted
+        case .artifact: throw Errno.notDirectory
+        }
+    }
+
+    /// The ids to act with, when they are not the driver's own.
+    func identity(_ caller: Caller) -> (user: UInt32, group: UInt32)? {
+        actsForOthers ? (caller.user, caller.group) : nil
+    }
+
+    /// The scope of a free directory, when something may be made in it.
+    func liveScope(
+        of directory: TreeDirectory, _ creation: Creation, _ name: EntryName, _ caller: Caller
+    ) throws(Errno) -> Scope {
+        guard let scope = directory.scope else { throw Errno.notPermitted }
+        let verdict = OverwritePolicy.judge(
+            creation, named: .artifact(realName: ""), in: directory.place, standing: standing(of: scope))
+        try enforce(verdict, creation.rawValue, directory.path(of: name.string ?? "?"), caller)
+        return scope
+    }
+
+    /// The real directory, made now when this is the first write to it.
+    func ensure(_ directory: TreeDirectory) throws(Errno) -> Directory { try directory.real.ensure() }
+
+    private func createFree(
+        _ name: EntryName, in directory: FileDescriptor, scope: Scope, _ mode: UInt32, _ flags: OpenFlags,
+        _ caller: Caller
+    ) throws(Errno) -> Created {
+        let passed = flags.rawValue & (O_EXCL | O_TRUNC)
+        let descriptor = try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
+            let open = O_RDWR | O_CREAT | O_NOFOLLOW | passed
+            return FileDescriptor(
+                rawValue: try Linux.call { clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777) })
+        }
+        // The node is found by the name, so that hard links and what another handle has open come together.
+        let entry: Entry
+        do throws(Errno) { entry = try freeEntry(name, in: directory, scope: scope) } catch {
+            try? descriptor.close()
+            throw error
+        }
+        guard case .free(let node)? = namespace[entry.inode] else {
+            try? descriptor.close()
+            throw Errno.ioError
+        }
+        let backing = node.open.withLock { open -> BackingID? in
+            if open.writing == nil {
+                open.adopt(descriptor, writable: flags.isWritable, connection: passthrough)
+            } else {
+                open.join(writable: flags.isWritable)
+                try? descriptor.close()
+            }
+            return open.backing
+        }
+        counters.openFiles.add(1, ordering: .relaxed)
+        return Created(
+            entry: entry,
+            opened: Opened(
+                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing, traits: [.noFlush]))
+    }
+
+    private func createArtifact(
+        _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
+    ) throws(Errno) -> Created {
+        // The kernel may know less than there is: another mount, or a name that was not cached.
+        do throws(Errno) {
+            let entry = try treeEntry(name, in: directory)
+            do throws(Errno) {
+                if flags.isExclusive { throw Errno.fileExists }
+                guard case .artifact(let file)? = namespace[entry.inode] else { throw Errno.fileExists }
+                return Created(entry: entry, opened: try open(file, flags, caller: caller))
+            } catch {
+                namespace.forget(entry.inode, lookups: 1)
+                throw error
+            }
+        } catch .noSuchFileOrDirectory {}
+
+        let named = classify(name, in: directory)
+        let verdict = OverwritePolicy.judge(
+            .file, named: named, in: directory.place, standing: standing(of: directory.scope))
+        try enforce(verdict, Creation.file.rawValue, directory.path(of: name), caller, detail: hint(directory))
+
+        if !directory.isProduction, case .artifact(let realName) = named {
+            return try createLive(name, realName, in: directory, mode, flags, caller)
+        }
+        return try createStaged(name, in: directory, isTransient: named == .transient, mode, flags, caller)
+    }
+
+    /// What a name means here; the driver's own names are nobody else's.
+    func classify(_ name: String, in directory: TreeDirectory) -> NameClass {
+        name == ".meta" || name == StoreLayout.privateDirectory
+            ? .invalid(.notInSchema) : OverwritePolicy.classify(name, in: directory.place)
+    }
+
+    /// The names that a typed directory takes, for a refusal's details.
+    func hint(_ directory: TreeDirectory) -> String? {
+        switch directory.place {
+        case .typed(let type): "\(directory.path)/ takes \(type.nameHint)"
+        case .plots: "plots/ takes " + FreeDirectory.plotFormats.joined(separator: ", ")
+        case .scopeRoot: "the root of a session or test takes \(StoreLayout.metadataName)"
+        default: nil
+        }
+    }
+
+    /// A file of a session or test: at its real path from the beginning.
+    private func createLive(
+        _ name: String, _ realName: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags,
+        _ caller: Caller
+    ) throws(Errno) -> Created {
+        let real = RealFile(directory: try ensure(directory), name: realName)
+        let descriptor = try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
+            try real.open(O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode & 0o7777)
+        }
+        return try finishCreation(name, in: directory, descriptor, flags, caller, phase: .published, isTransient: false)
+    }
+
+    /// A file of production, or one with a transient name: staged.
+    private func createStaged(
+        _ name: String, in directory: TreeDirectory, isTransient: Bool, _ mode: UInt32, _ flags: OpenFlags,
+        _ caller: Caller
+    ) throws(Errno) -> Created {
+        let owner = actsForOthers ? try ownerOfNew(in: directory, caller) : nil
+        let staged = try staging().create(
+            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: mode & 0o7777, owner: owner)
+        do throws(Errno) {
+            return try finishCreation(
+                name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
+                isTransient: isTransient)
+        } catch {
+            try? staged.file.unlink()
+            throw error
+        }
+    }
+
+    /// The store's staging directory; a read-only store has none.
+    func staging() throws(Errno) -> Staging {
+        guard let staging = store.staging else { throw Errno.readOnlyFileSystem }
+        return staging
+    }
+
+    /// The caller, and the directory's group where it has the set-group-id bit (inode(7)).
+    private func ownerOfNew(
+        in directory: TreeDirectory, _ caller: Caller
+    ) throws(Errno) -> (uid: UInt32, gid: UInt32) {
+        let parent = try directory.real.nearestExistingAttributes()
+        return (caller.user, parent.st_mode & S_ISGID != 0 ? parent.st_gid : caller.group)
+    }
+
+    private func finishCreation(
+        _ name: String, in directory: TreeDirectory, _ descriptor: FileDescriptor, _ flags: OpenFlags, _ caller: Caller,
+        phase: ArtifactFile.Phase, isTransient: Bool
+    ) throws(Errno) -> Created {
+        var isStaged = false
+        if case .staged = phase { isStaged = true }
+        let birth =
+            isStaged
+            ? ArtifactFile.Birth(path: directory.path(of: name), caller: caller) : nil
+        let found = namespace.findOrInsert(
+            name, in: directory.id, remembering: true, pinned: isStaged,
+            make: { .artifact(ArtifactFile(id: $0, phase: phase, isTransient: isTransient, birth: birth)) })
+        guard case .artifact(let file) = found.inode, found.isNew || !isStaged else {
+            // Somebody made the name in the meantime.
+            namespace.forget(found.number, lookups: 1)
+            try? descriptor.close()
+            throw Errno.fileExists
+        }
+        let handle = flags.isWritable ? handles.nextNumber() : Self.readerHandle
+        do throws(Errno) {
+            let (attributes, backing) = try file.state.withLock { state throws(Errno) -> (stat, BackingID?) in
+                if !found.isNew { state.phase = phase }
+                let attributes = try Linux.attributes(descriptor)
+                state.open.adopt(descriptor, writable: flags.isWritable, connection: passthrough)
+                if flags.isWritable { state.writers.append(.init(handle: handle, thread: caller.process)) }
+                return (attributes, state.open.backing)
+            }
+            counters.openFiles.add(1, ordering: .relaxed)
+            return Created(
+                entry: entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope))),
+                opened: Opened(handle: handle, backing: backing, traits: isStaged ? [] : [.noFlush]))
+        } catch {
+            namespace.removeName(of: file.id)
+            if isStaged { namespace.unpin(file.id) }
+            namespace.forget(file.id, lookups: 1)
+            try? descriptor.close()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,174 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import CLinux
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Volume {
+    public func openDirectory(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> OpenedDirectory {
+        switch try self.inode(inode) {
+        case .tree, .made(.hiddenDirectory): break
+        case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
+        case .artifact, .made: throw Errno.notDirectory
+        }
+        return OpenedDirectory(handle: handles.openDirectory())
+    }
+
+    public func releaseDirectory(inode: InodeNumber, handle: HandleID) { handles.close(handle) }
+
+    public func syncDirectory(
+        _ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool
+    ) throws(Errno) {
+        switch try self.inode(inode) {
+        case .tree(let directory):
+            guard let real = try directory.real.current() else { return }
+            _ = try Linux.call { fsync(real.descriptor.rawValue) }
+        case .free(let node):
+            let descriptor = try Linux.reopen(node.descriptor, O_RDONLY | O_DIRECTORY)
+            defer { try? descriptor.close() }
+            _ = try Linux.call { fsync(descriptor.rawValue) }
+        case .artifact, .made: break
+        }
+    }
+
+    public func readDirectory(
+        _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64,
+        into buffer: inout DirectoryBuffer
+    ) throws(Errno) {
+        let directory = try handles.directory(handle)
+        let node = try self.inode(inode)
+        // rewinddir(3): position 0 reads the directory anew.
+        var known = offset > 0 ? directory.entries.withLock { $0 } : nil
+        if known == nil {
+            let fresh = try listing(of: node)
+            directory.entries.withLock { $0 = fresh }
+            known = fresh
+        }
+        guard let entries = known, offset >= 0, offset < Int64(entries.count) else { return }
+        for index in Int(offset)..<entries.count {
+            let listed = entries[index]
+            let next = Int64(index + 1)
+            let goesOn = listed.bytes.withUnsafeBufferPointer { bytes -> Bool in
+                guard let start = bytes.baseAddress else { return true }
+                let name = EntryName(start)
+                guard buffer.wantsAttributes, !listed.isDot else {
+                    return buffer.add(
+                        name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
+                }
+                // What is gone since the listing was made is left out.
+                guard let entry = try? self.entry(name, in: node) else { return true }
+                if buffer.add(name: name, entry: entry, nextOffset: next) { return true }
+                namespace.forget(entry.inode, lookups: 1)
+                return false
+            }
+            guard goesOn else { return }
+        }
+    }
+
+    /// A lookup by a name of a listing.
+    private func entry(_ name: EntryName, in node: Inode) throws(Errno) -> Entry {
+        switch node {
+        case .tree(let directory):
+            guard directory.place == .ordinaryTree else { return try treeEntry(text(name), in: directory) }
+            guard let real = try directory.real.current(), let scope = directory.scope else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return try freeEntry(name, in: real.descriptor, scope: scope)
+        case .free(let free): return try freeEntry(name, in: free.descriptor, scope: free.scope)
+        case .made(.hiddenDirectory):
+            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return self.entry(madeInode(.hiddenFile(file), file.rawValue, in: hiddenDirectoryNumber()))
+        case .artifact, .made: throw Errno.notDirectory
+        }
+    }
+
+    private func hiddenDirectoryNumber() -> InodeNumber {
+        namespace.findOrInsert(
+            StoreLayout.privateDirectory, in: root.id, remembering: false, make: { _ in .made(.hiddenDirectory) }
+        ).number
+    }
+
+    // MARK: - Listings
+
+    private func listing(of node: Inode) throws(Errno) -> [HandleTable.Listed] {
+        switch node {
+        case .tree(let directory): return try listing(of: directory, withDots: true)
+        case .free(let free): return try Linux.names(in: free.descriptor)
+        case .made:
+            let own = StableNumber.of(StoreLayout.privateDirectory)
+            return dots(own, root.stableNumber)
+                + HiddenFile.allCases.map {
+                    .init(
+                        name: $0.rawValue, number: StableNumber.of(StoreLayout.privateDirectory + "/" + $0.rawValue),
+                        type: S_IFREG)
+                }
+        case .artifact: throw Errno.notDirectory
+        }
+    }
+
+    private func dots(_ own: UInt64, _ parent: UInt64) -> [HandleTable.Listed] {
+        [.init(name: ".", number: own, type: S_IFDIR), .init(name: "..", number: parent, type: S_IFDIR)]
+    }
+
+    /// What a directory of the tree shows; hidden entries are never listed.
+    func listing(of directory: TreeDirectory, withDots: Bool) throws(Errno) -> [HandleTable.Listed] {
+        if directory.place == .ordinaryTree {
+            guard let real = try directory.real.current() else {
+                return withDots ? dots(directory.stableNumber, 0) : []
+            }
+            let names = try Linux.names(in: real.descriptor)
+            return withDots ? names : names.filter { !$0.isDot }
+        }
+        var listed = withDots ? dots(directory.stableNumber, StableNumber.of("")) : []
+        func add(directory name: String) {
+            listed.append(.init(name: name, number: StableNumber.of(directory.path(of: name)), type: S_IFDIR))
+        }
+        for child in store.schema.fixedChildren(of: directory.location) { add(directory: child.name) }
+        switch directory.location {
+        case .mode(.development):
+            var names = Set(try store.sessions())
+            if let currentSession { names.insert(currentSession) }
+            for name in names.sorted() { add(directory: name.description) }
+        case .mode(.test): for name in try store.tests() { add(directory: name.description) }
+        case .typed, .free, .scope: listed += try files(of: directory)
+        case .root, .mode, .layer: break
+        }
+        for name in [MadeNames.current, MadeNames.latest] where madeEntry(name, in: directory) != nil {
+            listed.append(.init(name: name, number: StableNumber.of(directory.path(of: name)), type: S_IFLNK))
+        }
+        return listed
+    }
+
+    /// The real files that a directory shows, and the staged ones.
+    private func files(of directory: TreeDirectory) throws(Errno) -> [HandleTable.Listed] {
+        var files: [HandleTable.Listed] = []
+        var names: Set<String> = []
+        let staged = namespace.pinnedArtifacts(in: directory.id)
+        for (name, file) in staged {
+            guard let attributes = try? attributes(of: file) else { continue }
+            files.append(.init(name: name, number: UInt64(attributes.st_ino), type: S_IFREG))
+            names.insert(name)
+        }
+        guard let real = try directory.real.current() else { return files }
+        for found in try Linux.names(in: real.descriptor) where found.type == S_IFREG || found.type == 0 {
+            guard let real = found.name, let name = virtualName(ofReal: real, in: directory) else { continue }
+            if !names.isEmpty, names.contains(name) { continue }
+            files.append(.init(name: name, number: found.number, type: found.type))
+        }
+        return files
+    }
+
+    /// The name on the mount of a real file, if the directory shows it.
+    private func virtualName(ofReal name: String, in directory: TreeDirectory) -> String? {
+        switch directory.place {
+        case .typed(let type): type.virtualName(forReal: name)
+        case .plots, .scopeRoot:
+            if case .artifact(name) = OverwritePolicy.classify(name, in: directory.place) { name } else { nil }
+        default: nil
+        }
+    }
+}

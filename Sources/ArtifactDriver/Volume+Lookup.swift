@@ -1,0 +1,203 @@
+internal import Artifacts
+internal import ArtifactStore
+public import FuseKernel
+internal import Glibc
+public import SystemPackage
+
+extension Volume {
+    public func lookup(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName
+    ) throws(Errno) -> Entry {
+        switch try inode(parent) {
+        case .tree(let directory):
+            if directory.place == .ordinaryTree {
+                guard let real = try directory.real.current(), let scope = directory.scope else {
+                    throw Errno.noSuchFileOrDirectory
+                }
+                return try freeEntry(name, in: real.descriptor, scope: scope)
+            }
+            guard let text = name.string else { throw Errno.noSuchFileOrDirectory }
+            return try treeEntry(text, in: directory)
+        case .free(let node): return try freeEntry(name, in: node.descriptor, scope: node.scope)
+        case .made(.hiddenDirectory):
+            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return entry(madeInode(.hiddenFile(file), file.rawValue, in: parent))
+        case .artifact, .made: throw Errno.notDirectory
+        }
+    }
+
+    public func forget(_ inode: InodeNumber, lookups: UInt64) {
+        namespace.forget(inode, lookups: lookups)
+    }
+
+    // MARK: - The tree
+
+    /// What a name of the tree leads to, counted as a lookup.
+    func treeEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
+        if let location = try subdirectory(name, of: directory) {
+            let child = treeDirectory(location, name, in: directory)
+            let attributes = try self.attributes(of: child)
+            namespace.remember(child.id)
+            return Entry(
+                inode: child.id, generation: 0, attributes: attributes,
+                entryTimeout: isFixed(location) ? Timeout.treeName : Timeout.file,
+                attributesTimeout: Timeout.treeAttributes)
+        }
+        if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
+        return try artifactEntry(name, in: directory)
+    }
+
+    /// Whether a directory can never go away.
+    private func isFixed(_ location: TreeLocation) -> Bool {
+        switch location.scope {
+        case .production, nil: true
+        case .session, .test: false
+        }
+    }
+
+    /// The directory of the tree that a name is, if it is one and exists.
+    func subdirectory(_ name: String, of directory: TreeDirectory) throws(Errno) -> TreeLocation? {
+        if let fixed = store.schema.fixedChild(name, of: directory.location) { return fixed }
+        switch directory.location {
+        case .mode(.development):
+            guard let session = SessionName(name), try exists(.session(session)) else { return nil }
+            return .scope(.session(session))
+        case .mode(.test):
+            guard let test = TestName(name), try exists(.test(test)) else { return nil }
+            return .scope(.test(test))
+        default: return nil
+        }
+    }
+
+    /// Whether a session or test is there: its directory in one of the layers, or the mount's own session.
+    func exists(_ scope: Scope) throws(Errno) -> Bool {
+        if case .session(let name) = scope, name == currentSession { return true }
+        return try store.hasDirectory(scope)
+    }
+
+    /// The node of a directory of the tree.
+    func treeDirectory(_ location: TreeLocation, _ name: String, in parent: TreeDirectory) -> TreeDirectory {
+        let real = store.directory(for: location)
+        let inode = namespace.findOrInsert(
+            name, in: parent.id, remembering: false,
+            make: { .tree(TreeDirectory(id: $0, location: location, path: parent.path(of: name), real: real)) }
+        ).inode
+        if case .tree(let directory) = inode { return directory }
+        // A file cannot have a directory's name: the schema's names are no artifact names. The root is always there.
+        return root
+    }
+
+    // MARK: - Artifacts
+
+    /// The file of a name in a typed directory, `plots/`, or a scope's root, counted as a lookup.
+    func artifactEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
+        if case .artifact(let file)? = namespace.find(name, in: directory.id, remembering: true) {
+            do throws(Errno) {
+                return entry(file, in: directory, attributes: try attributes(of: file))
+            } catch {
+                namespace.forget(file.id, lookups: 1)
+                guard error == .noSuchFileOrDirectory else { throw error }
+                // Removed or replaced outside: what is there now is another file.
+            }
+        }
+        guard case .artifact(let realName) = OverwritePolicy.classify(name, in: directory.place) else {
+            throw Errno.noSuchFileOrDirectory
+        }
+        let attributes = try publishedAttributes(realName, in: directory)
+        let inode = namespace.findOrInsert(
+            name, in: directory.id, remembering: true, make: { .artifact(ArtifactFile(id: $0, phase: .published)) }
+        ).inode
+        guard case .artifact(let file) = inode else { throw Errno.noSuchFileOrDirectory }
+        return entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope)))
+    }
+
+    /// `stat` of a published file: a plain file, or it is not there.
+    func publishedAttributes(_ realName: String, in directory: TreeDirectory) throws(Errno) -> stat {
+        guard let real = try directory.real.current() else { throw Errno.noSuchFileOrDirectory }
+        var found: stat
+        do throws(Errno) {
+            found = try RealFile(directory: real, name: realName).attributes()
+        } catch .noSuchFileOrDirectory {
+            // The directory itself may have been removed and made anew outside.
+            guard let fresh = try directory.real.refresh(), fresh !== real else { throw Errno.noSuchFileOrDirectory }
+            found = try RealFile(directory: fresh, name: realName).attributes()
+        }
+        // A symbolic link could lead out of the store, and anything else is no artifact.
+        guard found.st_mode & S_IFMT == S_IFREG else { throw Errno.noSuchFileOrDirectory }
+        return found
+    }
+
+    /// An artifact's entry with the time the kernel may trust it.
+    func entry(_ file: ArtifactFile, in directory: TreeDirectory, attributes: stat) -> Entry {
+        let timeout = attributesTimeout(standing(of: directory.scope))
+        return Entry(
+            inode: file.id, generation: namespace.generation(of: file.id), attributes: attributes,
+            entryTimeout: timeout, attributesTimeout: timeout)
+    }
+
+    func attributesTimeout(_ standing: Standing) -> Double {
+        // Staged files of production are short-lived, and a seal changes nothing that is shown but the change time.
+        standing == .live ? Timeout.file : Timeout.sealed
+    }
+
+    // MARK: - Free trees
+
+    /// The node of a name in an ordinary tree, counted as a lookup.
+    func freeEntry(_ name: EntryName, in parent: FileDescriptor, scope: Scope) throws(Errno) -> Entry {
+        let descriptor = try Linux.openPath(name.pointer, in: parent)
+        var attributes = stat()
+        do throws(Errno) {
+            attributes = try Linux.attributes(descriptor)
+        } catch {
+            try? descriptor.close()
+            throw error
+        }
+        let node = freeNode(descriptor, attributes, scope: scope)
+        return Entry(
+            inode: node.id, generation: namespace.generation(of: node.id), attributes: attributes,
+            entryTimeout: Timeout.file, attributesTimeout: Timeout.file)
+    }
+
+    /// The node of a real file, counted as a lookup. Takes the descriptor, closing it when the file is known already.
+    private func freeNode(_ descriptor: FileDescriptor, _ attributes: stat, scope: Scope) -> FreeNode {
+        let id = Namespace.FileID(device: UInt64(attributes.st_dev), number: UInt64(attributes.st_ino))
+        let node = namespace.findOrInsertFree(id) { number in
+            FreeNode(
+                id: number, fileID: id, scope: scope, descriptor: descriptor, kind: attributes.st_mode & S_IFMT)
+        }
+        if node.descriptor != descriptor { try? descriptor.close() }
+        return node
+    }
+
+    // MARK: - Entries that are made
+
+    /// The made entry that a name is, if it is one.
+    func madeEntry(_ name: String, in directory: TreeDirectory) -> MadeEntry? {
+        switch directory.location {
+        case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
+        case .mode(.development) where name == MadeNames.current && sessionTarget() != nil: .currentSession
+        case .typed where name == MadeNames.latest && latestTarget(in: directory) != nil:
+            .latestCheckpoint(directory.id)
+        default: nil
+        }
+    }
+
+    func madeInode(_ made: MadeEntry, _ name: String, in parent: InodeNumber) -> (InodeNumber, MadeEntry) {
+        let found = namespace.findOrInsert(name, in: parent, remembering: true, make: { _ in .made(made) })
+        return (found.number, made)
+    }
+
+    func entry(_ made: (number: InodeNumber, entry: MadeEntry)) -> Entry {
+        Entry(
+            inode: made.number, generation: 0, attributes: attributes(of: made.entry), entryTimeout: Timeout.none,
+            attributesTimeout: Timeout.none)
+    }
+}
+
+/// Names that the driver gives.
+enum MadeNames {
+    static let current = "current"
+    static let latest = "latest"
+}

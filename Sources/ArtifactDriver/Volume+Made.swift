@@ -1,0 +1,160 @@
+internal import Artifacts
+internal import ArtifactStore
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// Entries that are made when they are read: links to what is newest, and the hidden files.
+extension Volume {
+    public func readLink(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8] {
+        let target: String?
+        switch try self.inode(inode) {
+        case .free(let node): return try Linux.linkTarget(node.descriptor)
+        case .made(.currentSession): target = sessionTarget()
+        case .made(.latestCheckpoint(let parent)):
+            guard case .tree(let directory) = try self.inode(parent) else { throw Errno.noSuchFileOrDirectory }
+            target = latestTarget(in: directory)
+        default: throw Errno.invalidArgument
+        }
+        guard let target else { throw Errno.noSuchFileOrDirectory }
+        return Array(target.utf8)
+    }
+
+    /// The mount's session; on a read-only mount the newest.
+    func sessionTarget() -> String? {
+        if let currentSession { return currentSession.description }
+        return (try? store.sessions())?.max()?.description
+    }
+
+    /// The newest sealed file of a type with free names, when no real file is called `latest`.
+    func latestTarget(in directory: TreeDirectory) -> String? {
+        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.naming == .free,
+            type.name == "meta_checkpoints", let real = try? directory.real.current(),
+            let names = try? Linux.names(in: real.descriptor)
+        else { return nil }
+        var newest: (name: String, time: timespec)?
+        for found in names {
+            if found.name == MadeNames.latest { return nil }
+            guard let realName = found.name, let name = type.virtualName(forReal: realName),
+                let time = try? publishedAttributes(realName, in: directory).st_mtim
+            else { continue }
+            if let known = newest,
+                (known.time.tv_sec, known.time.tv_nsec, known.name) > (time.tv_sec, time.tv_nsec, name)
+            {
+                continue
+            }
+            newest = (name, time)
+        }
+        return newest?.name
+    }
+
+    func attributes(of made: MadeEntry) -> stat {
+        // They look like the root: the same owner, and times that do not matter.
+        var shown = (try? attributes(of: root)) ?? stat()
+        shown.st_nlink = 1
+        shown.st_blocks = 0
+        switch made {
+        case .hiddenDirectory:
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
+            shown.st_mode = S_IFDIR | 0o555
+        case .hiddenFile(let file):
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
+            shown.st_mode = S_IFREG | 0o444
+            shown.st_size = off_t(content(of: file).count)
+        case .currentSession:
+            shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
+            shown.st_mode = S_IFLNK | 0o777
+            shown.st_size = off_t(sessionTarget()?.utf8.count ?? 0)
+        case .latestCheckpoint(let parent):
+            var target: String?
+            if case .tree(let directory)? = namespace[parent] {
+                target = latestTarget(in: directory)
+                shown.st_ino = ino_t(StableNumber.of(directory.path(of: MadeNames.latest)))
+            }
+            shown.st_mode = S_IFLNK | 0o777
+            shown.st_size = off_t(target?.utf8.count ?? 0)
+        }
+        return shown
+    }
+
+    /// A hidden file's bytes, as they are now.
+    func content(of file: HiddenFile) -> [UInt8] {
+        switch file {
+        case .schema: Array(store.schemaText.utf8)
+        case .status: Array(statusText().utf8)
+        case .denials: Array(denialsText().utf8)
+        }
+    }
+
+    private func statusText() -> String {
+        var counts: [String: JSONValue] = [:]
+        var total = 0
+        for (rule, count) in denials.counts {
+            counts[rule.rawValue] = number(count)
+            total += count
+        }
+        let staged = stagedCounts()
+        let passthrough: [String: JSONValue] = [
+            "on": .bool(connection?.hasPassthrough ?? false),
+            "obstacle": text(connection?.passthroughObstacle),
+        ]
+        let fields: [String: JSONValue] = [
+            "version": .string(options.version),
+            "pid": number(Int(getpid())),
+            "store": .string(store.path),
+            "mount_point": .string(options.mountPoint),
+            "read_only": .bool(store.isReadOnly),
+            "session": text(sessionTarget()),
+            "passthrough": .object(passthrough),
+            "durability": .string(store.durability.rawValue),
+            "publishing": number(seals.pending),
+            "writing": number(staged.writing),
+            "empty": number(staged.empty),
+            "transient": number(staged.transient),
+            "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
+            "quarantined_since_mount": number(counters.quarantined.load(ordering: .relaxed)),
+            "open_files": number(counters.openFiles.load(ordering: .relaxed)),
+            "known_inodes": number(namespace.count),
+            "denials": .object(["total": number(total), "by_rule": .object(counts)]),
+            "uptime_seconds": number(Int((Clock.monotonic() - startTime) / 1_000_000_000)),
+        ]
+        return JSONValue.object(fields).description + "\n"
+    }
+
+    private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    private func number(_ value: Int) -> JSONValue { .integer(Int64(value)) }
+
+    /// How many staged files are in which state.
+    private func stagedCounts() -> (writing: Int, empty: Int, transient: Int) {
+        var counts = (writing: 0, empty: 0, transient: 0)
+        for file in namespace.pinnedArtifacts {
+            switch file.state.withLock({ $0.fileState(standing: .production) }) {
+            case .writing: counts.writing += 1
+            case .empty: counts.empty += 1
+            case .transient: counts.transient += 1
+            case .sealing, .sealed, .live, .frozen: break
+            }
+        }
+        return counts
+    }
+
+    private func denialsText() -> String {
+        denials.all.map { denial in
+            let fields: [String: JSONValue] = [
+                "time": .string(TimeText.rfc3339(denial.time)),
+                "operation": .string(denial.operation),
+                "path": .string(denial.path),
+                "errno": .string(denial.refusal.errnoName),
+                "rule": .string(denial.refusal.rule.rawValue),
+                "reason": .string(denial.refusal.reason(path: denial.path)),
+                "detail": text(denial.detail),
+                "way_out": .string(denial.refusal.wayOut),
+                "user": number(Int(denial.user)),
+                "pid": number(Int(denial.process)),
+                "program": .string(denial.program),
+            ]
+            return JSONValue.object(fields).description + "\n"
+        }.joined()
+    }
+}

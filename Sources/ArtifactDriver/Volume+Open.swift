@@ -1,0 +1,163 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import CLinux
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Volume {
+    /// A handle that only reads a real file needs no number.
+    static let readerHandle = HandleID(rawValue: 0)
+
+    public func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened {
+        switch try self.inode(inode) {
+        case .tree: throw Errno.isDirectory
+        case .artifact(let file): return try open(file, flags, caller: request.caller)
+        case .free(let node): return try open(node, flags, caller: request.caller)
+        case .made(.hiddenFile(let file)):
+            guard !flags.isWritable, !flags.truncates else {
+                try enforce(
+                    .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.openToWrite.rawValue,
+                    StoreLayout.privateDirectory + "/" + file.rawValue, request.caller)
+                throw Errno.notPermitted
+            }
+            return Opened(handle: handles.openContent(content(of: file)), traits: [.directIO, .noFlush])
+        case .made: throw Errno.tooManySymbolicLinkLevels
+        }
+    }
+
+    func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        let changes = flags.isWritable || flags.truncates
+        if changes { awaitRelease(of: file) }
+        let operation: Operation = flags.truncates ? .openTruncating : changes ? .openToWrite : .openToRead
+        let place = namespace.place(of: file.id)
+        let standing = self.standing(of: place?.parent.scope)
+        return try file.state.withLock { state throws(Errno) -> Opened in
+            if changes {
+                let facts = Facts(isSameUser: state.birth.map { $0.user == caller.user } ?? true)
+                let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing), facts: facts)
+                try enforce(
+                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "(removed file)", caller)
+            }
+            // Copied out for the closure; the state is exclusively ours while the lock is held.
+            let current = state
+            try state.open.add(writable: flags.isWritable, connection: passthrough) { mode throws(Errno) in
+                try self.open(file, current, mode)
+            }
+            counters.openFiles.add(1, ordering: .relaxed)
+            if flags.truncates {
+                do throws(Errno) {
+                    try truncateToNothing(file, state)
+                } catch {
+                    state.open.remove(writable: flags.isWritable, connection: passthrough)
+                    counters.openFiles.subtract(1, ordering: .relaxed)
+                    throw error
+                }
+            }
+            guard flags.isWritable else {
+                var traits: OpenTraits = [.noFlush]
+                if state.open.backing == nil, standing == .production, case .published = state.phase {
+                    traits.insert(.keepCache)  // Sealed bytes never change.
+                }
+                return Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits)
+            }
+            let handle = handles.nextNumber()
+            state.writers.append(.init(handle: handle, thread: caller.process))
+            return Opened(
+                handle: handle, backing: state.open.backing, traits: needsFlush(state, standing) ? [] : [.noFlush])
+        }
+    }
+
+    /// Whether anybody learns something from a writer's FLUSH: only files that are to be published.
+    private func needsFlush(_ state: borrowing ArtifactFile.State, _ standing: Standing) -> Bool {
+        if case .staged = state.phase { return true }
+        return false
+    }
+
+    private func truncateToNothing(_ file: ArtifactFile, _ state: borrowing ArtifactFile.State) throws(Errno) {
+        if let writing = state.open.writing {
+            _ = try Linux.call { ftruncate(writing.rawValue, 0) }
+        } else {
+            let descriptor = try open(file, state, O_WRONLY)
+            defer { try? descriptor.close() }
+            _ = try Linux.call { ftruncate(descriptor.rawValue, 0) }
+        }
+    }
+
+    /// Opens the real file, wherever it is.
+    func open(
+        _ file: ArtifactFile, _ state: borrowing ArtifactFile.State, _ flags: Int32
+    ) throws(Errno) -> FileDescriptor {
+        switch state.phase {
+        case .published:
+            guard let place = namespace.place(of: file.id), let real = try realFile(place.name, in: place.parent) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return try real.open(flags | O_NOFOLLOW)
+        case .staged(let real), .sealing(let real), .discarded(let real): return try real.open(flags | O_NOFOLLOW)
+        case .gone: throw Errno.noSuchFileOrDirectory
+        }
+    }
+
+    /// Runs with an open descriptor of a file whose lock is held: one that handles share, or its own.
+    func withDescriptor<Result>(
+        of file: ArtifactFile, _ state: borrowing ArtifactFile.State,
+        _ body: (FileDescriptor) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        if let descriptor = state.open.any { return try body(descriptor) }
+        let descriptor = try open(file, state, O_RDONLY)
+        defer { try? descriptor.close() }
+        return try body(descriptor)
+    }
+
+    /// The real file of a valid name, when its directory exists.
+    func realFile(_ name: String, in directory: TreeDirectory) throws(Errno) -> RealFile? {
+        guard case .artifact(let realName) = OverwritePolicy.classify(name, in: directory.place),
+            let real = try directory.real.current()
+        else { return nil }
+        return RealFile(directory: real, name: realName)
+    }
+
+    func open(_ node: FreeNode, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        if flags.isWritable || flags.truncates {
+            try enforceLive(node.scope, flags.truncates ? .openTruncating : .openToWrite, "scratch", caller)
+        }
+        return try node.open.withLock { open throws(Errno) -> Opened in
+            try open.add(writable: flags.isWritable, connection: passthrough) { mode throws(Errno) in
+                try Linux.reopen(node.descriptor, mode)
+            }
+            counters.openFiles.add(1, ordering: .relaxed)
+            if flags.truncates {
+                do throws(Errno) {
+                    if let writing = open.writing {
+                        _ = try Linux.call { ftruncate(writing.rawValue, 0) }
+                    } else {
+                        _ = try Linux.withPath(of: node.descriptor) { path throws(Errno) in
+                            try Linux.call { truncate(path, 0) }
+                        }
+                    }
+                } catch {
+                    open.remove(writable: flags.isWritable, connection: passthrough)
+                    counters.openFiles.subtract(1, ordering: .relaxed)
+                    throw error
+                }
+            }
+            return Opened(
+                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing, traits: [.noFlush])
+        }
+    }
+
+    /// Waits a little when every writer of a file has closed it and the kernel's RELEASE may be on the way.
+    ///
+    /// `close` returns before RELEASE is handled, but RELEASE is in the queue before the next request of the same process
+    /// (fs/fuse/file.c, `fuse_file_put`). Without this a program could close an artifact and then append to it, depending on which
+    /// worker is faster. A shell's `>` (open, dup2, close) looks the same until its command writes: it costs that wait once.
+    func awaitRelease(of file: ArtifactFile) {
+        var waited: UInt32 = 0
+        while waited < 50_000, file.state.withLock({ $0.isPerhapsClosing }) {
+            usleep(200)
+            waited += 200
+        }
+    }
+}

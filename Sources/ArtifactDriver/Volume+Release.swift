@@ -1,0 +1,145 @@
+internal import ArtifactFormats
+internal import Artifacts
+internal import ArtifactStore
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import Logging
+public import SystemPackage
+
+extension Volume {
+    /// One `close` of one duplicate. Structural checks happen here, so that a program that looks at `close`'s result learns of them.
+    public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
+        guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
+        let thread = request.caller.process
+        let isToBePublished = file.state.withLock { state in
+            if case .staged = state.phase { !state.isTransient } else { false }
+        }
+        guard isToBePublished else { return }
+        let ending = WriterEnding.of(thread: thread)
+        let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
+            guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
+            state.writers[index].isFlushed = true
+            state.writers[index].ending = ending
+            state.writers[index].closer = thread
+            guard let descriptor = state.open.writing else { return nil }
+            return (descriptor, state.writers[index].thread)
+        }
+        guard let checked, ending.reason == nil else { return }
+        // A child that inherited the handle closes its copy while the file is half-written: only who opened it finishes it.
+        guard ProcFile.isSameProcess(thread, checked.opener) else { return }
+        guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
+            return
+        }
+        if let reason = try quickProblem(checked.descriptor, check) {
+            try enforce(
+                .refused(Refusal(.invalidArgument, .failedCheck)), "close", place.parent.path(of: place.name),
+                request.caller, detail: reason)
+        }
+    }
+
+    /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
+    func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
+        let source = try DescriptorSource(descriptor)
+        guard source.count > 0 else { return nil }
+        connection?.willBlock()
+        do throws(FormatError) {
+            try check.checkQuickly(source)
+            return nil
+        } catch {
+            switch error {
+            case .invalid(let reason): return reason
+            case .unreadable(let error): throw error
+            }
+        }
+    }
+
+    /// The check for a name, when its type is checked.
+    func contentCheck(_ name: String, in directory: TreeDirectory) -> FormatCheck? {
+        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.isChecked else {
+            return nil
+        }
+        guard let format = type.format(of: name) else { return nil }
+        return FormatCheck(fileExtension: format)
+    }
+
+    /// The last duplicate of a handle is closed and no mapping is left.
+    public func release(inode: InodeNumber, handle: HandleID) {
+        guard let found = namespace[inode] else { return }
+        switch found {
+        case .made: handles.close(handle)
+        case .tree: break
+        case .free(let node):
+            counters.openFiles.subtract(1, ordering: .relaxed)
+            node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
+        case .artifact(let file):
+            counters.openFiles.subtract(1, ordering: .relaxed)
+            release(file, handle)
+        }
+    }
+
+    /// What a file becomes when its last writer is gone.
+    private enum Outcome {
+        case nothing
+        case publish
+        case quarantine(reason: String)
+        /// A killed writer that wrote nothing: only the name was taken.
+        case drop
+    }
+
+    private func release(_ file: ArtifactFile, _ handle: HandleID) {
+        let outcome = file.state.withLock { state -> Outcome in
+            let isWriter = handle != Self.readerHandle
+            var outcome = Outcome.nothing
+            if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
+                let writer = state.writers.remove(at: index)
+                if state.writers.isEmpty { outcome = self.outcome(of: file, &state, lastWriter: writer) }
+            }
+            state.open.remove(writable: isWriter, connection: passthrough)
+            if !state.open.isOpen, case .discarded = state.phase {
+                return .quarantine(reason: "it was removed while it was being written")
+            }
+            return outcome
+        }
+        switch outcome {
+        case .nothing: break
+        case .publish: seals.submit { self.seal(file) }
+        case .quarantine(let reason): seals.submit { self.quarantine(file, reason: reason) }
+        case .drop: seals.submit { self.drop(file) }
+        }
+    }
+
+    /// Decided under the file's lock, with the phase set, so that nobody can open it to write in between.
+    private func outcome(
+        of file: ArtifactFile, _ state: inout ArtifactFile.State, lastWriter: ArtifactFile.Writer
+    ) -> Outcome {
+        guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
+        let size = state.open.any.flatMap { try? Linux.attributes($0).st_size } ?? 0
+        if let reason = lastWriter.ending.reason {
+            guard size > 0 else {
+                state.phase = .sealing(real)
+                return .drop
+            }
+            return beginSealing(&state, real, writer: lastWriter) ? .quarantine(reason: reason) : .nothing
+        }
+        guard size > 0 else { return .nothing }  // Empty: stays writable.
+        return beginSealing(&state, real, writer: lastWriter) ? .publish : .nothing
+    }
+
+    /// From here on the file is immutable. Its descriptor is kept while the bytes move to their real path.
+    func beginSealing(
+        _ state: inout ArtifactFile.State, _ real: RealFile, writer: ArtifactFile.Writer
+    ) -> Bool {
+        do throws(Errno) {
+            try state.open.hold { flags throws(Errno) in try real.open(flags | O_NOFOLLOW) }
+        } catch {
+            log.error("cannot open a staged file to seal it", metadata: ["file": "\(real.name)", "errno": "\(error)"])
+            return false
+        }
+        state.phase = .sealing(real)
+        state.settling = .init(
+            opener: writer.thread, closer: writer.closer,
+            deadline: Clock.monotonic() + UInt64(store.schema.settlingSeconds) * 1_000_000_000)
+        return true
+    }
+}

@@ -1,0 +1,166 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import CLinux
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Volume {
+    public func unlink(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        switch try inode(parent) {
+        case .tree(let directory) where directory.place == .ordinaryTree:
+            guard let scope = directory.scope, let real = try directory.real.current() else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), request.caller)
+            _ = try Linux.call { unlinkat(real.descriptor.rawValue, name.pointer, 0) }
+        case .free(let node):
+            try enforceLive(node.scope, .unlink, name.string ?? "?", request.caller)
+            _ = try Linux.call { unlinkat(node.descriptor.rawValue, name.pointer, 0) }
+        case .tree(let directory): try unlinkArtifact(try text(name), in: directory, request.caller)
+        case .made:
+            try enforce(
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue, name.string ?? "?",
+                request.caller)
+        case .artifact: throw Errno.notDirectory
+        }
+    }
+
+    private func unlinkArtifact(_ name: String, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
+        if madeEntry(name, in: directory) != nil {
+            try enforce(
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue, directory.path(of: name),
+                caller)
+        }
+        let file = try self.file(name, in: directory)
+        defer { namespace.forget(file.id, lookups: 1) }
+        awaitRelease(of: file)
+        let standing = self.standing(of: directory.scope)
+        let wasPinned = try file.state.withLock { state throws(Errno) -> Bool in
+            try enforce(
+                OverwritePolicy.judge(.unlink, on: state.fileState(standing: standing)), Operation.unlink.rawValue,
+                directory.path(of: name), caller)
+            return try self.remove(file, &state, name, directory)
+        }
+        if wasPinned { namespace.unpin(file.id) }
+    }
+
+    /// Takes a file's name away, with its lock held and the policy asked.
+    ///
+    /// - Returns: whether the file was pinned and the caller must unpin it.
+    func remove(
+        _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ name: String, _ directory: TreeDirectory
+    ) throws(Errno) -> Bool {
+        switch state.phase {
+        case .published:
+            guard let real = try realFile(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
+            try real.unlink()
+            namespace.removeName(of: file.id)
+            state.phase = .gone
+            return false
+        case .staged(let real):
+            namespace.removeName(of: file.id)
+            if !state.isTransient, !state.writers.isEmpty {
+                state.phase = .discarded(real)  // Its pin ends when the writer's bytes are in quarantine.
+                return false
+            }
+            try real.unlink()
+            state.phase = .gone
+            return true
+        case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+        }
+    }
+
+    /// The file of a name, counted as a lookup that the caller must forget.
+    func file(_ name: String, in directory: TreeDirectory) throws(Errno) -> ArtifactFile {
+        if try subdirectory(name, of: directory) != nil { throw Errno.isDirectory }
+        let entry = try artifactEntry(name, in: directory)
+        guard case .artifact(let file)? = namespace[entry.inode] else {
+            namespace.forget(entry.inode, lookups: 1)
+            throw Errno.noSuchFileOrDirectory
+        }
+        return file
+    }
+
+    public func removeDirectory(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        let caller = request.caller
+        switch try inode(parent) {
+        case .tree(let directory) where directory.place == .ordinaryTree:
+            guard let scope = directory.scope, let real = try directory.real.current() else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), caller)
+            _ = try Linux.call { unlinkat(real.descriptor.rawValue, name.pointer, AT_REMOVEDIR) }
+        case .free(let node):
+            try enforceLive(node.scope, .unlink, name.string ?? "?", caller)
+            _ = try Linux.call { unlinkat(node.descriptor.rawValue, name.pointer, AT_REMOVEDIR) }
+        case .tree(let directory): try removeTreeDirectory(try text(name), in: directory, caller)
+        case .made:
+            try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", name.string ?? "?", caller)
+        case .artifact: throw Errno.notDirectory
+        }
+    }
+
+    /// `rmdir` in the tree: tests go; the typed directories of a session or test never stand in the way of `rm -r`.
+    private func removeTreeDirectory(_ name: String, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
+        guard let location = try subdirectory(name, of: directory) else {
+            if madeEntry(name, in: directory) != nil {
+                try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", directory.path(of: name), caller)
+            }
+            let file = try self.file(name, in: directory)
+            namespace.forget(file.id, lookups: 1)
+            throw Errno.notDirectory
+        }
+        let path = directory.path(of: name)
+        let standing = self.standing(of: location.scope)
+        guard let scope = location.scope, scope != .production else {
+            try enforce(.refused(Refusal(.notPermitted, .fixedDirectory)), "rmdir", path, caller)
+            return
+        }
+        if standing == .frozen {
+            try enforce(.refused(Refusal(.notPermitted, .frozenSession)), "rmdir", path, caller)
+        }
+        if try !isEmpty(location) { throw Errno.directoryNotEmpty }
+        switch location {
+        case .scope(.session):
+            try enforce(.refused(Refusal(.resourceBusy, .directoryInUse)), "rmdir", path, caller)
+        case .scope(.test(let test)): try store.removeTest(test)
+        case .free:
+            // Real only when something was written to it; it is there again for the next write.
+            do throws(Errno) {
+                try store.directory(for: location).removeIfEmpty()
+            } catch .noSuchFileOrDirectory {}
+        default: break
+        }
+    }
+
+    /// Whether nothing is in a directory of a session or test, its own directories aside.
+    private func isEmpty(_ location: TreeLocation) throws(Errno) -> Bool {
+        let node = directoryNode(location)
+        switch location {
+        case .typed, .free: return try listing(of: node, withDots: false).isEmpty
+        case .layer, .scope:
+            for child in store.schema.fixedChildren(of: location) where try !isEmpty(child.location) { return false }
+            guard case .scope = location else { return true }
+            return try listing(of: node, withDots: false).allSatisfy { $0.type == S_IFDIR }
+        case .root, .mode: return false
+        }
+    }
+
+    /// The node of a location, found from the root by name.
+    func directoryNode(_ location: TreeLocation) -> TreeDirectory {
+        switch location {
+        case .root: root
+        case .mode(let mode): treeDirectory(location, mode.rawValue, in: root)
+        case .scope(.production): directoryNode(.mode(.production))
+        case .scope(.session(let name)):
+            treeDirectory(location, name.description, in: directoryNode(.mode(.development)))
+        case .scope(.test(let name)): treeDirectory(location, name.description, in: directoryNode(.mode(.test)))
+        case .layer(let scope, let layer): treeDirectory(location, layer.rawValue, in: directoryNode(.scope(scope)))
+        case .typed(let scope, let layer, let type):
+            treeDirectory(location, type.name, in: directoryNode(.layer(scope, layer)))
+        case .free(let scope, let name): treeDirectory(location, name.rawValue, in: directoryNode(.scope(scope)))
+        }
+    }
+}

@@ -1,0 +1,273 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import CLinux
+public import FuseKernel
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Volume {
+    public func rename(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, newParent: InodeNumber, newName: EntryName,
+        flags: RenameFlags
+    ) throws(Errno) {
+        let caller = request.caller
+        let (source, target) = (try inode(parent), try inode(newParent))
+        let (from, to) = (try freeTarget(source), try freeTarget(target))
+        switch (from, to) {
+        case (let from?, let to?):
+            // A file that moved to another scope would take its rules along: a copy does not.
+            guard from.scope == to.scope else { throw Errno.improperLink }
+            try enforceLive(from.scope, .renameFrom, name.string ?? "?", caller)
+            _ = try Linux.call {
+                clinux_renameat2(
+                    from.directory.rawValue, name.pointer, to.directory.rawValue, newName.pointer, flags.rawValue)
+            }
+        case (nil, nil):
+            guard case .tree(let source) = source, case .tree(let target) = target else {
+                try enforce(
+                    .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.renameFrom.rawValue, name.string ?? "?",
+                    caller)
+                throw Errno.notPermitted
+            }
+            try renameInTree(text(name), in: source, to: text(newName), in: target, flags, caller)
+        default:
+            if flags.contains(.exchange) {
+                try enforce(
+                    .refused(Refusal(.invalidArgument, .noExchange)), Operation.exchange.rawValue, name.string ?? "?",
+                    caller)
+            }
+            try refuseSealedSource(source, name, caller)
+            // Between typed directories and ordinary trees files are copied, which mv(1) does by itself: an ordinary file may
+            // have other names, and the kernel's nodes of the two kinds obey different rules.
+            throw Errno.improperLink
+        }
+    }
+
+    /// `mv` of a sealed artifact into scratch is refused as what it is, and not tried as a copy and a removal.
+    private func refuseSealedSource(_ source: Inode, _ name: EntryName, _ caller: Caller) throws(Errno) {
+        guard case .tree(let directory) = source, directory.place != .ordinaryTree else { return }
+        let name = try text(name)
+        let file = try self.file(name, in: directory)
+        defer { namespace.forget(file.id, lookups: 1) }
+        let standing = self.standing(of: directory.scope)
+        let state = file.state.withLock { $0.fileState(standing: standing) }
+        try enforce(
+            OverwritePolicy.judge(.renameFrom, on: state), Operation.renameFrom.rawValue, directory.path(of: name),
+            caller)
+    }
+
+    // MARK: - In the tree
+
+    /// One side of a rename.
+    private struct Side {
+        let directory: TreeDirectory
+        let name: String
+        let standing: Standing
+        var path: String { directory.path(of: name) }
+    }
+
+    private func renameInTree(
+        _ name: String, in source: TreeDirectory, to newName: String, in target: TreeDirectory, _ flags: RenameFlags,
+        _ caller: Caller
+    ) throws(Errno) {
+        let from = Side(directory: source, name: name, standing: standing(of: source.scope))
+        let to = Side(directory: target, name: newName, standing: standing(of: target.scope))
+        if try subdirectory(name, of: source) != nil {
+            try enforce(
+                .refused(Refusal(.notPermitted, .fixedDirectory)), Operation.renameFrom.rawValue, from.path, caller)
+        }
+        for side in [from, to] where madeEntry(side.name, in: side.directory) != nil {
+            try enforce(
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.renameFrom.rawValue, side.path, caller)
+        }
+        let file = try self.file(name, in: source)
+        defer { namespace.forget(file.id, lookups: 1) }
+        var replaced: ArtifactFile?
+        if try subdirectory(newName, of: target) != nil { throw Errno.isDirectory }
+        do throws(Errno) { replaced = try self.file(newName, in: target) } catch .noSuchFileOrDirectory {}
+        defer { if let replaced { namespace.forget(replaced.id, lookups: 1) } }
+        awaitRelease(of: file)
+        if let replaced { awaitRelease(of: replaced) }
+
+        if flags.contains(.exchange) {
+            return try refuseExchange(of: file, from, with: replaced, to, caller)
+        }
+        if let replaced, flags.contains(.noReplace) || replaced === file {
+            if flags.contains(.noReplace) { throw Errno.fileExists }
+            return
+        }
+        let named = classify(newName, in: target)
+        let plan = try withLocks(file, replaced) { state, other throws(Errno) -> Effect in
+            try enforce(
+                OverwritePolicy.judge(.renameFrom, on: state.fileState(standing: from.standing)),
+                Operation.renameFrom.rawValue, from.path, caller)
+            try enforce(
+                OverwritePolicy.judge(.file, named: named, in: target.place, standing: to.standing),
+                Creation.file.rawValue, to.path, caller, detail: hint(target))
+            if let otherState = other?.fileState(standing: to.standing) {
+                try enforce(
+                    OverwritePolicy.judge(.renameOnto, on: otherState), Operation.renameOnto.rawValue, to.path, caller)
+            }
+            return try move(file, &state, from, onto: replaced, &other, to, named, caller)
+        }
+        if plan.unpinsReplaced, let replaced { namespace.unpin(replaced.id) }
+        if plan.unpins { namespace.unpin(file.id) }
+        if plan.seals { seals.submit { self.seal(file) } }
+    }
+
+    /// What is left to do when the locks are given back.
+    private struct Effect: Sendable {
+        var seals = false
+        var unpins = false
+        var unpinsReplaced = false
+    }
+
+    private func refuseExchange(
+        of file: ArtifactFile, _ from: Side, with other: ArtifactFile?, _ to: Side, _ caller: Caller
+    ) throws(Errno) {
+        guard let other else { throw Errno.noSuchFileOrDirectory }
+        for (file, side) in [(file, from), (other, to)] {
+            let state = file.state.withLock { $0.fileState(standing: side.standing) }
+            let verdict = OverwritePolicy.judge(.exchange, on: state)
+            // A sealed or frozen side is the better reason.
+            if verdict.refusal?.errno == .notPermitted {
+                try enforce(verdict, Operation.exchange.rawValue, side.path, caller)
+            }
+        }
+        let state = file.state.withLock { $0.fileState(standing: from.standing) }
+        try enforce(OverwritePolicy.judge(.exchange, on: state), Operation.exchange.rawValue, from.path, caller)
+    }
+
+    /// Moves the bytes and the name. Locks are held and the policy has agreed.
+    private func move(
+        _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ from: Side, onto replaced: ArtifactFile?,
+        _ other: inout ArtifactFile.State?, _ to: Side, _ named: NameClass, _ caller: Caller
+    ) throws(Errno) -> Effect {
+        var effect = Effect()
+        // A staged file that is replaced has no name at the target's real path: it goes by itself.
+        func removeReplaced() throws(Errno) {
+            guard let replaced, var state = other else { return }
+            effect.unpinsReplaced = try remove(replaced, &state, to.name, to.directory)
+            other = state
+        }
+        let isStagedName = to.directory.isProduction || named == .transient
+
+        switch (state.phase, isStagedName) {
+        case (.staged(let staged), true):
+            if to.directory.isProduction, named != .transient, state.writers.isEmpty {
+                try checkBeforePublishing(staged, state, to, caller)
+            }
+            try removeReplaced()
+            let renamed = try restage(staged, to.path, isTransient: named == .transient)
+            state.phase = .staged(renamed)
+        case (.published, true):
+            guard let real = try realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
+            if to.directory.isProduction, named != .transient {
+                let attributes = try realAttributes(of: file, state)
+                guard attributes.st_nlink <= 1 else {
+                    denials.add(
+                        Refusal(.improperLink, .crossesTrees), operation: Operation.renameFrom.rawValue,
+                        path: from.path, caller: caller)
+                    throw Errno.improperLink
+                }
+                if state.writers.isEmpty { try checkBeforePublishing(real, state, to, caller) }
+            }
+            try removeReplaced()
+            let staged = try restage(real, to.path, isTransient: named == .transient)
+            state.phase = .staged(staged)
+            state.birth = .init(
+                path: to.path, caller: caller, origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
+            namespace.pin(file.id)
+        default: break
+        }
+
+        if !isStagedName {
+            guard case .artifact(let realName) = named else { throw Errno.invalidArgument }
+            let destination = RealFile(directory: try ensure(to.directory), name: realName)
+            // A staged file in the way has to go first; a real one is replaced by the rename itself.
+            if case .staged? = other?.phase { try removeReplaced() }
+            switch state.phase {
+            case .staged(let staged):
+                try staged.rename(to: destination, flags: 0)
+                effect.unpins = true
+            case .published:
+                guard let real = try realFile(from.name, in: from.directory) else {
+                    throw Errno.noSuchFileOrDirectory
+                }
+                try real.rename(to: destination, flags: 0)
+            case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+            }
+            if case .published? = other?.phase { other?.phase = .gone }
+            state.phase = .published
+            state.birth = nil
+        }
+
+        state.isTransient = named == .transient
+        namespace.move(file.id, to: to.name, in: to.directory.id)
+        effect.seals = publishesNow(&state, to, caller)
+        return effect
+    }
+
+    /// Moves a file into staging, or to another name there: names in staging say what recovery is to make of a file.
+    private func restage(_ file: RealFile, _ path: String, isTransient: Bool) throws(Errno) -> RealFile {
+        let staged = try staging().unusedName(hint: path, kind: isTransient ? .transient : .artifact)
+        try file.rename(to: staged)
+        return staged
+    }
+
+    /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.
+    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Bool {
+        guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
+            case .staged(let staged) = state.phase
+        else { return false }
+        let size = (try? state.open.any.map { try Linux.attributes($0) } ?? staged.attributes())?.st_size ?? 0
+        guard size > 0 else { return false }
+        return beginSealing(
+            &state, staged,
+            writer: .init(handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process))
+    }
+
+    /// The bounded checks, while the rename can still be refused and nothing is lost.
+    private func checkBeforePublishing(
+        _ real: RealFile, _ state: borrowing ArtifactFile.State, _ to: Side, _ caller: Caller
+    ) throws(Errno) {
+        guard let check = contentCheck(to.name, in: to.directory) else { return }
+        let descriptor = try real.open(O_RDONLY | O_NOFOLLOW)
+        defer { try? descriptor.close() }
+        if let reason = try quickProblem(descriptor, check) {
+            try enforce(
+                .refused(Refusal(.invalidArgument, .failedCheck)), Operation.renameOnto.rawValue, to.path, caller,
+                detail: reason)
+        }
+    }
+
+    /// Runs with one or two files locked, the lower id first.
+    private func withLocks<Result: Sendable>(
+        _ file: ArtifactFile, _ other: ArtifactFile?,
+        _ body: (inout ArtifactFile.State, inout ArtifactFile.State?) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        guard let other else {
+            return try file.state.withLock { state throws(Errno) -> Result in
+                var none: ArtifactFile.State?
+                return try body(&state, &none)
+            }
+        }
+        if file.id.rawValue < other.id.rawValue {
+            return try file.state.withLock { state throws(Errno) -> Result in
+                try other.state.withLock { otherState throws(Errno) -> Result in
+                    var optional: ArtifactFile.State? = otherState
+                    defer { if let optional { otherState = optional } }
+                    return try body(&state, &optional)
+                }
+            }
+        }
+        return try other.state.withLock { otherState throws(Errno) -> Result in
+            try file.state.withLock { state throws(Errno) -> Result in
+                var optional: ArtifactFile.State? = otherState
+                defer { if let optional { otherState = optional } }
+                return try body(&state, &optional)
+            }
+        }
+    }
+}

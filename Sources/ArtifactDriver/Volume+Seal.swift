@@ -1,0 +1,109 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// Publishing and quarantine, on the seal queue: no program waits for what happens here.
+extension Volume {
+    /// Publishes a file in phase `sealing`.
+    func seal(_ file: ArtifactFile) {
+        let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
+        guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
+            case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
+        else { return }
+        let request = PublishRequest(
+            staged: staged, target: place.parent.real, name: realName,
+            check: contentCheck(place.name, in: place.parent),
+            record: draft(place, birth), origin: birth?.origin?.file)
+        switch store.publish(request) {
+        case .sealed:
+            counters.sealed.add(1, ordering: .relaxed)
+            finish(file, .published)
+        case .quarantined(let reason):
+            counters.quarantined.add(1, ordering: .relaxed)
+            fail(file, place, birth, reason)
+        case .restored(let reason):
+            fail(file, place, birth, reason)
+            if let origin = birth?.origin { connection?.invalidate(name: origin.name, in: origin.directory) }
+        }
+    }
+
+    /// Puts away what a killed or failed writer, or a removal, left.
+    func quarantine(_ file: ArtifactFile, reason: String) {
+        let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
+        let place = namespace.place(of: file.id)
+        switch phase {
+        case .sealing(let staged), .discarded(let staged):
+            do throws(Errno) {
+                try store.quarantine(
+                    staged, reason: reason,
+                    record: place.map { draft($0, birth) } ?? RecordDraft(virtualPath: birth?.path ?? ""))
+                counters.quarantined.add(1, ordering: .relaxed)
+            } catch {
+                // The bytes stay in staging, where the next mount's recovery finds them.
+                log.error(
+                    "cannot move a file to quarantine", metadata: ["file": "\(staged.name)", "errno": "\(error)"])
+            }
+            if let place {
+                fail(file, place, birth, reason)
+            } else {
+                finish(file, .gone)
+            }
+        case .published, .staged, .gone: break
+        }
+    }
+
+    /// Frees the name of a file that nothing was written to.
+    func drop(_ file: ArtifactFile) {
+        guard case .sealing(let staged) = file.state.withLock({ $0.phase }) else { return }
+        try? staged.unlink()
+        let place = namespace.place(of: file.id)
+        namespace.removeName(of: file.id)
+        file.state.withLock { $0.phase = .gone }
+        namespace.unpin(file.id)
+        if let place { connection?.invalidate(name: place.name, in: place.parent.id) }
+    }
+
+    private func fail(
+        _ file: ArtifactFile, _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?,
+        _ reason: String
+    ) {
+        denials.add(
+            Refusal(.invalidArgument, .failedCheck), operation: "publish", path: place.parent.path(of: place.name),
+            caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: birth?.thread ?? 0, umask: 0),
+            detail: reason)
+        namespace.removeName(of: file.id)
+        finish(file, .gone)
+        connection?.invalidate(name: place.name, in: place.parent.id)
+    }
+
+    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase) {
+        file.state.withLock { state in
+            if case .sealing = state.phase { state.open.unhold(passthrough) }
+            state.phase = phase
+            state.birth = nil
+        }
+        namespace.unpin(file.id)
+    }
+
+    /// What is known of an artifact when it is published.
+    private func draft(
+        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?
+    ) -> RecordDraft {
+        var draft = RecordDraft(virtualPath: place.parent.path(of: place.name), scope: place.parent.scope)
+        if case .typed(_, let layer, let type) = place.parent.location {
+            draft.type = type.name
+            draft.layer = layer
+            draft.format = type.format(of: place.name)
+            draft.key = type.key(of: place.name)
+        }
+        draft.opened = birth?.time
+        draft.closed = Clock.now()
+        draft.writer = birth.map { .init(uid: $0.user, gid: $0.group, pid: $0.thread) }
+        draft.origin = birth?.origin?.path
+        return draft
+    }
+}

@@ -1,0 +1,152 @@
+public import ArtifactStore
+public import Artifacts
+public import FuseKernel
+internal import Glibc
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// What a mount of a store is to be.
+public struct VolumeOptions: Sendable {
+    /// The session to resume; nil begins a new one.
+    public var session: SessionName?
+    /// Where the volume is mounted, for `status.json`.
+    public var mountPoint: String
+    /// The program's version, for `status.json`.
+    public var version: String
+
+    /// Options; `session` nil begins a new session.
+    public init(session: SessionName? = nil, mountPoint: String, version: String) {
+        self.session = session
+        self.mountPoint = mountPoint
+        self.version = version
+    }
+}
+
+/// A store as the tree that programs see: a `FileSystem` that asks the policy and lets the store act.
+///
+/// The operations are in files by group: `Volume+Open.swift`, `Volume+Rename.swift`, and so on.
+public final class Volume: FileSystem {
+    let store: Store
+    let options: VolumeOptions
+    let namespace = Namespace()
+    let root: TreeDirectory
+    let denials = DenialLog()
+    let seals = SealQueue(workers: 4)
+    let counters = Counters()
+    let log = Logger(label: "artifactfs.volume")
+    /// Set once, by `start`.
+    private let connectionBox = Mutex<KernelConnection?>(nil)
+    /// The session that this mount writes to. `mkdir development/<name>` moves it.
+    private let session: Mutex<SessionName?>
+    let handles = HandleTable()
+    /// Whether the driver acts for other users and so must give files to them.
+    let actsForOthers = geteuid() == 0
+    let startTime = Clock.monotonic()
+
+    /// A volume over an open store.
+    ///
+    /// Begins the mount's session, or resumes the one in `options`; a read-only store has none.
+    /// - Throws: `StoreError` when the session cannot be begun or resumed.
+    public init(store: Store, options: VolumeOptions) throws(StoreError) {
+        self.store = store
+        self.options = options
+        if store.isReadOnly {
+            session = Mutex(nil)
+        } else if let name = options.session {
+            try store.resumeSession(name)
+            session = Mutex(name)
+        } else {
+            session = Mutex(try store.beginSession())
+        }
+        let directory = store.directory(for: .root)
+        let inode = namespace.findOrInsert(
+            "/", in: InodeNumber(rawValue: 0), remembering: true, pinned: true,
+            make: { .tree(TreeDirectory(id: $0, location: .root, path: "", real: directory)) }
+        ).inode
+        guard case .tree(let root) = inode else { throw StoreError.system(doing: "make the tree", path: store.path, .ioError) }
+        self.root = root
+    }
+
+    /// The session that this mount writes to; nil on a read-only mount.
+    public var currentSession: SessionName? { session.withLock { $0 } }
+
+    func moveSession(to name: SessionName) { session.withLock { $0 = name } }
+
+    public func start(_ connection: KernelConnection) { connectionBox.withLock { $0 = connection } }
+
+    public func stop() {
+        seals.drain()
+        store.close()
+        connectionBox.withLock { $0 = nil }
+    }
+
+    /// The kernel's side, from `start` to `stop`.
+    var connection: KernelConnection? { connectionBox.withLock { $0 } }
+
+    /// The connection when the kernel can move bytes by itself.
+    var passthrough: KernelConnection? {
+        guard let connection, connection.hasPassthrough else { return nil }
+        return connection
+    }
+
+    /// What a scope's files allow on this mount.
+    func standing(of scope: Scope?) -> Standing {
+        switch scope {
+        case .session(let name): name == currentSession ? .live : .frozen
+        case .test: store.isReadOnly ? .frozen : .live
+        case .production, nil: .production
+        }
+    }
+
+    /// The inode with a number that the kernel sent.
+    func inode(_ number: InodeNumber) throws(Errno) -> Inode {
+        guard let inode = namespace[number] else { throw Errno.staleNFSFileHandle }
+        return inode
+    }
+
+    /// A name that the kernel sent, as text.
+    func text(_ name: EntryName) throws(Errno) -> String {
+        guard let text = name.string else { throw Errno.illegalByteSequence }
+        return text
+    }
+
+    /// Throws the errno of a refusal after it was counted and kept with its reason.
+    func enforce(
+        _ verdict: Verdict, _ operation: String, _ path: @autoclosure () -> String, _ caller: Caller,
+        detail: String? = nil
+    ) throws(Errno) {
+        guard let refusal = verdict.refusal else { return }
+        denials.add(refusal, operation: operation, path: path(), caller: caller, detail: detail)
+        throw refusal.errno
+    }
+}
+
+/// How long the kernel may trust what it was told, in seconds.
+enum Timeout {
+    /// The tree's directories are always there.
+    static let treeName = 60.0
+    static let treeAttributes = 1.0
+    /// Files that this mount changes; another mount or a person may change them too.
+    static let file = 1.0
+    /// Sealed files change only when somebody breaks the store from outside.
+    static let sealed = 10.0
+    static let none = 0.0
+}
+
+/// Clocks.
+enum Clock {
+    /// Nanoseconds that only go up.
+    static func monotonic() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+    }
+
+    /// Wall-clock time, UTC.
+    static func now() -> timespec {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return now
+    }
+}
