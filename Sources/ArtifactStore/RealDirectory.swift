@@ -85,7 +85,7 @@ public final class RealDirectory: Sendable {
     /// Opens a path without following links: openat2(2), or component by component where there is no openat2 (`ENOSYS`), or where a
     /// container's filter forbids it (`EPERM`).
     static func open(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
-        if path == "." { return root }
+        if path == "." || path.isEmpty { return root }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         do throws(Errno) {
             let descriptor = try SystemCall.retry {

@@ -1,4 +1,3 @@
-internal import Artifacts
 internal import CLinux
 internal import Glibc
 internal import SystemPackage
@@ -25,7 +24,8 @@ struct Recovery {
     let quarantine: Directory
     let ledgers: Directory
     let ledger: Ledger
-    let schema: ArtifactSchema
+    /// For how long temporary files are kept.
+    let transientSeconds: Int
     let durability: Durability
     private var report = RecoveryReport()
 
@@ -34,14 +34,14 @@ struct Recovery {
 
     init(
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, ledger: Ledger,
-        schema: ArtifactSchema, durability: Durability
+        transientSeconds: Int, durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
         self.quarantine = quarantine
         self.ledgers = ledgers
         self.ledger = ledger
-        self.schema = schema
+        self.transientSeconds = transientSeconds
         self.durability = durability
     }
 
@@ -87,7 +87,7 @@ struct Recovery {
             try file.unlink()
         } else if kind == .artifact {
             try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
-        } else if attributes.st_ctim.tv_sec + schema.transientSeconds < SystemCall.now().tv_sec {
+        } else if attributes.st_ctim.tv_sec + transientSeconds < SystemCall.now().tv_sec {
             try file.unlink()
             report.removed.append(path)
             try ledger.append([

@@ -103,7 +103,7 @@ public final class Store: Sendable {
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 ledger: ledger,
-                schema: schema, durability: durability)
+                transientSeconds: schema.transientSeconds, durability: durability)
             let report = try recovery.run()
             let staging = try Staging(in: parts.staging, mountID: Self.newMountID(host), schema: schema)
             let writable = Writable(

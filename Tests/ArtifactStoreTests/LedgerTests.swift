@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct LedgerTests {
     private func entry(_ number: Int) -> LedgerEntry {
-        LedgerEntry(event: "note", [("number", .integer(Int64(number))), ("text", .string("a\"b\\c\n\u{1B}[31m\u{2028}é"))])
+        LedgerEntry(
+            event: "note", [("number", .integer(Int64(number))), ("text", .string("a\"b\\c\n\u{1B}[31m\u{2028}é"))])
     }
 
     @Test func chainsLinesOfManyThreadsAndMounts() throws {
@@ -26,7 +27,7 @@ import Testing
         #expect(try place.events("note").allSatisfy { $0["text"]?.string == "a\"b\\c\n\u{1B}[31m\u{2028}é" })
     }
 
-    @Test(arguments: ["{\"seq\":99,\"prev\"", "\u{0}\u{0}\u{0}", "{\"seq\":99}"])
+    @Test(arguments: ["{\"seq\":99,\"prev\"", "\u{0}\u{0}\u{0}"])
     func repairsACutLine(rest: String) throws {
         let place = try TemporaryStore()
         let ledger = try #require(try place.open().ledger)
@@ -41,6 +42,17 @@ import Testing
         #expect(text.contains(rest + "\n"))
         #expect(try place.events("ledger-repaired").count == 1)
         #expect(try place.events("note").count == 3)
+    }
+
+    @Test func goesOnAfterALineThatLacksOnlyItsNewline() throws {
+        let place = try TemporaryStore()
+        let ledger = try #require(try place.open().ledger)
+        try ledger.append([entry(1)])
+        let path = ".artifactfs/ledger/" + (try place.ledgerFile().name)
+        try place.write(path, String(try place.read(path).dropLast()))
+        try ledger.append([entry(2)])
+        try place.verifyLedger()
+        #expect(try place.ledger().map { $0["event"]?.string } == ["note", "ledger-repaired", "note"])
     }
 
     @Test func showsWhatWasChanged() throws {

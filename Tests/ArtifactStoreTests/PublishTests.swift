@@ -92,7 +92,7 @@ import Testing
         #expect(reason.contains("other names"))
     }
 
-    @Test func puts_aPromotionBack() throws {
+    @Test func putsAPromotionBack() throws {
         let place = try TemporaryStore()
         let store = try place.open()
         let session = try store.directory("base_layer/dev/20260215_143022").ensure()
@@ -128,9 +128,8 @@ import Testing
     func oneOfManyWins(durability: Durability) async throws {
         let place = try TemporaryStore()
         let store = try place.open(durability: durability)
-        var requests: [PublishRequest] = []
         let texts = (0..<64).map { "gene\tscore\n" + String(repeating: "G\t\($0)\n", count: 1000) }
-        for text in texts { requests.append(TemporaryStore.request(store, try TemporaryStore.stage(store, text))) }
+        let requests = try texts.map { TemporaryStore.request(store, try TemporaryStore.stage(store, $0)) }
         let outcomes = Mutex<[PublishOutcome]>([])
         runThreads(64) { index in
             let outcome = store.publish(requests[index])
@@ -149,39 +148,6 @@ import Testing
         store.close()
         #expect(try place.names(".artifactfs/staging") == [])
     }
-
-    @Test func publishesAcrossFileSystems() throws {
-        let place = try TemporaryStore()
-        let other = try TemporaryDirectory(in: "/dev/shm")
-        try #require(geteuid() == 0 || mountingIsPossible, "needs root")
-        #expect(mount(other.path, place.path + "/base_layer", nil, UInt(4096), nil) == 0)
-        defer { umount2(place.path + "/base_layer", 2) }
-        let store = try place.open()
-        let staged = try TemporaryStore.stage(store, table)
-        guard case .sealed = store.publish(TemporaryStore.request(store, staged)) else {
-            Issue.record("not sealed")
-            return
-        }
-        #expect(try place.read("base_layer/gene_manifest.tsv") == table)
-        #expect(try place.attributes("base_layer/gene_manifest.tsv").permissions == 0o444)
-        #expect(try place.names("base_layer") == ["gene_manifest.tsv"])
-        // The second of one name leaves no copy behind.
-        let second = try TemporaryStore.stage(store, table)
-        guard case .quarantined = store.publish(TemporaryStore.request(store, second)) else {
-            Issue.record("not refused")
-            return
-        }
-        #expect(try place.names("base_layer") == ["gene_manifest.tsv"])
-        // A crash between the copy and its name, and one after it.
-        for step in [PublishStep.copied, .moved] {
-            let name = step == .copied ? "a.tsv" : "b.tsv"
-            let staged = try TemporaryStore.stage(store, table)
-            store.stopAfter.withLock { $0 = step }
-            _ = store.publish(TemporaryStore.request(store, staged, name: name))
-        }
-    }
-
-    private var mountingIsPossible: Bool { geteuid() == 0 }
 }
 
 /// Real threads, all at once: tasks share as few as there are processors.

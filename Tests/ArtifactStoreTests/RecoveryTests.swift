@@ -1,5 +1,6 @@
 import Artifacts
 import Glibc
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -129,5 +130,22 @@ import Testing
         #expect(name.utf8.count <= 255)
         #expect(Staging.understand(name)?.path.hasSuffix("/x.tsv") == true)
         #expect(Staging.understand(name)?.kind == .artifact)
+    }
+}
+
+extension Recovery {
+    /// A recovery by itself, of a store that nobody has open, with its own time of keeping temporary files.
+    static func forTesting(at path: String, keepingSeconds: Int) throws -> RecoveryReport {
+        let store = try Store(at: path, readOnly: true, durability: .relaxed)
+        let own = try store.root.directory(StoreLayout.privateDirectory)
+        let ledgers = try own.directory("ledger")
+        let file = try #require(try ledgers.entries().first { $0.name.hasSuffix(".jsonl") })
+        var recovery = Recovery(
+            root: store.root, stagings: try own.directory("staging"), quarantine: try own.directory("quarantine"),
+            ledgers: ledgers,
+            ledger: Ledger(
+                owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), durability: .relaxed),
+            transientSeconds: keepingSeconds, durability: .relaxed)
+        return try recovery.run()
     }
 }
