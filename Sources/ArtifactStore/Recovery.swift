@@ -17,7 +17,8 @@ public struct RecoveryReport: Sendable, Hashable {
     public var isEmpty: Bool { self == RecoveryReport() }
 }
 
-/// Settles what mounts left that were killed: staging directories whose lock nobody holds. The caller holds the store's lock.
+/// Settles what mounts left that were killed: staging directories whose lock nobody holds. The caller holds the store's
+/// lock.
 struct Recovery {
     let root: Directory
     let stagings: Directory
@@ -29,7 +30,8 @@ struct Recovery {
     let durability: Durability
     private var report = RecoveryReport()
 
-    /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents are settled.
+    /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
+    /// are settled.
     private static let leftSuffix = ".left"
 
     init(
