@@ -47,7 +47,7 @@ final class Mounted: Sendable {
                 guard let argument else { return nil }
                 let served = Unmanaged<Served>.fromOpaque(argument).takeRetainedValue()
                 served.session.run()
-                served.ended.isSet.store(true, ordering: .releasing)
+                served.ended.set()
                 return nil
             }, box.toOpaque())
         try #require(result == 0)
@@ -56,7 +56,7 @@ final class Mounted: Sendable {
 
     /// Waits until the session has ended by itself, at most `seconds`.
     func waitForEnd(seconds: Double = 20) -> Bool {
-        guard eventually(seconds: seconds, { ended.isSet.load(ordering: .acquiring) }) else { return false }
+        guard eventually(seconds: seconds, { ended.isUp }) else { return false }
         if let thread = thread.withLock({ $0.take() }) { pthread_join(thread, nil) }
         return true
     }
@@ -72,7 +72,9 @@ final class Mounted: Sendable {
 
 /// Whether something has happened yet.
 final class Flag: Sendable {
-    let isSet = Atomic<Bool>(false)
+    private let value = Atomic<Bool>(false)
+    var isUp: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
 }
 
 /// What the serving thread is given.
