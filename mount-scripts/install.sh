@@ -77,7 +77,7 @@ if [[ $uninstall == yes ]]; then
 fi
 
 binary=${ARTIFACTFS_BINARY:-$root/.build/release/artifactfs}
-[[ -x $binary ]] || die "there is no $binary yet; run mount-scripts/setup.sh first (as yourself, not as root)."
+[[ -f $binary && -x $binary ]] || die "there is no $binary yet; run mount-scripts/setup.sh first (as yourself, not as root)."
 "$binary" --version >/dev/null || die "$binary does not run here."
 
 # A directory of the system exists already and keeps its mode; one that is missing is made.
@@ -88,7 +88,10 @@ target() {
 
 umask 022
 target "$program"
-install -m 755 -- "$binary" "$destination$program"
+install -m 755 -- "$binary" "$destination$program.new"
+# Most of the file is symbols. Renamed into place: a driver that runs from the old file keeps it.
+if command -v strip >/dev/null; then strip -- "$destination$program.new"; fi
+mv -f -- "$destination$program.new" "$destination$program"
 
 for shell in bash zsh fish; do
     name=${shell}_completion
