@@ -89,7 +89,7 @@ target() {
 umask 022
 target "$program"
 install -m 755 -- "$binary" "$destination$program.new"
-# Most of the file is symbols. Renamed into place: a driver that runs from the old file keeps it.
+# A quarter of the file is symbols. Renamed into place: a driver that runs from the old file keeps it.
 if command -v strip >/dev/null; then strip -- "$destination$program.new"; fi
 mv -f -- "$destination$program.new" "$destination$program"
 
