@@ -145,7 +145,8 @@ extension Volume {
     ) throws(Errno) -> Created {
         let owner = actsForOthers ? try ownerOfNew(in: directory, caller) : nil
         let staged = try staging().create(
-            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: mode & 0o7777, owner: owner)
+            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: mode & 0o7777,
+            owner: owner)
         do throws(Errno) {
             return try finishCreation(
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),

@@ -177,7 +177,8 @@ extension Volume {
             let staged = try restage(real, to.path, isTransient: named == .transient)
             state.phase = .staged(staged)
             state.birth = .init(
-                path: to.path, caller: caller, origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
+                path: to.path, caller: caller,
+                origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
             namespace.pin(file.id)
         default: break
         }

@@ -46,7 +46,8 @@ public final class Directory: Sendable {
         public let isDirectory: Bool
     }
 
-    /// What is in the directory, without `.` and `..`, in no order. Names that are not UTF-8 are left out: the store has none.
+    /// What is in the directory, without `.` and `..`, in no order. Names that are not UTF-8 are left out: the store
+    /// has none.
     public func entries() throws(Errno) -> [Entry] {
         let copy = try SystemCall.open(descriptor, ".", O_RDONLY | O_DIRECTORY)
         guard let stream = fdopendir(copy.rawValue) else {

@@ -57,8 +57,8 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
         text += "}"
     }
 
-    /// A string with its quotes. Control characters are escaped, also those of terminals beyond ASCII (C1) and the line separators that
-    /// some readers split lines at.
+    /// A string with its quotes. Control characters are escaped, also those of terminals beyond ASCII (C1) and the line
+    /// separators that some readers split lines at.
     static func write(_ string: String, to text: inout String) {
         text += "\""
         for scalar in string.unicodeScalars {

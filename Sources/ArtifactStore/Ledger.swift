@@ -16,12 +16,13 @@ public struct LedgerEntry: Sendable {
     }
 }
 
-/// The record of what happened in a store: one file a host, `.artifactfs/ledger/<host>.jsonl`, one JSON object a line, only ever
-/// appended to. Each line has the SHA-256 of the line before it without its newline (`prev`; 64 zeros in the first line), so that a
-/// line that was changed or taken out shows.
+/// The record of what happened in a store: one file a host, `.artifactfs/ledger/<host>.jsonl`, one JSON object a line,
+/// only ever appended to. Each line has the SHA-256 of the line before it without its newline (`prev`; 64 zeros in the
+/// first line), so that a line that was changed or taken out shows.
 ///
-/// Several drivers of one host share the file: reading its last line and appending are under its `flock`. A last line that a crash cut off is
-/// never removed: a newline ends it, and the next line, `ledger-repaired`, says so and carries its hash.
+/// Several drivers of one host share the file: reading its last line and appending are under its `flock`. A last line
+/// that a crash cut off is never removed: a newline ends it, and the next line, `ledger-repaired`, says so and carries
+/// its hash.
 public final class Ledger: Sendable {
     /// The `prev` of a first line.
     static let noHash = String(repeating: "0", count: 64)
@@ -55,7 +56,8 @@ public final class Ledger: Sendable {
 
     /// Appends lines, together or not at all. Concurrent callers share one write and one fdatasync(2).
     ///
-    /// - Parameter synced: whether the lines are on disk when this returns (with ``Durability/synced``); other lines get there with
+    /// - Parameter synced: whether the lines are on disk when this returns (with ``Durability/synced``); other lines
+    ///   get there with
     ///   the next that are.
     public func append(_ entries: [LedgerEntry], synced: Bool = true) throws(Errno) {
         let mine = Pending(entries: entries, isSynced: synced && isSynced)

@@ -37,7 +37,8 @@ public enum LedgerReader {
 
     /// Checks the chain of hashes and numbers.
     ///
-    /// - Returns: what is wrong; empty for a ledger in which nothing was changed. Lines that crashes cut off are not wrong when the
+    /// - Returns: what is wrong; empty for a ledger in which nothing was changed. Lines that crashes cut off are not
+    ///   wrong when the
     ///   ledger says so, or when it is the last one.
     public static func verify(_ file: RealFile) throws(Errno) -> [Problem] {
         var problems: [Problem] = []

@@ -3,8 +3,8 @@ public import Glibc
 internal import Synchronization
 public import SystemPackage
 
-/// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again when it was
-/// removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
+/// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again
+/// when it was removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
 public final class RealDirectory: Sendable {
     /// Relative to the store; `.` is the store itself.
     public let path: String
@@ -28,14 +28,16 @@ public final class RealDirectory: Sendable {
         return try reopen()
     }
 
-    /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made anew.
+    /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made
+    /// anew.
     public func refresh() throws(Errno) -> Directory? {
         if let known = cached.withLock({ $0 }), try !Self.isRemoved(known) { return known }
         return try reopen()
     }
 
-    /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its parent, so
-    /// that what a mount showed before it existed is what it shows afterwards. With synced durability the names are on disk then.
+    /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its
+    /// parent, so that what a mount showed before it existed is what it shows afterwards. With synced durability the
+    /// names are on disk then.
     public func ensure() throws(Errno) -> Directory {
         if let known = try refresh() { return known }
         var directory = root
@@ -82,10 +84,10 @@ public final class RealDirectory: Sendable {
         return found
     }
 
-    /// Opens a path without following links: openat2(2), or component by component where there is no openat2 (`ENOSYS`), or where a
-    /// container's filter forbids it (`EPERM`).
+    /// Opens a path without following links: openat2(2), or component by component where there is no openat2
+    /// (`ENOSYS`), or where a container's filter forbids it (`EPERM`).
     static func open(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
-        if path == "." { return root }
+        if path == "." || path.isEmpty { return root }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         do throws(Errno) {
             let descriptor = try SystemCall.retry {

@@ -2,7 +2,8 @@ internal import CLinux
 public import Glibc
 public import SystemPackage
 
-/// A real file: a name in an open directory. Every operation is relative to the directory and never follows a symbolic link.
+/// A real file: a name in an open directory. Every operation is relative to the directory and never follows a symbolic
+/// link.
 public struct RealFile: Sendable {
     /// Where the file is.
     public let directory: Directory
@@ -123,8 +124,9 @@ public struct RealFile: Sendable {
         }
     }
 
-    /// There are no calls for attributes relative to a directory before kernel 6.13. A descriptor opened with `O_PATH` names exactly
-    /// this file, needs no permission on it and wakes no fifo; /proc/self/fd leads back to it (proc_pid_fd(5)).
+    /// There are no calls for attributes relative to a directory before kernel 6.13. A descriptor opened with `O_PATH`
+    /// names exactly this file, needs no permission on it and wakes no fifo; /proc/self/fd leads back to it
+    /// (proc_pid_fd(5)).
     private func throughPath<Value>(_ body: (String) throws(Errno) -> Value) throws(Errno) -> Value {
         let descriptor = try open(SystemCall.pathOnly)
         defer { SystemCall.close(descriptor) }

@@ -2,8 +2,8 @@ public import ArtifactFormats
 public import Artifacts
 public import Glibc
 
-/// What the driver knows of an artifact when its last writer closes it. The store adds what it learns: size, hash, rows and columns,
-/// where the file is.
+/// What the driver knows of an artifact when its last writer closes it. The store adds what it learns: size, hash, rows
+/// and columns, where the file is.
 public struct RecordDraft: Sendable {
     /// Who wrote.
     public struct Writer: Sendable, Hashable {
@@ -106,7 +106,8 @@ public struct PublishRequest: Sendable {
     public var check: FormatCheck?
     /// What is known of it.
     public var record: RecordDraft
-    /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without replacing.
+    /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
+    /// replacing.
     public var origin: RealFile?
 
     /// A request.

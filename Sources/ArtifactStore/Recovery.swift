@@ -1,4 +1,3 @@
-internal import Artifacts
 internal import CLinux
 internal import Glibc
 internal import SystemPackage
@@ -18,30 +17,33 @@ public struct RecoveryReport: Sendable, Hashable {
     public var isEmpty: Bool { self == RecoveryReport() }
 }
 
-/// Settles what mounts left that were killed: staging directories whose lock nobody holds. The caller holds the store's lock.
+/// Settles what mounts left that were killed: staging directories whose lock nobody holds. The caller holds the store's
+/// lock.
 struct Recovery {
     let root: Directory
     let stagings: Directory
     let quarantine: Directory
     let ledgers: Directory
     let ledger: Ledger
-    let schema: ArtifactSchema
+    /// For how long temporary files are kept.
+    let transientSeconds: Int
     let durability: Durability
     private var report = RecoveryReport()
 
-    /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents are settled.
+    /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
+    /// are settled.
     private static let leftSuffix = ".left"
 
     init(
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, ledger: Ledger,
-        schema: ArtifactSchema, durability: Durability
+        transientSeconds: Int, durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
         self.quarantine = quarantine
         self.ledgers = ledgers
         self.ledger = ledger
-        self.schema = schema
+        self.transientSeconds = transientSeconds
         self.durability = durability
     }
 
@@ -87,7 +89,7 @@ struct Recovery {
             try file.unlink()
         } else if kind == .artifact {
             try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
-        } else if attributes.st_ctim.tv_sec + schema.transientSeconds < SystemCall.now().tv_sec {
+        } else if attributes.st_ctim.tv_sec + transientSeconds < SystemCall.now().tv_sec {
             try file.unlink()
             report.removed.append(path)
             try ledger.append([

@@ -6,7 +6,8 @@ public enum SchemaFile {
     /// The longest schema that is read.
     static let longest = 256 * 1024
 
-    /// Reads a schema strictly: what is not known is an error, so that a misspelt key is not a rule that is silently not there.
+    /// Reads a schema strictly: what is not known is an error, so that a misspelt key is not a rule that is silently
+    /// not there.
     ///
     /// - Parameter file: the path that errors name.
     /// - Throws: `StoreError.schema` with the line at fault.
@@ -94,7 +95,8 @@ public enum SchemaFile {
         return text
     }
 
-    /// Names are letters, digits, `.`, `_` and `-`; quotes keep those that YAML reads as something else (`no`, `1e3`) what they are.
+    /// Names are letters, digits, `.`, `_` and `-`; quotes keep those that YAML reads as something else (`no`, `1e3`)
+    /// what they are.
     private static func quoted(_ name: String) -> String {
         let isPlain = name.utf8.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") } && name.utf8.count > 3
         return isPlain ? name : "\"\(name)\""

@@ -3,11 +3,13 @@ internal import Glibc
 internal import Synchronization
 public import SystemPackage
 
-/// Where a mount's files are until they are published: `.artifactfs/staging/<mount id>/`. Its `.lock` is flock'ed while the mount lives, so that the
-/// recovery of another mount leaves it alone; the lock goes with the process, however it ends.
+/// Where a mount's files are until they are published: `.artifactfs/staging/<mount id>/`. Its `.lock` is flock'ed while
+/// the mount lives, so that the recovery of another mount leaves it alone; the lock goes with the process, however it
+/// ends.
 ///
-/// A staged file's name says how it is to be understood when nobody is left who knows: `a-` an artifact, kept whatever happens, or `t-` a temporary
-/// file, then a number, then the path on the mount with `%XX` for what cannot stand in a name.
+/// A staged file's name says how it is to be understood when nobody is left who knows: `a-` an artifact, kept whatever
+/// happens, or `t-` a temporary file, then a number, then the path on the mount with `%XX` for what cannot stand in a
+/// name.
 public final class Staging: Sendable {
     /// How a staged file is to be understood.
     public enum Kind: String, Sendable {

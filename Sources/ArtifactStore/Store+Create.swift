@@ -13,8 +13,8 @@ extension Store {
         case unchanged
     }
 
-    /// Makes a store: the directory and its parents, `base_layer`, `meta_layer`, and `.artifactfs` (0700) with the built-in schema as a commented
-    /// `schema.yaml`. What is there already stays as it is.
+    /// Makes a store: the directory and its parents, `base_layer`, `meta_layer`, and `.artifactfs` (0700) with the
+    /// built-in schema as a commented `schema.yaml`. What is there already stays as it is.
     ///
     /// - Throws: `StoreError.notAStore` for a directory that has other things in it and no layer.
     @discardableResult
@@ -61,7 +61,8 @@ extension Store {
             do throws(Errno) {
                 try SystemCall.retry { mkdir(made, 0o777) }
             } catch {
-                // EEXIST comes before other reasons only where the directory is there; say the rest when it cannot be opened either.
+                // EEXIST comes before other reasons only where the directory is there; say the rest when it cannot be
+                // opened either.
                 var found = stat()
                 guard stat(made, &found) == 0 else { throw error }
             }

@@ -16,9 +16,9 @@ internal import SystemPackage
 /// | `directorySynced` | the same, also after a power loss | a `sealed` line is added |
 /// | `sealedLogged` | everything | nothing |
 ///
-/// So the record is on disk before the name is, and an artifact is either absent with its bytes kept, or sealed with its record. The `sealed` line itself is not
-/// waited for: it says again what the intent said. A `seal-intent` is settled by a later line with the same `mount` and `staged`: `sealed`, `quarantined`,
-/// `restored` or `seal-abandoned`.
+/// So the record is on disk before the name is, and an artifact is either absent with its bytes kept, or sealed with
+/// its record. The `sealed` line itself is not waited for: it says again what the intent said. A `seal-intent` is
+/// settled by a later line with the same `mount` and `staged`: `sealed`, `quarantined`, `restored` or `seal-abandoned`.
 enum PublishStep: String, CaseIterable, Sendable {
     case checked
     case madeReadOnly
@@ -48,11 +48,13 @@ enum PublishFailure: Error {
 }
 
 extension Store {
-    /// Checks a staged file and publishes it without replacing anything; see `PublishStep` for the order. Any number may be published at once.
+    /// Checks a staged file and publishes it without replacing anything; see `PublishStep` for the order. Any number
+    /// may be published at once.
     ///
     /// The caller has made sure that nobody has the file open for writing.
     ///
-    /// - Returns: what became of it. Whatever goes wrong, the bytes are kept: where the file was (a promotion), in quarantine, or, when even that fails,
+    /// - Returns: what became of it. Whatever goes wrong, the bytes are kept: where the file was (a promotion), in
+    ///   quarantine, or, when even that fails,
     ///   in staging; the reason says where.
     public func publish(_ request: PublishRequest) -> PublishOutcome {
         guard let writable else {
@@ -116,7 +118,8 @@ extension Store {
         try step(.moved)
 
         if durability == .synced {
-            // The name is there and the record is on disk: what fails now fails for the whole file system, and recovery settles it.
+            // The name is there and the record is on disk: what fails now fails for the whole file system, and recovery
+            // settles it.
             try? SystemCall.sync(target.descriptor)
         }
         try step(.directorySynced)
@@ -181,7 +184,8 @@ extension Store {
         }
     }
 
-    /// The layer is on another file system than the staging directory (`EXDEV`): a hidden copy there, then the same rename.
+    /// The layer is on another file system than the staging directory (`EXDEV`): a hidden copy there, then the same
+    /// rename.
     private func moveAcross(
         _ request: PublishRequest, _ intent: SealIntent, _ descriptor: FileDescriptor, to target: Directory,
         taken: String

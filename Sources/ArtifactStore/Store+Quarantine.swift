@@ -2,8 +2,8 @@ internal import Glibc
 public import SystemPackage
 
 extension Store {
-    /// Moves a file to `.artifactfs/quarantine`, with a ledger line and a `<name>.reason.json` beside it. It is a rename only, so it works on a full disk; what cannot
-    /// be written about it then is left out.
+    /// Moves a file to `.artifactfs/quarantine`, with a ledger line and a `<name>.reason.json` beside it. It is a
+    /// rename only, so it works on a full disk; what cannot be written about it then is left out.
     ///
     /// - Parameters:
     ///   - file: on the file system of `.artifactfs`.

@@ -3,8 +3,9 @@ internal import Glibc
 internal import Synchronization
 public import SystemPackage
 
-// A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session it is holds the file's flock. So two mounts
-// never have one session, whether they are of one process, one host, or several hosts on one file system.
+// A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session
+// it is holds the file's flock. So two mounts never have one session, whether they are of one process, one host, or
+// several hosts on one file system.
 extension Store {
     /// The sessions that have a directory in a layer, the earliest first.
     public func sessions() throws(Errno) -> [SessionName] {

@@ -23,8 +23,8 @@ enum StoreFormat {
 
 /// A store: the real directories, opened once and used by descriptors from then on.
 ///
-/// The order of locks, where one is taken under another: the store's `flock`, a staging directory's `flock`, the ledger's tail, its queue; directories'
-/// caches and the dictionary of directories are leaves.
+/// The order of locks, where one is taken under another: the store's `flock`, a staging directory's `flock`, the
+/// ledger's tail, its queue; directories' caches and the dictionary of directories are leaves.
 public final class Store: Sendable {
     /// The store's absolute path, as it was given; for people only.
     public let path: String
@@ -60,7 +60,8 @@ public final class Store: Sendable {
 
     /// Opens a store, and recovers what mounts that were killed left in it.
     ///
-    /// A directory with `base_layer` or `meta_layer` is a store too; what is missing of `.artifactfs` is made, unless `readOnly`.
+    /// A directory with `base_layer` or `meta_layer` is a store too; what is missing of `.artifactfs` is made, unless
+    /// `readOnly`.
     ///
     /// - Throws: `StoreError` when it is not a store, when its schema has a fault, or when the system refuses.
     public init(at path: String, readOnly: Bool, durability: Durability) throws(StoreError) {
@@ -103,7 +104,7 @@ public final class Store: Sendable {
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 ledger: ledger,
-                schema: schema, durability: durability)
+                transientSeconds: schema.transientSeconds, durability: durability)
             let report = try recovery.run()
             let staging = try Staging(in: parts.staging, mountID: Self.newMountID(host), schema: schema)
             let writable = Writable(
@@ -139,8 +140,9 @@ public final class Store: Sendable {
     /// The ledger, for events that are not the store's own; nil when the store was opened to read only.
     public var ledger: Ledger? { writable?.ledger }
 
-    /// The end of the mount: what is staged and empty is removed, the staging directory too when nothing is left in it, and sessions are let go. What is
-    /// staged and has bytes stays for the next mount's recovery. The store is not used after this.
+    /// The end of the mount: what is staged and empty is removed, the staging directory too when nothing is left in it,
+    /// and sessions are let go. What is staged and has bytes stays for the next mount's recovery. The store is not used
+    /// after this.
     public func close() {
         if let writable {
             writable.staging.clean(in: writable.stagings)
@@ -173,7 +175,8 @@ public final class Store: Sendable {
         }
     }
 
-    /// Which of a store's directories are there. One that is a link or a file is refused here, with words, rather than later by an errno.
+    /// Which of a store's directories are there. One that is a link or a file is refused here, with words, rather than
+    /// later by an errno.
     static func look(into root: Directory, _ path: String) throws(StoreError) -> (isStore: Bool, isEmpty: Bool) {
         var isStore = false
         for name in Layer.allCases.map(\.directoryName) + [StoreLayout.privateDirectory] {

@@ -50,8 +50,8 @@ package enum SystemCall {
         try retry { clinux_renameat2(from.rawValue, name, to.rawValue, newName, flags) }
     }
 
-    /// Moves a name without replacing anything: renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and unlinkat(2) where the file
-    /// system does not know the flag. Both fail with `EEXIST` when the new name is taken.
+    /// Moves a name without replacing anything: renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and unlinkat(2)
+    /// where the file system does not know the flag. Both fail with `EEXIST` when the new name is taken.
     package static func moveWithoutReplacing(
         _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
     ) throws(Errno) {

@@ -90,3 +90,7 @@ int clinux_removexattr(const char *path, const char *name) {
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength) {
     return memmem(hay, hayLength, needle, needleLength);
 }
+
+int clinux_pidfd_open(pid_t process) {
+    return (int)syscall(SYS_pidfd_open, process, 0);
+}

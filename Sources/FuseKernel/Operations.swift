@@ -217,7 +217,8 @@ enum Operations {
         }
         table.ioctl = { raw, inode, command, _, _, _, _, _, outSize in
             serve(raw) { fs, request throws(Errno) -> Reply in
-                try control(fs, request, number(inode), command: UInt32(truncatingIfNeeded: command), size: Int(outSize))
+                try control(
+                    fs, request, number(inode), command: UInt32(truncatingIfNeeded: command), size: Int(outSize))
             }
         }
     }

@@ -126,7 +126,8 @@ final class WorkerPool: Sendable {
 
     /// Nothing to do: looks for the next request, or sleeps when another thread looks already.
     private func wait(_ buffer: inout fuse_buf) {
-        guard hasLeader.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged else {
+        guard hasLeader.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+        else {
             idle.add(1, ordering: .acquiringAndReleasing)
             // Between the exchange and here the leader may have gone to handle a request; then nobody would look.
             if hasLeader.load(ordering: .acquiring), !isStopping.load(ordering: .acquiring) { semaphore.wait() }

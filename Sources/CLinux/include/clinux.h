@@ -50,3 +50,6 @@ int clinux_removexattr(const char *path, const char *name);
 
 // memmem(3), a GNU extension.
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
+
+// pidfd_open(2): readable when the process has ended.
+int clinux_pidfd_open(pid_t process);
