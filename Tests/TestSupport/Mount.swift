@@ -118,9 +118,8 @@ public final class Mount: Sendable {
 
     /// The one place that knows how the binary is called.
     private static func arguments(store: String, root: String, _ variant: MountVariant) -> [String] {
-        var arguments = ["mount", store, root]
+        var arguments = ["mount", store, root, "--foreground", "--durability", variant.durability.rawValue]
         if variant.readOnly { arguments.append("--read-only") }
-        if variant.durability == .relaxed { arguments.append("--relaxed") }
         if !variant.passthrough { arguments.append("--no-passthrough") }
         if variant.allowOther { arguments.append("--allow-other") }
         if let session = variant.session { arguments += ["--session", session] }
