@@ -14,7 +14,8 @@ import Testing
 
     @Test func everyTargetHasItsTests() throws {
         let tests = Set(try names(in: SourceTree.top + "/Tests"))
-        for target in try names(in: SourceTree.top + "/Sources") where !["CCrypto", "CFuse", "CLinux"].contains(target) {
+        for target in try names(in: SourceTree.top + "/Sources") where !["CCrypto", "CFuse", "CLinux"].contains(target)
+        {
             let name = target == "artifactfs" ? "MountedTests" : target + "Tests"
             #expect(tests.contains(name), "\(target) has no Tests/\(name)")
         }
