@@ -74,10 +74,8 @@ func attributes(_ path: String) throws(Errno) -> stat {
 }
 
 func linkTarget(_ path: String) throws(Errno) -> String {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { space in
-        readlink(path, space.baseAddress?.assumingMemoryBound(to: CChar.self), space.count)
-    }
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink(path, &buffer, buffer.count)
     if count < 0 { throw Errno(rawValue: errno) }
-    return String(decoding: buffer[..<count], as: UTF8.self)
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
