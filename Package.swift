@@ -80,6 +80,6 @@ let package = Package(
             name: "ArtifactKitTests", dependencies: ["ArtifactKit", "Artifacts", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
-            name: "MountedTests", dependencies: ["TestSupport", "artifactfs", system], swiftSettings: strict),
+            name: "MountedTests", dependencies: ["CLinux", "TestSupport", "artifactfs", system], swiftSettings: strict),
     ]
 )

@@ -94,9 +94,14 @@ public final class Session: Sendable {
     /// - Throws: `SessionError` with libfuse's or fusermount3's own words.
     public func mount() throws(SessionError) {
         _ = LibraryLog.take()
-        guard fuse_session_mount(session.raw, options.mountPoint) == 0 else {
-            let error = Errno(rawValue: errno)
-            throw SessionError(LibraryLog.take() ?? "mount failed: \(error)", errno: error)
+        // fusermount3 says what is wrong on standard error only.
+        let (result, error, said) = StandardError.capturing { () -> (Int32, Errno) in
+            let result = fuse_session_mount(session.raw, options.mountPoint)
+            return (result, Errno(rawValue: errno))
+        }
+        guard result == 0 else {
+            let words = [said, LibraryLog.take()].compactMap { $0 }
+            throw SessionError(words.isEmpty ? "mount failed: \(error)" : words.joined(separator: "; "), errno: error)
         }
         isMounted.store(true, ordering: .releasing)
         let device = fuse_session_fd(session.raw)
@@ -129,6 +134,32 @@ public final class Session: Sendable {
     public func unmount() {
         guard isMounted.exchange(false, ordering: .acquiringAndReleasing) else { return }
         fuse_session_unmount(session.raw)
+    }
+}
+
+/// What other programs say on standard error while they work for this process.
+private enum StandardError {
+    /// Runs with standard error led into a pipe. For the time before other threads run: a pipe's worth of text is kept, 64 KiB.
+    static func capturing(_ body: () -> (Int32, Errno)) -> (result: Int32, error: Errno, text: String?) {
+        var ends: [Int32] = [-1, -1]
+        let own = clinux_fcntl_int(2, F_DUPFD_CLOEXEC, 3)
+        guard own >= 0, pipe(&ends) == 0 else {
+            let (result, error) = body()
+            return (result, error, nil)
+        }
+        _ = clinux_fcntl_int(ends[0], F_SETFD, FD_CLOEXEC)
+        _ = clinux_fcntl_int(ends[0], F_SETFL, O_NONBLOCK)
+        dup2(ends[1], 2)
+        close(ends[1])
+        let (result, error) = body()
+        dup2(own, 2)
+        close(own)
+        defer { close(ends[0]) }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = read(ends[0], &buffer, buffer.count)
+        guard count > 0 else { return (result, error, nil) }
+        let text = String(decoding: buffer[..<count], as: UTF8.self)
+        return (result, error, text.split(separator: "\n").joined(separator: "; "))
     }
 }
 

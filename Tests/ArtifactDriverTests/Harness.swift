@@ -82,7 +82,7 @@ final class Harness {
     /// The names that a listing shows, `.` and `..` aside.
     func list(_ parent: InodeNumber) throws(Errno) -> [String] {
         guard case .tree(let directory) = try volume.inode(parent) else { throw Errno.notDirectory }
-        return try volume.listing(of: directory, withDots: false).map(\.name).sorted()
+        return try volume.listing(of: directory, withDots: false).compactMap(\.name).sorted()
     }
 }
 

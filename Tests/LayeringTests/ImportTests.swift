@@ -1,0 +1,78 @@
+import TestSupport
+import Testing
+
+/// Who may know whom. SwiftPM does not stop a target from importing what it gets only through another one; this does.
+@Suite struct ImportTests {
+    /// The rules: for every target the modules that its files may import. A pure core decides, a store acts, a driver joins
+    /// them to the kernel.
+    static let allowed: [String: Set<String>] = [
+        // Pure: value types only, no I/O and no clock.
+        "Artifacts": ["SystemPackage"],
+        "ArtifactFormats": ["SystemPackage"],
+        // The real directories. It knows no kernel interface of FUSE.
+        "ArtifactStore": [
+            "ArtifactFormats", "Artifacts", "CCrypto", "CLinux", "Glibc", "Logging", "Synchronization", "SystemPackage",
+            "Yams",
+        ],
+        // The only one that knows libfuse; it knows no artifacts.
+        "FuseKernel": ["CFuse", "CLinux", "Glibc", "Logging", "Synchronization", "SystemPackage"],
+        "ArtifactDriver": [
+            "ArtifactFormats", "ArtifactStore", "Artifacts", "CLinux", "Dispatch", "FuseKernel", "Glibc", "Logging",
+            "Synchronization", "SystemPackage",
+        ],
+        // The same policy without a mount: neither driver nor kernel.
+        "ArtifactKit": [
+            "ArtifactFormats", "ArtifactStore", "Artifacts", "FoundationEssentials", "Glibc", "SystemPackage",
+        ],
+        "artifactfs": [
+            "ArgumentParser", "ArtifactDriver", "ArtifactKit", "ArtifactStore", "Artifacts", "CLinux", "FuseKernel",
+            "Glibc", "Logging", "Synchronization", "SystemPackage",
+        ],
+        // C and module maps.
+        "CCrypto": [], "CFuse": [], "CLinux": [],
+    ]
+
+    @Test func everyTargetImportsOnlyWhatItMay() throws {
+        let targets = try names(in: SourceTree.top + "/Sources")
+        #expect(Set(targets) == Set(Self.allowed.keys), "every target of Sources stands in the table, and no other")
+        var seen = 0
+        for target in targets {
+            for file in try SourceTree.swiftFiles(below: "Sources/" + target) {
+                for (number, line) in file.lines.enumerated() {
+                    guard let module = SourceTree.importedModule(line) else { continue }
+                    seen += 1
+                    let may = Self.allowed[target]?.contains(module) ?? false
+                    #expect(may, "\(file.path):\(number + 1): \(target) may not import \(module)")
+                }
+            }
+        }
+        #expect(seen > 50, "the test reads the imports")
+    }
+
+    /// The table itself: a later edit of it does not undo the structure.
+    @Test func theTableKeepsTheStructure() {
+        func importers(of module: String) -> Set<String> {
+            Set(Self.allowed.filter { $0.value.contains(module) }.keys)
+        }
+        #expect(importers(of: "CFuse") == ["FuseKernel"])
+        #expect(importers(of: "GRDB").isSubset(of: ["Catalog"]))
+        #expect(importers(of: "Yams") == ["ArtifactStore"])
+        #expect(importers(of: "CCrypto") == ["ArtifactStore"])
+        #expect(importers(of: "ArtifactDriver") == ["artifactfs"])
+        #expect(Self.allowed["FuseKernel"]?.contains { $0.hasPrefix("Artifact") } == false)
+        #expect(Self.allowed["Artifacts"]?.isSubset(of: ["SystemPackage"]) == true)
+        #expect(Self.allowed["ArtifactFormats"]?.isSubset(of: ["SystemPackage"]) == true)
+        #expect(Self.allowed["ArtifactStore"]?.contains("Catalog") == false)
+        #expect(Self.allowed["Catalog"]?.contains("ArtifactStore") != true)
+    }
+
+    @Test(
+        arguments: [
+            ("import Glibc", "Glibc"), ("public import SystemPackage", "SystemPackage"),
+            ("@testable import ArtifactDriver", "ArtifactDriver"), ("internal import struct CFuse.fuse_args", "CFuse"),
+            ("    import Yams", "Yams"), ("let important = 1", nil), ("// import CFuse", nil), ("", nil),
+        ] as [(String, String?)])
+    func importsAreRead(line: String, module: String?) {
+        #expect(SourceTree.importedModule(line[...]) == module)
+    }
+}

@@ -1,0 +1,50 @@
+import TestSupport
+
+/// The repository as text.
+enum SourceTree {
+    /// The repository's top, from where this file was when it was built.
+    static let top: String = {
+        var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+        parts.removeLast(3)
+        return parts.joined(separator: "/")
+    }()
+
+    struct File {
+        /// Relative to the repository's top.
+        let path: String
+        let lines: [Substring]
+    }
+
+    /// Every Swift file below a directory.
+    static func swiftFiles(below directory: String) throws -> [File] {
+        try tree(top + "/" + directory).filter { $0.hasSuffix(".swift") }.map { name in
+            let path = directory + "/" + name
+            return File(
+                path: path,
+                lines: try contents(top + "/" + path).split(separator: "\n", omittingEmptySubsequences: false))
+        }
+    }
+
+    /// The module that a line imports; nothing when it is no import.
+    static func importedModule(_ line: Substring) -> String? {
+        var words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })[...]
+        let before: Set<Substring> = ["public", "package", "internal", "fileprivate", "private"]
+        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "typealias", "func", "let", "var", "actor"]
+        while let word = words.first, before.contains(word) || word.hasPrefix("@") { words.removeFirst() }
+        guard words.first == "import" else { return nil }
+        words.removeFirst()
+        if let kind = words.first, kinds.contains(kind) { words.removeFirst() }
+        return words.first.map { String($0.prefix { $0 != "." && $0 != ";" }) }
+    }
+
+    /// A line without its comment. A `//` inside a string ends it too early, which hides nothing that these tests look for
+    /// unless somebody writes it behind a string with two slashes.
+    static func code(_ line: Substring) -> Substring {
+        var previous: Character = " "
+        for index in line.indices {
+            if line[index] == "/", previous == "/" { return line[..<line.index(before: index)] }
+            previous = line[index]
+        }
+        return line
+    }
+}
