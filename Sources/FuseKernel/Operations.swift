@@ -255,9 +255,16 @@ enum Operations {
     private static func files(_ table: inout fuse_lowlevel_ops) {
         table.open = { raw, inode, info in
             serveOpen(raw) { fs, request throws(Errno) in
-                .opened(
-                    try fs.open(
-                        request, inode: number(inode), flags: OpenFlags(rawValue: info?.pointee.flags ?? 0)))
+                let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
+                let opened = try fs.open(request, inode: number(inode), flags: flags)
+                guard flags.isWritable || flags.truncates else { return .opened(opened) }
+                do throws(Errno) {
+                    try SetIDBits.drop(fs, request, number(inode))
+                } catch {
+                    fs.release(inode: number(inode), handle: opened.handle)
+                    throw error
+                }
+                return .opened(opened)
             } takeBack: {
                 $0.release(inode: number(inode), handle: $1)
             }
@@ -292,6 +299,7 @@ enum Operations {
             serve(raw) { fs, request throws(Errno) in
                 let target = try fs.write(
                     request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
+                try SetIDBits.drop(target, request.caller)
                 return .written(
                     try Transfer.write(UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset))
             }
@@ -316,6 +324,7 @@ enum Operations {
         }
         table.fallocate = { raw, inode, mode, offset, length, info in
             serve(raw) { fs, request throws(Errno) in
+                try SetIDBits.drop(fs, request, number(inode))
                 try fs.allocate(
                     request, inode: number(inode), handle: handle(info), mode: mode, offset: Int64(offset),
                     length: Int64(length))
@@ -327,6 +336,7 @@ enum Operations {
                 let copy = RangeCopy(
                     source: (number(from), handle(fromInfo), Int64(fromOffset)),
                     destination: (number(to), handle(toInfo), Int64(toOffset)), length: length)
+                try SetIDBits.drop(fs, request, number(to))
                 return .written(try fs.copyRange(request, copy))
             }
         }

@@ -163,6 +163,40 @@ extension FuseKernelTests {
                 """)
         }
 
+        /// A write or truncation by somebody without CAP_FSETID takes set-id bits away, also in the directory that is mirrored: the
+        /// writing process of the store may be root, for which its file system does not do it.
+        @Test(.enabled(if: getuid() == 0, "needs root, to act as another user"), arguments: [true, false])
+        func setIDBitsGoWithAWrite(passthrough: Bool) throws {
+            let mounted = try Mounted(passthrough: passthrough, timeout: 60, prepare: { $0.allowsOthers = true })
+            try check(chmod(mounted.base, 0o755))
+            try python(
+                mounted,
+                """
+                def make(name):
+                    open(name, 'w').write('text'); os.chown(name, 1000, 1000); os.chmod(name, 0o6777)
+                    assert stat.S_IMODE(os.stat(name).st_mode) == 0o6777
+                def other(what):
+                    if os.fork() == 0:
+                        os.setgroups([]); os.setgid(1001); os.setuid(1001)
+                        try: what()
+                        except BaseException as e: print(e); os._exit(1)
+                        os._exit(0)
+                    assert os.wait()[1] == 0
+                def write(name):
+                    with open(name, 'r+') as f: f.write('X')
+                def both(name):
+                    f = os.open(name, os.O_WRONLY); os.write(f, b'1'); os.write(f, b'2'); os.close(f)
+                for name, what in (
+                    ('write', lambda: write('write')), ('truncate', lambda: os.truncate('truncate', 1)),
+                    ('creat', lambda: open('creat', 'w').close()), ('both', lambda: both('both')),
+                ):
+                    make(name); other(what)
+                    mode = os.stat(name).st_mode & 0o7777
+                    real = os.stat('../source/' + name).st_mode & 0o7777
+                    assert mode == real == 0o777, (name, oct(mode), oct(real))
+                """)
+        }
+
         @Test func locksAreKeptByTheKernel() throws {
             let mounted = try Mounted(passthrough: true)
             try python(
