@@ -197,6 +197,35 @@ extension FuseKernelTests {
                 """)
         }
 
+        /// An ACL lets a user in whom the mode keeps out, once the kernel is asked to look at ACLs; not before.
+        @Test(.enabled(if: getuid() == 0, "needs root, to act as another user"), arguments: [true, false])
+        func accessControlLists(posixACL: Bool) throws {
+            let mounted = try Mounted(
+                passthrough: true,
+                prepare: {
+                    $0.allowsOthers = true
+                    $0.posixACL = posixACL
+                })
+            try check(chmod(mounted.base, 0o755))
+            try python(
+                mounted,
+                """
+                open('f', 'w').write('text'); os.chmod('f', 0o600)
+                tags = (1, 6, -1), (2, 4, 1001), (4, 0, -1), (16, 4, -1), (32, 0, -1)
+                acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHi', *tag) for tag in tags)
+                os.setxattr('f', 'system.posix_acl_access', acl)
+                os.chmod('../source', 0o755)
+                def sees(user):
+                    if os.fork() == 0:
+                        os.setgroups([]); os.setgid(user); os.setuid(user)
+                        try: open('f').read(); os._exit(0)
+                        except PermissionError: os._exit(3)
+                    return os.waitstatus_to_exitcode(os.wait()[1])
+                # Without ACLs in the kernel the mask shows as the group's bits, and user 1001 is an other.
+                assert sees(1001) == \(posixACL ? 0 : 3) and sees(1002) == 3
+                """)
+        }
+
         @Test func locksAreKeptByTheKernel() throws {
             let mounted = try Mounted(passthrough: true)
             try python(
