@@ -2,7 +2,8 @@
 #pragma once
 #define FUSE_USE_VERSION 314
 #include <errno.h>
-#include <fuse3/fuse_lowlevel.h>
+// As pkg-config says: `<fuse3/...>` would find the header of another version in /usr/include.
+#include <fuse_lowlevel.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #else
 #define CFUSE_PASSTHROUGH_BY_LIBFUSE 0
 #endif
+
+// Whether the reply to INIT is changed on its way. A function: Swift calls code after a constant condition unreachable.
+static inline int cfuse_changes_init(void) { return !CFUSE_PASSTHROUGH_BY_LIBFUSE; }
 
 // Some versions make fuse_session_new a macro.
 static inline struct fuse_session *cfuse_session_new(

@@ -119,7 +119,7 @@ public final class Session: Sendable {
         }
         isMounted.store(true, ordering: .releasing)
         let device = fuse_session_fd(session.raw)
-        if CFUSE_PASSTHROUGH_BY_LIBFUSE == 0 {
+        if cfuse_changes_init() != 0 {
             var io = Negotiation.customIO()
             guard fuse_session_custom_io(session.raw, &io, device) == 0 else {
                 unmount()
