@@ -1,0 +1,77 @@
+import Glibc
+
+/// Runs workloads on targets, round by round.
+struct Run {
+    let targets: [Target]
+    let workloads: [Workload]
+    let settings: Settings
+    let notes: [(String, String)]
+    /// Told what is being done.
+    let progress: (String) -> Void
+
+    /// One uncounted round, then the counted ones. Within a round each workload visits all targets, one after the other,
+    /// and each round begins with another target: what else the machine does meets all of them.
+    func measure() throws(Failure) -> Report {
+        let stamps = Content.stamps(count: max(settings.files, settings.bigBlocks))
+        let runName = String(UInt64(time(nil)), radix: 36) + "p\(getpid())"
+        var benches: [Bench] = []
+        var memoryAtStart: [ProcessFacts?] = []
+        for (index, target) in targets.enumerated() {
+            // Peers show the native directory: no two targets may make the same name.
+            let own = runName + "t\(index)"
+            benches.append(try Bench(target: target, settings: settings, stamps: stamps, runName: own))
+            memoryAtStart.append(try Self.facts(of: target))
+        }
+        var rates = [[[Double]]](
+            repeating: [[Double]](repeating: [], count: targets.count), count: workloads.count)
+        for round in 0...settings.rounds {
+            for (which, workload) in workloads.enumerated() {
+                progress(round == 0 ? "first round: \(workload.name)" : "round \(round): \(workload.name)")
+                for offset in benches.indices {
+                    let index = (offset + round) % benches.count
+                    let bench = benches[index]
+                    if workload.writes && bench.target.isReadOnly { continue }
+                    bench.round = round
+                    rates[which][index].append(try workload.body(bench).rate)
+                }
+            }
+        }
+        var report = Report(targets: targets.map(\.name), settings: settings, facts: facts())
+        for (which, workload) in workloads.enumerated() {
+            for (index, target) in targets.enumerated() {
+                guard let first = rates[which][index].first else { continue }
+                report.rows.append(
+                    Report.Row(
+                        workload: workload.name, unit: workload.unit, target: target.name, first: first,
+                        rates: Array(rates[which][index].dropFirst())))
+            }
+        }
+        for (target, start) in zip(targets, memoryAtStart) {
+            guard let start, let end = try Self.facts(of: target) else { continue }
+            report.memory.append(
+                Report.Memory(
+                    target: target.name, atStart: start.resident, atEnd: end.resident,
+                    descriptorsAtEnd: end.descriptors))
+        }
+        return report
+    }
+
+    private static func facts(of target: Target) throws(Failure) -> ProcessFacts? {
+        guard let process = target.process else { return nil }
+        return try ProcessFacts(process)
+    }
+
+    private func facts() -> [(String, String)] {
+        var system = utsname()
+        uname(&system)
+        let release = withUnsafeBytes(of: &system.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return [
+            ("time", Clock.timestamp()), ("kernel", release), ("processors", "\(sysconf(Int32(_SC_NPROCESSORS_ONLN)))"),
+            (
+                "work",
+                "\(settings.files) artifacts of 4 KiB, \(settings.changes) changes a round, a file of "
+                    + "\(settings.bigMebibytes) MiB, \(settings.threads) threads, \(settings.rounds) rounds"
+            ),
+        ] + notes
+    }
+}
