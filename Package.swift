@@ -45,12 +45,13 @@ let package = Package(
         .target(name: "FuseKernel", dependencies: ["CFuse", "CLinux", system, logging], swiftSettings: strict),
         .target(
             name: "ArtifactDriver",
-            dependencies: ["Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
+            dependencies: ["ArtifactFormats", "Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
             swiftSettings: strict),
 
         // What people and programs call.
         .target(
-            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactStore", system], swiftSettings: strict),
+            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactFormats", "ArtifactStore", system],
+            swiftSettings: strict),
         .executableTarget(
             name: "artifactfs",
             dependencies: [

@@ -36,6 +36,8 @@ final class ArtifactFile: Sendable {
 
     /// What a staged file's record begins with.
     final class Birth: Sendable {
+        /// Where it was made, from the mount point.
+        let path: String
         let user: UInt32
         let group: UInt32
         let thread: Int32
@@ -43,11 +45,12 @@ final class ArtifactFile: Sendable {
         /// Where a promoted file was before.
         let origin: Origin?
 
-        init(user: UInt32, group: UInt32, thread: Int32, time: timespec, origin: Origin? = nil) {
-            self.user = user
-            self.group = group
-            self.thread = thread
-            self.time = time
+        init(path: String, caller: Caller, origin: Origin? = nil) {
+            self.path = path
+            user = caller.user
+            group = caller.group
+            thread = caller.process
+            time = Clock.now()
             self.origin = origin
         }
     }

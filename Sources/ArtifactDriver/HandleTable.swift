@@ -8,10 +8,31 @@ internal import SystemPackage
 final class HandleTable: Sendable {
     /// One name of a listing.
     struct Listed: Sendable {
-        let name: String
+        /// The name's bytes, whatever they are, ended by a NUL.
+        let bytes: [CChar]
         let number: UInt64
         /// `S_IFMT` bits, 0 when not known.
         let type: UInt32
+
+        init(name: String, number: UInt64, type: UInt32) {
+            bytes = Array(name.utf8CString)
+            self.number = number
+            self.type = type
+        }
+
+        init(bytes: [CChar], number: UInt64, type: UInt32) {
+            self.bytes = bytes
+            self.number = number
+            self.type = type
+        }
+
+        /// The name as text; nil when it is not UTF-8.
+        var name: String? {
+            bytes.withUnsafeBufferPointer { $0.baseAddress.flatMap { String(validatingCString: $0) } }
+        }
+
+        /// Whether it is `.` or `..`.
+        var isDot: Bool { bytes == [46, 0] || bytes == [46, 46, 0] }
     }
 
     /// An open directory: its names as they were when reading began, so that positions stay true while names come and go.

@@ -71,8 +71,7 @@ extension String {
 }
 
 extension Linux {
-    /// The names in a directory, `.` and `..` among them. Names that are not UTF-8 keep their bytes only in ordinary use of the tree,
-    /// not in listings.
+    /// The names in a directory, `.` and `..` among them.
     static func names(in directory: FileDescriptor) throws(Errno) -> [HandleTable.Listed] {
         let own = try call { clinux_openat(directory.rawValue, ".", O_RDONLY | O_DIRECTORY, 0) }
         guard let stream = fdopendir(own) else {
@@ -89,11 +88,13 @@ extension Linux {
                 return names
             }
             let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) {
+                    Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1))
+                }
             }
             // DT_* is the type's bits shifted (readdir(3), DTTOIF).
             names.append(
-                .init(name: name, number: UInt64(entry.pointee.d_ino), type: UInt32(entry.pointee.d_type) << 12))
+                .init(bytes: name, number: UInt64(entry.pointee.d_ino), type: UInt32(entry.pointee.d_type) << 12))
         }
     }
 
@@ -109,11 +110,11 @@ extension Linux {
         var value = [UInt8](repeating: 0, count: 256)
         while true {
             do throws(Errno) {
-                let count = try call { getxattr(path, name, &value, value.count) }
+                let count = try call { clinux_getxattr(path, name, &value, value.count) }
                 value.removeLast(value.count - count)
                 return value
             } catch .outOfRange {
-                let size = try call { getxattr(path, name, nil, 0) }
+                let size = try call { clinux_getxattr(path, name, nil, 0) }
                 value = [UInt8](repeating: 0, count: max(size, value.count * 2))
             }
         }
@@ -124,7 +125,7 @@ extension Linux {
         var names = [CChar](repeating: 0, count: 1024)
         while true {
             do throws(Errno) {
-                let count = try call { listxattr(path, &names, names.count) }
+                let count = try call { clinux_listxattr(path, &names, names.count) }
                 return names[..<count].map { UInt8(bitPattern: $0) }
             } catch .outOfRange {
                 names = [CChar](repeating: 0, count: names.count * 4)

@@ -19,9 +19,20 @@ final class Namespace: Sendable {
         var name: String
     }
 
+    /// Names are bytes to the kernel; Swift's `==` would also equate canonically equivalent text.
     private struct Key: Hashable {
         let parent: UInt64
         let name: String
+
+        static func == (left: Key, right: Key) -> Bool {
+            left.parent == right.parent && left.name.utf8.elementsEqual(right.name.utf8)
+        }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(parent)
+            var name = name
+            name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
     }
 
     /// A real file's identity.

@@ -200,7 +200,7 @@ extension Volume {
 
     public func statistics(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> FileSystemStatistics {
         var result = statvfs()
-        let descriptor = store.rootDirectory.descriptor.rawValue
+        guard let descriptor = try root.real.current()?.descriptor.rawValue else { throw Errno.ioError }
         _ = try Linux.call { fstatvfs(descriptor, &result) }
         return result
     }

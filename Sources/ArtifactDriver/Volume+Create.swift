@@ -144,8 +144,9 @@ extension Volume {
         _ caller: Caller
     ) throws(Errno) -> Created {
         let owner = actsForOthers ? try ownerOfNew(in: directory, caller) : nil
-        let staged = try store.staging().create(
-            hint: directory.path(of: name), isTransient: isTransient, mode: mode & 0o7777, owner: owner)
+        let staged = try staging().create(
+            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: mode & 0o7777,
+            owner: owner)
         do throws(Errno) {
             return try finishCreation(
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
@@ -156,10 +157,16 @@ extension Volume {
         }
     }
 
+    /// The store's staging directory; a read-only store has none.
+    func staging() throws(Errno) -> Staging {
+        guard let staging = store.staging else { throw Errno.readOnlyFileSystem }
+        return staging
+    }
+
     /// The caller, and the directory's group where it has the set-group-id bit (inode(7)).
     private func ownerOfNew(
         in directory: TreeDirectory, _ caller: Caller
-    ) throws(Errno) -> (user: UInt32, group: UInt32) {
+    ) throws(Errno) -> (uid: UInt32, gid: UInt32) {
         let parent = try directory.real.nearestExistingAttributes()
         return (caller.user, parent.st_mode & S_ISGID != 0 ? parent.st_gid : caller.group)
     }
@@ -172,8 +179,7 @@ extension Volume {
         if case .staged = phase { isStaged = true }
         let birth =
             isStaged
-            ? ArtifactFile.Birth(
-                user: caller.user, group: caller.group, thread: caller.process, time: Clock.now()) : nil
+            ? ArtifactFile.Birth(path: directory.path(of: name), caller: caller) : nil
         let found = namespace.findOrInsert(
             name, in: directory.id, remembering: true, pinned: isStaged,
             make: { .artifact(ArtifactFile(id: $0, phase: phase, isTransient: isTransient, birth: birth)) })

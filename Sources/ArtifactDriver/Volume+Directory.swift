@@ -50,54 +50,46 @@ extension Volume {
         for index in Int(offset)..<entries.count {
             let listed = entries[index]
             let next = Int64(index + 1)
-            guard buffer.wantsAttributes, listed.name != ".", listed.name != "..",
-                let entry = try? self.entry(listed.name, in: node)
-            else {
-                if buffer.wantsAttributes, listed.type != S_IFDIR, listed.name != ".", listed.name != ".." {
-                    continue  // Gone since the listing was made.
+            let goesOn = listed.bytes.withUnsafeBufferPointer { bytes -> Bool in
+                guard let start = bytes.baseAddress else { return true }
+                let name = EntryName(start)
+                guard buffer.wantsAttributes, !listed.isDot else {
+                    return buffer.add(
+                        name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
                 }
-                guard
-                    buffer.add(name: listed.name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
-                else { return }
-                continue
-            }
-            guard buffer.add(name: listed.name, entry: entry, nextOffset: next) else {
+                // What is gone since the listing was made is left out.
+                guard let entry = try? self.entry(name, in: node) else { return true }
+                if buffer.add(name: name, entry: entry, nextOffset: next) { return true }
                 namespace.forget(entry.inode, lookups: 1)
-                return
+                return false
             }
+            guard goesOn else { return }
         }
     }
 
     /// A lookup by a name of a listing.
-    private func entry(_ name: String, in node: Inode) throws(Errno) -> Entry {
+    private func entry(_ name: EntryName, in node: Inode) throws(Errno) -> Entry {
         switch node {
         case .tree(let directory):
-            guard directory.place == .ordinaryTree else { return try treeEntry(name, in: directory) }
+            guard directory.place == .ordinaryTree else { return try treeEntry(text(name), in: directory) }
             guard let real = try directory.real.current(), let scope = directory.scope else {
                 throw Errno.noSuchFileOrDirectory
             }
             return try freeEntry(name, in: real.descriptor, scope: scope)
         case .free(let free): return try freeEntry(name, in: free.descriptor, scope: free.scope)
         case .made(.hiddenDirectory):
-            guard let file = HiddenFile(rawValue: name), let parent = hiddenDirectoryNumber() else {
+            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
                 throw Errno.noSuchFileOrDirectory
             }
-            return self.entry(madeInode(.hiddenFile(file), name, in: parent))
+            return self.entry(madeInode(.hiddenFile(file), file.rawValue, in: hiddenDirectoryNumber()))
         case .artifact, .made: throw Errno.notDirectory
         }
     }
 
-    private func hiddenDirectoryNumber() -> InodeNumber? {
+    private func hiddenDirectoryNumber() -> InodeNumber {
         namespace.findOrInsert(
             StoreLayout.privateDirectory, in: root.id, remembering: false, make: { _ in .made(.hiddenDirectory) }
         ).number
-    }
-
-    private func freeEntry(_ name: String, in parent: FileDescriptor, scope: Scope) throws(Errno) -> Entry {
-        var name = name
-        return try name.withTerminated { pointer throws(Errno) in
-            try freeEntry(EntryName(pointer), in: parent, scope: scope)
-        }
     }
 
     // MARK: - Listings
@@ -129,7 +121,7 @@ extension Volume {
                 return withDots ? dots(directory.stableNumber, 0) : []
             }
             let names = try Linux.names(in: real.descriptor)
-            return withDots ? names : names.filter { $0.name != "." && $0.name != ".." }
+            return withDots ? names : names.filter { !$0.isDot }
         }
         var listed = withDots ? dots(directory.stableNumber, StableNumber.of("")) : []
         func add(directory name: String) {
@@ -163,7 +155,7 @@ extension Volume {
         }
         guard let real = try directory.real.current() else { return files }
         for found in try Linux.names(in: real.descriptor) where found.type == S_IFREG || found.type == 0 {
-            guard let name = virtualName(ofReal: found.name, in: directory) else { continue }
+            guard let real = found.name, let name = virtualName(ofReal: real, in: directory) else { continue }
             if !names.isEmpty, names.contains(name) { continue }
             files.append(.init(name: name, number: found.number, type: found.type))
         }

@@ -74,13 +74,7 @@ extension Volume {
     /// Whether a session or test is there: its directory in one of the layers, or the mount's own session.
     func exists(_ scope: Scope) throws(Errno) -> Bool {
         if case .session(let name) = scope, name == currentSession { return true }
-        for layer in Layer.allCases {
-            let directory = store.directory(StoreLayout.directory(of: scope, in: layer))
-            guard let current = try directory.current() else { continue }
-            if try current.isLinked() { return true }
-            if try directory.refresh() != nil { return true }
-        }
-        return false
+        return try store.hasDirectory(scope)
     }
 
     /// The node of a directory of the tree.
@@ -127,9 +121,7 @@ extension Volume {
             found = try RealFile(directory: real, name: realName).attributes()
         } catch .noSuchFileOrDirectory {
             // The directory itself may have been removed and made anew outside.
-            guard !(try real.isLinked()), let fresh = try directory.real.refresh() else {
-                throw Errno.noSuchFileOrDirectory
-            }
+            guard let fresh = try directory.real.refresh(), fresh !== real else { throw Errno.noSuchFileOrDirectory }
             found = try RealFile(directory: fresh, name: realName).attributes()
         }
         // A symbolic link could lead out of the store, and anything else is no artifact.

@@ -36,8 +36,8 @@ extension Volume {
         var newest: (name: String, time: timespec)?
         for found in names {
             if found.name == MadeNames.latest { return nil }
-            guard let name = type.virtualName(forReal: found.name),
-                let time = try? publishedAttributes(found.name, in: directory).st_mtim
+            guard let realName = found.name, let name = type.virtualName(forReal: realName),
+                let time = try? publishedAttributes(realName, in: directory).st_mtim
             else { continue }
             if let known = newest,
                 (known.time.tv_sec, known.time.tv_nsec, known.name) > (time.tv_sec, time.tv_nsec, name)
@@ -91,41 +91,39 @@ extension Volume {
         var counts: [String: JSONValue] = [:]
         var total = 0
         for (rule, count) in denials.counts {
-            counts[rule.rawValue] = .integer(count)
+            counts[rule.rawValue] = number(count)
             total += count
         }
         let staged = stagedCounts()
-        let fields: [(String, JSONValue)] = [
-            ("version", .string(options.version)),
-            ("pid", .integer(Int(getpid()))),
-            ("store", .string(store.path)),
-            ("mount_point", .string(options.mountPoint)),
-            ("read_only", .boolean(store.isReadOnly)),
-            ("session", sessionTarget().map { .string($0) } ?? .null),
-            (
-                "passthrough",
-                .object([
-                    ("on", .boolean(connection?.hasPassthrough ?? false)),
-                    ("obstacle", connection?.passthroughObstacle.map { .string($0) } ?? .null),
-                ])
-            ),
-            ("durability", .string(store.durability.rawValue)),
-            ("publishing", .integer(seals.pending)),
-            ("writing", .integer(staged.writing)),
-            ("empty", .integer(staged.empty)),
-            ("transient", .integer(staged.transient)),
-            ("sealed_since_mount", .integer(counters.sealed.load(ordering: .relaxed))),
-            ("quarantined_since_mount", .integer(counters.quarantined.load(ordering: .relaxed))),
-            ("open_files", .integer(counters.openFiles.load(ordering: .relaxed))),
-            ("known_inodes", .integer(namespace.count)),
-            (
-                "denials",
-                .object([("total", .integer(total)), ("by_rule", .object(counts.sorted { $0.key < $1.key }))])
-            ),
-            ("uptime_seconds", .integer(Int((Clock.monotonic() - startTime) / 1_000_000_000))),
+        let passthrough: [String: JSONValue] = [
+            "on": .bool(connection?.hasPassthrough ?? false),
+            "obstacle": text(connection?.passthroughObstacle),
         ]
-        return JSONValue.object(fields).text + "\n"
+        let fields: [String: JSONValue] = [
+            "version": .string(options.version),
+            "pid": number(Int(getpid())),
+            "store": .string(store.path),
+            "mount_point": .string(options.mountPoint),
+            "read_only": .bool(store.isReadOnly),
+            "session": text(sessionTarget()),
+            "passthrough": .object(passthrough),
+            "durability": .string(store.durability.rawValue),
+            "publishing": number(seals.pending),
+            "writing": number(staged.writing),
+            "empty": number(staged.empty),
+            "transient": number(staged.transient),
+            "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
+            "quarantined_since_mount": number(counters.quarantined.load(ordering: .relaxed)),
+            "open_files": number(counters.openFiles.load(ordering: .relaxed)),
+            "known_inodes": number(namespace.count),
+            "denials": .object(["total": number(total), "by_rule": .object(counts)]),
+            "uptime_seconds": number(Int((Clock.monotonic() - startTime) / 1_000_000_000)),
+        ]
+        return JSONValue.object(fields).description + "\n"
     }
+
+    private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    private func number(_ value: Int) -> JSONValue { .integer(Int64(value)) }
 
     /// How many staged files are in which state.
     private func stagedCounts() -> (writing: Int, empty: Int, transient: Int) {
@@ -143,19 +141,20 @@ extension Volume {
 
     private func denialsText() -> String {
         denials.all.map { denial in
-            JSONValue.object([
-                ("time", .string(Timestamp.text(denial.time))),
-                ("operation", .string(denial.operation)),
-                ("path", .string(denial.path)),
-                ("errno", .string(denial.refusal.errnoName)),
-                ("rule", .string(denial.refusal.rule.rawValue)),
-                ("reason", .string(denial.refusal.reason(path: denial.path))),
-                ("detail", denial.detail.map { .string($0) } ?? .null),
-                ("way_out", .string(denial.refusal.wayOut)),
-                ("user", .integer(Int(denial.user))),
-                ("pid", .integer(Int(denial.process))),
-                ("program", .string(denial.program)),
-            ]).text + "\n"
+            let fields: [String: JSONValue] = [
+                "time": .string(TimeText.rfc3339(denial.time)),
+                "operation": .string(denial.operation),
+                "path": .string(denial.path),
+                "errno": .string(denial.refusal.errnoName),
+                "rule": .string(denial.refusal.rule.rawValue),
+                "reason": .string(denial.refusal.reason(path: denial.path)),
+                "detail": text(denial.detail),
+                "way_out": .string(denial.refusal.wayOut),
+                "user": number(Int(denial.user)),
+                "pid": number(Int(denial.process)),
+                "program": .string(denial.program),
+            ]
+            return JSONValue.object(fields).description + "\n"
         }.joined()
     }
 }

@@ -126,11 +126,12 @@ extension Volume {
             .directory, named: classify(name, in: directory), in: directory.place,
             standing: standing(of: directory.scope))
         try enforce(verdict, Creation.directory.rawValue, directory.path(of: name), caller)
-        let owner = identity(caller)
+        let owner = (uid: actsForOthers ? caller.user : geteuid(), gid: actsForOthers ? caller.group : getegid())
         switch directory.location {
         case .mode(.development):
             guard let session = SessionName(name) else { throw Errno.invalidArgument }
-            try store.beginSession(named: session, mode: mode & 0o7777, owner: owner)
+            try store.beginSession(named: session)
+            try store.makeSessionDirectory(session, mode: mode & 0o7777, owner: owner)
             moveSession(to: session)
         case .mode(.test):
             guard let test = TestName(name) else { throw Errno.invalidArgument }

@@ -1,3 +1,4 @@
+internal import ArtifactFormats
 internal import Artifacts
 internal import ArtifactStore
 public import FuseKernel
@@ -30,19 +31,36 @@ extension Volume {
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
             return
         }
-        if let reason = try store.quickProblem(of: checked.descriptor, check: check) {
+        if let reason = try quickProblem(checked.descriptor, check) {
             try enforce(
                 .refused(Refusal(.invalidArgument, .failedCheck)), "close", place.parent.path(of: place.name),
                 request.caller, detail: reason)
         }
     }
 
+    /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
+    func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
+        let source = try DescriptorSource(descriptor)
+        guard source.count > 0 else { return nil }
+        connection?.willBlock()
+        do throws(FormatError) {
+            try check.checkQuickly(source)
+            return nil
+        } catch {
+            switch error {
+            case .invalid(let reason): return reason
+            case .unreadable(let error): throw error
+            }
+        }
+    }
+
     /// The check for a name, when its type is checked.
-    func contentCheck(_ name: String, in directory: TreeDirectory) -> ContentCheck? {
+    func contentCheck(_ name: String, in directory: TreeDirectory) -> FormatCheck? {
         guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.isChecked else {
             return nil
         }
-        return ContentCheck(fileName: name)
+        guard let format = type.format(of: name) else { return nil }
+        return FormatCheck(fileExtension: format)
     }
 
     /// The last duplicate of a handle is closed and no mapping is left.

@@ -159,7 +159,7 @@ extension Volume {
                 try checkBeforePublishing(staged, state, to, caller)
             }
             try removeReplaced()
-            let renamed = try store.staging().restage(staged, hint: to.path, isTransient: named == .transient)
+            let renamed = try restage(staged, to.path, isTransient: named == .transient)
             state.phase = .staged(renamed)
         case (.published, true):
             guard let real = try realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
@@ -174,10 +174,10 @@ extension Volume {
                 if state.writers.isEmpty { try checkBeforePublishing(real, state, to, caller) }
             }
             try removeReplaced()
-            let staged = try store.staging().take(real, hint: to.path, isTransient: named == .transient)
+            let staged = try restage(real, to.path, isTransient: named == .transient)
             state.phase = .staged(staged)
             state.birth = .init(
-                user: caller.user, group: caller.group, thread: caller.process, time: Clock.now(),
+                path: to.path, caller: caller,
                 origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
             namespace.pin(file.id)
         default: break
@@ -210,6 +210,13 @@ extension Volume {
         return effect
     }
 
+    /// Moves a file into staging, or to another name there: names in staging say what recovery is to make of a file.
+    private func restage(_ file: RealFile, _ path: String, isTransient: Bool) throws(Errno) -> RealFile {
+        let staged = try staging().unusedName(hint: path, kind: isTransient ? .transient : .artifact)
+        try file.rename(to: staged)
+        return staged
+    }
+
     /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.
     private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Bool {
         guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
@@ -229,8 +236,7 @@ extension Volume {
         guard let check = contentCheck(to.name, in: to.directory) else { return }
         let descriptor = try real.open(O_RDONLY | O_NOFOLLOW)
         defer { try? descriptor.close() }
-        guard try Linux.attributes(descriptor).st_size > 0 else { return }
-        if let reason = try store.quickProblem(of: descriptor, check: check) {
+        if let reason = try quickProblem(descriptor, check) {
             try enforce(
                 .refused(Refusal(.invalidArgument, .failedCheck)), Operation.renameOnto.rawValue, to.path, caller,
                 detail: reason)

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
@@ -36,10 +37,16 @@ extension Volume {
         let place = namespace.place(of: file.id)
         switch phase {
         case .sealing(let staged), .discarded(let staged):
-            store.quarantine(
-                staged, reason: reason,
-                record: place.map { draft($0, birth) } ?? RecordDraft(virtualPath: "", writer: birth?.user ?? 0))
-            counters.quarantined.add(1, ordering: .relaxed)
+            do throws(Errno) {
+                try store.quarantine(
+                    staged, reason: reason,
+                    record: place.map { draft($0, birth) } ?? RecordDraft(virtualPath: birth?.path ?? ""))
+                counters.quarantined.add(1, ordering: .relaxed)
+            } catch {
+                // The bytes stay in staging, where the next mount's recovery finds them.
+                log.error(
+                    "cannot move a file to quarantine", metadata: ["file": "\(staged.name)", "errno": "\(error)"])
+            }
             if let place {
                 fail(file, place, birth, reason)
             } else {
@@ -86,16 +93,16 @@ extension Volume {
     private func draft(
         _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?
     ) -> RecordDraft {
-        var draft = RecordDraft(virtualPath: place.parent.path(of: place.name), writer: birth?.user ?? 0)
+        var draft = RecordDraft(virtualPath: place.parent.path(of: place.name), scope: place.parent.scope)
         if case .typed(_, let layer, let type) = place.parent.location {
             draft.type = type.name
             draft.layer = layer
+            draft.format = type.format(of: place.name)
+            draft.key = type.key(of: place.name)
         }
-        draft.mode = place.parent.scope?.mode
-        draft.group = birth?.group ?? 0
-        draft.process = birth?.thread ?? 0
         draft.opened = birth?.time
         draft.closed = Clock.now()
+        draft.writer = birth.map { .init(uid: $0.user, gid: $0.group, pid: $0.thread) }
         draft.origin = birth?.origin?.path
         return draft
     }

@@ -74,7 +74,7 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
     ) throws(Errno) {
         try changeAttribute(inode, name, request.caller) { path throws(Errno) in
-            _ = try Linux.call { setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
+            _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
         }
     }
 
@@ -82,7 +82,7 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno) {
         try changeAttribute(inode, name, request.caller) { path throws(Errno) in
-            _ = try Linux.call { removexattr(path, name.pointer) }
+            _ = try Linux.call { clinux_removexattr(path, name.pointer) }
         }
     }
 

@@ -64,7 +64,9 @@ public final class Volume: FileSystem {
             "/", in: InodeNumber(rawValue: 0), remembering: true, pinned: true,
             make: { .tree(TreeDirectory(id: $0, location: .root, path: "", real: directory)) }
         ).inode
-        guard case .tree(let root) = inode else { throw StoreError.system("the tree has no root", .ioError) }
+        guard case .tree(let root) = inode else {
+            throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
+        }
         self.root = root
     }
 

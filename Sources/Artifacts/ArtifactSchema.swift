@@ -25,19 +25,30 @@ public struct ArtifactSchema: Hashable, Sendable {
                     problem: "could claim the same real files as '\(earlier.name)'; give it another directory or name")
             }
         }
+        for type in types where type.directory != "." {
+            if let other = types.first(where: { Self.claims($0, type.directory, beside: type) }) {
+                throw SchemaError(
+                    type: type.name,
+                    problem: "has the directory '\(type.directory)', which is a file name of '\(other.name)'")
+            }
+        }
         guard (0...3600).contains(settlingSeconds) else {
             throw SchemaError(type: nil, problem: "settling_seconds must be 0 to 3600")
         }
-        guard transientSeconds >= 60 else {
-            throw SchemaError(type: nil, problem: "transient_seconds must be at least 60")
+        guard (60...Self.longestTransientSeconds).contains(transientSeconds) else {
+            throw SchemaError(
+                type: nil, problem: "transient_seconds must be 60 to \(Self.longestTransientSeconds) (ten years)")
         }
         self.types = types
         self.settlingSeconds = settlingSeconds
         self.transientSeconds = transientSeconds
     }
 
+    /// Ten years: a bound, so that a time in nanoseconds never overflows.
+    private static let longestTransientSeconds = 315_360_000
+
     /// The type with a name.
-    public func type(named name: String) -> ArtifactType? { types.first { $0.name == name } }
+    public func type(named name: String) -> ArtifactType? { types.first { NameRules.isSame($0.name, name) } }
 
     /// The types that a layer has, in order.
     public func types(in layer: Layer) -> [ArtifactType] { types.filter { $0.layers.contains(layer) } }
@@ -57,7 +68,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         else {
             return "is not a type name: letters, digits, '_' and '-', at most 100"
         }
-        if NameRules.isTransient(name) || name.hasPrefix("chr") {
+        if NameRules.isTransient(name) || (type.naming == .chromosome && name.utf8.starts(with: "chr".utf8)) {
             return "is a name that files in the tree have for other reasons; choose another"
         }
         if type.layers.isEmpty { return "has no layer (base, meta)" }
@@ -70,6 +81,7 @@ public struct ArtifactSchema: Hashable, Sendable {
                 return "has the format '\(format)', which is not an extension such as .tsv"
             }
             if NameRules.isTransient("a" + format) { return "has the format '\(format)', which marks temporary files" }
+            if NameRules.isTransient(name + format) { return "has files '\(name + format)', a name of temporary files" }
         }
         if Set(type.formats).count != type.formats.count { return "names a format twice" }
         if type.directory != "." {
@@ -80,7 +92,20 @@ public struct ArtifactSchema: Hashable, Sendable {
                 return "has the directory '\(type.directory)', which is used for sessions, tests or their files"
             }
         }
+        if type.layers.contains(.base) {
+            // The real file of a session's own metadata is in the session's part of the base layer.
+            let metadata = StoreLayout.metadataName
+            if type.directory == metadata || (type.directory == "." && type.virtualName(forReal: metadata) != nil) {
+                return "would claim '\(metadata)', which is a session's own; give it another directory or name"
+            }
+        }
         return nil
+    }
+
+    /// Whether `type` has files of this name where `owner` has its directory.
+    private static func claims(_ type: ArtifactType, _ name: String, beside owner: ArtifactType) -> Bool {
+        type.directory == "." && !Set(type.layers).isDisjoint(with: owner.layers)
+            && type.virtualName(forReal: name) != nil
     }
 
     /// Whether some real file could belong to both.
@@ -88,7 +113,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         guard one.directory == other.directory, !Set(one.layers).isDisjoint(with: other.layers) else { return false }
         // With formats such as `.gz` and `.tsv.gz`, a name can end with both.
         let endingsMeet = one.formats.contains { a in
-            other.formats.contains { b in a.hasSuffix(b) || b.hasSuffix(a) }
+            other.formats.contains { b in NameRules.ends(a, with: b) || NameRules.ends(b, with: a) }
         }
         guard endingsMeet else { return false }
         if one.naming == .free || other.naming == .free { return true }
@@ -96,9 +121,10 @@ public struct ArtifactSchema: Hashable, Sendable {
             || one.name == other.name
     }
 
-    /// Whether `name` is `<type>_chr…`: then the type's chromosome names include it and all that begins with it.
+    /// Whether `name` begins with `<type>_chr`: then the type's chromosome names include files that begin with it. `<type>_chr`
+    /// itself counts: its `_chr1` is the chromosome `chr_chr1` of the shorter name.
     private static func begins(_ name: String, withKeyedNameOf type: ArtifactType) -> Bool {
-        type.naming == .chromosome && name.hasPrefix(type.name + "_chr") && name.utf8.count > type.name.utf8.count + 4
+        type.naming == .chromosome && name.utf8.starts(with: (type.name + "_chr").utf8)
     }
 }
 

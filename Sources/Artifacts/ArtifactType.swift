@@ -39,6 +39,7 @@ public struct ArtifactType: Hashable, Sendable {
     /// What a name means in this type's directory on the mount.
     public func classify(_ name: String) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
+        guard NameRules.isEntry(name) else { return .invalid(.notOfType(self.name)) }
         if NameRules.isTransient(name) { return .transient }
         if let real = realName(for: name) {
             return real.utf8.count > NameRules.longestName ? .invalid(.tooLong) : .artifact(realName: real)
@@ -52,7 +53,7 @@ public struct ArtifactType: Hashable, Sendable {
     /// The real file's name for a name on the mount, or nil when the name is not one of this type's.
     private func realName(for name: String) -> String? {
         guard let (stem, _) = split(name) else { return nil }
-        if stem == self.name { return name }
+        if NameRules.isSame(stem, self.name) { return name }
         switch naming {
         case .whole: return nil
         case .chromosome: return NameRules.isChromosome(stem.utf8) ? self.name + "_" + name : nil
@@ -64,8 +65,9 @@ public struct ArtifactType: Hashable, Sendable {
     ///
     /// The inverse of `classify`: each name of the type comes from one real name, and the other way round.
     public func virtualName(forReal real: String) -> String? {
-        guard !NameRules.isTransient(real), let (stem, _) = split(real) else { return nil }
-        if stem == name { return real }
+        guard real.utf8.count <= NameRules.longestName, !NameRules.isTransient(real), let (stem, _) = split(real)
+        else { return nil }
+        if NameRules.isSame(stem, name) { return real }
         switch naming {
         case .whole: return nil
         case .chromosome:
@@ -81,12 +83,24 @@ public struct ArtifactType: Hashable, Sendable {
         }
     }
 
-    /// A name's stem and the format that it ends with.
+    /// A name's stem and the format that it ends with: the longest, so that `.tsv.gz` is not taken for `.gz`.
     func split(_ name: String) -> (stem: Substring, format: String)? {
-        for format in formats where name.utf8.count > format.utf8.count && name.hasSuffix(format) {
-            return (name.dropLast(format.count), format)
+        var found: String?
+        for format in formats
+        where format.utf8.count > (found?.utf8.count ?? 0) && name.utf8.count > format.utf8.count
+            && NameRules.ends(name, with: format)
+        {
+            found = format
         }
-        return nil
+        return found.map { (Substring(name.utf8.dropLast($0.utf8.count)), $0) }
+    }
+
+    /// The format that a name of this type ends with.
+    public func format(of name: String) -> String? { split(name)?.format }
+
+    /// What stands for an artifact besides its type, such as `chr1` or `epoch_001`; nil for the whole.
+    public func key(of name: String) -> String? {
+        split(name).flatMap { NameRules.isSame($0.stem, self.name) ? nil : String($0.stem) }
     }
 
     /// The names that people may use here, in words.

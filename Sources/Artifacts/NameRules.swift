@@ -3,6 +3,24 @@ enum NameRules {
     /// The longest name a Linux directory takes, in bytes (`NAME_MAX`).
     static let longestName = 255
 
+    /// Whether a name can be an entry of a directory: the kernel never asks for others, people and programs may.
+    static func isEntry(_ name: String) -> Bool {
+        let bytes = name.utf8
+        if bytes.isEmpty || isSame(name, ".") || isSame(name, "..") { return false }
+        return bytes.allSatisfy { $0 != UInt8(ascii: "/") && $0 != 0 }
+    }
+
+    /// Whether two names are the same bytes. `==` also equates canonically equivalent text, such as `K` and the Kelvin sign,
+    /// which are two files to the kernel.
+    static func isSame(_ one: some StringProtocol, _ other: some StringProtocol) -> Bool {
+        one.utf8.elementsEqual(other.utf8)
+    }
+
+    /// Whether a name ends with some bytes. `hasSuffix` compares characters, and a character may reach across a dot.
+    static func ends(_ name: some StringProtocol, with ending: some StringProtocol) -> Bool {
+        name.utf8.reversed().starts(with: ending.utf8.reversed())
+    }
+
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -39,8 +57,8 @@ enum NameRules {
             return true
         }
         if bytes.count == 9, bytes.starts(with: "sed".utf8) { return true }
-        return name.hasSuffix(".tmp") || name.hasSuffix(".temp") || name.hasSuffix(".part")
-            || name.hasSuffix(".partial")
+        return ends(name, with: ".tmp") || ends(name, with: ".temp") || ends(name, with: ".part")
+            || ends(name, with: ".partial")
     }
 
     /// What is left of `name` without a `.` and 6 to 12 letters and digits at its end.

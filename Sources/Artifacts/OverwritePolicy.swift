@@ -113,7 +113,7 @@ public enum OverwritePolicy {
 
 /// What a directory takes; the other half of the policy.
 public enum Place: Hashable, Sendable {
-    /// The mount point, `test/`, layers: directories that the tree makes.
+    /// The mount point and the layers of sessions and tests: directories that the tree makes.
     case fixed
     /// `production/` and its layers, where the schema's directories are and nothing can be made.
     case production
@@ -138,7 +138,7 @@ extension TreeLocation {
     public var place: Place {
         switch self {
         case .root: .fixed
-        case .mode(.production), .layer(.production, _): .production
+        case .mode(.production), .scope(.production), .layer(.production, _): .production
         case .mode(.development): .sessions
         case .mode(.test): .tests
         case .scope, .layer: self.isScopeRoot ? .scopeRoot : .fixed
@@ -153,6 +153,12 @@ extension TreeLocation {
 extension OverwritePolicy {
     /// What a name means in a place.
     public static func classify(_ name: String, in place: Place) -> NameClass {
+        // In `logs/` and `scratch/` the file system underneath has its own limits.
+        if place != .ordinaryTree, name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
+        return classifyShort(name, in: place)
+    }
+
+    private static func classifyShort(_ name: String, in place: Place) -> NameClass {
         switch place {
         case .typed(let type): type.classify(name)
         case .plots: FreeDirectory.classifyPlot(name)
@@ -165,6 +171,7 @@ extension OverwritePolicy {
     }
 
     private static func classifyInScopeRoot(_ name: String) -> NameClass {
+        guard NameRules.isEntry(name) else { return .invalid(.notInSessionRoot) }
         if name == StoreLayout.metadataName { return .artifact(realName: name) }
         if NameRules.isTransient(name)
             || NameRules.withoutRandomSuffix(name).map({ $0 == StoreLayout.metadataName }) == true
@@ -183,25 +190,29 @@ extension OverwritePolicy {
         case .ordinaryTree: return .allowed
         case .hidden: return refuse(.notPermitted, .hiddenEntry)
         case .sessions, .tests:
-            return creation == .directory
-                ? judgeScope(name) : refuse(creation == .file ? .invalidArgument : .notPermitted, .unknownDirectory)
+            switch creation {
+            case .directory: return judgeScope(name)
+            case .file: return judgeName(name, isPlaceForFiles: false)
+            case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
+            }
         case .fixed, .production:
             switch creation {
-            case .file, .directory: return refuse(.invalidArgument, .unknownDirectory)
+            case .file: return judgeName(name, isPlaceForFiles: false)
+            case .directory: return refuse(.invalidArgument, .unknownDirectory)
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
             }
         case .typed, .plots, .scopeRoot:
             switch creation {
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
             case .directory: return refuse(.invalidArgument, .unknownDirectory)
-            case .file: return judgeName(name)
+            case .file: return judgeName(name, isPlaceForFiles: true)
             }
         }
     }
 
-    private static func judgeName(_ name: NameClass) -> Verdict {
+    private static func judgeName(_ name: NameClass, isPlaceForFiles: Bool) -> Verdict {
         switch name {
-        case .artifact, .transient: .allowed
+        case .artifact, .transient: isPlaceForFiles ? .allowed : refuse(.invalidArgument, .invalidName)
         case .invalid(.tooLong): refuse(.fileNameTooLong, .nameTooLong)
         case .invalid: refuse(.invalidArgument, .invalidName)
         }

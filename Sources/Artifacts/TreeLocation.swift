@@ -42,8 +42,9 @@ public enum FreeDirectory: String, CaseIterable, Hashable, Sendable {
     public static func classifyPlot(_ name: String) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
         func isPlot(_ name: Substring) -> Bool {
-            plotFormats.contains { name.hasSuffix($0) && name.utf8.count > $0.utf8.count }
+            plotFormats.contains { NameRules.ends(name, with: $0) && name.utf8.count > $0.utf8.count }
         }
+        guard NameRules.isEntry(name) else { return .invalid(.notAPlot) }
         if NameRules.isTransient(name) { return .transient }
         if isPlot(name[...]) { return .artifact(realName: name) }
         if let original = NameRules.withoutRandomSuffix(name), isPlot(original) { return .transient }
@@ -56,7 +57,7 @@ extension ArtifactSchema {
     public func fixedChildren(of location: TreeLocation) -> [(name: String, location: TreeLocation)] {
         switch location {
         case .root: Mode.allCases.map { ($0.rawValue, .mode($0)) }
-        case .mode(.production): Layer.allCases.map { ($0.rawValue, .layer(.production, $0)) }
+        case .mode(.production), .scope(.production): Layer.allCases.map { ($0.rawValue, .layer(.production, $0)) }
         case .mode: []
         case .scope(let scope):
             Layer.allCases.map { ($0.rawValue, .layer(scope, $0)) }
@@ -70,7 +71,7 @@ extension ArtifactSchema {
     public func fixedChild(_ name: String, of location: TreeLocation) -> TreeLocation? {
         switch location {
         case .root: return Mode(rawValue: name).map { .mode($0) }
-        case .mode(.production): return Layer(rawValue: name).map { .layer(.production, $0) }
+        case .mode(.production), .scope(.production): return Layer(rawValue: name).map { .layer(.production, $0) }
         case .scope(let scope):
             if let layer = Layer(rawValue: name) { return .layer(scope, layer) }
             return FreeDirectory(rawValue: name).map { .free(scope, $0) }
@@ -87,7 +88,8 @@ extension ArtifactSchema {
     /// - Returns: the deepest directory of the tree, and the components after it.
     public func locate(_ path: String) -> (directory: TreeLocation, rest: [String]) {
         var location = TreeLocation.root
-        var components = path.split(separator: "/").map(String.init).filter { $0 != "." }[...]
+        var components = path.utf8.split(separator: UInt8(ascii: "/")).compactMap { String($0) }.filter { $0 != "." }[
+            ...]
         while let name = components.first {
             var next = fixedChild(name, of: location)
             if next == nil {

@@ -104,7 +104,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .sealedAttributes: "they are sealed with the bytes, a few seconds after the last close"
         case .noExchange: "RENAME_EXCHANGE works in logs/ and scratch/ only"
         case .noLinks: "a second name could change sealed bytes; hard links work in logs/ and scratch/ only"
-        case .invalidName: "typed directories take the names of their type only"
+        case .invalidName: "each directory takes the names of its own kind only"
         case .nameTooLong: "255 bytes at most, here and at the real path"
         case .unknownDirectory: "directories follow the schema; make your own in scratch/ or logs/"
         case .fixedDirectory: "modes, layers and types are always there"
@@ -142,7 +142,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .failedCheck: "see the reason in .artifactfs/denials.jsonl; the bytes are kept in the store's quarantine"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
-        case .foreignAttribute: "use a name that begins with user."
+        case .foreignAttribute: "use a name that begins with 'user.'"
         case .hiddenEntry: "read it; 'artifactfs status' shows the same"
         }
     }

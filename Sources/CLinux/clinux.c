@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <sys/eventfd.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -62,4 +65,32 @@ void clinux_assume_identity(uid_t user, gid_t group) {
 void clinux_resume_identity(void) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);
+}
+
+int clinux_eventfd(void) {
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size) {
+    return getxattr(path, name, value, size);
+}
+
+int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags) {
+    return setxattr(path, name, value, size, flags);
+}
+
+ssize_t clinux_listxattr(const char *path, char *list, size_t size) {
+    return listxattr(path, list, size);
+}
+
+int clinux_removexattr(const char *path, const char *name) {
+    return removexattr(path, name);
+}
+
+const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength) {
+    return memmem(hay, hayLength, needle, needleLength);
+}
+
+int clinux_pidfd_open(pid_t process) {
+    return (int)syscall(SYS_pidfd_open, process, 0);
 }

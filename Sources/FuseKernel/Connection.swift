@@ -1,3 +1,7 @@
+internal import CFuse
+internal import CLinux
+internal import Glibc
+internal import Synchronization
 public import SystemPackage
 
 /// What a file system may ask of the kernel outside of replies. Valid from `FileSystem.start` until `FileSystem.stop`.
@@ -6,39 +10,66 @@ public final class KernelConnection: Sendable {
     public let hasPassthrough: Bool
     /// Why not, in words, when it does not.
     public let passthroughObstacle: String?
+    private let descriptor: Int32
+    /// The session, while it may still be told things. Guarded, because it goes while seals may be under way.
+    private let session: Mutex<SessionPointer?>
+    private let workers: WorkerPool?
 
-    init(hasPassthrough: Bool, passthroughObstacle: String?) {
+    init(hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?) {
         self.hasPassthrough = hasPassthrough
-        self.passthroughObstacle = passthroughObstacle
+        passthroughObstacle = obstacle
+        self.descriptor = descriptor
+        self.session = Mutex(session)
+        self.workers = workers
     }
 
+    /// The kernel's side is gone.
+    func end() { session.withLock { $0 = nil } }
+
+    /// Tells that the handler is about to take long or to wait: somebody else should look for requests.
+    public func willBlock() { workers?.appoint() }
+
     /// Registers an open file as backing file. It stays registered when the descriptor is closed.
-    public func register(_ descriptor: FileDescriptor) throws(Errno) -> BackingID { throw Errno.notSupported }
+    ///
+    /// The kernel's interface is the ioctl `FUSE_DEV_IOC_BACKING_OPEN` (linux/fuse.h, kernel 6.9).
+    public func register(_ descriptor: FileDescriptor) throws(Errno) -> BackingID {
+        try Self.register(descriptor, on: self.descriptor)
+    }
+
+    static func register(_ descriptor: FileDescriptor, on device: Int32) throws(Errno) -> BackingID {
+        var map = (fd: descriptor.rawValue, flags: UInt32(0), padding: UInt64(0))
+        while true {
+            let id = clinux_ioctl_pointer(device, 0x4010_e501, &map)  // _IOW(229, 1, struct fuse_backing_map)
+            if id > 0 { return BackingID(rawValue: id) }
+            if id == 0 { throw Errno.ioError }
+            let error = Errno(rawValue: errno)
+            if error != .interrupted { throw error }
+        }
+    }
+
     /// Ends a registration. Open files keep theirs.
-    public func unregister(_ backing: BackingID) {}
+    public func unregister(_ backing: BackingID) { Self.unregister(backing, on: descriptor) }
+
+    static func unregister(_ backing: BackingID, on device: Int32) {
+        var id = UInt32(bitPattern: backing.rawValue)
+        _ = clinux_ioctl_pointer(device, 0x4004_e502, &id)  // _IOW(229, 2, uint32_t)
+    }
+
     /// Drops the kernel's memory of a name. Never call it from a handler that the kernel waits for on the same directory.
-    public func invalidate(name: String, in parent: InodeNumber) {}
+    public func invalidate(name: String, in parent: InodeNumber) {
+        guard let session = session.withLock({ $0 }) else { return }
+        _ = name.withCString { fuse_lowlevel_notify_inval_entry(session.raw, parent.rawValue, $0, strlen($0)) }
+    }
+
     /// Drops cached attributes and, when `andData`, cached pages of an inode.
-    public func invalidate(_ inode: InodeNumber, andData: Bool) {}
+    public func invalidate(_ inode: InodeNumber, andData: Bool) {
+        guard let session = session.withLock({ $0 }) else { return }
+        _ = fuse_lowlevel_notify_inval_inode(session.raw, inode.rawValue, andData ? 0 : -1, 0)
+    }
 }
 
-/// The entries of one directory reply.
-public struct DirectoryBuffer: ~Copyable {
-    /// Whether each entry carries attributes and counts as a lookup (READDIRPLUS).
-    public let wantsAttributes: Bool
-
-    init(wantsAttributes: Bool) { self.wantsAttributes = wantsAttributes }
-
-    /// Adds a name with its type and number (READDIR).
-    ///
-    /// - Parameters:
-    ///   - type: the `S_IFMT` bits.
-    ///   - nextOffset: where the entry after this one begins.
-    /// - Returns: false when the entry did not fit: stop.
-    public mutating func add(name: String, inodeNumber: UInt64, type: UInt32, nextOffset: Int64) -> Bool { false }
-
-    /// Adds a name with its attributes (READDIRPLUS).
-    ///
-    /// - Returns: false when the entry did not fit: stop, and take the lookup back.
-    public mutating func add(name: String, entry: Entry, nextOffset: Int64) -> Bool { false }
+/// libfuse's session. libfuse's functions on it may be called from any thread; it is destroyed after the last of them.
+struct SessionPointer: @unchecked Sendable {
+    // Proof: `fuse_session` locks its own state (lib/fuse_i.h, `struct fuse_session.lock`), and `Session` frees it in `deinit` only.
+    let raw: OpaquePointer
 }

@@ -1,9 +1,41 @@
+internal import CFuse
+internal import Glibc
 
 /// One request of the kernel's, which must be answered exactly once.
 ///
-/// It cannot be copied, and only the session consumes it, so it is answered *at most* once by the compiler's word; a handler
-/// returns or throws, so it is answered *at least* once.
+/// It cannot be copied, and answering consumes it, so it is answered *at most* once by the compiler's word; a handler returns or
+/// throws, so it is answered *at least* once, and what is dropped all the same is answered `EIO` as it goes.
 public struct Request: ~Copyable {
     /// Who asks.
     public let caller: Caller
+    /// Nil for a request that no kernel waits for.
+    private let raw: fuse_req_t?
+
+    /// A request that no kernel waits for, to drive a file system by hand.
+    public init(caller: Caller) {
+        self.caller = caller
+        raw = nil
+    }
+
+    init(_ raw: fuse_req_t) {
+        let context = fuse_req_ctx(raw)
+        caller = Caller(
+            user: context?.pointee.uid ?? 0, group: context?.pointee.gid ?? 0, process: context?.pointee.pid ?? 0,
+            umask: context?.pointee.umask ?? 0)
+        self.raw = raw
+    }
+
+    /// Sends the answer.
+    ///
+    /// - Returns: false when nobody waits for it any more: what the answer handed out must be taken back.
+    consuming func answer(_ reply: borrowing Reply) -> Bool {
+        let raw = self.raw
+        discard self
+        guard let raw else { return true }
+        return reply.send(raw) != -ENOENT
+    }
+
+    deinit {
+        if let raw { fuse_reply_err(raw, EIO) }
+    }
 }

@@ -6,7 +6,6 @@
 #pragma once
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/xattr.h>
 
 // What <fcntl.h> shows with _GNU_SOURCE only.
 enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_O_PATH = 010000000 };
@@ -39,3 +38,18 @@ void clinux_assume_identity(uid_t user, gid_t group);
 
 // Root's ids again.
 void clinux_resume_identity(void);
+
+// eventfd(2), close-on-exec and non-blocking.
+int clinux_eventfd(void);
+
+// Extended attributes by path (setxattr(2) and its kin), which Swift's Glibc does not show. The store passes /proc/self/fd/N.
+ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size);
+int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+ssize_t clinux_listxattr(const char *path, char *list, size_t size);
+int clinux_removexattr(const char *path, const char *name);
+
+// memmem(3), a GNU extension.
+const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
+
+// pidfd_open(2): readable when the process has ended.
+int clinux_pidfd_open(pid_t process);

@@ -1,0 +1,129 @@
+/// The check that a file of one format gets before it may be an artifact.
+///
+/// | check | ``checkQuickly(_:)`` | ``checkWhole(_:eachChunk:)`` |
+/// | --- | --- | --- |
+/// | ``tsv`` | first and last 64 KiB, final newline | every row; rows and columns |
+/// | ``parquet`` | `PAR1` at both ends, a footer length that fits | the footer's metadata |
+/// | ``json`` | first and last non-blank bytes | parses |
+/// | ``pickle`` | start and end | the opcode stream is walked, never executed |
+/// | ``png``, ``pdf`` | signature and end marker | the same |
+/// | ``notEmpty`` | at least one byte | the same |
+public enum FormatCheck: String, Sendable, CaseIterable {
+    /// Tab-separated values with a header line.
+    case tsv
+    /// Apache Parquet.
+    case parquet
+    /// One JSON document.
+    case json
+    /// A Python pickle, or what PyTorch and joblib make of one.
+    case pickle
+    /// A PNG image.
+    case png
+    /// A PDF document.
+    case pdf
+    /// Any content, but some.
+    case notEmpty
+
+    /// The check for a file name extension, with or without its dot, case-sensitive; ``notEmpty`` for one not known.
+    public init(fileExtension: String) {
+        let name = fileExtension.hasPrefix(".") ? fileExtension.dropFirst() : fileExtension[...]
+        switch name {
+        case "tsv": self = .tsv
+        case "parquet": self = .parquet
+        case "json": self = .json
+        case "pkl", "pt", "ckpt": self = .pickle
+        case "png": self = .png
+        case "pdf": self = .pdf
+        default: self = .notEmpty
+        }
+    }
+
+    /// Checks what bounded work can: at most a few hundred KiB are read, whatever the file's size. What `close` does.
+    ///
+    /// - Throws: ``FormatError/invalid(reason:)`` for content that no valid file could have, or
+    ///   ``FormatError/unreadable(_:)``.
+    public func checkQuickly(_ source: some ByteSource) throws(FormatError) {
+        guard source.count > 0 else { throw .invalid(reason: "it is empty") }
+        switch self {
+        case .tsv: try TSV.checkQuickly(source)
+        case .parquet: _ = try ParquetFile.footer(of: source)
+        case .json: try JSONText.checkQuickly(source)
+        case .pickle: try PickleFile.checkQuickly(source)
+        case .png: try ImageFile.checkPNG(source)
+        case .pdf: try ImageFile.checkPDF(source)
+        case .notEmpty: break
+        }
+    }
+
+    /// Checks the whole file, once from its first byte to its last; what sealing does.
+    ///
+    /// - Parameter eachChunk: gets every byte in order, in pieces of any size, while they are in the cache (the store
+    ///   hashes there). When the check fails it may not have got them all.
+    /// - Throws: ``FormatError/invalid(reason:)`` or ``FormatError/unreadable(_:)``.
+    public func checkWhole(
+        _ source: some ByteSource, eachChunk: (UnsafeRawBufferPointer) -> Void
+    ) throws(FormatError) -> FormatFacts {
+        // The quick check is a cheap way to fail before gigabytes are read, and it makes its reasons the first reasons.
+        try checkQuickly(source)
+        switch self {
+        case .tsv:
+            var scanner = TSVScanner()
+            try pass(over: source, through: &scanner, eachChunk)
+            return try scanner.finish()
+        case .json:
+            var scanner = JSONScanner()
+            try pass(over: source, through: &scanner, eachChunk)
+            return try scanner.finish()
+        case .parquet:
+            let facts = try ParquetFile.facts(of: source)
+            try pass(over: source, eachChunk)
+            return facts
+        case .pickle:
+            return try PickleFile.checkWhole(source, eachChunk)
+        case .png, .pdf, .notEmpty:
+            try pass(over: source, eachChunk)
+            return FormatFacts()
+        }
+    }
+}
+
+/// A check that sees the file in pieces of any size, in order.
+protocol ChunkScanner {
+    /// Takes the next bytes.
+    mutating func consume(_ chunk: UnsafeRawBufferPointer) throws(FormatError)
+}
+
+/// Nothing to check in the bytes themselves.
+struct NoScanner: ChunkScanner {
+    func consume(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {}
+}
+
+/// Small enough to stay in the second-level cache for the check and the hash, large enough that reads cost nothing.
+private let chunkSize = 256 * 1024
+
+/// The one sequential pass.
+func pass(
+    over source: some ByteSource, through scanner: inout some ChunkScanner,
+    _ eachChunk: (UnsafeRawBufferPointer) -> Void
+) throws(FormatError) {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize, alignment: 64)
+    defer { buffer.deallocate() }
+    let count = source.count
+    var offset: Int64 = 0
+    while true {
+        let got = try source.readSome(at: offset, into: buffer)
+        if got == 0 { break }
+        offset += Int64(got)
+        guard offset <= count else { throw .changedWhileRead }
+        let chunk = UnsafeRawBufferPointer(rebasing: buffer[..<got])
+        try scanner.consume(chunk)
+        eachChunk(chunk)
+    }
+    guard offset == count else { throw .changedWhileRead }
+}
+
+/// The pass for formats whose check needs no look at every byte.
+func pass(over source: some ByteSource, _ eachChunk: (UnsafeRawBufferPointer) -> Void) throws(FormatError) {
+    var scanner = NoScanner()
+    try pass(over: source, through: &scanner, eachChunk)
+}

@@ -1,0 +1,70 @@
+internal import Artifacts
+
+/// One artifact of a store: its type, its layer and its names on the mount and in the real directory.
+struct ArtifactKey: Hashable, Sendable {
+    let type: ArtifactType
+    let layer: Layer
+    /// The name in the typed directory on the mount, such as `chr1.tsv`.
+    let virtualName: String
+    /// The name in the real directory, such as `analysis_sequences_chr1.tsv`.
+    let realName: String
+    /// The format's extension with its dot.
+    let format: String
+
+    /// What stands for the artifact besides its type, such as `chr1`; nil for the whole.
+    var key: String? {
+        let stem = String(decoding: virtualName.utf8.dropLast(format.utf8.count), as: UTF8.self)
+        return stem == type.name ? nil : stem
+    }
+
+    /// Finds the artifact that a program means.
+    ///
+    /// - Parameters:
+    ///   - chromosome: `1` or `chr1`; nil for the whole.
+    ///   - name: the stem of a free name, such as `epoch_001`.
+    ///   - layer: nil for the type's only layer, and `base` where it has both, as in the seed's interface.
+    ///   - format: `.tsv` or `tsv`; nil for the type's default.
+    init(
+        type typeName: String, chromosome: String?, name: String?, layer: Layer?, format: String?,
+        schema: ArtifactSchema
+    ) throws(ArtifactError) {
+        guard let type = schema.type(named: typeName) else {
+            throw .unknownType(typeName, known: schema.types.map(\.name))
+        }
+        let layer = layer ?? (type.layers.contains(.base) ? .base : type.layers.first ?? .base)
+        guard type.layers.contains(layer) else {
+            throw .notInLayer(type: type.name, layer: layer, has: type.layers)
+        }
+        let ending = try Self.ending(format, of: type)
+        let virtual = try Self.stem(chromosome: chromosome, name: name, of: type) + ending
+        guard case .artifact(let real) = type.classify(virtual) else {
+            throw .invalidName(virtual, type: type.name, names: type.nameHint)
+        }
+        self.type = type
+        self.layer = layer
+        virtualName = virtual
+        realName = real
+        self.format = ending
+    }
+
+    private static func ending(_ format: String?, of type: ArtifactType) throws(ArtifactError) -> String {
+        guard let format else { return type.formats.first ?? "" }
+        let ending = format.utf8.first == UInt8(ascii: ".") ? format : "." + format
+        guard let known = type.formats.first(where: { $0.utf8.elementsEqual(ending.utf8) }) else {
+            throw .unknownFormat(type: type.name, format: format, known: type.formats)
+        }
+        return known
+    }
+
+    private static func stem(
+        chromosome: String?, name: String?, of type: ArtifactType
+    ) throws(ArtifactError) -> String {
+        switch (chromosome, name) {
+        case (nil, nil): type.name
+        case (nil, let name?): name
+        case (let chromosome?, nil):
+            chromosome.utf8.starts(with: "chr".utf8) ? chromosome : "chr" + chromosome
+        case (.some, .some): throw .chromosomeAndName(type: type.name)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+public import Artifacts
+internal import ArtifactStore
+internal import Glibc
+internal import SystemPackage
+
+extension ArtifactManager {
+    /// Loads an artifact.
+    ///
+    /// - Parameter type: a type of the store's schema; the other parameters are those of ``path(of:chromosome:name:layer:format:)``.
+    /// - Returns: the whole contents.
+    /// - Throws: `ArtifactError.notFound` when it does not exist; `.system` when the system refuses.
+    public func load(
+        _ type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
+    ) throws(ArtifactError) -> [UInt8] {
+        let key = try key(type, chromosome, name, layer, format)
+        let path = path(of: key)
+        guard let file = try existingFile(key) else {
+            throw .notFound(path: path, layer: key.layer, baseModel: baseModel)
+        }
+        return try naming(path) { () throws(Errno) in
+            // O_NONBLOCK: should a fifo have the name, opening it does not wait for a writer.
+            let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+            defer { SystemCall.close(descriptor) }
+            let attributes = try SystemCall.attributes(descriptor)
+            return try SystemCall.bytes(descriptor, at: 0, count: Int(attributes.st_size))
+        }
+    }
+
+    /// The real file of an artifact, or nil when there is none.
+    func existingFile(_ key: ArtifactKey) throws(ArtifactError) -> RealFile? {
+        try naming(path(of: key)) { () throws(Errno) in
+            guard let directory = try store.directory(directory(of: key)).refresh() else { return nil }
+            let file = directory.file(key.realName)
+            do throws(Errno) {
+                _ = try file.attributes()
+                return file
+            } catch .noSuchFileOrDirectory { return nil }
+        }
+    }
+}

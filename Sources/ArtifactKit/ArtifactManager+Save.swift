@@ -1,0 +1,98 @@
+public import Artifacts
+internal import ArtifactFormats
+internal import ArtifactStore
+internal import Glibc
+internal import SystemPackage
+
+extension ArtifactManager {
+    /// Saves an artifact.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole contents.
+    ///   - type: a type of the store's schema; the other parameters are those of ``path(of:chromosome:name:layer:format:)``.
+    /// - Returns: the real path.
+    /// - Throws: `ArtifactError.exists` when it exists and this mode does not overwrite; `.notPublished` when production does not
+    ///   take the contents; `.system` when the system refuses.
+    @discardableResult
+    public func save(
+        _ bytes: [UInt8], as type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
+        format: String? = nil
+    ) throws(ArtifactError) -> String {
+        try save(.bytes(bytes), try key(type, chromosome, name, layer, format))
+    }
+
+    /// Saves a copy of a file as an artifact; the file stays.
+    ///
+    /// - Parameter fromFile: a path for the system, relative to the working directory or absolute.
+    /// - Returns: the real path.
+    /// - Throws: as ``save(_:as:chromosome:name:layer:format:)``.
+    @discardableResult
+    public func save(
+        fromFile path: String, as type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
+        format: String? = nil
+    ) throws(ArtifactError) -> String {
+        try save(.file(path), try key(type, chromosome, name, layer, format))
+    }
+}
+
+extension ArtifactManager {
+    private func save(_ contents: Contents, _ key: ArtifactKey) throws(ArtifactError) -> String {
+        let path = path(of: key)
+        try askToSave(key, path: path)
+        if scope == .production {
+            try publish(contents, key, path: path)
+        } else {
+            let place = store.directory(directory(of: key))
+            let directory = try naming(path) { () throws(Errno) in try place.ensure() }
+            try directory.replace(key.realName, with: contents, path: path)
+        }
+        return path
+    }
+
+    /// Asks the policy before anything is made.
+    private func askToSave(_ key: ArtifactKey, path: String) throws(ArtifactError) {
+        if store.isReadOnly { throw .system(.readOnlyFileSystem, path: path) }
+        if try existingFile(key) != nil {
+            guard let refusal = refusalToOverwrite else { return }
+            throw refusal.errno == .fileExists ? .exists(path: path, mode: scope.mode) : .refused(refusal, path: path)
+        }
+        let name = key.type.classify(key.virtualName)
+        let verdict = OverwritePolicy.judge(.file, named: name, in: .typed(key.type), standing: standing)
+        if let refusal = verdict.refusal { throw .refused(refusal, path: path) }
+    }
+
+    /// The way of every production artifact: staged, checked, sealed, and moved to its name without replacing anything.
+    private func publish(_ contents: Contents, _ key: ArtifactKey, path: String) throws(ArtifactError) {
+        guard let staging = store.staging else { throw .system(.readOnlyFileSystem, path: path) }
+        let virtualPath = "\(scope.mode.rawValue)/\(key.layer.rawValue)/\(key.type.name)/\(key.virtualName)"
+        let opened = SystemCall.now()
+        let staged = staging.unusedName(hint: virtualPath, kind: .artifact)
+        let descriptor = try naming(path) { () throws(Errno) in
+            try staged.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o666)
+        }
+        do throws(ArtifactError) {
+            defer { SystemCall.close(descriptor) }
+            try contents.write(to: descriptor, path: path)
+        } catch {
+            // A copy that failed is nobody's artifact: the caller has the contents.
+            try? staged.unlink()
+            throw error
+        }
+        let writer = RecordDraft.Writer(
+            uid: geteuid(), gid: getegid(), pid: getpid(), command: CommandLine.arguments.joined(separator: " "))
+        let record = RecordDraft(
+            virtualPath: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key,
+            format: key.format, opened: opened, closed: SystemCall.now(), writer: writer)
+        let outcome = store.publish(
+            PublishRequest(
+                staged: staged, target: store.directory(directory(of: key)), name: key.realName,
+                check: key.type.isChecked ? FormatCheck(fileExtension: key.format) : nil, record: record))
+        switch outcome {
+        case .sealed: return
+        case .quarantined(let reason), .restored(let reason):
+            // Another writer was faster: then the name is taken now.
+            if try existingFile(key) != nil { throw .exists(path: path, mode: scope.mode) }
+            throw .notPublished(path: path, reason: reason)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+internal import CLinux
+public import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again
+/// when it was removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
+public final class RealDirectory: Sendable {
+    /// Relative to the store; `.` is the store itself.
+    public let path: String
+
+    private let root: Directory
+    private let isSynced: Bool
+    /// The open directory, when it was found before. A leaf in the order of locks: nothing is locked under it.
+    private let cached = Mutex<Directory?>(nil)
+
+    init(path: String, root: Directory, isSynced: Bool) {
+        self.path = path
+        self.root = root
+        self.isSynced = isSynced
+    }
+
+    /// The directory, or nil when it does not exist. Once found it costs no system call; see ``refresh()``.
+    ///
+    /// - Throws: `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
+    public func current() throws(Errno) -> Directory? {
+        if let known = cached.withLock({ $0 }) { return known }
+        return try reopen()
+    }
+
+    /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made
+    /// anew.
+    public func refresh() throws(Errno) -> Directory? {
+        if let known = cached.withLock({ $0 }), try !Self.isRemoved(known) { return known }
+        return try reopen()
+    }
+
+    /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its
+    /// parent, so that what a mount showed before it existed is what it shows afterwards. With synced durability the
+    /// names are on disk then.
+    public func ensure() throws(Errno) -> Directory {
+        if let known = try refresh() { return known }
+        var directory = root
+        for name in path.split(separator: "/") {
+            directory = try Self.ensure(String(name), in: directory, isSynced: isSynced)
+        }
+        let found = directory
+        cached.withLock { $0 = found }
+        return found
+    }
+
+    /// The attributes of the directory, or of the nearest ancestor that exists.
+    public func nearestExistingAttributes() throws(Errno) -> stat {
+        if let known = try refresh() { return try SystemCall.attributes(known.descriptor) }
+        var directory = root
+        for name in path.split(separator: "/") {
+            do throws(Errno) {
+                directory = try directory.directory(String(name))
+            } catch .noSuchFileOrDirectory {
+                break
+            }
+        }
+        return try SystemCall.attributes(directory.descriptor)
+    }
+
+    /// Removes the directory when it is empty; it is made again by the next ``ensure()``.
+    ///
+    /// - Throws: `ENOTEMPTY`, `ENOENT`.
+    public func removeIfEmpty() throws(Errno) {
+        let parts = path.split(separator: "/")
+        guard let name = parts.last, let parent = try Self.open(parts.dropLast().joined(separator: "/"), beneath: root)
+        else { throw .noSuchFileOrDirectory }
+        try SystemCall.unlink(parent.descriptor, String(name), isDirectory: true)
+        cached.withLock { $0 = nil }
+    }
+
+    private static func isRemoved(_ directory: Directory) throws(Errno) -> Bool {
+        try SystemCall.attributes(directory.descriptor).st_nlink == 0
+    }
+
+    private func reopen() throws(Errno) -> Directory? {
+        let found = try Self.open(path, beneath: root)
+        cached.withLock { $0 = found }
+        return found
+    }
+
+    /// Opens a path without following links: openat2(2), or component by component where there is no openat2
+    /// (`ENOSYS`), or where a container's filter forbids it (`EPERM`).
+    static func open(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
+        if path == "." || path.isEmpty { return root }
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
+        do throws(Errno) {
+            let descriptor = try SystemCall.retry {
+                clinux_openat_beneath(root.descriptor.rawValue, path, flags, 0)
+            }
+            return Directory(owning: FileDescriptor(rawValue: descriptor))
+        } catch .noSuchFileOrDirectory {
+            return nil
+        } catch .noFunction, .notPermitted {
+            return try openByComponents(path, beneath: root)
+        }
+    }
+
+    /// The way without openat2.
+    static func openByComponents(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
+        var directory = root
+        for name in path.split(separator: "/") {
+            guard name != ".." else { throw .improperLink }
+            do throws(Errno) {
+                directory = try directory.directory(String(name))
+            } catch .noSuchFileOrDirectory {
+                return nil
+            }
+        }
+        return directory
+    }
+
+    private static func ensure(
+        _ name: String, in parent: Directory, isSynced: Bool
+    ) throws(Errno) -> Directory {
+        guard name != "..", name != "." else { throw .improperLink }
+        do throws(Errno) {
+            return try parent.directory(name)
+        } catch .noSuchFileOrDirectory {
+            let model = try SystemCall.attributes(parent.descriptor)
+            return try make(
+                name, in: parent, mode: model.permissions, owner: (model.st_uid, model.st_gid), isSynced: isSynced,
+                mayExist: true)
+        }
+    }
+
+    /// Makes a directory; it has its owner and its mode before anybody but root can look into it.
+    ///
+    /// - Throws: `EEXIST` unless it may exist.
+    static func make(
+        _ name: String, in parent: Directory, mode: UInt32, owner: (uid: UInt32, gid: UInt32), isSynced: Bool,
+        mayExist: Bool
+    ) throws(Errno) -> Directory {
+        do throws(Errno) {
+            try SystemCall.retry { mkdirat(parent.descriptor.rawValue, name, 0o700) }
+        } catch .fileExists where mayExist {
+            return try parent.directory(name)
+        }
+        let made = try parent.directory(name)
+        let descriptor = made.descriptor.rawValue
+        let actual = try SystemCall.attributes(made.descriptor)
+        if (actual.st_uid, actual.st_gid) != (owner.uid, owner.gid),
+            fchown(descriptor, owner.uid, owner.gid) != 0
+        {
+            // Without root a directory belongs to us; the parent's group is possible when we are in it.
+            _ = fchown(descriptor, UInt32.max, owner.gid)
+        }
+        try SystemCall.retry { fchmod(descriptor, mode & 0o7777) }
+        if isSynced {
+            try SystemCall.sync(made.descriptor)
+            try SystemCall.sync(parent.descriptor)
+        }
+        return made
+    }
+}

@@ -1,0 +1,150 @@
+internal import CLinux
+public import Glibc
+public import SystemPackage
+
+/// A real file: a name in an open directory. Every operation is relative to the directory and never follows a symbolic
+/// link.
+public struct RealFile: Sendable {
+    /// Where the file is.
+    public let directory: Directory
+    /// Its name there; no `/`.
+    public let name: String
+
+    /// A file that may or may not exist.
+    public init(directory: Directory, name: String) {
+        self.directory = directory
+        self.name = name
+    }
+
+    private var parent: Int32 { directory.descriptor.rawValue }
+
+    /// Opens the file, or makes it with `O_CREAT`; `O_NOFOLLOW` and `O_CLOEXEC` are added.
+    ///
+    /// The corresponding C function is `openat`.
+    public func open(_ flags: Int32, mode: UInt32 = 0) throws(Errno) -> FileDescriptor {
+        try SystemCall.open(directory.descriptor, name, flags | O_NOFOLLOW, mode)
+    }
+
+    /// The file's attributes; a symbolic link's own.
+    ///
+    /// The corresponding C function is `fstatat`.
+    public func attributes() throws(Errno) -> stat { try SystemCall.attributes(directory.descriptor, name) }
+
+    /// Removes the name.
+    ///
+    /// The corresponding C function is `unlinkat`.
+    public func unlink() throws(Errno) { try SystemCall.unlink(directory.descriptor, name) }
+
+    /// Gives the file another name, also in another directory of the file system.
+    ///
+    /// - Parameter flags: `RENAME_NOREPLACE` (1), `RENAME_EXCHANGE` (2) or 0.
+    ///
+    /// The corresponding C function is `renameat2`.
+    public func rename(to other: RealFile, flags: UInt32 = 0) throws(Errno) {
+        if flags == SystemCall.noReplace {
+            try SystemCall.moveWithoutReplacing(directory.descriptor, name, other.directory.descriptor, other.name)
+        } else {
+            try SystemCall.rename(directory.descriptor, name, other.directory.descriptor, other.name, flags)
+        }
+    }
+
+    /// Sets the permission bits. `EOPNOTSUPP` for a symbolic link.
+    ///
+    /// The corresponding C function is `fchmodat`.
+    public func setMode(_ mode: UInt32) throws(Errno) {
+        try SystemCall.retry { fchmodat(parent, name, mode & 0o7777, AT_SYMLINK_NOFOLLOW) }
+    }
+
+    /// Sets owner and group; nil leaves one as it is.
+    ///
+    /// The corresponding C function is `fchownat`.
+    public func setOwner(user: UInt32?, group: UInt32?) throws(Errno) {
+        try SystemCall.retry {
+            fchownat(parent, name, user ?? UInt32.max, group ?? UInt32.max, AT_SYMLINK_NOFOLLOW)
+        }
+    }
+
+    /// Sets the times of access and modification; `UTIME_NOW` and `UTIME_OMIT` in `tv_nsec` mean what they do in C.
+    ///
+    /// The corresponding C function is `utimensat`.
+    public func setTimes(access: timespec, modification: timespec) throws(Errno) {
+        let times = [access, modification]
+        try SystemCall.retry { utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) }
+    }
+
+    /// Sets the length.
+    public func truncate(to length: Int64) throws(Errno) {
+        let descriptor = try open(O_WRONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        try SystemCall.retry { ftruncate(descriptor.rawValue, off_t(length)) }
+    }
+
+    /// The value of an extended attribute.
+    ///
+    /// - Throws: `ENODATA` when the file does not have it.
+    ///
+    /// The corresponding C function is `getxattr`.
+    public func extendedAttribute(_ attribute: String) throws(Errno) -> [UInt8] {
+        try throughPath { path throws(Errno) in
+            try Self.read { clinux_getxattr(path, attribute, $0.baseAddress, $0.count) }
+        }
+    }
+
+    /// Sets an extended attribute.
+    ///
+    /// - Parameter flags: `XATTR_CREATE` (1), `XATTR_REPLACE` (2) or 0.
+    ///
+    /// The corresponding C function is `setxattr`.
+    public func setExtendedAttribute(_ attribute: String, to value: [UInt8], flags: Int32 = 0) throws(Errno) {
+        try throughPath { path throws(Errno) in
+            _ = try SystemCall.retry {
+                value.withUnsafeBytes { clinux_setxattr(path, attribute, $0.baseAddress, $0.count, flags) }
+            }
+        }
+    }
+
+    /// The names of the extended attributes; those that are not UTF-8 are left out.
+    ///
+    /// The corresponding C function is `listxattr`.
+    public func extendedAttributes() throws(Errno) -> [String] {
+        let list = try throughPath { path throws(Errno) in
+            try Self.read { buffer in
+                clinux_listxattr(path, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
+            }
+        }
+        return list.split(separator: 0).compactMap { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// Removes an extended attribute.
+    ///
+    /// The corresponding C function is `removexattr`.
+    public func removeExtendedAttribute(_ attribute: String) throws(Errno) {
+        try throughPath { path throws(Errno) in
+            _ = try SystemCall.retry { clinux_removexattr(path, attribute) }
+        }
+    }
+
+    /// There are no calls for attributes relative to a directory before kernel 6.13. A descriptor opened with `O_PATH`
+    /// names exactly this file, needs no permission on it and wakes no fifo; /proc/self/fd leads back to it
+    /// (proc_pid_fd(5)).
+    private func throughPath<Value>(_ body: (String) throws(Errno) -> Value) throws(Errno) -> Value {
+        let descriptor = try open(SystemCall.pathOnly)
+        defer { SystemCall.close(descriptor) }
+        return try body("/proc/self/fd/\(descriptor.rawValue)")
+    }
+
+    /// Asks for a value until the buffer is large enough; an attribute is 64 KiB at most (xattr(7)).
+    private static func read(_ call: (UnsafeMutableRawBufferPointer) -> Int) throws(Errno) -> [UInt8] {
+        var size = 256
+        while true {
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
+            defer { buffer.deallocate() }
+            do throws(Errno) {
+                let count = try SystemCall.retry { call(buffer) }
+                return [UInt8](buffer[..<count])
+            } catch .outOfRange where size < 65_536 {
+                size = 65_536
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+public import ArtifactFormats
+public import Artifacts
+public import Glibc
+
+/// What the driver knows of an artifact when its last writer closes it. The store adds what it learns: size, hash, rows
+/// and columns, where the file is.
+public struct RecordDraft: Sendable {
+    /// Who wrote.
+    public struct Writer: Sendable, Hashable {
+        /// The user.
+        public var uid: UInt32
+        /// The group.
+        public var gid: UInt32
+        /// The process, 0 when it is not known.
+        public var pid: Int32
+        /// The command line, when it is known.
+        public var command: String?
+
+        /// A writer.
+        public init(uid: UInt32, gid: UInt32, pid: Int32, command: String? = nil) {
+            self.uid = uid
+            self.gid = gid
+            self.pid = pid
+            self.command = command
+        }
+    }
+
+    /// The path on the mount, relative to it.
+    public var virtualPath: String
+    /// The type's name; nil for what is not in a typed directory.
+    public var type: String?
+    /// The layer.
+    public var layer: Layer?
+    /// Production, the session, or the test.
+    public var scope: Scope?
+    /// What stands for the artifact besides its type, such as `chr1`; nil for a whole file.
+    public var key: String?
+    /// The file name extension with its dot.
+    public var format: String?
+    /// When the first writer opened it.
+    public var opened: timespec?
+    /// When the last writer closed it.
+    public var closed: timespec?
+    /// Who wrote it.
+    public var writer: Writer?
+    /// For a promotion, the path on the mount that it comes from.
+    public var origin: String?
+    /// More for the record, by name; the seam for provenance. What the store or this type records itself wins.
+    public var fields: [String: JSONValue]
+
+    /// A draft.
+    public init(
+        virtualPath: String, type: String? = nil, layer: Layer? = nil, scope: Scope? = nil, key: String? = nil,
+        format: String? = nil, opened: timespec? = nil, closed: timespec? = nil, writer: Writer? = nil,
+        origin: String? = nil, fields: [String: JSONValue] = [:]
+    ) {
+        self.virtualPath = virtualPath
+        self.type = type
+        self.layer = layer
+        self.scope = scope
+        self.key = key
+        self.format = format
+        self.opened = opened
+        self.closed = closed
+        self.writer = writer
+        self.origin = origin
+        self.fields = fields
+    }
+
+    /// As members of a record.
+    var members: [String: JSONValue] {
+        var members = fields
+        members["path"] = .string(virtualPath)
+        members["type"] = type.map { .string($0) }
+        members["layer"] = layer.map { .string($0.rawValue) }
+        members["mode"] = scope.map { .string($0.mode.rawValue) }
+        switch scope {
+        case .session(let name): members["session"] = .string(name.description)
+        case .test(let name): members["test"] = .string(name.description)
+        case .production, nil: break
+        }
+        members["key"] = key.map { .string($0) }
+        members["format"] = format.map { .string($0) }
+        members["opened"] = opened.map { .string(TimeText.rfc3339($0)) }
+        members["closed"] = closed.map { .string(TimeText.rfc3339($0)) }
+        if let writer {
+            members["uid"] = .integer(Int64(writer.uid))
+            members["gid"] = .integer(Int64(writer.gid))
+            members["pid"] = .integer(Int64(writer.pid))
+            members["command"] = writer.command.map { .string($0) }
+        }
+        members["origin"] = origin.map { .string($0) }
+        return members
+    }
+}
+
+/// One file to publish.
+public struct PublishRequest: Sendable {
+    /// The file, in the store's staging; nobody writes to it any more.
+    public var staged: RealFile
+    /// Where it goes; made when it does not exist.
+    public var target: RealDirectory
+    /// Its name there.
+    public var name: String
+    /// The check it must pass; nil when its type's checks are off. An empty file never passes.
+    public var check: FormatCheck?
+    /// What is known of it.
+    public var record: RecordDraft
+    /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
+    /// replacing.
+    public var origin: RealFile?
+
+    /// A request.
+    public init(
+        staged: RealFile, target: RealDirectory, name: String, check: FormatCheck?, record: RecordDraft,
+        origin: RealFile? = nil
+    ) {
+        self.staged = staged
+        self.target = target
+        self.name = name
+        self.check = check
+        self.record = record
+        self.origin = origin
+    }
+}
+
+/// What became of a file that was to be published.
+public enum PublishOutcome: Sendable {
+    /// It is at its real name, whole, read-only, with its record.
+    case sealed(sha256: String, size: Int64)
+    /// It is not published; its bytes are kept. The reason says why, and where they are.
+    case quarantined(reason: String)
+    /// It is not published; a promoted file is back where it was.
+    case restored(reason: String)
+}
+
+extension FormatFacts {
+    /// As members of a record.
+    var members: [String: JSONValue] {
+        var members: [String: JSONValue] = [:]
+        members["rows"] = rows.map { .integer($0) }
+        members["columns"] = columns.map { columns in
+            .array(
+                columns.map { column in
+                    var member: [String: JSONValue] = ["name": .string(column.name)]
+                    member["type"] = column.type.map { .string($0) }
+                    return .object(member)
+                })
+        }
+        if !details.isEmpty { members["content"] = .object(details.mapValues { .string($0) }) }
+        return members
+    }
+}

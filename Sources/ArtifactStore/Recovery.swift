@@ -1,0 +1,229 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// What became of the files of mounts that ended without closing the store.
+public struct RecoveryReport: Sendable, Hashable {
+    /// Artifacts whose publishing was finished, by their paths in the store.
+    public internal(set) var finished: [String] = []
+    /// Files that went to quarantine, by their paths on the mount.
+    public internal(set) var quarantined: [String] = []
+    /// Temporary files that were old and were removed, by their paths on the mount.
+    public internal(set) var removed: [String] = []
+    /// What could not be settled and waits for the next time, in words.
+    public internal(set) var problems: [String] = []
+
+    /// Whether there was nothing to do.
+    public var isEmpty: Bool { self == RecoveryReport() }
+}
+
+/// Settles what mounts left that were killed: staging directories whose lock nobody holds. The caller holds the store's
+/// lock.
+struct Recovery {
+    let root: Directory
+    let stagings: Directory
+    let quarantine: Directory
+    let ledgers: Directory
+    let ledger: Ledger
+    /// For how long temporary files are kept.
+    let transientSeconds: Int
+    let durability: Durability
+    private var report = RecoveryReport()
+
+    /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
+    /// are settled.
+    private static let leftSuffix = ".left"
+
+    init(
+        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, ledger: Ledger,
+        transientSeconds: Int, durability: Durability
+    ) {
+        self.root = root
+        self.stagings = stagings
+        self.quarantine = quarantine
+        self.ledgers = ledgers
+        self.ledger = ledger
+        self.transientSeconds = transientSeconds
+        self.durability = durability
+    }
+
+    mutating func run() throws(Errno) -> RecoveryReport {
+        for entry in try stagings.entries() where entry.isDirectory {
+            do throws(Errno) {
+                try recover(entry.name)
+            } catch {
+                report.problems.append("staging/\(entry.name): \(error)")
+            }
+        }
+        return report
+    }
+
+    private mutating func recover(_ name: String) throws(Errno) {
+        let directory = try stagings.directory(name)
+        let lock = try directory.file(Staging.lockName).open(O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o600)
+        defer { SystemCall.close(lock) }
+        do throws(Errno) {
+            try SystemCall.lock(lock, waiting: false)
+        } catch .wouldBlock {
+            return
+        }
+        let isSettled = name.hasSuffix(Self.leftSuffix)
+        let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
+        if !isSettled {
+            for intent in try openIntents(of: mount) { try settle(intent, in: directory) }
+        }
+        for entry in try directory.entries() where entry.name != Staging.lockName {
+            try settle(directory.file(entry.name), mount: mount)
+        }
+        Staging.removeIfEmpty(directory, named: name, in: stagings)
+        if !isSettled, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
+            try SystemCall.rename(stagings.descriptor, name, stagings.descriptor, name + Self.leftSuffix, 0)
+        }
+    }
+
+    /// A file of which the ledger says nothing.
+    private mutating func settle(_ file: RealFile, mount: String) throws(Errno) {
+        let attributes = try file.attributes()
+        let (kind, path) = Staging.understand(file.name) ?? (.artifact, file.name)
+        if attributes.isRegular && attributes.st_size == 0 {
+            try file.unlink()
+        } else if kind == .artifact {
+            try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
+        } else if attributes.st_ctim.tv_sec + transientSeconds < SystemCall.now().tv_sec {
+            try file.unlink()
+            report.removed.append(path)
+            try ledger.append([
+                LedgerEntry(
+                    event: "removed-transient",
+                    [
+                        ("mount", .string(mount)), ("staged", .string(file.name)), ("path", .string(path)),
+                        ("size", .integer(Int64(attributes.st_size))),
+                    ])
+            ])
+        }
+    }
+
+    private mutating func take(
+        _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: [String: JSONValue]
+    ) throws(Errno) {
+        _ = try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
+            .take(file, path: path, reason: reason, record: record)
+        report.quarantined.append(path)
+    }
+
+    /// The intents of a mount that no later line settles, from the ledgers of all hosts.
+    private func openIntents(of mount: String) throws(Errno) -> [SealIntent] {
+        var open: [String: SealIntent] = [:]
+        // Only lines that name the mount are parsed.
+        let needle = Array(JSONValue.string(mount).description.utf8)
+        for entry in try ledgers.entries() where entry.name.hasSuffix(".jsonl") {
+            try LedgerReader.forEachLine(of: ledgers.file(entry.name)) { line in
+                guard Self.contains(line, needle), let value = JSONValue(parsing: line),
+                    value["mount"]?.string == mount, let staged = value["staged"]?.string
+                else { return }
+                open[staged] = value["event"]?.string == "seal-intent" ? SealIntent(value) : nil
+            }
+        }
+        return open.values.sorted { $0.staged < $1.staged }
+    }
+
+    private static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
+        line.withUnsafeBytes { line in
+            needle.withUnsafeBytes { needle in
+                guard let hay = line.baseAddress, let sought = needle.baseAddress else { return false }
+                return clinux_memmem(hay, line.count, sought, needle.count) != nil
+            }
+        }
+    }
+
+    private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) {
+        let staged = staging.file(intent.staged)
+        let stagedAttributes = try? staged.attributes()
+        let path = intent.record["path"]?.string ?? intent.name
+        let target = RealDirectory(path: intent.directory, root: root, isSynced: durability == .synced)
+        var hadCopy = false
+        if let directory = try target.current() {
+            let copy = directory.file(intent.copyName)
+            hadCopy = (try? copy.attributes()) != nil
+            if hadCopy { try copy.unlink() }
+            let file = directory.file(intent.name)
+            if let found = try? file.attributes(), found.isRegular {
+                let isOurs = UInt64(found.st_ino) == intent.inode
+                let isOurCopy =
+                    !isOurs && !hadCopy && TimeText.rfc3339(found.st_mtim) == intent.modified
+                    && Int64(found.st_size) == intent.size
+                if isOurs || isOurCopy, (try? hash(of: file)) == intent.sha256 {
+                    if durability == .synced { try SystemCall.sync(directory.descriptor) }
+                    if stagedAttributes != nil { try staged.unlink() }
+                    try finish(intent)
+                    return
+                }
+                if isOurs {
+                    // Only where nobody waited for the disk: the name survived and the bytes did not.
+                    try take(
+                        file, intent.mount, path, "it is not whole: the machine stopped before its bytes were on disk",
+                        intent.record)
+                    return
+                }
+            }
+        }
+        guard let stagedAttributes else {
+            try ledger.append([
+                LedgerEntry(
+                    event: "seal-abandoned",
+                    [
+                        ("mount", .string(intent.mount)), ("staged", .string(intent.staged)),
+                        ("reason", .string("neither the staged file nor the artifact is there")),
+                        ("record", .object(intent.record)),
+                    ])
+            ])
+            return
+        }
+        guard UInt64(stagedAttributes.st_ino) == intent.inode, (try? hash(of: staged)) == intent.sha256 else {
+            try take(staged, intent.mount, path, "it is not what was checked before the driver ended", intent.record)
+            return
+        }
+        do throws(Errno) {
+            let directory = try target.ensure()
+            do throws(Errno) {
+                try staged.rename(to: directory.file(intent.name), flags: SystemCall.noReplace)
+            } catch .improperLink {
+                try copyAcross(staged, intent, to: directory)
+            }
+            if durability == .synced { try SystemCall.sync(directory.descriptor) }
+            try finish(intent)
+        } catch {
+            let reason =
+                error == .fileExists
+                ? "another writer published '\(intent.name)' first (production artifacts are immutable)"
+                : "it could not be published after the driver ended: \(error)"
+            try take(staged, intent.mount, path, reason, intent.record)
+        }
+    }
+
+    private func copyAcross(_ staged: RealFile, _ intent: SealIntent, to directory: Directory) throws(Errno) {
+        let descriptor = try staged.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        let copy = directory.file(intent.copyName)
+        do throws(Errno) {
+            try FileCopy.copy(descriptor, to: copy, isSynced: durability == .synced)
+            try copy.rename(to: directory.file(intent.name), flags: SystemCall.noReplace)
+        } catch {
+            try? copy.unlink()
+            throw error
+        }
+        try staged.unlink()
+    }
+
+    private mutating func finish(_ intent: SealIntent) throws(Errno) {
+        try ledger.append([intent.entry("sealed", [("recovered", .bool(true))])])
+        report.finished.append(intent.directory + "/" + intent.name)
+    }
+
+    private func hash(of file: RealFile) throws(Errno) -> String {
+        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        return try FileSource(descriptor: descriptor, count: Int64(try SystemCall.attributes(descriptor).st_size))
+            .sha256()
+    }
+}

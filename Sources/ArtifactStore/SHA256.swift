@@ -1,0 +1,51 @@
+internal import CCrypto
+internal import SystemPackage
+
+/// SHA-256 by the system's OpenSSL.
+struct SHA256: ~Copyable {
+    private let context: OpaquePointer
+    private var failed = false
+
+    /// - Throws: `ENOMEM`, or `ENOSYS` when the system's policy forbids SHA-256.
+    init() throws(Errno) {
+        guard let context = EVP_MD_CTX_new() else { throw .noMemory }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+            EVP_MD_CTX_free(context)
+            throw .noFunction
+        }
+        self.context = context
+    }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        if EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) != 1 { failed = true }
+    }
+
+    /// The digest in hexadecimal; once.
+    mutating func finish() throws(Errno) -> String {
+        var digest = [UInt8](repeating: 0, count: 32)
+        var length: UInt32 = 0
+        guard !failed, EVP_DigestFinal_ex(context, &digest, &length) == 1, length == 32 else { throw .ioError }
+        return Self.hexadecimal(digest)
+    }
+
+    /// The digest of bytes in memory.
+    static func digest(_ bytes: some Collection<UInt8>) throws(Errno) -> String {
+        var hash = try SHA256()
+        let bytes = Array(bytes)
+        bytes.withUnsafeBytes { hash.update($0) }
+        return try hash.finish()
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,216 @@
+public import Artifacts
+internal import Yams
+
+/// `schema.yaml`: the types of a store as a file that people write. The only place that knows YAML.
+public enum SchemaFile {
+    /// The longest schema that is read.
+    static let longest = 256 * 1024
+
+    /// Reads a schema strictly: what is not known is an error, so that a misspelt key is not a rule that is silently
+    /// not there.
+    ///
+    /// - Parameter file: the path that errors name.
+    /// - Throws: `StoreError.schema` with the line at fault.
+    public static func parse(_ text: String, file: String) throws(StoreError) -> ArtifactSchema {
+        try checkShape(text, file: file)
+        let node: Node?
+        do {
+            node = try compose(yaml: text)
+        } catch let error as YamlError {
+            throw fault(of: error, file: file)
+        } catch {
+            throw .schema(file: file, line: nil, problem: "it cannot be read: \(error)")
+        }
+        guard let node else {
+            throw .schema(file: file, line: 1, problem: "it is empty; remove the file to use the built-in schema")
+        }
+        let reader = SchemaReader(file: file)
+        return try reader.schema(node)
+    }
+
+    /// A schema needs no references, with which a short file could become a long one. (libyaml itself bounds nesting.)
+    private static func checkShape(_ text: String, file: String) throws(StoreError) {
+        guard text.utf8.count <= longest else {
+            throw .schema(file: file, line: nil, problem: "it is longer than \(longest / 1024) KiB")
+        }
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            guard line.first(where: { $0 != " " }) != "#" else { continue }
+            for byte in line.utf8 where "&*!".utf8.contains(byte) {
+                throw .schema(
+                    file: file, line: index + 1, problem: "YAML's anchors, aliases and tags (& * !) are not used here")
+            }
+        }
+    }
+
+    private static func fault(of error: YamlError, file: String) -> StoreError {
+        switch error {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            return .schema(
+                file: file, line: mark.line, problem: (context.map { "\($0.text) " } ?? "") + problem)
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            let names = duplicates.sorted().joined(separator: "', '")
+            return .schema(file: file, line: context.mark.line, problem: "'\(names)' is there twice")
+        case .reader(let problem, _, _, _): return .schema(file: file, line: nil, problem: "not UTF-8 text: \(problem)")
+        default: return .schema(file: file, line: nil, problem: "it cannot be read: \(error)")
+        }
+    }
+
+    /// The built-in schema as a file, with comments that teach the format.
+    public static let defaultText = text(of: .builtIn)
+
+    /// A schema as a file.
+    public static func text(of schema: ArtifactSchema) -> String {
+        var text = """
+            # The artifact types of this store. 'artifactfs mount' reads this file once, when it begins; a fault stops the mount and names the
+            # line. Without this file the built-in types hold, which are the ones written here by 'artifactfs init'.
+            version: 1
+
+            # For how many seconds after the last close the program that wrote an artifact may still set its mode, times and attributes.
+            settling_seconds: \(schema.settlingSeconds)
+
+            # After how many seconds a temporary file that nobody renamed is removed.
+            transient_seconds: \(schema.transientSeconds)
+
+            # A type's name is its directory on the mount, and the name of its whole file.
+            #   layers      base, meta, or both
+            #   formats     file name extensions; the first is the default
+            #   directory   where its files are in the layer: "." or one name
+            #   names       whole       <type>.<ext>
+            #               chromosome  also chr1.<ext>, kept as <type>_chr1.<ext>
+            #               free        also any plain name, kept as it is
+            #   checks      false publishes a file whatever its contents, unless it is empty
+            # No two types may claim one file. Only layers and formats must be given; the rest has the defaults ".", whole, true.
+            types:
+
+            """
+        for type in schema.types {
+            text += "  \(quoted(type.name)):\n"
+            text += "    layers: [\(type.layers.map(\.rawValue).joined(separator: ", "))]\n"
+            text += "    formats: [\(type.formats.map(quoted).joined(separator: ", "))]\n"
+            text += "    directory: \(type.directory == "." ? "\".\"" : quoted(type.directory))\n"
+            text += "    names: \(type.naming.rawValue)\n"
+            text += "    checks: \(type.isChecked)\n"
+        }
+        return text
+    }
+
+    /// Names are letters, digits, `.`, `_` and `-`; quotes keep those that YAML reads as something else (`no`, `1e3`)
+    /// what they are.
+    private static func quoted(_ name: String) -> String {
+        let isPlain = name.utf8.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") } && name.utf8.count > 3
+        return isPlain ? name : "\"\(name)\""
+    }
+}
+
+/// One reading of one file.
+private struct SchemaReader {
+    let file: String
+
+    func schema(_ node: Node) throws(StoreError) -> ArtifactSchema {
+        var version: Int?
+        var settling = 5
+        var transient = 86_400
+        var types: [ArtifactType]?
+        var lines: [String: Int] = [:]
+        for (key, value) in try mapping(node, "the schema") {
+            switch try name(key) {
+            case "version": version = try integer(value, "version")
+            case "settling_seconds": settling = try integer(value, "settling_seconds")
+            case "transient_seconds": transient = try integer(value, "transient_seconds")
+            case "types":
+                var read: [ArtifactType] = []
+                for (key, value) in try mapping(value, "types") {
+                    guard read.count < 1000 else { throw fault(key, "more than 1000 types") }
+                    let type = try type(named: try name(key), value)
+                    lines[type.name] = key.mark?.line
+                    read.append(type)
+                }
+                types = read
+            case let other:
+                throw fault(
+                    key,
+                    "'\(other)' is not known here; there are version, settling_seconds, transient_seconds and types")
+            }
+        }
+        guard let version else { throw fault(node, "'version: 1' is missing") }
+        guard version == 1 else { throw fault(node, "version \(version) is not known; this driver reads version 1") }
+        guard let types else { throw fault(node, "'types' is missing") }
+        do throws(SchemaError) {
+            return try ArtifactSchema(types: types, settlingSeconds: settling, transientSeconds: transient)
+        } catch {
+            throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
+        }
+    }
+
+    private func type(named name: String, _ node: Node) throws(StoreError) -> ArtifactType {
+        var layers: [Layer]?
+        var formats: [String]?
+        var directory = "."
+        var naming = ArtifactType.Naming.whole
+        var isChecked = true
+        for (key, value) in try mapping(node, "type '\(name)'") {
+            switch try self.name(key) {
+            case "layers":
+                var read: [Layer] = []
+                for item in try list(value, "layers") {
+                    let text = try self.name(item)
+                    guard let layer = Layer(rawValue: text) else {
+                        throw fault(item, "'\(text)' is not a layer; there are base and meta")
+                    }
+                    read.append(layer)
+                }
+                layers = read
+            case "formats":
+                var read: [String] = []
+                for item in try list(value, "formats") { read.append(try self.name(item)) }
+                formats = read
+            case "directory": directory = try self.name(value)
+            case "names":
+                let text = try self.name(value)
+                guard let found = ArtifactType.Naming(rawValue: text) else {
+                    throw fault(value, "'\(text)' is no way of naming; there are whole, chromosome and free")
+                }
+                naming = found
+            case "checks":
+                switch try self.name(value) {
+                case "true": isChecked = true
+                case "false": isChecked = false
+                default: throw fault(value, "checks is true or false")
+                }
+            case let other:
+                throw fault(
+                    key, "'\(other)' is not known in a type; there are layers, formats, directory, names and checks")
+            }
+        }
+        guard let layers else { throw fault(node, "type '\(name)' has no layers") }
+        guard let formats else { throw fault(node, "type '\(name)' has no formats") }
+        return ArtifactType(
+            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked)
+    }
+
+    private func mapping(_ node: Node, _ what: String) throws(StoreError) -> [(Node, Node)] {
+        guard case .mapping(let mapping) = node else { throw fault(node, "\(what) must be 'key: value' lines") }
+        return mapping.map { ($0.key, $0.value) }
+    }
+
+    private func list(_ node: Node, _ what: String) throws(StoreError) -> [Node] {
+        guard case .sequence(let sequence) = node else { throw fault(node, "\(what) must be a list, such as [a, b]") }
+        guard sequence.count <= 100 else { throw fault(node, "\(what) has more than 100 entries") }
+        return Array(sequence)
+    }
+
+    private func name(_ node: Node) throws(StoreError) -> String {
+        guard case .scalar(let scalar) = node else { throw fault(node, "one word is expected here") }
+        return scalar.string
+    }
+
+    private func integer(_ node: Node, _ what: String) throws(StoreError) -> Int {
+        guard let value = Int(try name(node)) else { throw fault(node, "\(what) must be a whole number") }
+        return value
+    }
+
+    private func fault(_ node: Node, _ problem: String) -> StoreError {
+        .schema(file: file, line: node.mark?.line, problem: problem)
+    }
+}

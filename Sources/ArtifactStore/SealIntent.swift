@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// What a `seal-intent` line says: everything that is needed to settle it after a crash.
+struct SealIntent {
+    /// The mount that publishes.
+    let mount: String
+    /// The file's name in the mount's staging directory.
+    let staged: String
+    /// Where it goes, relative to the store.
+    let directory: String
+    let name: String
+    let inode: UInt64
+    let size: Int64
+    /// The modification time as text.
+    let modified: String
+    let sha256: String
+    let record: [String: JSONValue]
+
+    /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
+    var copyName: String {
+        let number = staged.split(separator: "-", maxSplits: 2).dropFirst().first ?? "0"
+        return ".artifactfs-copy-\(mount)-\(number)"
+    }
+
+    init(
+        mount: String, staged: String, directory: String, name: String, inode: UInt64, size: Int64, modified: String,
+        sha256: String, record: [String: JSONValue]
+    ) {
+        self.mount = mount
+        self.staged = staged
+        self.directory = directory
+        self.name = name
+        self.inode = inode
+        self.size = size
+        self.modified = modified
+        self.sha256 = sha256
+        self.record = record
+    }
+
+    /// From a ledger line; nil when it is not a whole intent.
+    init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let staged = line["staged"]?.string,
+            let directory = line["directory"]?.string, let name = line["name"]?.string,
+            let inode = line["inode"]?.integer, let size = line["size"]?.integer,
+            let modified = line["modified"]?.string, let sha256 = line["sha256"]?.string,
+            case .object(let record) = line["record"], !name.contains("/"), !staged.contains("/")
+        else { return nil }
+        self.init(
+            mount: mount, staged: staged, directory: directory, name: name, inode: UInt64(bitPattern: inode),
+            size: size,
+            modified: modified, sha256: sha256, record: record)
+    }
+
+    /// As a line: the intent, or what settles it.
+    func entry(_ event: String, _ more: [(String, JSONValue)] = []) -> LedgerEntry {
+        LedgerEntry(
+            event: event,
+            [
+                ("mount", .string(mount)), ("staged", .string(staged)), ("directory", .string(directory)),
+                ("name", .string(name)), ("inode", .integer(Int64(bitPattern: inode))), ("size", .integer(size)),
+                ("modified", .string(modified)), ("sha256", .string(sha256)),
+            ] + more + [("record", .object(record))])
+    }
+}

@@ -1,0 +1,135 @@
+internal import Artifacts
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// Where a mount's files are until they are published: `.artifactfs/staging/<mount id>/`. Its `.lock` is flock'ed while
+/// the mount lives, so that the recovery of another mount leaves it alone; the lock goes with the process, however it
+/// ends.
+///
+/// A staged file's name says how it is to be understood when nobody is left who knows: `a-` an artifact, kept whatever
+/// happens, or `t-` a temporary file, then a number, then the path on the mount with `%XX` for what cannot stand in a
+/// name.
+public final class Staging: Sendable {
+    /// How a staged file is to be understood.
+    public enum Kind: String, Sendable {
+        /// It has a valid name: its bytes are never lost.
+        case artifact = "a"
+        /// It has a temporary name: it is removed when it is old.
+        case transient = "t"
+    }
+
+    /// The name of a staging directory's lock file.
+    static let lockName = ".lock"
+
+    /// The open directory.
+    public let directory: Directory
+    /// The mount's name in staging and in the ledger.
+    public let mountID: String
+
+    private let schema: ArtifactSchema
+    private let lock: FileDescriptor
+    private let user = geteuid()
+    private let group = getegid()
+    /// Bits that the process's umask takes from modes, as it was when the store was opened.
+    private let umaskBits: UInt32
+    private let count = Atomic<UInt64>(0)
+    private let isKept = Atomic<Bool>(false)
+
+    /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
+    init(in parent: Directory, mountID: String, schema: ArtifactSchema) throws(Errno) {
+        directory = try parent.directory(mountID, orMakeWith: 0o700)
+        lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+        do throws(Errno) {
+            try SystemCall.lock(lock, waiting: false)
+        } catch {
+            SystemCall.close(lock)
+            throw error
+        }
+        self.mountID = mountID
+        self.schema = schema
+        umaskBits = Self.currentUmask()
+    }
+
+    deinit { SystemCall.close(lock) }
+
+    /// Makes a file that no other has, and that nobody but the driver can reach.
+    ///
+    /// - Parameters:
+    ///   - hint: the path on the mount, for a readable name and for recovery.
+    ///   - kind: how to understand the file; nil decides by the schema and the hint.
+    ///   - mode: its permission bits; the process's umask is not applied.
+    ///   - owner: nil for the thread's own.
+    /// - Returns: the file, and a descriptor open for reading and writing, which the caller closes.
+    public func create(
+        hint: String, kind: Kind? = nil, mode: UInt32, owner: (uid: UInt32, gid: UInt32)? = nil
+    ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
+        let file = unusedName(hint: hint, kind: kind)
+        let descriptor = try file.open(O_RDWR | O_CREAT | O_EXCL, mode: mode & 0o7777)
+        do throws(Errno) {
+            if let owner, (owner.uid, owner.gid) != (user, group) {
+                try SystemCall.retry { fchown(descriptor.rawValue, owner.uid, owner.gid) }
+            }
+            if mode & (umaskBits | 0o6000) != 0 {
+                try SystemCall.retry { fchmod(descriptor.rawValue, mode & 0o7777) }
+            }
+        } catch {
+            SystemCall.close(descriptor)
+            try? file.unlink()
+            throw error
+        }
+        return (file, descriptor)
+    }
+
+    /// A name that no staged file has or will have, to rename a file to.
+    public func unusedName(hint: String, kind: Kind? = nil) -> RealFile {
+        let number = count.wrappingAdd(1, ordering: .relaxed).newValue
+        let kind = kind ?? Self.kind(of: hint, schema)
+        return directory.file("\(kind.rawValue)-\(number)-" + EscapedName.encode(hint, limit: 200))
+    }
+
+    /// What a staged name says, or nil when it is not one.
+    static func understand(_ name: String) -> (kind: Kind, path: String)? {
+        let parts = name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])) else { return nil }
+        return (kind, EscapedName.decode(parts[2]))
+    }
+
+    private static func kind(of path: String, _ schema: ArtifactSchema) -> Kind {
+        let (location, rest) = schema.locate(path)
+        guard rest.count == 1, let name = rest.first, case .typed(_, _, let type) = location else { return .artifact }
+        return type.classify(name) == .transient ? .transient : .artifact
+    }
+
+    /// The ledger lacks a line that recovery can add: the directory stays, so that recovery looks.
+    func keepForRecovery() { isKept.store(true, ordering: .relaxed) }
+
+    /// Removes what the mount leaves that is nothing: empty files, and the directory when it is empty.
+    func clean(in parent: Directory) {
+        guard let entries = try? directory.entries() else { return }
+        for entry in entries where entry.name != Self.lockName {
+            let file = directory.file(entry.name)
+            if let found = try? file.attributes(), found.isRegular, found.st_size == 0 { try? file.unlink() }
+        }
+        if !isKept.load(ordering: .relaxed) { Self.removeIfEmpty(directory, named: mountID, in: parent) }
+    }
+
+    /// Removes a staging directory in which nothing but its lock is.
+    static func removeIfEmpty(_ directory: Directory, named name: String, in parent: Directory) {
+        guard let entries = try? directory.entries(), entries.allSatisfy({ $0.name == lockName }) else { return }
+        try? SystemCall.unlink(directory.descriptor, lockName)
+        try? SystemCall.unlink(parent.descriptor, name, isDirectory: true)
+    }
+
+    /// umask(2) cannot be read without changing it for every thread; proc_pid_status(5) can.
+    private static func currentUmask() -> UInt32 {
+        guard let status = try? FileDescriptor.open("/proc/self/status", .readOnly) else { return 0o777 }
+        defer { SystemCall.close(status) }
+        guard let bytes = try? SystemCall.bytes(status, at: 0, count: 8192) else { return 0o777 }
+        let text = String(decoding: bytes, as: UTF8.self)
+        for line in text.split(separator: "\n") where line.hasPrefix("Umask:") {
+            return UInt32(line.dropFirst(6).drop { $0 == "\t" || $0 == " " }, radix: 8) ?? 0o777
+        }
+        return 0o777
+    }
+}

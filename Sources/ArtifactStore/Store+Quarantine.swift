@@ -1,0 +1,72 @@
+internal import Glibc
+public import SystemPackage
+
+extension Store {
+    /// Moves a file to `.artifactfs/quarantine`, with a ledger line and a `<name>.reason.json` beside it. It is a
+    /// rename only, so it works on a full disk; what cannot be written about it then is left out.
+    ///
+    /// - Parameters:
+    ///   - file: on the file system of `.artifactfs`.
+    ///   - reason: a sentence for people.
+    /// - Returns: its name in quarantine.
+    /// - Throws: the error of the rename; the file is where it was then.
+    @discardableResult
+    public func quarantine(_ file: RealFile, reason: String, record: RecordDraft) throws(Errno) -> String {
+        guard let writable else { throw .readOnlyFileSystem }
+        return try Quarantine(
+            directory: writable.quarantine, ledger: writable.ledger, mount: writable.staging.mountID,
+            isSynced: durability == .synced
+        ).take(file, path: record.virtualPath, reason: reason, record: record.members)
+    }
+}
+
+/// Where files go that are not published: bytes are never thrown away.
+struct Quarantine {
+    let directory: Directory
+    let ledger: Ledger
+    /// The mount in whose staging the file is.
+    let mount: String
+    let isSynced: Bool
+
+    /// Moves a file here.
+    func take(_ file: RealFile, path: String, reason: String, record: [String: JSONValue]) throws(Errno) -> String {
+        let time = SystemCall.now()
+        if isSynced, let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) {
+            try? SystemCall.syncData(descriptor)
+            SystemCall.close(descriptor)
+        }
+        let stem = TimeText.compact(time) + "-" + EscapedName.encode(path, limit: 180)
+        var name = stem
+        var number = 1
+        while true {
+            do throws(Errno) {
+                try file.rename(to: directory.file(name), flags: SystemCall.noReplace)
+                break
+            } catch .fileExists {
+                number += 1
+                name = "\(stem)-\(number)"
+            }
+        }
+        if isSynced { try? SystemCall.sync(directory.descriptor) }
+        let members: [(String, JSONValue)] = [
+            ("mount", .string(mount)), ("staged", .string(file.name)), ("quarantined", .string(name)),
+            ("reason", .string(reason)), ("record", .object(record)),
+        ]
+        try? ledger.append([LedgerEntry(event: "quarantined", members)])
+        writeReason(name, [("time", .string(TimeText.rfc3339(time)))] + members)
+        return name
+    }
+
+    private func writeReason(_ name: String, _ members: [(String, JSONValue)]) {
+        let file = directory.file(name + ".reason.json")
+        guard let descriptor = try? file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600) else { return }
+        defer { SystemCall.close(descriptor) }
+        var text = ""
+        JSONValue.write(members, to: &text)
+        do throws(Errno) {
+            try SystemCall.write(descriptor, Array(text.utf8) + [UInt8(ascii: "\n")])
+        } catch {
+            try? file.unlink()
+        }
+    }
+}

@@ -1,0 +1,189 @@
+public import Artifacts
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+// A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session
+// it is holds the file's flock. So two mounts never have one session, whether they are of one process, one host, or
+// several hosts on one file system.
+extension Store {
+    /// The sessions that have a directory in a layer, the earliest first.
+    public func sessions() throws(Errno) -> [SessionName] {
+        try names(under: StoreLayout.sessionsDirectory).compactMap(SessionName.init).sorted()
+    }
+
+    /// The tests that have a directory in a layer, by name.
+    public func tests() throws(Errno) -> [TestName] {
+        try names(under: StoreLayout.testsDirectory).compactMap(TestName.init).sorted()
+    }
+
+    private func names(under directoryName: String) throws(Errno) -> Set<String> {
+        var names: Set<String> = []
+        for layer in Layer.allCases {
+            guard let directory = try directory(layer.directoryName + "/" + directoryName).refresh() else { continue }
+            for entry in try directory.entries() where entry.isDirectory { names.insert(entry.name) }
+        }
+        return names
+    }
+
+    /// Takes a session for this mount, named for this second, or the next one that nobody has taken.
+    public func beginSession() throws(StoreError) -> SessionName {
+        guard writable != nil else { throw .readOnly(path: path) }
+        var second = Int64(SystemCall.now().tv_sec)
+        while true {
+            guard let name = SessionName(secondsSince1970: second) else {
+                throw .system(doing: "name a session for the time of this machine", path: path, .invalidArgument)
+            }
+            do throws(Errno) {
+                try beginSession(named: name)
+                return name
+            } catch .fileExists {
+                second += 1
+            } catch {
+                throw .system(doing: "begin a session", path: path + "/.artifactfs/sessions", error)
+            }
+        }
+    }
+
+    /// Takes a session of a given name for this mount.
+    ///
+    /// - Throws: `EEXIST` when there is or was one of that name, `EROFS`.
+    public func beginSession(named name: SessionName) throws(Errno) {
+        guard let writable else { throw .readOnlyFileSystem }
+        guard try !hasDirectory(.session(name)) else { throw .fileExists }
+        let marker = writable.sessions.file(name.description)
+        let descriptor = try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        do throws(Errno) {
+            try SystemCall.lock(descriptor, waiting: false)
+            if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
+            try writable.ledger.append([
+                LedgerEntry(
+                    event: "session-begun",
+                    [("session", .string(name.description)), ("mount", .string(writable.staging.mountID))])
+            ])
+        } catch {
+            SystemCall.close(descriptor)
+            // The marker stays: the name is taken, and nothing is lost by it.
+            throw error == .wouldBlock ? .fileExists : error
+        }
+        heldSessions.withLock { $0[name] = descriptor }
+    }
+
+    /// Takes up a session again that began earlier.
+    ///
+    /// - Throws: `StoreError.notFound` when there was none, `StoreError.inUse` when another mount has it.
+    public func resumeSession(_ name: SessionName) throws(StoreError) {
+        guard let writable else { throw .readOnly(path: path) }
+        if heldSessions.withLock({ $0[name] != nil }) { return }
+        let place = path + "/" + StoreLayout.directory(of: .session(name), in: .base)
+        let descriptor = try Self.doing("resume the session", place) { () throws(Errno) -> FileDescriptor? in
+            let marker = writable.sessions.file(name.description)
+            do throws(Errno) {
+                return try marker.open(O_RDWR)
+            } catch .noSuchFileOrDirectory {
+                // Sessions that were made without the driver have a directory only.
+                guard try hasDirectory(.session(name)) else { return nil }
+                return try marker.open(O_RDWR | O_CREAT, mode: 0o600)
+            }
+        }
+        guard let descriptor else { throw .notFound(what: "session \(name)", path: place) }
+        do throws(Errno) {
+            try SystemCall.lock(descriptor, waiting: false)
+            try writable.ledger.append([
+                LedgerEntry(
+                    event: "session-resumed",
+                    [("session", .string(name.description)), ("mount", .string(writable.staging.mountID))])
+            ])
+        } catch {
+            SystemCall.close(descriptor)
+            guard error != .wouldBlock else { throw .inUse(what: "session \(name)", path: place) }
+            throw .system(doing: "resume the session", path: place, error)
+        }
+        heldSessions.withLock { $0[name] = descriptor }
+    }
+
+    /// Makes the directory of a session, for its first write or an explicit `mkdir`.
+    ///
+    /// - Throws: `EEXIST`.
+    @discardableResult
+    public func makeSessionDirectory(
+        _ name: SessionName, mode: UInt32, owner: (uid: UInt32, gid: UInt32)
+    ) throws(Errno) -> Directory {
+        try makeScope(.session(name), mode: mode, owner: owner)
+    }
+
+    /// Makes a test.
+    ///
+    /// - Throws: `EEXIST` when a layer has it.
+    @discardableResult
+    public func makeTest(
+        _ name: TestName, mode: UInt32, owner: (uid: UInt32, gid: UInt32)
+    ) throws(Errno) -> Directory {
+        guard try !hasDirectory(.test(name)) else { throw .fileExists }
+        return try makeScope(.test(name), mode: mode, owner: owner)
+    }
+
+    /// Removes a test that has no files: its directories in both layers, with the typed and free directories in them.
+    ///
+    /// - Throws: `ENOTEMPTY` when there is anything else in it, `ENOENT`.
+    public func removeTest(_ name: TestName) throws(Errno) { try removeScope(.test(name)) }
+
+    /// Removes a session's directories, as ``removeTest(_:)``; its name stays taken.
+    public func removeSessionDirectory(_ name: SessionName) throws(Errno) { try removeScope(.session(name)) }
+
+    private func makeScope(
+        _ scope: Scope, mode: UInt32, owner: (uid: UInt32, gid: UInt32)
+    ) throws(Errno) -> Directory {
+        guard !isReadOnly else { throw .readOnlyFileSystem }
+        let (parent, name) = parentAndName(of: scope, in: .base)
+        return try RealDirectory.make(
+            name, in: try parent.ensure(), mode: mode, owner: owner, isSynced: durability == .synced, mayExist: false)
+    }
+
+    private func parentAndName(of scope: Scope, in layer: Layer) -> (RealDirectory, String) {
+        let path = StoreLayout.directory(of: scope, in: layer)
+        let parts = path.split(separator: "/")
+        return (directory(parts.dropLast().joined(separator: "/")), String(parts.last ?? ""))
+    }
+
+    /// Whether a session or test has a directory in one of the layers.
+    public func hasDirectory(_ scope: Scope) throws(Errno) -> Bool {
+        for layer in Layer.allCases {
+            let (parent, name) = parentAndName(of: scope, in: layer)
+            guard let parent = try parent.refresh() else { continue }
+            do throws(Errno) {
+                _ = try SystemCall.attributes(parent.descriptor, name)
+                return true
+            } catch .noSuchFileOrDirectory {}
+        }
+        return false
+    }
+
+    private func removeScope(_ scope: Scope) throws(Errno) {
+        guard !isReadOnly else { throw .readOnlyFileSystem }
+        var found: [(parent: Directory, name: String, directory: Directory, children: [String])] = []
+        for layer in Layer.allCases {
+            let (parent, name) = parentAndName(of: scope, in: layer)
+            guard let parent = try parent.refresh() else { continue }
+            let directory: Directory
+            do throws(Errno) { directory = try parent.directory(name) } catch .noSuchFileOrDirectory { continue }
+            var known = Set(schema.types(in: layer).map(\.directory))
+            if layer == .base { known.formUnion(FreeDirectory.allCases.map(\.rawValue)) }
+            let entries = try directory.entries()
+            for entry in entries {
+                guard entry.isDirectory, known.contains(entry.name),
+                    try directory.directory(entry.name).entries().isEmpty
+                else { throw .directoryNotEmpty }
+            }
+            found.append((parent, name, directory, entries.map(\.name)))
+        }
+        guard !found.isEmpty else { throw .noSuchFileOrDirectory }
+        for scope in found {
+            for child in scope.children { try SystemCall.unlink(scope.directory.descriptor, child, isDirectory: true) }
+        }
+        for scope in found {
+            try SystemCall.unlink(scope.parent.descriptor, scope.name, isDirectory: true)
+            if durability == .synced { try SystemCall.sync(scope.parent.descriptor) }
+        }
+    }
+}

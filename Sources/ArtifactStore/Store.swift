@@ -1,0 +1,286 @@
+public import Artifacts
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// What the driver's own directory in a store says of itself.
+enum StoreFormat {
+    /// The format that this version reads and writes.
+    static let version = 1
+    /// The marker's name in `.artifactfs`.
+    static let fileName = "format"
+    /// The marker's text.
+    static let text = "artifactfs store, format \(version)\n"
+    /// The schema's name in `.artifactfs`.
+    static let schemaName = "schema.yaml"
+    static let staging = "staging"
+    static let quarantine = "quarantine"
+    static let ledger = "ledger"
+    static let sessions = "sessions"
+    /// Held while a mount opens the store: recovery and making a staging directory.
+    static let lockName = "lock"
+}
+
+/// A store: the real directories, opened once and used by descriptors from then on.
+///
+/// The order of locks, where one is taken under another: the store's `flock`, a staging directory's `flock`, the
+/// ledger's tail, its queue; directories' caches and the dictionary of directories are leaves.
+public final class Store: Sendable {
+    /// The store's absolute path, as it was given; for people only.
+    public let path: String
+    /// Its types and times.
+    public let schema: ArtifactSchema
+    /// The schema as YAML; the built-in one's text when the store declares none.
+    public let schemaText: String
+    /// Whether nothing may be changed through this object.
+    public let isReadOnly: Bool
+    /// What a published name promises.
+    public let durability: Durability
+    /// What was found of mounts that ended without closing the store, and what became of it; for the log.
+    public let recovery: RecoveryReport
+
+    let root: Directory
+    let host: String
+    let writable: Writable?
+    private let directories = Mutex<[String: RealDirectory]>([:])
+    /// The sessions that this mount holds, by the descriptors that hold their locks.
+    let heldSessions = Mutex<[SessionName: FileDescriptor]>([:])
+    /// For tests: publishing stops after this step as if the process had been killed there.
+    let stopAfter = Mutex<PublishStep?>(nil)
+
+    /// What a store has that was opened to write.
+    struct Writable: Sendable {
+        let ownDirectory: Directory
+        let stagings: Directory
+        let quarantine: Directory
+        let sessions: Directory
+        let staging: Staging
+        let ledger: Ledger
+    }
+
+    /// Opens a store, and recovers what mounts that were killed left in it.
+    ///
+    /// A directory with `base_layer` or `meta_layer` is a store too; what is missing of `.artifactfs` is made, unless
+    /// `readOnly`.
+    ///
+    /// - Throws: `StoreError` when it is not a store, when its schema has a fault, or when the system refuses.
+    public init(at path: String, readOnly: Bool, durability: Durability) throws(StoreError) {
+        self.path = path
+        isReadOnly = readOnly
+        self.durability = durability
+        let root = try Self.openRoot(path)
+        self.root = root
+        let found = try Self.look(into: root, path)
+        guard found.isStore else {
+            throw .notAStore(
+                path: path,
+                problem:
+                    "it has neither base_layer nor meta_layer nor .artifactfs; make a store with 'artifactfs init \(path)'"
+            )
+        }
+        host = Self.hostName()
+        if readOnly {
+            (schema, schemaText) = try Self.readSchema(root, path)
+            writable = nil
+            recovery = RecoveryReport()
+            return
+        }
+        let own = try Self.doing("open the store's own directory", path + "/.artifactfs") { () throws(Errno) in
+            try root.directory(StoreLayout.privateDirectory, orMakeWith: 0o700)
+        }
+        (schema, schemaText) = try Self.readSchema(root, path)
+        let parts = try Self.prepare(own, path)
+        let (host, schema) = (self.host, self.schema)
+        (writable, recovery) = try Self.doing("prepare the store", path + "/.artifactfs") { () throws(Errno) in
+            let lock = try SystemCall.open(
+                own.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+            defer { SystemCall.close(lock) }
+            try SystemCall.lock(lock, waiting: true)
+            let ledger = Ledger(
+                owning: try SystemCall.open(
+                    parts.ledger.descriptor, host + ".jsonl", O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600),
+                durability: durability)
+            if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
+            var recovery = Recovery(
+                root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
+                ledger: ledger,
+                transientSeconds: schema.transientSeconds, durability: durability)
+            let report = try recovery.run()
+            let staging = try Staging(in: parts.staging, mountID: Self.newMountID(host), schema: schema)
+            let writable = Writable(
+                ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
+                staging: staging, ledger: ledger)
+            return (writable, report)
+        }
+    }
+
+    deinit {
+        for (_, descriptor) in heldSessions.withLock({ $0 }) { SystemCall.close(descriptor) }
+    }
+
+    /// A directory of the store by its relative path; the same object for the same path.
+    public func directory(_ relativePath: String) -> RealDirectory {
+        let (root, isSynced) = (root, durability == .synced)
+        return directories.withLock { directories in
+            if let known = directories[relativePath] { return known }
+            let new = RealDirectory(path: relativePath, root: root, isSynced: isSynced)
+            directories[relativePath] = new
+            return new
+        }
+    }
+
+    /// The real directory that a directory of the tree shows.
+    public func directory(for location: TreeLocation) -> RealDirectory {
+        directory(StoreLayout.directory(of: location))
+    }
+
+    /// Where new files are made; nil when the store was opened to read only.
+    public var staging: Staging? { writable?.staging }
+
+    /// The ledger, for events that are not the store's own; nil when the store was opened to read only.
+    public var ledger: Ledger? { writable?.ledger }
+
+    /// The end of the mount: what is staged and empty is removed, the staging directory too when nothing is left in it,
+    /// and sessions are let go. What is staged and has bytes stays for the next mount's recovery. The store is not used
+    /// after this.
+    public func close() {
+        if let writable {
+            writable.staging.clean(in: writable.stagings)
+            writable.ledger.sync()
+        }
+        let held = heldSessions.withLock { held in
+            let all = held
+            held = [:]
+            return all
+        }
+        for (_, descriptor) in held { SystemCall.close(descriptor) }
+    }
+
+    // MARK: - Opening
+
+    static func doing<Value>(
+        _ what: String, _ path: String, _ body: () throws(Errno) -> Value
+    ) throws(StoreError) -> Value {
+        do throws(Errno) { return try body() } catch { throw .system(doing: what, path: path, error) }
+    }
+
+    static func openRoot(_ path: String) throws(StoreError) -> Directory {
+        do throws(Errno) {
+            let current = FileDescriptor(rawValue: AT_FDCWD)
+            return Directory(owning: try SystemCall.open(current, path, O_RDONLY | O_DIRECTORY))
+        } catch .notDirectory {
+            throw .notAStore(path: path, problem: "it is not a directory")
+        } catch {
+            throw .system(doing: "open the store", path: path, error)
+        }
+    }
+
+    /// Which of a store's directories are there. One that is a link or a file is refused here, with words, rather than
+    /// later by an errno.
+    static func look(into root: Directory, _ path: String) throws(StoreError) -> (isStore: Bool, isEmpty: Bool) {
+        var isStore = false
+        for name in Layer.allCases.map(\.directoryName) + [StoreLayout.privateDirectory] {
+            let found = try doing("look at", path + "/" + name) { () throws(Errno) -> stat? in
+                do throws(Errno) {
+                    return try SystemCall.attributes(root.descriptor, name)
+                } catch .noSuchFileOrDirectory {
+                    return nil
+                }
+            }
+            guard let found else { continue }
+            guard found.isDirectory else {
+                throw .notAStore(
+                    path: path,
+                    problem: found.isSymbolicLink
+                        ? "\(name) is a symbolic link, which the store never follows; "
+                            + "move the directory there, or bind-mount it"
+                        : "\(name) is not a directory")
+            }
+            isStore = true
+        }
+        let entries = try doing("list", path) { () throws(Errno) in try root.entries() }
+        return (isStore, entries.allSatisfy { $0.name == "lost+found" })
+    }
+
+    private static func readSchema(_ root: Directory, _ path: String) throws(StoreError) -> (ArtifactSchema, String) {
+        let file = path + "/" + StoreLayout.privateDirectory + "/" + StoreFormat.schemaName
+        let text = try doing("read the schema", file) { () throws(Errno) -> [UInt8]? in
+            do throws(Errno) {
+                let own = try root.directory(StoreLayout.privateDirectory)
+                let descriptor = try own.file(StoreFormat.schemaName).open(O_RDONLY | O_NONBLOCK)
+                defer { SystemCall.close(descriptor) }
+                return try SystemCall.bytes(descriptor, at: 0, count: SchemaFile.longest + 1)
+            } catch .noSuchFileOrDirectory {
+                return nil
+            }
+        }
+        guard let text else { return (.builtIn, SchemaFile.defaultText) }
+        guard let string = String(validating: text, as: UTF8.self) else {
+            throw .schema(file: file, line: nil, problem: "it is not UTF-8 text")
+        }
+        return (try SchemaFile.parse(string, file: file), string)
+    }
+
+    /// What is missing of the driver's own directory is made; a store of another format is refused.
+    static func prepare(
+        _ own: Directory, _ path: String
+    ) throws(StoreError) -> (staging: Directory, quarantine: Directory, ledger: Directory, sessions: Directory) {
+        let ownPath = path + "/" + StoreLayout.privateDirectory
+        let marker = try doing("prepare the store's own directory", ownPath) { () throws(Errno) in
+            if try SystemCall.attributes(own.descriptor).permissions != 0o700 {
+                try SystemCall.retry { fchmod(own.descriptor.rawValue, 0o700) }
+            }
+            return try text(of: own.file(StoreFormat.fileName), orWrite: StoreFormat.text)
+        }
+        guard marker == StoreFormat.text else {
+            let found = String(marker.prefix(80).prefix { $0 != "\n" })
+            throw .format(path: ownPath + "/" + StoreFormat.fileName, found: found)
+        }
+        return try doing("prepare the store's own directory", ownPath) { () throws(Errno) in
+            (
+                try own.directory(StoreFormat.staging, orMakeWith: 0o700),
+                try own.directory(StoreFormat.quarantine, orMakeWith: 0o700),
+                try own.directory(StoreFormat.ledger, orMakeWith: 0o700),
+                try own.directory(StoreFormat.sessions, orMakeWith: 0o700)
+            )
+        }
+    }
+
+    /// A small file's text; made with a text when it is missing, whole or not at all.
+    static func text(of file: RealFile, orWrite text: String) throws(Errno) -> String {
+        do throws(Errno) {
+            let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+            defer { SystemCall.close(descriptor) }
+            return String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 65_536), as: UTF8.self)
+        } catch .noSuchFileOrDirectory {
+            let time = SystemCall.now()
+            let new = file.directory.file(".\(file.name)-\(getpid())-\(time.tv_sec)-\(time.tv_nsec)")
+            let descriptor = try new.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            defer { SystemCall.close(descriptor) }
+            do throws(Errno) {
+                try SystemCall.write(descriptor, Array(text.utf8))
+                try SystemCall.sync(descriptor)
+                try new.rename(to: file, flags: SystemCall.noReplace)
+                try SystemCall.sync(file.directory.descriptor)
+                return text
+            } catch {
+                try? new.unlink()
+                guard error == .fileExists else { throw error }
+                return try Self.text(of: file, orWrite: text)
+            }
+        }
+    }
+
+    private static func hostName() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, 255) == 0 else { return "unknown" }
+        let name = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let text = EscapedName.encode(String(decoding: name, as: UTF8.self), limit: 100)
+        return text.isEmpty || text.hasPrefix(".") ? "unknown" : text
+    }
+
+    private static func newMountID(_ host: String) -> String {
+        let time = SystemCall.now()
+        return "\(TimeText.compact(time))-\(host)-\(getpid())-\(time.tv_nsec)"
+    }
+}

@@ -1,0 +1,142 @@
+internal import CLinux
+package import Glibc
+package import SystemPackage
+
+/// The system calls that the store makes, as Swift. The one loop over `EINTR` is here.
+package enum SystemCall {
+    /// `O_PATH` of open(2), which Glibc hides without `_GNU_SOURCE`; the same on x86-64, arm64 and riscv64.
+    package static let pathOnly: Int32 = 0o10_000_000
+    /// `RENAME_NOREPLACE` of renameat2(2).
+    package static let noReplace: UInt32 = 1
+
+    /// Calls until the answer is not `EINTR`.
+    ///
+    /// - Parameter call: returns what the system call returns, negative with `errno` set on failure.
+    @discardableResult
+    package static func retry<Value: SignedInteger>(_ call: () -> Value) throws(Errno) -> Value {
+        while true {
+            let value = call()
+            if value >= 0 { return value }
+            let error = Errno(rawValue: errno)
+            if error != .interrupted { throw error }
+        }
+    }
+
+    /// openat(2) with `O_CLOEXEC`.
+    package static func open(
+        _ directory: FileDescriptor, _ name: String, _ flags: Int32, _ mode: UInt32 = 0
+    ) throws(Errno) -> FileDescriptor {
+        FileDescriptor(rawValue: try retry { clinux_openat(directory.rawValue, name, flags, mode) })
+    }
+
+    /// fstat(2).
+    package static func attributes(_ descriptor: FileDescriptor) throws(Errno) -> stat {
+        var result = stat()
+        try retry { fstat(descriptor.rawValue, &result) }
+        return result
+    }
+
+    /// fstatat(2) with `AT_SYMLINK_NOFOLLOW`.
+    package static func attributes(_ directory: FileDescriptor, _ name: String) throws(Errno) -> stat {
+        var result = stat()
+        try retry { fstatat(directory.rawValue, name, &result, AT_SYMLINK_NOFOLLOW) }
+        return result
+    }
+
+    /// renameat2(2).
+    package static func rename(
+        _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String, _ flags: UInt32
+    ) throws(Errno) {
+        try retry { clinux_renameat2(from.rawValue, name, to.rawValue, newName, flags) }
+    }
+
+    /// Moves a name without replacing anything: renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and unlinkat(2)
+    /// where the file system does not know the flag. Both fail with `EEXIST` when the new name is taken.
+    package static func moveWithoutReplacing(
+        _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
+    ) throws(Errno) {
+        do throws(Errno) {
+            try rename(from, name, to, newName, noReplace)
+        } catch .invalidArgument, .noFunction, .notSupported {
+            try retry { linkat(from.rawValue, name, to.rawValue, newName, 0) }
+            try retry { unlinkat(from.rawValue, name, 0) }
+        }
+    }
+
+    /// unlinkat(2); `AT_REMOVEDIR` when it is a directory.
+    package static func unlink(_ directory: FileDescriptor, _ name: String, isDirectory: Bool = false) throws(Errno) {
+        try retry { unlinkat(directory.rawValue, name, isDirectory ? AT_REMOVEDIR : 0) }
+    }
+
+    /// fsync(2).
+    package static func sync(_ descriptor: FileDescriptor) throws(Errno) { try retry { fsync(descriptor.rawValue) } }
+
+    /// fdatasync(2).
+    package static func syncData(_ descriptor: FileDescriptor) throws(Errno) {
+        try retry { fdatasync(descriptor.rawValue) }
+    }
+
+    /// pread(2), once.
+    package static func read(
+        _ descriptor: FileDescriptor, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(Errno) -> Int {
+        guard let base = buffer.baseAddress, !buffer.isEmpty else { return 0 }
+        return try retry { pread(descriptor.rawValue, base, buffer.count, off_t(offset)) }
+    }
+
+    /// pread(2) until `count` bytes are read or the file ends.
+    package static func bytes(
+        _ descriptor: FileDescriptor, at offset: Int64, count: Int
+    ) throws(Errno) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(count, 1), alignment: 16)
+        defer { buffer.deallocate() }
+        var filled = 0
+        while filled < count {
+            let got = try read(
+                descriptor, at: offset + Int64(filled), into: .init(rebasing: buffer[filled..<count]))
+            if got == 0 { break }
+            filled += got
+        }
+        return [UInt8](buffer[..<filled])
+    }
+
+    /// write(2) until everything is written.
+    package static func write(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = try retry {
+                rest.withUnsafeBytes { Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count) }
+            }
+            guard written > 0 else { throw .ioError }
+            rest = rest.dropFirst(written)
+        }
+    }
+
+    /// flock(2).
+    ///
+    /// - Throws: `EWOULDBLOCK` when `waiting` is false and another open file has the lock.
+    package static func lock(_ descriptor: FileDescriptor, waiting: Bool) throws(Errno) {
+        try retry { flock(descriptor.rawValue, waiting ? LOCK_EX : LOCK_EX | LOCK_NB) }
+    }
+
+    /// flock(2), `LOCK_UN`.
+    package static func unlock(_ descriptor: FileDescriptor) { _ = flock(descriptor.rawValue, LOCK_UN) }
+
+    /// close(2). Its errors are not reported: what must be on disk was synced before.
+    package static func close(_ descriptor: FileDescriptor) { _ = Glibc.close(descriptor.rawValue) }
+
+    /// The time of day.
+    package static func now() -> timespec {
+        var time = timespec()
+        _ = clock_gettime(CLOCK_REALTIME, &time)
+        return time
+    }
+}
+
+extension stat {
+    /// The permission bits, set-id bits and sticky bit.
+    var permissions: UInt32 { st_mode & 0o7777 }
+    var isDirectory: Bool { st_mode & S_IFMT == S_IFDIR }
+    var isRegular: Bool { st_mode & S_IFMT == S_IFREG }
+    var isSymbolicLink: Bool { st_mode & S_IFMT == S_IFLNK }
+}

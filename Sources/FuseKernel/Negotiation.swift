@@ -1,0 +1,118 @@
+internal import CFuse
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// What INIT agrees on.
+///
+/// libfuse 3.14 does not know passthrough, PARALLEL_DIROPS by default, or HANDLE_KILLPRIV_V2, so there the reply to INIT is
+/// changed on its way (`fuse_session_custom_io`); the layouts are those of linux/fuse.h, `fuse_init_in` and `fuse_init_out`.
+final class Negotiation: Sendable {
+    private enum Flag {
+        static let parallelDirOps: UInt32 = 1 << 18
+        static let handleKillPrivV2: UInt32 = 1 << 28
+        static let initExt: UInt32 = 1 << 30
+        /// FUSE_PASSTHROUGH is bit 37: bit 5 of `flags2`.
+        static let passthrough2: UInt32 = 1 << 5
+    }
+
+    let wantsPassthrough: Bool
+    /// INIT's `unique`; 0 until it was seen and after it was answered.
+    private let initUnique = Atomic<UInt64>(0)
+    private let isAnswered = Atomic<Bool>(false)
+    private let offered = Atomic<UInt32>(0)
+    private let offered2 = Atomic<UInt32>(0)
+    private let agreedPassthrough = Atomic<Bool>(false)
+
+    init(wantsPassthrough: Bool) { self.wantsPassthrough = wantsPassthrough }
+
+    /// libfuse's INIT callback.
+    func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
+        // HANDLE_KILLPRIV (version 1) would leave set-id bits to us at every write; version 2 tells when.
+        // Splicing is off: for the sizes that come here copying measured faster than setting up a pipe for each request.
+        cfuse_want(
+            connection,
+            UInt32(FUSE_CAP_PARALLEL_DIROPS) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC) | UInt32(FUSE_CAP_ASYNC_DIO),
+            UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_WRITEBACK_CACHE) | UInt32(FUSE_CAP_SPLICE_READ)
+                | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE))
+        if wantsPassthrough, cfuse_want_passthrough(connection) != 0 {
+            agreedPassthrough.store(true, ordering: .relaxed)
+        }
+    }
+
+    /// Looks at what the kernel sends until INIT is seen.
+    func received(_ bytes: UnsafeRawBufferPointer) {
+        guard !isAnswered.load(ordering: .relaxed), bytes.count >= 60 else { return }
+        // fuse_in_header: len 0, opcode 4, unique 8; 40 bytes. fuse_init_in: flags at 12, flags2 at 16.
+        guard bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == 26 else { return }
+        offered.store(bytes.loadUnaligned(fromByteOffset: 52, as: UInt32.self), ordering: .relaxed)
+        offered2.store(bytes.loadUnaligned(fromByteOffset: 56, as: UInt32.self), ordering: .relaxed)
+        initUnique.store(bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self), ordering: .releasing)
+    }
+
+    /// Changes the reply to INIT.
+    func sending(_ vectors: UnsafeMutablePointer<iovec>, count: Int32) {
+        let unique = initUnique.load(ordering: .acquiring)
+        guard unique != 0, count >= 2, vectors[0].iov_len >= 16, let header = vectors[0].iov_base,
+            header.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == unique
+        else { return }
+        isAnswered.store(true, ordering: .relaxed)
+        initUnique.store(0, ordering: .relaxed)
+        // fuse_init_out: flags 12, flags2 32, max_stack_depth 36; 64 bytes.
+        guard vectors[1].iov_len >= 64, let body = vectors[1].iov_base else { return }
+        let kernel = offered.load(ordering: .relaxed)
+        var flags = body.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
+        flags |= kernel & (Flag.parallelDirOps | Flag.handleKillPrivV2)
+        if wantsPassthrough, kernel & Flag.initExt != 0,
+            offered2.load(ordering: .relaxed) & Flag.passthrough2 != 0
+        {
+            flags |= Flag.initExt
+            let flags2 = body.loadUnaligned(fromByteOffset: 32, as: UInt32.self) | Flag.passthrough2
+            body.storeBytes(of: flags2, toByteOffset: 32, as: UInt32.self)
+            body.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self)
+            agreedPassthrough.store(true, ordering: .relaxed)
+        }
+        body.storeBytes(of: flags, toByteOffset: 12, as: UInt32.self)
+    }
+
+    /// Whether passthrough works, found by trying it: the kernel may have it and the driver not the privilege (CAP_SYS_ADMIN).
+    func passthrough(on device: Int32) -> (works: Bool, obstacle: String?) {
+        guard wantsPassthrough else { return (false, "switched off (--no-passthrough)") }
+        guard agreedPassthrough.load(ordering: .relaxed) else {
+            return (false, "this kernel does not offer it (Linux 6.9 and newer do)")
+        }
+        do {
+            let own = try FileDescriptor.open("/proc/self/exe", .readOnly)
+            defer { try? own.close() }
+            KernelConnection.unregister(try KernelConnection.register(own, on: device), on: device)
+            return (true, nil)
+        } catch Errno.notPermitted {
+            return (false, "the driver lacks CAP_SYS_ADMIN (run it as root to have it)")
+        } catch {
+            return (false, "the kernel refused it: \(error)")
+        }
+    }
+
+    /// The callbacks for `fuse_session_custom_io`.
+    static func customIO() -> fuse_custom_io {
+        var io = fuse_custom_io()
+        io.read = { descriptor, buffer, size, userdata in
+            let count = Glibc.read(descriptor, buffer, size)
+            if count > 0, let userdata {
+                Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef {
+                    $0.negotiation.received(UnsafeRawBufferPointer(start: buffer, count: count))
+                }
+            }
+            return count
+        }
+        io.writev = { descriptor, vectors, count, userdata in
+            if let vectors, let userdata {
+                Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef {
+                    $0.negotiation.sending(vectors, count: count)
+                }
+            }
+            return Glibc.writev(descriptor, vectors, count)
+        }
+        return io
+    }
+}

@@ -1,0 +1,67 @@
+internal import Glibc
+internal import SystemPackage
+
+/// Moving bytes between a file and memory, whole.
+enum Transfer {
+    /// Reads until the buffer is full or the file ends. The C function is `pread`.
+    static func read(
+        _ descriptor: FileDescriptor, _ buffer: UnsafeMutableRawBufferPointer, at offset: off_t
+    ) throws(Errno) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = pread(
+                descriptor.rawValue, buffer.baseAddress?.advanced(by: done), buffer.count - done, offset + off_t(done))
+            if count == 0 { break }
+            if count > 0 {
+                done += count
+            } else if errno != EINTR {
+                if done > 0 { break }
+                throw Errno(rawValue: errno)
+            }
+        }
+        return done
+    }
+
+    /// Writes everything, or as much as fits: then fewer bytes than offered is the answer, and the next write gets the error. The C
+    /// function is `pwrite`.
+    static func write(
+        _ bytes: UnsafeRawBufferPointer, _ descriptor: FileDescriptor, at offset: off_t
+    ) throws(Errno) -> Int {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(
+                descriptor.rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done, offset + off_t(done))
+            if count > 0 {
+                done += count
+            } else if count < 0, errno != EINTR {
+                if done > 0 { break }
+                throw Errno(rawValue: errno)
+            }
+        }
+        return done
+    }
+}
+
+/// A buffer for reads, one a thread and kept: an allocation of this size would be mapped and cleared by the kernel each time.
+enum TransferBuffer {
+    private static let key: pthread_key_t = {
+        var key = pthread_key_t()
+        pthread_key_create(&key) { free($0) }
+        return key
+    }()
+    private static let capacity = 1 << 20
+
+    static func withBuffer(_ size: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+        if size > capacity {
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
+            defer { memory.deallocate() }
+            return body(memory)
+        }
+        var memory = pthread_getspecific(key)
+        if memory == nil {
+            memory = aligned_alloc(4096, capacity)
+            pthread_setspecific(key, memory)
+        }
+        body(UnsafeMutableRawBufferPointer(start: memory, count: memory == nil ? 0 : size))
+    }
+}

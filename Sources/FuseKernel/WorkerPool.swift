@@ -1,0 +1,198 @@
+internal import CFuse
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// The threads that take requests from the kernel.
+///
+/// At most one of them, the *leader*, looks for requests when there are none: first by polling for about 20 microseconds, because a
+/// program's next request comes within that time and a sleeping thread takes longer to wake than a request to handle; then by sleeping
+/// in `poll`. All others sleep on a semaphore. A thread that got a request handles it itself; it appoints another thread before
+/// only when more requests wait, when handlers have lately been slow, or when the handler says that it will block. So a single busy
+/// program wakes nobody, and an idle mount wakes never.
+final class WorkerPool: Sendable {
+    private let session: SessionPointer
+    private let device: Int32
+    private let limit: Int
+    /// Whether a thread is looking for requests.
+    private let hasLeader = Atomic<Bool>(false)
+    /// Threads asleep on the semaphore.
+    private let idle = Atomic<Int>(0)
+    private let isStopping = Atomic<Bool>(false)
+    /// A moving average of what a request takes, in nanoseconds.
+    private let averageTime = Atomic<Int>(0)
+    /// How well polling has paid lately; at 0 there is none.
+    private let pollScore = Atomic<Int>(8)
+    private let threads = Mutex<[pthread_t]>([])
+    private let semaphore: Semaphore
+    /// Readable when the pool is to stop.
+    private let wake: Int32
+    private let mayPoll: Bool
+
+    private static let pollTime: UInt64 = 20_000
+    private static let slow = 25_000
+    private static let longestScore = 16
+
+    init(session: SessionPointer, device: Int32, limit: Int) {
+        self.session = session
+        self.device = device
+        self.limit = max(2, limit)
+        semaphore = Semaphore()
+        wake = clinux_eventfd()
+        // On one processor polling only takes time from the program that is to send the request.
+        mayPoll = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
+    }
+
+    deinit { close(wake) }
+
+    /// Serves until the mount is gone or `stop` is called.
+    func run() {
+        start()
+        serve()
+        stop()
+        while let thread = threads.withLock({ $0.popLast() }) { pthread_join(thread, nil) }
+    }
+
+    /// Ends the service. May be called from any thread.
+    func stop() {
+        isStopping.store(true, ordering: .sequentiallyConsistent)
+        var one: UInt64 = 1
+        _ = write(wake, &one, 8)
+        for _ in 0..<limit { semaphore.post() }
+    }
+
+    /// Lets another thread look for requests, if none does.
+    func appoint() {
+        if hasLeader.load(ordering: .acquiring) { return }
+        if idle.load(ordering: .acquiring) > 0 {
+            semaphore.post()
+        } else {
+            start()
+        }
+    }
+
+    private func start() {
+        threads.withLock { threads in
+            guard threads.count < limit - 1, !isStopping.load(ordering: .relaxed) else { return }
+            var thread = pthread_t()
+            let pool = Unmanaged.passRetained(self)
+            let result = pthread_create(
+                &thread, nil,
+                { argument in
+                    guard let argument else { return nil }
+                    Unmanaged<WorkerPool>.fromOpaque(argument).takeRetainedValue().serve()
+                    return nil
+                }, pool.toOpaque())
+            if result == 0 { threads.append(thread) } else { pool.release() }
+        }
+    }
+
+    private var isDone: Bool {
+        isStopping.load(ordering: .relaxed) || fuse_session_exited(session.raw) != 0
+    }
+
+    private func serve() {
+        var buffer = fuse_buf()
+        defer { free(buffer.mem) }
+        while !isDone {
+            let size = fuse_session_receive_buf(session.raw, &buffer)
+            if size > 0 {
+                handle(&buffer)
+            } else if size == -EAGAIN {
+                wait(&buffer)
+            } else if size != -EINTR {
+                break  // 0: the session ended. ENODEV: unmounted.
+            }
+        }
+        // Whoever sleeps must learn of the end too.
+        stop()
+    }
+
+    private func handle(_ buffer: inout fuse_buf) {
+        if isWorthAppointing() { appoint() }
+        let start = Self.now()
+        fuse_session_process_buf(session.raw, &buffer)
+        let time = Int(truncatingIfNeeded: Self.now() &- start)
+        let average = averageTime.load(ordering: .relaxed)
+        averageTime.store(average + (min(time, 10_000_000) - average) / 8, ordering: .relaxed)
+    }
+
+    private func isWorthAppointing() -> Bool {
+        if hasLeader.load(ordering: .relaxed) { return false }
+        if averageTime.load(ordering: .relaxed) > Self.slow { return true }
+        var poll = pollfd(fd: device, events: Int16(POLLIN), revents: 0)
+        return Glibc.poll(&poll, 1, 0) > 0
+    }
+
+    /// Nothing to do: looks for the next request, or sleeps when another thread looks already.
+    private func wait(_ buffer: inout fuse_buf) {
+        guard hasLeader.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+        else {
+            idle.add(1, ordering: .acquiringAndReleasing)
+            // Between the exchange and here the leader may have gone to handle a request; then nobody would look.
+            if hasLeader.load(ordering: .acquiring), !isStopping.load(ordering: .acquiring) { semaphore.wait() }
+            idle.subtract(1, ordering: .acquiringAndReleasing)
+            return
+        }
+        let hasRequest = pollBriefly(&buffer)
+        if !hasRequest { sleepUntilRequest() }
+        hasLeader.store(false, ordering: .releasing)
+        if hasRequest { handle(&buffer) }
+    }
+
+    /// Polls for the next request while that has paid.
+    ///
+    /// - Returns: whether `buffer` holds one.
+    private func pollBriefly(_ buffer: inout fuse_buf) -> Bool {
+        let score = pollScore.load(ordering: .relaxed)
+        guard mayPoll, score > 0 else { return false }
+        let end = Self.now() &+ Self.pollTime
+        repeat {
+            let size = fuse_session_receive_buf(session.raw, &buffer)
+            if size > 0 {
+                pollScore.store(min(score + 1, Self.longestScore), ordering: .relaxed)
+                return true
+            }
+            if size != -EAGAIN && size != -EINTR { return false }
+        } while Self.now() < end
+        pollScore.store(score - 1, ordering: .relaxed)
+        return false
+    }
+
+    private func sleepUntilRequest() {
+        var polls = [
+            pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
+        ]
+        let start = Self.now()
+        _ = Glibc.poll(&polls, 2, -1)
+        // A request that came so soon would have been found by polling a little longer: try that again.
+        if Self.now() &- start < Self.pollTime * 2 {
+            pollScore.store(Self.longestScore / 2, ordering: .relaxed)
+        }
+    }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
+
+/// A POSIX semaphore (sem_overview(7)).
+private final class Semaphore: @unchecked Sendable {
+    // Proof: `sem_wait` and `sem_post` are thread-safe, and the pointer never changes.
+    private let raw: UnsafeMutablePointer<sem_t>
+
+    init() {
+        raw = .allocate(capacity: 1)
+        sem_init(raw, 0, 0)
+    }
+
+    deinit {
+        sem_destroy(raw)
+        raw.deallocate()
+    }
+
+    func post() { sem_post(raw) }
+    func wait() { while sem_wait(raw) != 0, errno == EINTR {} }
+}

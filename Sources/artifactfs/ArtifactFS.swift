@@ -1,0 +1,39 @@
+import ArgumentParser
+
+/// The command line.
+struct ArtifactFS: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "artifactfs",
+        abstract: "Shows a store of research artifacts as a tree that refuses to overwrite production.",
+        discussion: """
+            A store is a directory that holds one evaluation's results. Mounted, its artifacts are files that any program reads \
+            and writes: production is write-once, development/current is this mount's session, test/NAME is an isolated test.
+
+            EXAMPLES:
+              artifactfs init /data/spliceai_eval               make a store
+              artifactfs mount /data/spliceai_eval /mnt/art     mount it
+              cp chr1.tsv /mnt/art/production/base/analysis_sequences/
+              artifactfs explain overwrite /mnt/art/production/base/analysis_sequences/chr1.tsv
+              artifactfs unmount /mnt/art                       wait for what is being published, then unmount
+
+            EXIT STATUS:
+              0   success
+              1   failed; 'explain': the operation would be refused
+              2   cannot answer: no such path, not on a mount
+              3   not a store
+              4   the mount point cannot be used
+              5   FUSE is not available here
+              6   busy
+              7   the store's schema has a fault
+              64  wrong usage
+            """,
+        version: Version.text,
+        subcommands: [
+            InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, ExplainCommand.self,
+        ])
+}
+
+/// The program's version.
+enum Version {
+    static let text = "0.1.0"
+}

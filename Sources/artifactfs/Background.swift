@@ -1,0 +1,106 @@
+import ArtifactStore
+import CLinux
+import Glibc
+
+/// Going to the background: the binary starts itself again in the foreground of a session of its own and waits until it says that it
+/// is ready. Threads would not survive a fork.
+enum Background {
+    static let variable = "ARTIFACTFS_READY_FD"
+
+    /// Starts the same command in the background.
+    ///
+    /// - Returns: what the driver says when the mount can be used.
+    static func start() throws -> String {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else {
+            throw Failure(.failed, "cannot make a pipe: \(String(cString: strerror(errno)))")
+        }
+        let (readEnd, writeEnd) = (ends[0], ends[1])
+        _ = clinux_fcntl_int(readEnd, F_SETFD, FD_CLOEXEC)
+        defer { close(readEnd) }
+
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setflags(&attributes, Int16(0x80))  // POSIX_SPAWN_SETSID, glibc's spawn.h
+
+        let arguments = MountHelperForm.asSubcommand(Array(CommandLine.arguments.dropFirst()))
+        setenv(variable, String(writeEnd), 1)
+        var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + arguments + ["--foreground"]).map { strdup($0) }
+        argv.append(nil)
+        defer { for argument in argv { free(argument) } }
+        var process = pid_t()
+        let result = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv, environ)
+        close(writeEnd)
+        unsetenv(variable)
+        guard result == 0 else {
+            throw Failure(.failed, "cannot start the driver: \(String(cString: strerror(result)))")
+        }
+        return try answer(from: readEnd, process)
+    }
+
+    /// The first byte says how it went: `0`, or the exit status as a digit; the rest is for people.
+    private static func answer(from readEnd: Int32, _ process: pid_t) throws -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(readEnd, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            bytes += buffer[..<count]
+        }
+        let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+        guard let first = bytes.first else {
+            throw Failure(.failed, "the driver ended before the mount was ready; try --foreground to see why")
+        }
+        guard first != UInt8(ascii: "0") else { return text }
+        throw Failure(Status(rawValue: Int32(first) - 48) ?? .failed, text)
+    }
+}
+
+/// The driver's side of the pipe.
+final class Readiness {
+    private var descriptor: Int32?
+
+    init() {
+        guard let text = getenv(Background.variable), let number = Int32(String(cString: text)) else { return }
+        unsetenv(Background.variable)
+        descriptor = number
+        _ = clinux_fcntl_int(number, F_SETFD, FD_CLOEXEC)
+        chdir("/")
+    }
+
+    /// Whether somebody waits for the answer.
+    var isBackground: Bool { descriptor != nil }
+
+    /// The mount can be used.
+    func ready(_ text: String) {
+        if !send("0", text) {
+            print(Terminal.printable(text))
+            fflush(nil)
+        }
+    }
+
+    /// The mount cannot be made.
+    func fail(_ error: any Error) {
+        let failure = error as? Failure ?? (error as? StoreError).map { Failure($0) } ?? Failure(.failed, "\(error)")
+        _ = send(String(failure.status.rawValue), failure.text)
+    }
+
+    private func send(_ status: String, _ text: String) -> Bool {
+        guard let descriptor else {
+            return false
+        }
+        let bytes = Array((status + text).utf8)
+        _ = write(descriptor, bytes, bytes.count)
+        close(descriptor)
+        self.descriptor = nil
+        return true
+    }
+}

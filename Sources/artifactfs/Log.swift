@@ -1,0 +1,41 @@
+import CLinux
+import Glibc
+import Logging
+
+/// Where the driver's log goes: standard error in the foreground, the system's log in the background.
+enum Log {
+    static func start(toSystem: Bool) {
+        LoggingSystem.bootstrap { label in
+            if toSystem { return SystemLog() }
+            return StreamLogHandler.standardError(label: label)
+        }
+    }
+}
+
+/// syslog(3).
+private struct SystemLog: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.notice
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let details = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        let priority =
+            switch event.level {
+            case .critical: LOG_CRIT
+            case .error: LOG_ERR
+            case .warning: LOG_WARNING
+            case .notice: LOG_NOTICE
+            case .info: LOG_INFO
+            case .debug, .trace: LOG_DEBUG
+            }
+        clinux_syslog(priority | daemonFacility, "artifactfs: \(event.message)\(details)")
+    }
+
+    /// `LOG_DAEMON`, which is an expression that Swift does not import.
+    private let daemonFacility: Int32 = 3 << 3
+}

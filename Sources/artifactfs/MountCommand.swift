@@ -1,0 +1,98 @@
+public import ArgumentParser
+public import ArtifactStore
+import Artifacts
+import Glibc
+
+extension Durability: ExpressibleByArgument {}
+
+/// `artifactfs mount`
+struct MountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a store.",
+        discussion: """
+            Mounts and goes to the background; the command returns when the mount can be used. As root the mount can serve all users \
+            (--allow-other), files belong to whoever writes them, and the kernel moves the bytes itself (passthrough). Without \
+            root, fusermount3 mounts for the calling user.
+
+            EXAMPLES:
+              artifactfs mount /data/spliceai_eval /mnt/art
+              artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other     for everyone to read
+              artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022     go on with a session
+            """)
+
+    @Argument(help: "The store's directory.", completion: .directory)
+    var store: String
+    @Argument(help: "An empty directory to mount it on.", completion: .directory)
+    var mountpoint: String
+    @Flag(name: .long, help: "The kernel answers EROFS to every change.")
+    var readOnly = false
+    @Flag(name: .shortAndLong, help: "Stay in the foreground and log to standard error.")
+    var foreground = false
+    @Option(name: .long, help: "Go on with a session, YYYYMMDD_HHMMSS, instead of beginning one.")
+    var session: String?
+    @Flag(name: .long, help: "Let other users use the mount.")
+    var allowOther = false
+    @Flag(name: .long, help: "Move all bytes through the driver, as kernels before 6.9 do.")
+    var noPassthrough = false
+    @Option(
+        name: .long,
+        help: "synced: an artifact is on disk before its name counts (the default). relaxed: no waiting for the disk.")
+    var durability: Durability?
+    @Option(name: .customShort("o"), parsing: .singleValue, help: "Options as of mount(8), separated by commas.")
+    var options: [String] = []
+
+    func run() throws {
+        try reporting {
+            let list = OptionList(options)
+            var request = MountRequest(
+                store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
+                isReadOnly: readOnly || list.isReadOnly, allowsOthers: allowOther || list.allowsOthers,
+                passthrough: !(noPassthrough || list.noPassthrough), extra: list.others)
+            if let name = session ?? list.session {
+                guard let parsed = SessionName(name) else {
+                    throw Failure(.cannotAnswer, "'\(name)' is not a session's name; sessions are YYYYMMDD_HHMMSS")
+                }
+                request.session = parsed
+            }
+            if request.isReadOnly, request.session != nil {
+                throw Failure(.cannotAnswer, "a read-only mount has no session: leave --session or --read-only out")
+            }
+            if let durability {
+                request.durability = durability
+            } else if let text = list.durability {
+                guard let parsed = Durability(rawValue: text) else {
+                    throw Failure(.cannotAnswer, "durability is synced or relaxed, not '\(text)'")
+                }
+                request.durability = parsed
+            }
+            request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
+            if foreground {
+                try Serve.run(request)
+            } else {
+                print(try Background.start())
+            }
+        }
+    }
+}
+
+/// What is to be mounted, checked.
+struct MountRequest {
+    var store: String
+    var mountPoint: String
+    var isReadOnly = false
+    var allowsOthers = false
+    var passthrough = true
+    var extra: [String] = []
+    var session: SessionName?
+    var durability = Durability.synced
+
+    init(store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, extra: [String]) {
+        self.store = store
+        self.mountPoint = mountPoint
+        self.isReadOnly = isReadOnly
+        self.allowsOthers = allowsOthers
+        self.passthrough = passthrough
+        self.extra = extra
+    }
+}

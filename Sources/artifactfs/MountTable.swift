@@ -1,0 +1,60 @@
+import Glibc
+
+/// One line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+struct MountEntry {
+    /// `major:minor`
+    let device: String
+    let mountPoint: String
+    let options: [String]
+    let type: String
+    let source: String
+
+    /// Every mount that this process sees, the newest last.
+    static func all() -> [MountEntry] {
+        let text = Paths.contents("/proc/self/mountinfo").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return text.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ").map(String.init)
+            guard fields.count >= 10, let dash = fields.firstIndex(of: "-"), dash + 2 < fields.count else { return nil }
+            return MountEntry(
+                device: fields[2], mountPoint: decoded(fields[4]),
+                options: fields[5].split(separator: ",").map(String.init), type: fields[dash + 1],
+                source: decoded(fields[dash + 2]))
+        }
+    }
+
+    /// The mounts of artifactfs.
+    static func artifacts() -> [MountEntry] { all().filter(\.isArtifacts) }
+
+    var isArtifacts: Bool { type == "fuse.artifactfs" || type == "artifactfs" }
+
+    /// The mount whose root is `path`, the topmost.
+    static func at(_ path: String) -> MountEntry? { all().last { $0.mountPoint == path } }
+
+    /// The mount that a path is on, by the longest mount point.
+    static func holding(_ path: String) -> MountEntry? {
+        all().enumerated()
+            .filter {
+                $0.element.mountPoint == "/" || path == $0.element.mountPoint
+                    || path.hasPrefix($0.element.mountPoint + "/")
+            }
+            .max { ($0.element.mountPoint.utf8.count, $0.offset) < ($1.element.mountPoint.utf8.count, $1.offset) }?
+            .element
+    }
+
+    /// Blanks, tabs, newlines and backslashes stand as octal escapes.
+    private static func decoded(_ field: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(field.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "\\"), rest.count >= 3,
+                let value = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+            {
+                bytes.append(value)
+                rest = rest.dropFirst(3)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,94 @@
+import Artifacts
+import FuseKernel
+import Glibc
+import SystemPackage
+import TestSupport
+
+@testable import ArtifactDriver
+@testable import ArtifactStore
+
+/// A volume over a real store in a temporary directory, driven by calls instead of a kernel.
+final class Harness {
+    let directory: TemporaryDirectory
+    let store: Store
+    let volume: Volume
+    private var parents: [Model.Place: InodeNumber] = [:]
+    let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        let path = directory.path + "/store"
+        try Store.create(at: path)
+        store = try Store(at: path, readOnly: false, durability: .relaxed)
+        volume = try Volume(
+            store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"))
+        let test = try lookup("test", in: .root)
+        _ = try call { request throws(Errno) in
+            try "model".withEntryName { name throws(Errno) in
+                try volume.makeDirectory(request, parent: test, name: name, mode: 0o755)
+            }
+        }
+        let session = volume.currentSession?.description ?? ""
+        parents[.production] = try walk(["production", "base", "analysis_sequences"])
+        parents[.otherProduction] = try walk(["production", "base", "splice_errors"])
+        parents[.session] = try walk(["development", session, "base", "analysis_sequences"])
+        parents[.test] = try walk(["test", "model", "base", "analysis_sequences"])
+    }
+
+    deinit { volume.stop() }
+
+    func parent(_ place: Model.Place) -> InodeNumber { parents[place] ?? .root }
+
+    func call<Result>(_ body: (borrowing Request) throws(Errno) -> Result) throws(Errno) -> Result {
+        try body(Request(caller: caller))
+    }
+
+    func lookup(_ name: String, in parent: InodeNumber) throws(Errno) -> InodeNumber {
+        try call { request throws(Errno) in
+            try name.withEntryName { name throws(Errno) in
+                try volume.lookup(request, parent: parent, name: name).inode
+            }
+        }
+    }
+
+    func walk(_ path: [String]) throws(Errno) -> InodeNumber {
+        var inode = InodeNumber.root
+        for name in path { inode = try lookup(name, in: inode) }
+        return inode
+    }
+
+    /// Everything that is queued is published or in quarantine.
+    func settle() { volume.seals.drain() }
+
+    /// A file's bytes, as a reader of the mount gets them.
+    func bytes(_ inode: InodeNumber) throws(Errno) -> [UInt8] {
+        let opened = try call { request throws(Errno) in
+            try volume.open(request, inode: inode, flags: OpenFlags(rawValue: O_RDONLY))
+        }
+        defer { volume.release(inode: inode, handle: opened.handle) }
+        let source = try call { request throws(Errno) in
+            try volume.read(request, inode: inode, handle: opened.handle, offset: 0, size: 1 << 20)
+        }
+        switch source {
+        case .bytes(let bytes): return bytes
+        case .file(let descriptor):
+            var buffer = [UInt8](repeating: 0, count: 1 << 20)
+            let count = pread(descriptor.rawValue, &buffer, buffer.count, 0)
+            if count < 0 { throw Errno(rawValue: errno) }
+            return Array(buffer[..<count])
+        }
+    }
+
+    /// The names that a listing shows, `.` and `..` aside.
+    func list(_ parent: InodeNumber) throws(Errno) -> [String] {
+        guard case .tree(let directory) = try volume.inode(parent) else { throw Errno.notDirectory }
+        return try volume.listing(of: directory, withDots: false).map(\.name).sorted()
+    }
+}
+
+extension String {
+    func withEntryName<Result>(_ body: (EntryName) throws(Errno) -> Result) throws(Errno) -> Result {
+        var text = self
+        return try text.withTerminated { pointer throws(Errno) in try body(EntryName(pointer)) }
+    }
+}

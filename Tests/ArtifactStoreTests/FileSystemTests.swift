@@ -1,0 +1,123 @@
+import Artifacts
+import Glibc
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+/// Stores on more than one file system, and on a full one. They mount, so they need root.
+@Suite(.enabled(if: geteuid() == 0), .serialized) struct FileSystemTests {
+    /// A tmpfs of some size while it lives.
+    final class Mounted {
+        let path: String
+
+        init(_ path: String, size: String) throws {
+            self.path = path
+            try run("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", path)
+        }
+
+        deinit { try? run("umount", "-l", path) }
+    }
+
+    @Test func publishesAcrossFileSystems() throws {
+        let place = try TemporaryStore()
+        let mounted = try Mounted(place.path + "/base_layer", size: "4m")
+        defer { withExtendedLifetime(mounted) {} }
+        let store = try place.open()
+        let staged = try TemporaryStore.stage(store, table)
+        #expect(chown(place.path + "/.artifactfs/staging/" + store.mountID() + "/" + staged.name, 1234, 2345) == 0)
+        guard case .sealed = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("not sealed")
+            return
+        }
+        #expect(try place.read("base_layer/gene_manifest.tsv") == table)
+        let attributes = try place.attributes("base_layer/gene_manifest.tsv")
+        #expect(attributes.permissions == 0o444 && attributes.st_uid == 1234 && attributes.st_gid == 2345)
+        #expect(try place.names("base_layer") == ["gene_manifest.tsv"])
+        // The second of one name leaves no copy behind.
+        let second = try TemporaryStore.stage(store, table)
+        guard case .quarantined = store.publish(TemporaryStore.request(store, second)) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(try place.names("base_layer") == ["gene_manifest.tsv"])
+        store.close()
+        #expect(try place.names(".artifactfs/staging") == [])
+    }
+
+    @Test(arguments: [PublishStep.intentLogged, .copied, .moved])
+    func settlesACrashAcrossFileSystems(after step: PublishStep) throws {
+        let place = try TemporaryStore()
+        let mounted = try Mounted(place.path + "/base_layer", size: "4m")
+        defer { withExtendedLifetime(mounted) {} }
+        do {
+            let store = try place.open()
+            let staged = try TemporaryStore.stage(store, table)
+            store.stopAfter.withLock { $0 = step }
+            guard case .quarantined("stopped") = store.publish(TemporaryStore.request(store, staged)) else {
+                Issue.record("did not stop")
+                return
+            }
+            #expect(try place.names("base_layer").count == (step == .intentLogged ? 0 : 1))
+        }
+        let store = try place.open()
+        #expect(store.recovery.finished == ["base_layer/gene_manifest.tsv"])
+        #expect(try place.names("base_layer") == ["gene_manifest.tsv"])
+        #expect(try place.read("base_layer/gene_manifest.tsv") == table)
+        #expect(try place.events("sealed").count == 1)
+        #expect(try place.quarantined() == [])
+        #expect(try place.names(".artifactfs/staging").count == 1)
+    }
+
+    @Test func aFullDiskLeavesNothingHalf() throws {
+        let temporary = try TemporaryDirectory()
+        let mounted = try Mounted(temporary.path, size: "256k")
+        defer { withExtendedLifetime(mounted) {} }
+        let path = temporary.path + "/store"
+        try Store.create(at: path)
+        let store = try Store(at: path, readOnly: false, durability: .synced)
+        let staged = try TemporaryStore.stage(store, table)
+        let filler = try FileDescriptor.open(
+            temporary.path + "/filler", .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+        while write(filler.rawValue, [UInt8](repeating: 1, count: 4096), 4096) > 0 {}
+        // The ledger has no page yet, so its first line cannot be written: nothing may be published without its record.
+        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("published without a record")
+            return
+        }
+        #expect(reason.contains("recorded in the ledger"))
+        let root = Directory(owning: try .open(path, .readOnly))
+        #expect(try root.directory("base_layer").entries().isEmpty)
+        let quarantine = try root.directory(".artifactfs").directory("quarantine")
+        let kept = try #require(try quarantine.entries().first { !$0.name.hasSuffix(".json") })
+        #expect(try quarantine.file(kept.name).attributes().st_size == off_t(table.utf8.count))
+        // With room again the same store goes on, and its ledger is whole.
+        ftruncate(filler.rawValue, 0)
+        SystemCall.close(filler)
+        let second = try TemporaryStore.stage(store, table)
+        guard case .sealed = store.publish(TemporaryStore.request(store, second)) else {
+            Issue.record("not sealed")
+            return
+        }
+        let ledger = try root.directory(".artifactfs").directory("ledger")
+        let name = try #require(try ledger.entries().first?.name)
+        #expect(try LedgerReader.verify(ledger.file(name)) == [])
+        store.close()
+    }
+}
+
+extension Store {
+    fileprivate func mountID() -> String { staging?.mountID ?? "" }
+}
+
+/// Runs a program to its end.
+private func run(_ program: String, _ arguments: String...) throws {
+    var words = ([program] + arguments).map { strdup($0) } + [nil]
+    defer { for word in words { free(word) } }
+    var child = pid_t()
+    try #require(posix_spawnp(&child, program, nil, nil, &words, environ) == 0)
+    var status: Int32 = 0
+    while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+    try #require(status == 0, "\(program) \(arguments) failed")
+}

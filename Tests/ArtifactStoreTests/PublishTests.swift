@@ -1,0 +1,180 @@
+import ArtifactFormats
+import Artifacts
+import Glibc
+import SystemPackage
+import Synchronization
+import Testing
+
+@testable import ArtifactStore
+
+@Suite struct PublishTests {
+    @Test(arguments: ["/tmp", "/dev/shm"], Durability.allCases)
+    func publishes(parent: String, durability: Durability) throws {
+        let place = try TemporaryStore(in: parent)
+        let store = try place.open(durability: durability)
+        let staged = try TemporaryStore.stage(store, table, mode: 0o4754)
+        guard case .sealed(let sha256, let size) = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("not sealed")
+            return
+        }
+        #expect(size == Int64(table.utf8.count))
+        #expect(sha256 == (try SHA256.digest(table.utf8)))
+        #expect(try place.read("base_layer/gene_manifest.tsv") == table)
+        // No write bits, no set-id bits; the rest as it was.
+        #expect(try place.attributes("base_layer/gene_manifest.tsv").permissions == 0o554)
+        let sealed = try #require(try place.events("sealed").first)
+        #expect(sealed["sha256"]?.string == sha256)
+        #expect(sealed["directory"]?.string == "base_layer")
+        #expect(sealed["record"]?["rows"] == .integer(2))
+        #expect(sealed["record"]?["mode"] == .string("production"))
+        #expect(sealed["record"]?["uid"] == .integer(1))
+        try place.verifyLedger()
+        store.close()
+        #expect(try place.names(".artifactfs/staging") == [])
+    }
+
+    @Test func knowsItsHash() throws {
+        // FIPS 180-2's example.
+        #expect(
+            try SHA256.digest("abc".utf8) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    }
+
+    @Test func refusesABrokenFile() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let broken = "gene\tscore\nA\n"
+        let staged = try TemporaryStore.stage(store, broken)
+        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.contains(".artifactfs/quarantine/"))
+        #expect(!place.exists("base_layer/gene_manifest.tsv"))
+        #expect(try place.quarantined() == [broken])
+        let sidecar = try #require(
+            try place.names(".artifactfs/quarantine").first { $0.hasSuffix(".reason.json") })
+        let value = try #require(JSONValue(parsing: try place.read(".artifactfs/quarantine/" + sidecar).utf8))
+        #expect(reason.hasPrefix(try #require(value["reason"]?.string)))
+        #expect(try place.events("quarantined").count == 1)
+        #expect(try place.events("seal-intent").isEmpty)
+        try place.verifyLedger()
+    }
+
+    @Test func neverReplaces() throws {
+        let place = try TemporaryStore()
+        try place.write("base_layer/gene_manifest.tsv", "first")
+        let store = try place.open()
+        let staged = try TemporaryStore.stage(store, table)
+        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.contains("another writer published"))
+        #expect(try place.read("base_layer/gene_manifest.tsv") == "first")
+        #expect(try place.quarantined() == [table])
+    }
+
+    @Test func refusesAnEmptyFileAndOneWithOtherNames() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let empty = try TemporaryStore.stage(store, "")
+        guard case .quarantined = store.publish(TemporaryStore.request(store, empty, check: nil)) else {
+            Issue.record("an empty file was published")
+            return
+        }
+        let staged = try TemporaryStore.stage(store, table)
+        let from = staged.directory.descriptor.rawValue
+        #expect(linkat(from, staged.name, AT_FDCWD, place.path + "/base_layer/other", 0) == 0)
+        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("a file with two names was published")
+            return
+        }
+        #expect(reason.contains("other names"))
+    }
+
+    @Test func putsAPromotionBack() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let session = try store.directory("base_layer/dev/20260215_143022").ensure()
+        let origin = session.file("gene_manifest.tsv")
+        let staged = try TemporaryStore.stage(store, "broken", mode: 0o640)
+        guard case .restored = store.publish(TemporaryStore.request(store, staged, origin: origin)) else {
+            Issue.record("not restored")
+            return
+        }
+        let back = "base_layer/dev/20260215_143022/gene_manifest.tsv"
+        #expect(try place.read(back) == "broken")
+        // A name lost after the write bits were removed gives them back.
+        try place.write("base_layer/gene_manifest.tsv", "first")
+        let again = try TemporaryStore.stage(store, table, mode: 0o640)
+        try origin.unlink()
+        guard case .restored = store.publish(TemporaryStore.request(store, again, origin: origin)) else {
+            Issue.record("not restored")
+            return
+        }
+        #expect(try place.read(back) == table)
+        #expect(try place.attributes(back).permissions == 0o640)
+        // A place that was taken meanwhile is not replaced.
+        let third = try TemporaryStore.stage(store, "third")
+        guard case .quarantined = store.publish(TemporaryStore.request(store, third, origin: origin)) else {
+            Issue.record("not quarantined")
+            return
+        }
+        #expect(try place.read(back) == table)
+        #expect(try place.quarantined() == ["third"])
+    }
+
+    @Test(arguments: Durability.allCases)
+    func oneOfManyWins(durability: Durability) async throws {
+        let place = try TemporaryStore()
+        let store = try place.open(durability: durability)
+        let texts = (0..<64).map { "gene\tscore\n" + String(repeating: "G\t\($0)\n", count: 1000) }
+        let requests = try texts.map { TemporaryStore.request(store, try TemporaryStore.stage(store, $0)) }
+        let outcomes = Mutex<[PublishOutcome]>([])
+        runThreads(64) { index in
+            let outcome = store.publish(requests[index])
+            outcomes.withLock { $0.append(outcome) }
+        }
+        let sealed = outcomes.withLock { outcomes in
+            outcomes.compactMap { if case .sealed(let sha256, _) = $0 { sha256 } else { nil } }
+        }
+        #expect(sealed.count == 1)
+        let published = try place.read("base_layer/gene_manifest.tsv")
+        #expect(sealed == [try SHA256.digest(published.utf8)])
+        #expect((try place.quarantined() + [published]).sorted() == texts.sorted())
+        #expect(try place.events("sealed").count == 1)
+        #expect(try place.events("quarantined").count == 63)
+        try place.verifyLedger()
+        store.close()
+        #expect(try place.names(".artifactfs/staging") == [])
+    }
+}
+
+/// Real threads, all at once: tasks share as few as there are processors.
+func runThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    final class Job: Sendable {
+        let index: Int
+        let body: @Sendable (Int) -> Void
+        init(_ index: Int, _ body: @escaping @Sendable (Int) -> Void) {
+            self.index = index
+            self.body = body
+        }
+    }
+    var threads: [pthread_t] = []
+    for index in 0..<count {
+        var thread = pthread_t()
+        let job = Unmanaged.passRetained(Job(index, body))
+        let result = pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument {
+                    let job = Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
+                    job.body(job.index)
+                }
+                return nil
+            }, job.toOpaque())
+        if result == 0 { threads.append(thread) } else { job.release() }
+    }
+    #expect(threads.count == count)
+    for thread in threads { pthread_join(thread, nil) }
+}

@@ -1,0 +1,151 @@
+import Artifacts
+import Glibc
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+/// A driver that is killed after each step of publishing: the store is dropped without `close()`, as the process's end does.
+@Suite struct RecoveryTests {
+    @Test(arguments: PublishStep.allCases.filter { $0 != .copied }, Durability.allCases)
+    func settlesACrash(after step: PublishStep, durability: Durability) throws {
+        let place = try TemporaryStore()
+        try crash(place, after: step, durability)
+        let store = try place.open(durability: durability)
+        let isSealed = place.exists("base_layer/gene_manifest.tsv")
+        switch step {
+        case .checked, .madeReadOnly, .fileSynced:
+            #expect(!isSealed)
+            #expect(try place.quarantined() == [table])
+            #expect(store.recovery.quarantined == ["production/base/gene_manifest/gene_manifest.tsv"])
+            #expect(try place.events("sealed").isEmpty)
+        case .intentLogged, .copied, .moved, .directorySynced, .sealedLogged:
+            #expect(isSealed)
+            #expect(try place.read("base_layer/gene_manifest.tsv") == table)
+            #expect(try place.attributes("base_layer/gene_manifest.tsv").permissions == 0o444)
+            #expect(try place.quarantined() == [])
+            let sealed = try place.events("sealed")
+            #expect(sealed.count == 1)
+            #expect(sealed.first?["record"]?["rows"] == .integer(2))
+            #expect(store.recovery.finished.count == (step == .sealedLogged ? 0 : 1))
+        }
+        #expect(store.recovery.problems == [])
+        // Only this mount's staging is left, and the next opening finds nothing to do.
+        #expect(try place.names(".artifactfs/staging").count == 1)
+        store.close()
+        #expect(try place.open().recovery.isEmpty)
+        try place.verifyLedger()
+    }
+
+    private func crash(_ place: TemporaryStore, after step: PublishStep, _ durability: Durability) throws {
+        let store = try place.open(durability: durability)
+        let staged = try TemporaryStore.stage(store, table)
+        store.stopAfter.withLock { $0 = step }
+        guard case .quarantined("stopped") = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("did not stop after \(step)")
+            return
+        }
+    }
+
+    @Test func doesNotReplaceWhatCameAfterTheCrash() throws {
+        let place = try TemporaryStore()
+        try crash(place, after: .intentLogged, .relaxed)
+        try place.write("base_layer/gene_manifest.tsv", "later")
+        let store = try place.open()
+        #expect(try place.read("base_layer/gene_manifest.tsv") == "later")
+        #expect(try place.quarantined() == [table])
+        #expect(store.recovery.finished == [])
+        #expect(try place.events("sealed").isEmpty)
+    }
+
+    @Test func doesNotPublishWhatChangedAfterTheCrash() throws {
+        let place = try TemporaryStore()
+        try crash(place, after: .intentLogged, .relaxed)
+        let mount = try #require(try place.names(".artifactfs/staging").first)
+        let name = try #require(
+            try place.names(".artifactfs/staging/" + mount).first { $0 != Staging.lockName })
+        try place.write(".artifactfs/staging/\(mount)/\(name)", "changed")
+        _ = try place.open()
+        #expect(!place.exists("base_layer/gene_manifest.tsv"))
+        #expect(try place.quarantined() == ["changed"])
+    }
+
+    @Test func takesAwayAnArtifactWhoseBytesWereLost() throws {
+        let place = try TemporaryStore()
+        try crash(place, after: .moved, .relaxed)
+        try place.write("base_layer/gene_manifest.tsv", "")
+        _ = try place.open()
+        #expect(!place.exists("base_layer/gene_manifest.tsv"))
+        #expect(try place.quarantined() == [""])
+    }
+
+    @Test func leavesALivingMountAlone() throws {
+        let place = try TemporaryStore()
+        let living = try place.open()
+        let staged = try TemporaryStore.stage(living, table)
+        let other = try place.open()
+        #expect(other.recovery.isEmpty)
+        #expect((try? staged.attributes()) != nil)
+        guard case .sealed = living.publish(TemporaryStore.request(living, staged)) else {
+            Issue.record("not sealed")
+            return
+        }
+    }
+
+    @Test func keepsYoungTemporaryFilesAndRemovesOldOnes() throws {
+        let place = try TemporaryStore()
+        try place.write(
+            ".artifactfs/schema.yaml",
+            SchemaFile.text(of: try ArtifactSchema(types: ArtifactSchema.builtIn.types, transientSeconds: 60)))
+        do {
+            let store = try place.open()
+            _ = try TemporaryStore.stage(store, "part", hint: "production/base/gene_manifest/.gene_manifest.tsv.AbCdEf")
+            _ = try TemporaryStore.stage(store, "", hint: "production/base/gene_manifest/gene_manifest.tsv")
+        }
+        do {
+            let store = try place.open()
+            #expect(store.recovery.isEmpty)
+            store.close()
+        }
+        let left = try #require(try place.names(".artifactfs/staging").first)
+        #expect(left.hasSuffix(".left"))
+        #expect(try place.names(".artifactfs/staging/" + left).filter { $0 != Staging.lockName }.count == 1)
+        // A file's ctime cannot be set back; a shorter time of keeping does the same.
+        let old = try Recovery.forTesting(at: place.path, keepingSeconds: -10)
+        #expect(old.removed == ["production/base/gene_manifest/.gene_manifest.tsv.AbCdEf"])
+        #expect(try place.names(".artifactfs/staging") == [])
+        #expect(try place.events("removed-transient").count == 1)
+    }
+
+    @Test func understandsStagedNames() throws {
+        let place = try TemporaryStore()
+        let staging = try #require(try place.open().staging)
+        let path = "production/base/gene_manifest/a b%\n.tsv~"
+        let found = try #require(Staging.understand(staging.unusedName(hint: path).name))
+        #expect(found.kind == .transient)
+        #expect(found.path == path)
+        let long = "production/" + String(repeating: "é", count: 300) + "/x.tsv"
+        let name = staging.unusedName(hint: long).name
+        #expect(name.utf8.count <= 255)
+        #expect(Staging.understand(name)?.path.hasSuffix("/x.tsv") == true)
+        #expect(Staging.understand(name)?.kind == .artifact)
+    }
+}
+
+extension Recovery {
+    /// A recovery by itself, of a store that nobody has open, with its own time of keeping temporary files.
+    static func forTesting(at path: String, keepingSeconds: Int) throws -> RecoveryReport {
+        let store = try Store(at: path, readOnly: true, durability: .relaxed)
+        let own = try store.root.directory(StoreLayout.privateDirectory)
+        let ledgers = try own.directory("ledger")
+        let file = try #require(try ledgers.entries().first { $0.name.hasSuffix(".jsonl") })
+        var recovery = Recovery(
+            root: store.root, stagings: try own.directory("staging"), quarantine: try own.directory("quarantine"),
+            ledgers: ledgers,
+            ledger: Ledger(
+                owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), durability: .relaxed),
+            transientSeconds: keepingSeconds, durability: .relaxed)
+        return try recovery.run()
+    }
+}

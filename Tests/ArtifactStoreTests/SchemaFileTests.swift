@@ -1,0 +1,62 @@
+import Artifacts
+import Testing
+
+@testable import ArtifactStore
+
+@Suite struct SchemaFileTests {
+    @Test func theDefaultIsTheBuiltInSchema() throws {
+        #expect(try SchemaFile.parse(SchemaFile.defaultText, file: "schema.yaml") == .builtIn)
+        for line in SchemaFile.defaultText.split(separator: "\n") { #expect(line.utf8.count <= 150) }
+    }
+
+    @Test func keepsNamesThatYAMLReadsAsSomethingElse() throws {
+        let schema = try ArtifactSchema(types: [
+            ArtifactType(name: "no", layers: [.base], formats: [".tsv"], directory: "1e3"),
+            ArtifactType(name: "true", layers: [.meta], formats: [".7"], directory: "null", isChecked: false),
+        ])
+        #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+    }
+
+    @Test(arguments: [
+        ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    colour: red\n", 6, "colour"),
+        ("version: 1\nsettling: 5\ntypes: {}\n", 2, "settling"),
+        ("version: 2\ntypes: {}\n", 1, "version 2"),
+        ("version: 1\ntypes:\n  a:\n    layers: [top]\n    formats: [.tsv]\n", 4, "top"),
+        ("version: 1\ntypes:\n  a:\n    layers: base\n    formats: [.tsv]\n", 4, "list"),
+        ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    names: some\n", 6, "some"),
+        ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    checks: perhaps\n", 6, "checks"),
+        ("version: 1\ntransient_seconds: soon\ntypes: {}\n", 2, "whole number"),
+        ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [tsv]\n", 3, "extension"),
+        ("version: 1\ntypes:\n  a: &x\n    layers: [base]\n", 3, "anchors"),
+        ("version: 1\ntypes:\n  a: [\n", 4, ""),
+        (
+            "version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    names: free\n"
+                + "  b:\n    layers: [base]\n    formats: [.tsv]\n", 7, "same real files"
+        ),
+    ])
+    func namesTheLine(text: String, line: Int, words: String) {
+        do throws(StoreError) {
+            _ = try SchemaFile.parse(text, file: "/s/schema.yaml")
+            Issue.record("accepted")
+        } catch {
+            guard case .schema(_, let found, let problem) = error else {
+                Issue.record("another error: \(error)")
+                return
+            }
+            #expect(found == line, "\(error)")
+            #expect(problem.contains(words))
+            #expect(error.description.contains("/s/schema.yaml"))
+        }
+    }
+
+    @Test func refusesWhatIsTwiceEmptyOrHuge() {
+        let twice = "version: 1\nversion: 1\ntypes: {}\n"
+        let texts = [
+            twice, "", "# nothing\n", "[]", "version: 1\ntypes: " + String(repeating: "[", count: 20_000),
+            "#" + String(repeating: "x", count: 300_000), "version: 1\n", "version: 1\n---\nversion: 1\n",
+        ]
+        for text in texts {
+            #expect(throws: StoreError.self, "\(text.prefix(40))") { try SchemaFile.parse(text, file: "f") }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Artifacts
+import Glibc
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+@Suite struct SessionTests {
+    @Test func neverTwoOfOneName() throws {
+        let place = try TemporaryStore()
+        let stores = try (0..<5).map { _ in try place.open() }
+        let names = Mutex<[SessionName]>([])
+        runThreads(50) { index in
+            do throws(StoreError) {
+                let name = try stores[index % 5].beginSession()
+                names.withLock { $0.append(name) }
+            } catch { Issue.record(error) }
+        }
+        let taken = names.withLock { $0 }
+        #expect(taken.count == 50)
+        #expect(Set(taken).count == 50)
+        for store in stores { store.close() }
+        // Also not after they have ended.
+        let later = try place.open()
+        #expect(try !taken.contains(later.beginSession()))
+        #expect(throws: Errno.fileExists) { try later.beginSession(named: taken[0]) }
+    }
+
+    @Test func skipsADirectoryMadeWithoutTheDriver() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let name = try #require(SessionName("20200101_000000"))
+        _ = try store.directory("meta_layer/dev/20200101_000000").ensure()
+        #expect(throws: Errno.fileExists) { try store.beginSession(named: name) }
+        #expect(try store.sessions() == [name])
+    }
+
+    @Test func resumesWhatNoOtherMountHas() throws {
+        let place = try TemporaryStore()
+        let first = try place.open()
+        let name = try first.beginSession()
+        let second = try place.open()
+        #expect { try second.resumeSession(name) } throws: { error in
+            if case StoreError.inUse = error { true } else { false }
+        }
+        first.close()
+        try second.resumeSession(name)
+        let missing = try #require(SessionName("20200101_000000"))
+        #expect { try second.resumeSession(missing) } throws: { error in
+            if case StoreError.notFound = error { true } else { false }
+        }
+        _ = try second.directory("base_layer/dev/20200101_000000").ensure()
+        try second.resumeSession(missing)
+    }
+
+    @Test func makesAndRemovesTests() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let name = try #require(TestName("prediction"))
+        try store.makeTest(name, mode: 0o750, owner: (geteuid(), getegid()))
+        #expect(try place.attributes("base_layer/tests/prediction").permissions == 0o750)
+        #expect(throws: Errno.fileExists) {
+            try store.makeTest(name, mode: 0o750, owner: (geteuid(), getegid()))
+        }
+        #expect(try store.tests() == [name])
+        _ = try store.directory("base_layer/tests/prediction/plots").ensure()
+        let checkpoints = try store.directory("meta_layer/tests/prediction/checkpoints").ensure()
+        let file = checkpoints.file("a.pkl")
+        SystemCall.close(try file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600))
+        #expect(throws: Errno.directoryNotEmpty) { try store.removeTest(name) }
+        #expect(place.exists("base_layer/tests/prediction/plots"))
+        try file.unlink()
+        try store.removeTest(name)
+        #expect(try store.tests() == [])
+        #expect(throws: Errno.noSuchFileOrDirectory) { try store.removeTest(name) }
+    }
+}

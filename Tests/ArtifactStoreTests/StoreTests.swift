@@ -1,0 +1,167 @@
+import Artifacts
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+@Suite struct StoreTests {
+    @Test func makesAStoreOnce() throws {
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path + "/a/b/store"
+        #expect(try Store.create(at: path) == .made)
+        #expect(try Store.create(at: path) == .unchanged)
+        let store = try Store(at: path, readOnly: false, durability: .relaxed)
+        #expect(store.schema == .builtIn)
+        #expect(store.schemaText == SchemaFile.defaultText)
+        let own = try SystemCall.attributes(FileDescriptor(rawValue: AT_FDCWD), path + "/.artifactfs")
+        #expect(own.permissions == 0o700)
+    }
+
+    @Test func refusesWhatIsNotAStore() throws {
+        let temporary = try TemporaryDirectory()
+        #expect(mkdir(temporary.path + "/home", 0o755) == 0)
+        let create = #expect(throws: StoreError.self) { try Store.create(at: temporary.path) }
+        #expect(create?.description.contains("not empty") == true)
+        let open = #expect(throws: StoreError.self) {
+            try Store(at: temporary.path, readOnly: false, durability: .synced)
+        }
+        #expect(open?.description.contains("artifactfs init") == true)
+        #expect(try Directory(owning: .open(temporary.path, .readOnly)).entries().map(\.name) == ["home"])
+        #expect(throws: StoreError.self) { try Store.create(at: "/proc/version/x") }
+        #expect(throws: StoreError.self) { try Store(at: "/proc/version", readOnly: true, durability: .synced) }
+        #expect(throws: StoreError.self) { try Store(at: "/nowhere", readOnly: true, durability: .synced) }
+    }
+
+    @Test func adoptsALayerAndLeavesItAloneWhenReadOnly() throws {
+        let temporary = try TemporaryDirectory()
+        #expect(mkdir(temporary.path + "/meta_layer", 0o755) == 0)
+        let reading = try Store(at: temporary.path, readOnly: true, durability: .synced)
+        #expect(reading.staging == nil)
+        #expect(throws: StoreError.self) { try reading.beginSession() }
+        let root = Directory(owning: try .open(temporary.path, .readOnly))
+        #expect(try root.entries().count == 1)
+        let store = try Store(at: temporary.path, readOnly: false, durability: .synced)
+        #expect(store.staging != nil)
+        #expect(Set(try root.entries().map(\.name)) == ["meta_layer", ".artifactfs"])
+    }
+
+    @Test func refusesAnotherFormat() throws {
+        let place = try TemporaryStore()
+        try place.write(".artifactfs/format", "artifactfs store, format 2\n")
+        let error = #expect(throws: StoreError.self) { try place.open() }
+        #expect(error?.description.contains("format 2") == true)
+    }
+
+    @Test(arguments: ["base_layer", "meta_layer", ".artifactfs"])
+    func refusesALayerThatIsALink(name: String) throws {
+        let temporary = try TemporaryDirectory()
+        #expect(mkdir(temporary.path + "/base_layer", 0o755) == 0)
+        if name == "base_layer" { rmdir(temporary.path + "/base_layer") }
+        #expect(symlink("/etc", temporary.path + "/" + name) == 0)
+        for attempt in 0..<2 {
+            let error = #expect(throws: StoreError.self) {
+                if attempt == 0 {
+                    try Store.create(at: temporary.path)
+                } else {
+                    _ = try Store(at: temporary.path, readOnly: false, durability: .synced)
+                }
+            }
+            #expect(error?.description.contains("\(name) is a symbolic link") == true)
+        }
+    }
+
+    @Test func followsNoLinkPutThereLater() throws {
+        let place = try TemporaryStore()
+        let outside = try TemporaryDirectory()
+        let store = try place.open()
+        let staged = try TemporaryStore.stage(store, table)
+        #expect(rmdir(place.path + "/base_layer") == 0)
+        #expect(symlink(outside.path, place.path + "/base_layer") == 0)
+        guard case .quarantined = store.publish(TemporaryStore.request(store, staged)) else {
+            Issue.record("published through a link")
+            return
+        }
+        #expect(try Directory(owning: .open(outside.path, .readOnly)).entries().isEmpty)
+        #expect(try place.quarantined() == [table])
+        #expect(throws: Errno.self) { try store.directory("base_layer/dev").ensure() }
+        #expect(throws: Errno.self) { try RealDirectory.openByComponents("base_layer", beneath: store.root) }
+        #expect(throws: Errno.self) { try store.directory("meta_layer/../../x").ensure() }
+    }
+
+    @Test func findsADirectoryMadeAnew() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let directory = store.directory("base_layer/dev/x")
+        #expect(try directory.current() == nil)
+        let first = try directory.ensure()
+        #expect(try directory.current() === first)
+        #expect(store.directory("base_layer/dev/x") === directory)
+        #expect(rmdir(place.path + "/base_layer/dev/x") == 0)
+        #expect(try directory.refresh() == nil)
+        #expect(mkdir(place.path + "/base_layer/dev/x", 0o700) == 0)
+        let second = try #require(try directory.refresh())
+        #expect(second !== first)
+        #expect(rmdir(place.path + "/base_layer/dev/x") == 0)
+        #expect(try directory.ensure() !== second)
+    }
+
+    @Test func newDirectoriesTakeTheirParentsAttributes() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let isRoot = geteuid() == 0
+        if isRoot { #expect(chown(place.path + "/base_layer", 1234, 2345) == 0) }
+        #expect(chmod(place.path + "/base_layer", 0o2751) == 0)
+        let directory = store.directory("base_layer/dev/x/predictions")
+        let before = try directory.nearestExistingAttributes()
+        _ = try directory.ensure()
+        let after = try place.attributes("base_layer/dev/x/predictions")
+        #expect(after.permissions == 0o2751)
+        #expect(after.permissions == before.permissions)
+        #expect(after.st_uid == before.st_uid)
+        #expect(after.st_gid == before.st_gid)
+        if isRoot { #expect(after.st_uid == 1234 && after.st_gid == 2345) }
+    }
+
+    @Test func stagesForAnother() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let owner: (UInt32, UInt32) = geteuid() == 0 ? (1234, 2345) : (geteuid(), getegid())
+        let staging = try #require(store.staging)
+        let (file, descriptor) = try staging.create(hint: "production/x", mode: 0o666, owner: owner)
+        defer { SystemCall.close(descriptor) }
+        let attributes = try file.attributes()
+        #expect((attributes.st_uid, attributes.st_gid) == owner)
+        #expect(attributes.permissions == 0o666)
+    }
+
+    @Test(arguments: ["/tmp", "/dev/shm"])
+    func filesAreHandledByName(parent: String) throws {
+        let place = try TemporaryStore(in: parent)
+        let directory = try place.open().directory("base_layer").ensure()
+        let file = directory.file("a")
+        SystemCall.close(try file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600))
+        try file.truncate(to: 10)
+        try file.setMode(0o640)
+        try file.setTimes(access: timespec(tv_sec: 1, tv_nsec: 2), modification: timespec(tv_sec: 3, tv_nsec: 4))
+        let found = try file.attributes()
+        #expect(found.st_size == 10 && found.permissions == 0o640)
+        #expect(found.st_mtim.tv_sec == 3 && found.st_mtim.tv_nsec == 4)
+        let value = [UInt8](repeating: 7, count: 1000)
+        try file.setExtendedAttribute("user.a", to: value)
+        #expect(try file.extendedAttribute("user.a") == value)
+        #expect(try file.extendedAttributes().contains("user.a"))
+        #expect(throws: Errno.fileExists) { try file.setExtendedAttribute("user.a", to: [], flags: 1) }
+        try file.removeExtendedAttribute("user.a")
+        #expect(throws: Errno.noData) { try file.extendedAttribute("user.a") }
+        let other = directory.file("b")
+        SystemCall.close(try other.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600))
+        #expect(throws: Errno.fileExists) { try file.rename(to: other, flags: SystemCall.noReplace) }
+        try file.rename(to: other)
+        #expect(try directory.entries().map(\.name) == ["b"])
+        #expect(symlink("b", place.path + "/base_layer/link") == 0)
+        #expect(throws: Errno.tooManySymbolicLinkLevels) { try directory.file("link").open(O_RDONLY) }
+        #expect(throws: Errno.self) { try directory.file("link").setMode(0) }
+        #expect(throws: Errno.self) { try directory.file("link").setExtendedAttribute("user.a", to: []) }
+    }
+}

@@ -1,0 +1,130 @@
+import ArtifactFormats
+import Artifacts
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+/// A directory that is removed with this object.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    /// - Parameter parent: `/tmp` is on a disk where this runs, `/dev/shm` in memory.
+    init(in parent: String = "/tmp") throws {
+        var template = Array((parent + "/artifact-store-XXXXXX").utf8CString)
+        let made = template.withUnsafeMutableBufferPointer { buffer in buffer.baseAddress.flatMap { mkdtemp($0) } }
+        path = String(cString: try #require(made))
+    }
+
+    deinit { Self.remove(path) }
+
+    private static func remove(_ path: String) {
+        guard let directory = opendir(path) else {
+            unlink(path)
+            return
+        }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name != ".", name != ".." else { continue }
+            let child = path + "/" + name
+            if entry.pointee.d_type == 4 { remove(child) } else { unlink(child) }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}
+
+/// A store in a temporary directory, and what tests do with it.
+final class TemporaryStore: Sendable {
+    let temporary: TemporaryDirectory
+    let path: String
+
+    init(in parent: String = "/tmp") throws {
+        temporary = try TemporaryDirectory(in: parent)
+        path = temporary.path + "/store"
+        try Store.create(at: path)
+    }
+
+    func open(readOnly: Bool = false, durability: Durability = .relaxed) throws -> Store {
+        try Store(at: path, readOnly: readOnly, durability: durability)
+    }
+
+    /// Writes a staged file.
+    static func stage(
+        _ store: Store, _ text: String, hint: String = "production/base/gene_manifest/gene_manifest.tsv",
+        mode: UInt32 = 0o644
+    ) throws -> RealFile {
+        let (file, descriptor) = try #require(store.staging).create(hint: hint, mode: mode)
+        defer { SystemCall.close(descriptor) }
+        try SystemCall.write(descriptor, Array(text.utf8))
+        return file
+    }
+
+    static func request(
+        _ store: Store, _ staged: RealFile, name: String = "gene_manifest.tsv", check: FormatCheck? = .tsv,
+        origin: RealFile? = nil
+    ) -> PublishRequest {
+        PublishRequest(
+            staged: staged, target: store.directory("base_layer"), name: name, check: check,
+            record: RecordDraft(
+                virtualPath: "production/base/gene_manifest/" + name, type: "gene_manifest", layer: .base,
+                scope: .production, format: ".tsv", writer: .init(uid: 1, gid: 2, pid: 3)), origin: origin)
+    }
+
+    func read(_ relative: String) throws -> String {
+        let descriptor = try FileDescriptor.open(path + "/" + relative, .readOnly)
+        defer { SystemCall.close(descriptor) }
+        return String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 10_000_000), as: UTF8.self)
+    }
+
+    func write(_ relative: String, _ text: String) throws {
+        let descriptor = try FileDescriptor.open(
+            path + "/" + relative, .writeOnly, options: [.create, .truncate], permissions: .init(rawValue: 0o644))
+        defer { SystemCall.close(descriptor) }
+        try SystemCall.write(descriptor, Array(text.utf8))
+    }
+
+    func names(_ relative: String) throws -> [String] {
+        let descriptor = try FileDescriptor.open(path + "/" + relative, .readOnly)
+        return try Directory(owning: descriptor).entries().map(\.name).sorted()
+    }
+
+    func attributes(_ relative: String) throws -> stat {
+        try SystemCall.attributes(FileDescriptor(rawValue: AT_FDCWD), path + "/" + relative)
+    }
+
+    func exists(_ relative: String) -> Bool { (try? attributes(relative)) != nil }
+
+    /// The bytes in quarantine, without the reasons beside them.
+    func quarantined() throws -> [String] {
+        try names(".artifactfs/quarantine").filter { !$0.hasSuffix(".reason.json") }
+            .map { try read(".artifactfs/quarantine/" + $0) }.sorted()
+    }
+
+    func ledgerFile() throws -> RealFile {
+        let descriptor = try FileDescriptor.open(path + "/.artifactfs/ledger", .readOnly)
+        let directory = Directory(owning: descriptor)
+        let name = try #require(try directory.entries().first?.name)
+        return directory.file(name)
+    }
+
+    func ledger() throws -> [JSONValue] {
+        var lines: [JSONValue] = []
+        try LedgerReader.forEachLine(of: try ledgerFile()) { line in
+            if let value = JSONValue(parsing: line) { lines.append(value) }
+        }
+        return lines
+    }
+
+    func events(_ name: String) throws -> [JSONValue] { try ledger().filter { $0["event"]?.string == name } }
+
+    func verifyLedger(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        #expect(try LedgerReader.verify(try ledgerFile()) == [], sourceLocation: sourceLocation)
+    }
+}
+
+/// A small table that passes the check.
+let table = "gene\tscore\nA\t1\nB\t2\n"

@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+#
+# Sets up, then runs every check: build, format, all tests (the mounted ones with real programs included), and that
+# nothing is left mounted or running. Arguments go to `swift test`, for example: mount-scripts/test.sh --filter Mounted
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname -- "$here")
+cd -- "$root"
+
+# A hung mount must not hang a CI machine: the tests themselves get this long, in seconds.
+limit=${ARTIFACTFS_TEST_LIMIT:-1200}
+
+say() { printf '==> %s\n' "$*"; }
+
+# --- Steps and their results ----------------------------------------------------------------------------------------
+
+summary=()
+status=0
+child=
+
+# Runs a command as the step named $1, keeps its result for the summary, and returns its status.
+step() {
+    local name=$1 begun=$SECONDS code=0
+    shift
+    say "$name"
+    # In the background, so that a signal to this script is handled at once and not when the command has ended.
+    "$@" </dev/null &
+    child=$!
+    wait "$child" || code=$?
+    child=
+    if [[ $code -eq 0 ]]; then
+        summary+=("ok      $name ($((SECONDS - begun)) s)")
+    else
+        summary+=("FAILED  $name (status $code, $((SECONDS - begun)) s)")
+        status=1
+    fi
+    return "$code"
+}
+
+# --- What is mounted and running ------------------------------------------------------------------------------------
+
+# The mount points of artifactfs, one a line, escaped as the kernel writes them (\040 is a space).
+mounts() {
+    awk '{ for (i = 7; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "fuse.artifactfs") print $5; break } }' \
+        /proc/self/mountinfo | sort
+}
+
+# The processes that run an artifactfs built in this directory, one "PID" a line.
+processes() {
+    local exe target
+    for exe in /proc/[0-9]*/exe; do
+        target=$(readlink -- "$exe" 2>/dev/null) || continue
+        target=${target% (deleted)}
+        if [[ $target == "$root"/.build/*/artifactfs ]]; then
+            printf '%s\n' "${exe//[!0-9]/}"
+        fi
+    done | sort
+}
+
+# What the second list has and the first has not.
+added() { comm -13 <(printf '%s\n' "$1" | sort) <(printf '%s\n' "$2" | sort); }
+
+# Fails when the run left something. Detached drivers end a moment after their last unmount, so it looks for 15 s.
+nothing_left() {
+    local tries more_mounts='' more_processes=''
+    for ((tries = 0; tries < 75; tries++)); do
+        more_mounts=$(added "$mounts_before" "$(mounts)")
+        more_processes=$(added "$processes_before" "$(processes)")
+        [[ -z $more_mounts && -z $more_processes ]] && return 0
+        sleep 0.2
+    done
+    local line
+    while IFS= read -r line; do
+        [[ -n $line ]] && printf 'left mounted: %s\n' "$line" >&2
+    done <<<"$more_mounts"
+    while IFS= read -r line; do
+        if [[ -n $line ]]; then
+            printf 'left running: %s %s\n' "$line" "$(tr '\0' ' ' <"/proc/$line/cmdline" 2>/dev/null)" >&2
+        fi
+    done <<<"$more_processes"
+    return 1
+}
+
+# Removes what a failed or interrupted run left: the drivers that were started from this build since the start, and the
+# mounts inside this run's own temporary directory. Mounts elsewhere may be somebody's: they are reported, not touched.
+clean_up() {
+    local line
+    trap '' INT TERM
+    if [[ -n $child ]]; then
+        kill -TERM "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    fi
+    [[ -n ${work:-} ]] || return 0
+    while IFS= read -r line; do
+        line=$(printf '%b' "$line")
+        if [[ $line == "$work"/* ]]; then
+            fusermount3 -u -z -- "$line" 2>/dev/null || umount -l -- "$line" 2>/dev/null || true
+        fi
+    done < <(added "$mounts_before" "$(mounts)")
+    while IFS= read -r line; do
+        [[ -z $line ]] || kill -KILL "$line" 2>/dev/null || true
+    done < <(added "$processes_before" "$(processes)")
+    chmod -R u+rwX -- "$work" 2>/dev/null || true
+    rm -rf --one-file-system -- "$work" || true
+}
+
+# --- Python with the libraries that real jobs use ---------------------------------------------------------------------
+
+python_packages=(polars pyarrow numpy joblib)
+python=
+
+imports() { "$1" -c 'import polars, pyarrow, numpy, joblib' 2>/dev/null; }
+
+set_up_python() {
+    local venv=$root/.build/venv
+    if [[ -x $venv/bin/python ]] && imports "$venv/bin/python"; then
+        say "python: $venv is ready"
+        return 0
+    fi
+    rm -rf -- "$venv"
+    mkdir -p -- "$root/.build"
+    say "python: ${python_packages[*]} from PyPI into .build/venv"
+    if python3 -m venv "$venv" >/dev/null 2>&1; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${python_packages[@]}"
+    else
+        # No venv module: a directory of packages, and an interpreter of the same name that looks there.
+        rm -rf -- "$venv"
+        mkdir -p -- "$venv/bin" "$venv/packages"
+        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" "${python_packages[@]}"
+        cat >"$venv/bin/python" <<'PYTHON'
+#!/bin/sh
+here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 "$@"
+PYTHON
+        chmod +x "$venv/bin/python"
+    fi
+    imports "$venv/bin/python"
+}
+
+# --- The run ----------------------------------------------------------------------------------------------------------
+
+run_tests() {
+    export ARTIFACTFS_TEST_PYTHON=$python
+    export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
+    export TMPDIR=$work
+    # `exec`: the step's process is timeout itself, which passes a signal on to everything below it.
+    exec timeout --kill-after=20 "$limit" swift test --skip-build "$@"
+}
+
+finish() {
+    local code=$?
+    clean_up
+    if [[ ${#summary[@]} -gt 0 ]]; then
+        printf '\n==> summary\n'
+        printf '    %s\n' "${summary[@]}"
+    fi
+    if [[ $code -eq 0 && $status -eq 0 ]]; then
+        say "all good"
+        exit 0
+    fi
+    say "FAILED"
+    [[ $code -ne 0 ]] || code=$status
+    exit "$code"
+}
+
+mounts_before=$(mounts)
+processes_before=$(processes)
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step "set up" "$here/setup.sh" --tests --no-build
+
+# Other users' programs work in here when the tests run as root, as they do in /tmp.
+work=$(mktemp -d "${TMPDIR:-/tmp}/artifactfs-test.XXXXXX")
+chmod 1777 "$work"
+
+if imports python3; then
+    python=$(command -v python3)
+    say "python: $python has ${python_packages[*]}"
+else
+    step "python packages" set_up_python
+    python=$root/.build/venv/bin/python
+fi
+
+step "build" swift build --build-tests
+step "format" swift format lint --strict --recursive Sources Tests Package.swift || true
+step "tests" run_tests "$@" || true
+step "nothing left behind" nothing_left || true
