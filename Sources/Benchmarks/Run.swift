@@ -25,14 +25,14 @@ struct Run {
         var rates = [[[Double]]](
             repeating: [[Double]](repeating: [], count: targets.count), count: workloads.count)
         for round in 0...settings.rounds {
+            progress(round == 0 ? "first round, not counted" : "round \(round) of \(settings.rounds)")
             for (which, workload) in workloads.enumerated() {
-                progress(round == 0 ? "first round: \(workload.name)" : "round \(round): \(workload.name)")
                 for offset in benches.indices {
                     let index = (offset + round) % benches.count
                     let bench = benches[index]
                     if workload.writes && bench.target.isReadOnly { continue }
                     bench.round = round
-                    rates[which][index].append(try workload.body(bench).rate)
+                    rates[which][index].append(try rate(of: workload, on: bench))
                 }
             }
         }
@@ -54,6 +54,20 @@ struct Run {
                     descriptorsAtEnd: end.descriptors))
         }
         return report
+    }
+
+    /// One visit's rate. Work that changes nothing is repeated until enough time was measured to mean something; the
+    /// first round's is not, because it is there to show what is cold.
+    private func rate(of workload: Workload, on bench: Bench) throws(Failure) -> Double {
+        var seconds = 0.0
+        var amount = 0.0
+        for _ in 0..<32 {
+            let sample = try workload.body(bench)
+            seconds += sample.seconds
+            amount += sample.amount
+            if workload.writes || bench.round == 0 || seconds >= settings.enoughSeconds { break }
+        }
+        return seconds > 0 ? amount / seconds : 0
     }
 
     private static func facts(of target: Target) throws(Failure) -> ProcessFacts? {

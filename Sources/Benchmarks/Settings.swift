@@ -13,6 +13,9 @@ struct Settings: Sendable {
     /// Counted rounds; one more, the first, is reported by itself.
     var rounds = 5
 
+    /// A visit to a target measures at least so long, when its work can be repeated.
+    var enoughSeconds = 0.1
+
     var bigBytes: Int { bigMebibytes << 20 }
     var bigBlocks: Int { bigBytes / Content.blockSize }
 }

@@ -88,9 +88,6 @@ struct Target: Sendable {
 
     /// The real path of a published artifact, where one can see that it is published; nil when nobody said.
     func real(published name: String) -> String? {
-        switch layout {
-        case .store: published(name)
-        case .tree: store.map { $0 + "/meta_layer/predictions/meta_predictions_" + name }
-        }
+        store.map { $0 + "/meta_layer/predictions/meta_predictions_" + name }
     }
 }

@@ -13,8 +13,6 @@ struct Workload: Sendable {
         let seconds: Double
         /// In the workload's unit.
         let amount: Double
-
-        var rate: Double { seconds > 0 ? amount / seconds : 0 }
     }
 
     /// Its name on the command line, in the table and in the thresholds.
