@@ -124,9 +124,13 @@ bench=$root/.build/release/artifactfs-bench
 
 # Needed: a copy for each of native and three stores, and what the rounds write.
 if ((quick)); then need=1200 big=64 rounds=${rounds:-3} changes=1000; else need=3000 big=256 rounds=${rounds:-7} changes=2000; fi
-((scale)) && need=2500
+inodes=100000
+((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
+# A file system without a table of inodes says 0 or -.
+has_inodes() { df -Pi -- "$1" | awk -v least=$inodes 'NR == 2 { exit !($4 !~ /^[1-9]/ || $4 >= least) }'; }
 free=$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || free=0
-if [[ -w /dev/shm ]] && ((${free:-0} >= need)); then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
+if [[ -w /dev/shm ]] && ((${free:-0} >= need)) && has_inodes /dev/shm; then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
+has_inodes "$place" || fail "$place has no $inodes inodes left; set TMPDIR to a directory of a file system with more"
 free=$(df -Pm -- "$place" | awk 'NR == 2 { print $4 }')
 ((free >= need)) || fail "$place has $free MiB left and $need are needed; set TMPDIR to a directory with more room"
 work=$(mktemp -d "$place/artifactfs-bench.XXXXXX")
@@ -166,7 +170,7 @@ if ((scale)); then
     count=${ARTIFACTFS_BENCH_COUNT:-1000000}
     for name in large small; do
         mkdir -p -- "$work/${name}_eval"
-        "$artifactfs" init "$work/${name}_eval" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; fail "init failed"; }
+        "$artifactfs" init "$work/${name}_eval" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "init failed"; }
     done
     say "making $count artifacts"
     "$bench" scale --make "$work/large_eval" --count "$count"
@@ -190,7 +194,7 @@ arguments=(--native "$work/native")
 for name in artifactfs artifactfs-buffered artifactfs-ro; do
     store=$work/${name}_eval
     mkdir -p -- "$store"
-    "$artifactfs" init "$store" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; fail "artifactfs init failed"; }
+    "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "artifactfs init failed"; }
     "$bench" prepare "$store" --big-mib "$big"
     case $name in
         artifactfs) options=(--durability relaxed) ;;
@@ -226,6 +230,8 @@ fi
 
 # --- measuring -----------------------------------------------------------------------------------------------------------
 
+awk -v most="$(nproc)" '$1 > most / 2 { exit 1 }' /proc/loadavg ||
+    say "this machine is busy (load $(cut -d' ' -f1 /proc/loadavg)): rates and ratios say less than on a quiet one"
 commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
 arguments+=(--note "commit=$commit" --note "file system=$filesystem" --note "durability=relaxed")
 [[ -n ${ARTIFACTFS_BENCH_PEER:-} ]] && arguments+=(--note "peer=$ARTIFACTFS_BENCH_PEER")
@@ -238,7 +244,7 @@ processes+=("$measuring")
 trap 'kill "$measuring" 2>/dev/null || true; exit 130' INT
 trap 'kill "$measuring" 2>/dev/null || true; exit 143' TERM HUP
 if ! wait "$measuring"; then
-    for log in "$work"/*.log; do [[ -s $log ]] && { say "the end of ${log##*/}:"; tail -n 5 -- "$log" >&2; }; done
+    for log in "$work"/*.log; do (($(wc -l <"$log") > 1)) && { say "the end of ${log##*/}:"; tail -n 5 -- "$log" >&2; }; done
     fail "the measurement failed; why is above"
 fi
 cat -- "$out/bench.txt"

@@ -12,6 +12,8 @@ struct Run {
     /// One uncounted round, then the counted ones. Within a round each workload visits all targets, one after the other,
     /// and each round begins with another target: what else the machine does meets all of them.
     func measure() throws(Failure) -> Report {
+        // Before the first pass: what others do here, which a busy machine's round trips depend on.
+        let load = Self.load()
         let stamps = Content.stamps(count: max(settings.files, settings.bigBlocks))
         let runName = String(UInt64(time(nil)), radix: 36) + "p\(getpid())"
         var benches: [Bench] = []
@@ -36,7 +38,7 @@ struct Run {
                 }
             }
         }
-        var report = Report(targets: targets.map(\.name), settings: settings, facts: facts())
+        var report = Report(targets: targets.map(\.name), settings: settings, facts: facts(load: load))
         for (which, workload) in workloads.enumerated() {
             for (index, target) in targets.enumerated() {
                 guard let first = rates[which][index].first else { continue }
@@ -70,17 +72,24 @@ struct Run {
         return seconds > 0 ? amount / seconds : 0
     }
 
+    /// The number of running threads over the last minute.
+    private static func load() -> Double {
+        var averages = [0.0, 0.0, 0.0]
+        return getloadavg(&averages, 3) > 0 ? averages[0] : 0
+    }
+
     private static func facts(of target: Target) throws(Failure) -> ProcessFacts? {
         guard let process = target.process else { return nil }
         return try ProcessFacts(process)
     }
 
-    private func facts() -> [(String, String)] {
+    private func facts(load: Double) -> [(String, String)] {
         var system = utsname()
         uname(&system)
         let release = withUnsafeBytes(of: &system.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return [
             ("time", Clock.timestamp()), ("kernel", release), ("processors", "\(sysconf(Int32(_SC_NPROCESSORS_ONLN)))"),
+            ("load before", Format.fixed(load, 2)),
             (
                 "work",
                 "\(settings.files) artifacts of 4 KiB, \(settings.changes) changes a round, a file of "

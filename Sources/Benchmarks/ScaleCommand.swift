@@ -142,8 +142,9 @@ struct ScaleCommand: ParsableCommand {
         let start = Clock.now()
         guard let directory = opendir(path) else { throw Failure.call("open", path) }
         defer { closedir(directory) }
-        var entries = -2  // "." and ".."
-        while readdir(directory) != nil { entries += 1 }
+        var entries = 0
+        // Not "." and "..", nor the link `latest` among the checkpoints.
+        while let entry = readdir(directory) { if entry.pointee.d_type == DT_REG { entries += 1 } }
         return (entries, Clock.now() - start)
     }
 
