@@ -122,7 +122,7 @@ bench=$root/.build/release/artifactfs-bench
 
 # --- the place ---------------------------------------------------------------------------------------------------------
 
-# Needed: a copy for each of native and three stores, and what the rounds write.
+# Needed: the artifacts, which native and the stores share by hard links, and what the rounds write and publish.
 if ((quick)); then need=1200 big=64 rounds=${rounds:-3} changes=1000; else need=3000 big=256 rounds=${rounds:-7} changes=2000; fi
 inodes=100000
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
@@ -195,7 +195,7 @@ for name in artifactfs artifactfs-buffered artifactfs-ro; do
     store=$work/${name}_eval
     mkdir -p -- "$store"
     "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "artifactfs init failed"; }
-    "$bench" prepare "$store" --big-mib "$big"
+    "$bench" prepare "$store" --big-mib "$big" --link-from "$work/native"
     case $name in
         artifactfs) options=(--durability relaxed) ;;
         artifactfs-buffered) options=(--durability relaxed --no-passthrough) ;;

@@ -1,13 +1,32 @@
 import Glibc
 
+/// The memory that is written from and read to: one for all targets, because where memory lies shows in the rates.
+final class Buffers {
+    let content = UnsafeMutableRawPointer.allocate(byteCount: 1 << 20, alignment: Content.blockSize)
+    let landing = UnsafeMutableRawPointer.allocate(byteCount: 1 << 20, alignment: Content.blockSize)
+
+    init() {
+        Preparation.fillMebibyte(content, piece: 0)
+        memset(landing, 0, 1 << 20)
+    }
+
+    deinit {
+        content.deallocate()
+        landing.deallocate()
+    }
+}
+
 /// A target with all that its timed loops need, made beforehand.
 final class Bench {
     let target: Target
     let settings: Settings
     /// The small production artifacts.
     let artifacts: PathTable
-    /// 1 MiB, page aligned.
-    let buffer: UnsafeMutableRawPointer
+    /// 1 MiB of content, page aligned: what is written. All targets have the same.
+    var buffer: UnsafeMutableRawPointer { buffers.content }
+    /// 1 MiB, page aligned: where is read to. All targets have the same.
+    var readBuffer: UnsafeMutableRawPointer { buffers.landing }
+    private let buffers: Buffers
     /// The stamps of the small artifacts and of the large one's blocks.
     let stamps: [UInt64]
     /// In all of a run's file names: published artifacts stay, and a later run needs others.
@@ -15,23 +34,18 @@ final class Bench {
     /// The round under way.
     var round = 0
 
-    static let bufferSize = 1 << 20
-
-    init(target: Target, settings: Settings, stamps: [UInt64], runName: String) throws(Failure) {
+    init(target: Target, settings: Settings, stamps: [UInt64], runName: String, buffers: Buffers) throws(Failure) {
         self.target = target
         self.settings = settings
         self.stamps = stamps
         self.runName = runName
         artifacts = PathTable(count: settings.files) { target.artifact($0) }
-        buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.bufferSize, alignment: Content.blockSize)
-        Preparation.fillMebibyte(buffer, piece: 0)
+        self.buffers = buffers
         if target.layout == .store && !target.isReadOnly {
             let directory = target.sessionDirectory
             if mkdir(directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", directory) }
         }
     }
-
-    deinit { buffer.deallocate() }
 
     /// Names for this round that no other round or run has.
     func freshNames(_ kind: String, count: Int, path: (String) -> String) -> PathTable {

@@ -11,7 +11,7 @@ struct BenchCommand: ParsableCommand {
             mount-scripts/bench.sh does all of it in one go. By hand:
 
               artifactfs-bench prepare /dev/shm/native
-              artifactfs init /dev/shm/store && artifactfs-bench prepare /dev/shm/store
+              artifactfs init /dev/shm/store && artifactfs-bench prepare /dev/shm/store --link-from /dev/shm/native
               artifactfs mount /dev/shm/store /mnt/a --durability relaxed
               bindfs /dev/shm/native /mnt/b
               artifactfs-bench run --native /dev/shm/native --target artifactfs=/mnt/a --store artifactfs=/dev/shm/store \\
@@ -48,13 +48,17 @@ struct PrepareCommand: ParsableCommand {
         abstract: "Writes the artifacts that the workloads read into a store's real directories.")
 
     @Argument(help: "The store, or the native directory; made when missing. Not a mount.") var directory: String
+    @Option(
+        help: ArgumentHelp(
+            "Link the artifacts of this prepared directory, so that both have the very same files.", valueName: "dir"))
+    var linkFrom: String?
     @OptionGroup var sizes: SizeOptions
 
     func run() throws {
         var settings = Settings()
         settings.files = sizes.files
         settings.bigMebibytes = sizes.bigMib
-        try Preparation.prepare(directory, settings: settings)
+        try Preparation.prepare(directory, settings: settings, twin: linkFrom)
     }
 }
 

@@ -3,11 +3,19 @@ import Glibc
 /// Makes what the workloads read: a store's real directories with sealed-to-be artifacts in them.
 enum Preparation {
     /// Writes the artifacts into a store's real directories, which are made when missing.
-    static func prepare(_ store: String, settings: Settings) throws(Failure) {
+    ///
+    /// - Parameter twin: A prepared directory on the same file system whose files are linked here and not written again:
+    ///   the same bytes in two places of the memory were seen to be read at rates that differ by a third.
+    static func prepare(_ store: String, settings: Settings, twin: String?) throws(Failure) {
         for directory in ["", "/base_layer", "/base_layer/dev", "/meta_layer", "/meta_layer/predictions"] {
             if mkdir(store + directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", store + directory) }
         }
         let target = try Target(name: "store", directory: store)
+        if let twin {
+            let other = try Target(name: "twin", directory: twin)
+            for index in 0..<settings.files { try link(other.artifact(index), target.artifact(index)) }
+            return try link(other.bigArtifact, target.bigArtifact)
+        }
         let megabyte = 1 << 20
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: megabyte, alignment: Content.blockSize)
         defer { buffer.deallocate() }
@@ -32,6 +40,10 @@ enum Preparation {
             let number = piece * blocks + block
             Content.fill(buffer + block * Content.blockSize, number: number, header: number == 0)
         }
+    }
+
+    private static func link(_ old: String, _ new: String) throws(Failure) {
+        if Glibc.link(old, new) != 0 { throw Failure.call("link \(old) to", new) }
     }
 
     private static func write(

@@ -9,28 +9,31 @@ struct Run {
     /// Told what is being done.
     let progress: (String) -> Void
 
-    /// One uncounted round, then the counted ones. Within a round each workload visits all targets, one after the other,
-    /// and each round begins with another target: what else the machine does meets all of them.
+    /// One uncounted round, then the counted ones. Within a round each workload visits all targets, one after the other:
+    /// what else the machine does meets all of them. The order is drawn anew each time, because a target suffers from (or
+    /// profits by) what the one before it left in the caches.
     func measure() throws(Failure) -> Report {
         // Before the first pass: what others do here, which a busy machine's round trips depend on.
         let load = Self.load()
         let stamps = Content.stamps(count: max(settings.files, settings.bigBlocks))
         let runName = String(UInt64(time(nil)), radix: 36) + "p\(getpid())"
+        let buffers = Buffers()
         var benches: [Bench] = []
         var memoryAtStart: [ProcessFacts?] = []
         for (index, target) in targets.enumerated() {
             // Peers show the native directory: no two targets may make the same name.
             let own = runName + "t\(index)"
-            benches.append(try Bench(target: target, settings: settings, stamps: stamps, runName: own))
+            benches.append(
+                try Bench(target: target, settings: settings, stamps: stamps, runName: own, buffers: buffers))
             memoryAtStart.append(try Self.facts(of: target))
         }
         var rates = [[[Double]]](
             repeating: [[Double]](repeating: [], count: targets.count), count: workloads.count)
+        var order = Order()
         for round in 0...settings.rounds {
             progress(round == 0 ? "first round, not counted" : "round \(round) of \(settings.rounds)")
             for (which, workload) in workloads.enumerated() {
-                for offset in benches.indices {
-                    let index = (offset + round) % benches.count
+                for index in benches.indices.shuffled(using: &order) {
                     let bench = benches[index]
                     if workload.writes && bench.target.isReadOnly { continue }
                     bench.round = round
@@ -56,6 +59,19 @@ struct Run {
                     descriptorsAtEnd: end.descriptors))
         }
         return report
+    }
+
+    /// The same orders in every run.
+    private struct Order: RandomNumberGenerator {
+        var state: UInt64 = 0x2545_F491_4F6C_DD1D
+
+        /// SplitMix64.
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            return mixed ^ (mixed >> 31)
+        }
     }
 
     /// One visit's rate. Work that changes nothing is repeated until enough time was measured to mean something; the

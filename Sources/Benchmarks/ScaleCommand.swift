@@ -109,12 +109,8 @@ struct ScaleCommand: ParsableCommand {
         report("  descriptors", Double(known.descriptors), "")
         if getuid() == 0 {
             try Self.forget(mount)
-            var least = known.resident
-            for _ in 0..<50 {
-                usleep(100_000)
-                least = min(least, try ProcessFacts(process).resident)
-            }
-            report("memory after forget", Double(least) / 1_048_576, "MiB", digits: 1)
+            report("forgetting all takes", try Self.waitUntilQuiet(process), "s", digits: 1)
+            report("memory after forget", Double(try ProcessFacts(process).resident) / 1_048_576, "MiB", digits: 1)
         }
         let idle = try ProcessFacts(process).switches
         usleep(3_000_000)
@@ -132,6 +128,19 @@ struct ScaleCommand: ParsableCommand {
         guard Glibc.mount(nil, mount, nil, UInt(MS_REMOUNT) | kept, nil) == 0 else {
             throw Failure.call("remount", mount)
         }
+    }
+
+    /// Waits until a process does nothing for half a second, two minutes at most; the seconds until then.
+    private static func waitUntilQuiet(_ process: Int32) throws(Failure) -> Double {
+        let start = Clock.now()
+        var last = try ProcessFacts(process).switches
+        while Clock.now() - start < 120 {
+            usleep(500_000)
+            let now = try ProcessFacts(process).switches
+            if now - last < 8 { return Clock.now() - start - 0.5 }
+            last = now
+        }
+        return Clock.now() - start
     }
 
     private func write(_ results: [(String, JSONValue)]) throws(Failure) {

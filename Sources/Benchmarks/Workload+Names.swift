@@ -15,8 +15,7 @@ extension Workload {
     static let openRead = Workload(
         name: "open-read", summary: "open, read 4 KiB, close of every artifact", unit: .operations, writes: false
     ) { (bench) throws(Failure) in
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Content.blockSize, alignment: Content.blockSize)
-        defer { buffer.deallocate() }
+        let buffer = bench.readBuffer
         let (tally, seconds) = try Loops.time(Loops.openRead, bench.artifacts.all, buffer)
         try checkRead(bench, tally, "open-read")
         return Sample(seconds: seconds, amount: Double(tally.operations))

@@ -26,8 +26,7 @@ extension Workload {
     static let sequentialRead = Workload(
         name: "seq-read", summary: "open, read 1 MiB blocks to the end, close; warm", unit: .mebibytes, writes: false
     ) { (bench) throws(Failure) in
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: mebibyte, alignment: Content.blockSize)
-        defer { buffer.deallocate() }
+        let buffer = bench.readBuffer
         let path = bench.target.bigArtifact
         func pass() throws(Failure) -> Loops.Tally {
             var tally = Loops.Tally()
@@ -64,8 +63,7 @@ extension Workload {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure.call("open", path) }
         defer { close(file) }
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Content.blockSize, alignment: Content.blockSize)
-        defer { buffer.deallocate() }
+        let buffer = bench.readBuffer
         let blocks = UInt64(bench.settings.bigBlocks)
         let reads = bench.settings.randomReads
         // The same places on every target, other ones each round.
