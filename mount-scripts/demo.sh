@@ -140,7 +140,7 @@ for chromosome in {1..22} X Y; do
             }
         }' >"$mnt/production/base/analysis_sequences/chr$chromosome.tsv"
 done
-run 'ls production/base/analysis_sequences'
+run 'ls -C -v -w 100 production/base/analysis_sequences'
 run 'head -n 3 production/base/analysis_sequences/chr21.tsv'
 
 chapter "Any program reads: awk, grep, find"

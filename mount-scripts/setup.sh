@@ -112,6 +112,9 @@ say "swift: $version"
 
 # --- Build ----------------------------------------------------------------------------------------------------------
 
-say "build: swift build -c release --product artifactfs (a few minutes the first time)"
-swift build -c release --product artifactfs </dev/null
-say "built: $(swift build -c release --show-bin-path)/artifactfs"
+# With Swift's own libraries inside: the program then runs without the toolchain, which is often in somebody's home
+# directory, for every user and at boot.
+options=(-c release --product artifactfs --static-swift-stdlib)
+say "build: swift build ${options[*]} (a few minutes the first time)"
+swift build "${options[@]}" </dev/null
+say "built: $(swift build "${options[@]}" --show-bin-path)/artifactfs"

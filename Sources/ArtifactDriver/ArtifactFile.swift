@@ -86,6 +86,8 @@ final class ArtifactFile: Sendable {
         var writers: [Writer] = []
         var birth: Birth?
         var settling: Settling?
+        /// Whether a file that cannot be published goes back to where it was: only as long as nobody wrote to it since.
+        var goesBack = false
     }
 
     let id: InodeNumber

@@ -224,6 +224,7 @@ extension Volume {
         else { return false }
         let size = (try? state.open.any.map { try Linux.attributes($0) } ?? staged.attributes())?.st_size ?? 0
         guard size > 0 else { return false }
+        state.goesBack = true
         return beginSealing(
             &state, staged,
             writer: .init(handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process))

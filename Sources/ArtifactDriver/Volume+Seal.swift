@@ -10,14 +10,14 @@ internal import SystemPackage
 extension Volume {
     /// Publishes a file in phase `sealing`.
     func seal(_ file: ArtifactFile) {
-        let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
+        let (phase, birth, goesBack) = file.state.withLock { ($0.phase, $0.birth, $0.goesBack) }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
             case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
         else { return }
         let request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth), origin: birth?.origin?.file)
+            record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil)
         switch store.publish(request) {
         case .sealed:
             counters.sealed.add(1, ordering: .relaxed)
@@ -85,6 +85,7 @@ extension Volume {
             if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
             state.birth = nil
+            state.goesBack = false
         }
         namespace.unpin(file.id)
     }

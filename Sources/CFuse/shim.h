@@ -20,15 +20,26 @@ static inline struct fuse_session *cfuse_session_new(
     return fuse_session_new(args, ops, sizeof *ops, userdata);
 }
 
-// Wants passthrough of libfuse where it has it. Returns whether libfuse will negotiate it.
-static inline int cfuse_want_passthrough(struct fuse_conn_info *conn) {
+// Wants passthrough of libfuse where it has it. Returns whether libfuse will negotiate it. The depth is the kernel's max_stack_depth
+// (1, or 2 for backing files on overlayfs); libfuse counts the layers under this mount, and adds one itself.
+static inline int cfuse_want_passthrough(struct fuse_conn_info *conn, unsigned depth) {
 #if CFUSE_PASSTHROUGH_BY_LIBFUSE
     if (!(conn->capable_ext & FUSE_CAP_PASSTHROUGH)) return 0;
-    conn->max_backing_stack_depth = 1;
+    conn->max_backing_stack_depth = depth - 1;
     return fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
 #else
     (void)conn;
+    (void)depth;
     return 0;
+#endif
+}
+
+// HANDLE_KILLPRIV_V2, which 3.14 does not name: there the reply to INIT is changed.
+static inline void cfuse_want_kill_priv_v2(struct fuse_conn_info *conn) {
+#if CFUSE_PASSTHROUGH_BY_LIBFUSE && defined(FUSE_CAP_HANDLE_KILLPRIV_V2)
+    if (conn->capable_ext & FUSE_CAP_HANDLE_KILLPRIV_V2) fuse_set_feature_flag(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+#else
+    (void)conn;
 #endif
 }
 

@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <syslog.h>
@@ -93,4 +95,13 @@ const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle,
 
 int clinux_pidfd_open(pid_t process) {
     return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+int clinux_memfd(const char *name) {
+    return memfd_create(name, MFD_CLOEXEC);
+}
+
+long clinux_filesystem_type(int fd) {
+    struct statfs information;
+    return fstatfs(fd, &information) == 0 ? (long)information.f_type : 0;
 }

@@ -13,6 +13,8 @@ public final class KernelConnection: Sendable {
     private let descriptor: Int32
     /// The session, while it may still be told things. Guarded, because it goes while seals may be under way.
     private let session: Mutex<SessionPointer?>
+    /// Whether `descriptor` is still the kernel's: afterwards its number may be another file's.
+    private let isOpen = Atomic<Bool>(true)
     private let workers: WorkerPool?
 
     init(hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?) {
@@ -24,7 +26,10 @@ public final class KernelConnection: Sendable {
     }
 
     /// The kernel's side is gone.
-    func end() { session.withLock { $0 = nil } }
+    func end() {
+        isOpen.store(false, ordering: .sequentiallyConsistent)
+        session.withLock { $0 = nil }
+    }
 
     /// Tells that the handler is about to take long or to wait: somebody else should look for requests.
     public func willBlock() { workers?.appoint() }
@@ -33,7 +38,8 @@ public final class KernelConnection: Sendable {
     ///
     /// The kernel's interface is the ioctl `FUSE_DEV_IOC_BACKING_OPEN` (linux/fuse.h, kernel 6.9).
     public func register(_ descriptor: FileDescriptor) throws(Errno) -> BackingID {
-        try Self.register(descriptor, on: self.descriptor)
+        guard isOpen.load(ordering: .acquiring) else { throw Errno(rawValue: ENODEV) }
+        return try Self.register(descriptor, on: self.descriptor)
     }
 
     static func register(_ descriptor: FileDescriptor, on device: Int32) throws(Errno) -> BackingID {
@@ -48,7 +54,10 @@ public final class KernelConnection: Sendable {
     }
 
     /// Ends a registration. Open files keep theirs.
-    public func unregister(_ backing: BackingID) { Self.unregister(backing, on: descriptor) }
+    public func unregister(_ backing: BackingID) {
+        // The kernel ended all registrations with the connection.
+        if isOpen.load(ordering: .acquiring) { Self.unregister(backing, on: descriptor) }
+    }
 
     static func unregister(_ backing: BackingID, on device: Int32) {
         var id = UInt32(bitPattern: backing.rawValue)

@@ -41,9 +41,11 @@ final class Dispatcher: Sendable {
         }
     }
 
+    /// The descriptor is about to be closed.
+    func disconnect() { connectionBox.withLock { $0 }?.end() }
+
     func stop() {
         fileSystem.stop()
-        connectionBox.withLock { $0 }?.end()
         pool.withLock { $0 = nil }
     }
 

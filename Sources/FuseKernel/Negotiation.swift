@@ -1,4 +1,5 @@
 internal import CFuse
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -17,6 +18,9 @@ final class Negotiation: Sendable {
     }
 
     let wantsPassthrough: Bool
+    private let wantsACL: Bool
+    /// The kernel's `max_stack_depth`.
+    private let depth: UInt32
     /// INIT's `unique`; 0 until it was seen and after it was answered.
     private let initUnique = Atomic<UInt64>(0)
     private let isAnswered = Atomic<Bool>(false)
@@ -24,7 +28,20 @@ final class Negotiation: Sendable {
     private let offered2 = Atomic<UInt32>(0)
     private let agreedPassthrough = Atomic<Bool>(false)
 
-    init(wantsPassthrough: Bool) { self.wantsPassthrough = wantsPassthrough }
+    init(_ options: MountOptions) {
+        wantsPassthrough = options.passthrough
+        wantsACL = options.posixACL
+        depth = options.backingDirectory.map(Self.isStacked) == true ? 2 : 1
+    }
+
+    /// Whether files there count as stacked (`s_stack_depth`): those of overlayfs do, and of FUSE with passthrough. A depth that
+    /// allows for them forbids to stack overlayfs on this mount, so it is not the default.
+    private static func isStacked(_ directory: String) -> Bool {
+        guard let descriptor = try? FileDescriptor.open(directory, .readOnly) else { return false }
+        defer { try? descriptor.close() }
+        // OVERLAYFS_SUPER_MAGIC and FUSE_SUPER_MAGIC (linux/magic.h)
+        return [0x794c_7630, 0x6573_5546].contains(clinux_filesystem_type(descriptor.rawValue))
+    }
 
     /// libfuse's INIT callback.
     func negotiate(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
@@ -35,7 +52,10 @@ final class Negotiation: Sendable {
             UInt32(FUSE_CAP_PARALLEL_DIROPS) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC) | UInt32(FUSE_CAP_ASYNC_DIO),
             UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_WRITEBACK_CACHE) | UInt32(FUSE_CAP_SPLICE_READ)
                 | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE))
-        if wantsPassthrough, cfuse_want_passthrough(connection) != 0 {
+        cfuse_want_kill_priv_v2(connection)
+        // With ACLs a default ACL replaces the umask, so the kernel must not have applied it before (umask(2)).
+        if wantsACL { cfuse_want(connection, UInt32(FUSE_CAP_POSIX_ACL) | UInt32(FUSE_CAP_DONT_MASK), 0) }
+        if wantsPassthrough, cfuse_want_passthrough(connection, depth) != 0 {
             agreedPassthrough.store(true, ordering: .relaxed)
         }
     }
@@ -69,7 +89,7 @@ final class Negotiation: Sendable {
             flags |= Flag.initExt
             let flags2 = body.loadUnaligned(fromByteOffset: 32, as: UInt32.self) | Flag.passthrough2
             body.storeBytes(of: flags2, toByteOffset: 32, as: UInt32.self)
-            body.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self)
+            body.storeBytes(of: depth, toByteOffset: 36, as: UInt32.self)
             agreedPassthrough.store(true, ordering: .relaxed)
         }
         body.storeBytes(of: flags, toByteOffset: 12, as: UInt32.self)
@@ -82,9 +102,12 @@ final class Negotiation: Sendable {
             return (false, "this kernel does not offer it (Linux 6.9 and newer do)")
         }
         do {
-            let own = try FileDescriptor.open("/proc/self/exe", .readOnly)
-            defer { try? own.close() }
-            KernelConnection.unregister(try KernelConnection.register(own, on: device), on: device)
+            // A file in memory is a regular file on no other, wherever the driver's own files lie.
+            let file = clinux_memfd("passthrough-probe")
+            guard file >= 0 else { throw Errno(rawValue: errno) }
+            defer { close(file) }
+            let id = try KernelConnection.register(FileDescriptor(rawValue: file), on: device)
+            KernelConnection.unregister(id, on: device)
             return (true, nil)
         } catch Errno.notPermitted {
             return (false, "the driver lacks CAP_SYS_ADMIN (run it as root to have it)")

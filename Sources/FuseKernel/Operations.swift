@@ -27,7 +27,31 @@ private func takeBack(_ reply: Reply, _ fileSystem: any FileSystem) {
     case .created(let created):
         fileSystem.release(inode: created.entry.inode, handle: created.opened.handle)
         fileSystem.forget(created.entry.inode, lookups: 1)
+    // Of these the inode is known to the callback only: `serveOpen`.
     default: break
+    }
+}
+
+/// Answers OPEN or OPENDIR. When nobody waits for the handle any more, no RELEASE will come for it.
+private func serveOpen(
+    _ raw: fuse_req_t?, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply,
+    takeBack: (any FileSystem, HandleID) -> Void
+) {
+    guard let raw, let userdata = fuse_req_userdata(raw) else { return }
+    Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef { dispatcher in
+        dispatcher.startIfNeeded()
+        let request = Request(raw)
+        do throws(Errno) {
+            let reply = try body(dispatcher.fileSystem, request)
+            guard !request.answer(reply) else { return }
+            switch reply {
+            case .opened(let opened): takeBack(dispatcher.fileSystem, opened.handle)
+            case .openedDirectory(let opened): takeBack(dispatcher.fileSystem, opened.handle)
+            default: break
+            }
+        } catch {
+            _ = request.answer(.error(error))
+        }
     }
 }
 
@@ -61,8 +85,13 @@ private func list(
 ) {
     var buffer = DirectoryBuffer(wantsAttributes: wantsAttributes, size: size)
     serve(raw) { fs, request throws(Errno) in
-        try fs.readDirectory(
-            request, inode: number(inode), handle: handle(info), offset: Int64(offset), into: &buffer)
+        do throws(Errno) {
+            try fs.readDirectory(
+                request, inode: number(inode), handle: handle(info), offset: Int64(offset), into: &buffer)
+        } catch {
+            // Entries with attributes count as lookups, so the kernel must get them. The next call meets the error again.
+            if buffer.bytes.isEmpty { throw error }
+        }
         return .memory(buffer.bytes)
     }
 }
@@ -225,10 +254,19 @@ enum Operations {
 
     private static func files(_ table: inout fuse_lowlevel_ops) {
         table.open = { raw, inode, info in
-            serve(raw) { fs, request throws(Errno) in
-                .opened(
-                    try fs.open(
-                        request, inode: number(inode), flags: OpenFlags(rawValue: info?.pointee.flags ?? 0)))
+            serveOpen(raw) { fs, request throws(Errno) in
+                let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
+                let opened = try fs.open(request, inode: number(inode), flags: flags)
+                guard flags.isWritable || flags.truncates else { return .opened(opened) }
+                do throws(Errno) {
+                    try SetIDBits.drop(fs, request, number(inode))
+                } catch {
+                    fs.release(inode: number(inode), handle: opened.handle)
+                    throw error
+                }
+                return .opened(opened)
+            } takeBack: {
+                $0.release(inode: number(inode), handle: $1)
             }
         }
         table.create = { raw, parent, text, mode, info in
@@ -249,6 +287,8 @@ enum Operations {
                     switch source {
                     case .bytes(let bytes): return .bytes(bytes)
                     case .file(let descriptor):
+                        // An empty reply would say that the file ends here.
+                        guard buffer.count == size else { throw Errno.noMemory }
                         let count = try Transfer.read(descriptor, buffer, at: offset)
                         return .memory(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count]))
                     }
@@ -259,6 +299,7 @@ enum Operations {
             serve(raw) { fs, request throws(Errno) in
                 let target = try fs.write(
                     request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
+                try SetIDBits.drop(target, request.caller)
                 return .written(
                     try Transfer.write(UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset))
             }
@@ -283,6 +324,7 @@ enum Operations {
         }
         table.fallocate = { raw, inode, mode, offset, length, info in
             serve(raw) { fs, request throws(Errno) in
+                try SetIDBits.drop(fs, request, number(inode))
                 try fs.allocate(
                     request, inode: number(inode), handle: handle(info), mode: mode, offset: Int64(offset),
                     length: Int64(length))
@@ -294,6 +336,7 @@ enum Operations {
                 let copy = RangeCopy(
                     source: (number(from), handle(fromInfo), Int64(fromOffset)),
                     destination: (number(to), handle(toInfo), Int64(toOffset)), length: length)
+                try SetIDBits.drop(fs, request, number(to))
                 return .written(try fs.copyRange(request, copy))
             }
         }
@@ -308,8 +351,10 @@ enum Operations {
 
     private static func directories(_ table: inout fuse_lowlevel_ops) {
         table.opendir = { raw, inode, _ in
-            serve(raw) { fs, request throws(Errno) in
+            serveOpen(raw) { fs, request throws(Errno) in
                 .openedDirectory(try fs.openDirectory(request, inode: number(inode)))
+            } takeBack: {
+                $0.releaseDirectory(inode: number(inode), handle: $1)
             }
         }
         table.readdir = { raw, inode, size, offset, info in

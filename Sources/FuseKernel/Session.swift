@@ -21,6 +21,13 @@ public struct MountOptions: Sendable {
     public var passthrough = true
     /// More `-o` options, as for mount(8).
     public var extra: [String] = []
+    /// Whether the kernel enforces POSIX ACLs, which the file system keeps as `system.posix_acl_*` attributes, where it can.
+    ///
+    /// Then it does not apply the umask to modes, because a default ACL replaces it: the file system applies `Caller.umask` itself
+    /// where a directory has no default ACL, and keeps mode and ACL in step (libfuse, `FUSE_CAP_POSIX_ACL`).
+    public var posixACL = false
+    /// Where the backing files are, to find out whether they are on overlayfs, which passthrough must allow for.
+    public var backingDirectory: String?
     /// The most threads that handle requests.
     public var workers = 16
 
@@ -63,6 +70,7 @@ public final class Session: Sendable {
     private let session: SessionPointer
     private let pool = Mutex<WorkerPool?>(nil)
     private let isMounted = Atomic<Bool>(false)
+    private let isRunning = Atomic<Bool>(false)
 
     /// Prepares a session.
     ///
@@ -70,8 +78,10 @@ public final class Session: Sendable {
     public init(fileSystem: any FileSystem, options: MountOptions) throws(SessionError) {
         self.options = options
         dispatcher = Dispatcher(
-            fileSystem: fileSystem, negotiation: Negotiation(wantsPassthrough: options.passthrough))
+            fileSystem: fileSystem, negotiation: Negotiation(options))
         LibraryLog.install()
+        LibraryLog.keep()
+        defer { _ = LibraryLog.take() }
         var arguments = fuse_args()
         defer { fuse_opt_free_args(&arguments) }
         for argument in ["artifactfs", "-o", options.text] {
@@ -87,16 +97,25 @@ public final class Session: Sendable {
         session = SessionPointer(raw: raw)
     }
 
-    deinit { fuse_session_destroy(session.raw) }
+    deinit {
+        detach()
+        fuse_session_destroy(session.raw)
+    }
 
     /// Mounts. As root by mount(2), otherwise by fusermount3.
     ///
     /// - Throws: `SessionError` with libfuse's or fusermount3's own words.
     public func mount() throws(SessionError) {
-        _ = LibraryLog.take()
-        guard fuse_session_mount(session.raw, options.mountPoint) == 0 else {
-            let error = Errno(rawValue: errno)
-            throw SessionError(LibraryLog.take() ?? "mount failed: \(error)", errno: error)
+        LibraryLog.keep()
+        defer { _ = LibraryLog.take() }
+        // fusermount3 says what is wrong on standard error only.
+        let (result, error, said) = StandardError.capturing { () -> (Int32, Errno) in
+            let result = fuse_session_mount(session.raw, options.mountPoint)
+            return (result, Errno(rawValue: errno))
+        }
+        guard result == 0 else {
+            let words = [said, LibraryLog.take()].compactMap { $0 }
+            throw SessionError(words.isEmpty ? "mount failed: \(error)" : words.joined(separator: "; "), errno: error)
         }
         isMounted.store(true, ordering: .releasing)
         let device = fuse_session_fd(session.raw)
@@ -116,8 +135,10 @@ public final class Session: Sendable {
     /// Serves until the mount is gone or `stop` is called, then unmounts and stops the file system.
     public func run() {
         guard let pool = pool.withLock({ $0 }) else { return }
+        isRunning.store(true, ordering: .sequentiallyConsistent)
         pool.run()
-        unmount()
+        dispatcher.disconnect()
+        detach()
         dispatcher.stop()
         self.pool.withLock { $0 = nil }
     }
@@ -125,16 +146,48 @@ public final class Session: Sendable {
     /// Ends `run`. May be called from any thread.
     public func stop() { pool.withLock { $0 }?.stop() }
 
-    /// Unmounts, detaching the mount from the tree when it is in use.
+    /// Unmounts, detaching the mount from the tree when it is in use. While `run` serves, it is `run` that does it, as after `stop`:
+    /// the descriptor must not be closed under those who wait on it.
     public func unmount() {
+        if isRunning.load(ordering: .sequentiallyConsistent) { stop() } else { detach() }
+    }
+
+    private func detach() {
         guard isMounted.exchange(false, ordering: .acquiringAndReleasing) else { return }
         fuse_session_unmount(session.raw)
     }
 }
 
+/// What other programs say on standard error while they work for this process.
+private enum StandardError {
+    /// Runs with standard error led into a pipe. For the time before other threads run: a pipe's worth of text is kept, 64 KiB.
+    static func capturing(_ body: () -> (Int32, Errno)) -> (result: Int32, error: Errno, text: String?) {
+        var ends: [Int32] = [-1, -1]
+        let own = clinux_fcntl_int(2, F_DUPFD_CLOEXEC, 3)
+        guard own >= 0, pipe(&ends) == 0 else {
+            let (result, error) = body()
+            return (result, error, nil)
+        }
+        _ = clinux_fcntl_int(ends[0], F_SETFD, FD_CLOEXEC)
+        _ = clinux_fcntl_int(ends[0], F_SETFL, O_NONBLOCK)
+        dup2(ends[1], 2)
+        close(ends[1])
+        let (result, error) = body()
+        dup2(own, 2)
+        close(own)
+        defer { close(ends[0]) }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = read(ends[0], &buffer, buffer.count)
+        guard count > 0 else { return (result, error, nil) }
+        let text = String(decoding: buffer[..<count], as: UTF8.self)
+        return (result, error, text.split(separator: "\n").joined(separator: "; "))
+    }
+}
+
 /// What libfuse would print.
 private enum LibraryLog {
-    private static let lines = Mutex<[String]>([])
+    /// Lines for an error's text, while a session is made or mounted; nil otherwise.
+    private static let lines = Mutex<[String]?>(nil)
     private static let log = Logger(label: "artifactfs.libfuse")
 
     static func install() {
@@ -144,19 +197,33 @@ private enum LibraryLog {
             vsnprintf(&buffer, buffer.count, format, arguments)
             var text = buffer.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
             while text.last == "\n" { text.removeLast() }
-            LibraryLog.lines.withLock { lines in
-                lines.append(text)
-                if lines.count > 8 { lines.removeFirst() }
+            let isKept = LibraryLog.lines.withLock { lines in
+                lines?.append(text)
+                return lines != nil
             }
-            if level.rawValue > FUSE_LOG_ERR.rawValue { LibraryLog.log.debug("\(text)") }
+            if !isKept { LibraryLog.log.log(level: LibraryLog.level(level), "\(text)") }
         }
     }
 
-    /// What was said since the last call.
+    private static func level(_ level: fuse_log_level) -> Logger.Level {
+        switch level {
+        case FUSE_LOG_EMERG, FUSE_LOG_ALERT, FUSE_LOG_CRIT: .critical
+        case FUSE_LOG_ERR: .error
+        case FUSE_LOG_WARNING: .warning
+        case FUSE_LOG_NOTICE: .notice
+        case FUSE_LOG_INFO: .info
+        default: .debug
+        }
+    }
+
+    /// From now on lines are kept for an error's text instead of being logged.
+    static func keep() { lines.withLock { $0 = [] } }
+
+    /// What was said since `keep`. From now on lines are logged.
     static func take() -> String? {
         let text = lines.withLock { lines in
-            defer { lines = [] }
-            return lines.joined(separator: "; ")
+            defer { lines = nil }
+            return (lines ?? []).joined(separator: "; ")
         }
         return text.isEmpty ? nil : text
     }

@@ -33,7 +33,9 @@ enum Transfer {
                 descriptor.rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done, offset + off_t(done))
             if count > 0 {
                 done += count
-            } else if count < 0, errno != EINTR {
+            } else if count == 0 {
+                break
+            } else if errno != EINTR {
                 if done > 0 { break }
                 throw Errno(rawValue: errno)
             }
@@ -42,7 +44,8 @@ enum Transfer {
     }
 }
 
-/// A buffer for reads, one a thread and kept: an allocation of this size would be mapped and cleared by the kernel each time.
+/// A buffer for reads, one a thread and kept: an allocation of this size would be mapped and cleared by the kernel each time. It is
+/// shorter than asked for only when there is no memory.
 enum TransferBuffer {
     private static let key: pthread_key_t = {
         var key = pthread_key_t()

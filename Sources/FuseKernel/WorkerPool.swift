@@ -10,6 +10,10 @@ internal import Synchronization
 /// in `poll`. All others sleep on a semaphore. A thread that got a request handles it itself; it appoints another thread before
 /// only when more requests wait, when handlers have lately been slow, or when the handler says that it will block. So a single busy
 /// program wakes nobody, and an idle mount wakes never.
+///
+/// A handler can be slow against all expectation, and then nobody would look for requests: while there is work, the thread that
+/// called `run` looks every two milliseconds whether requests wait that nobody fetches, and appoints a thread. So a handler that waits for
+/// another request (through a program, or through an invalidation) is late, never stuck.
 final class WorkerPool: Sendable {
     private let session: SessionPointer
     private let device: Int32
@@ -28,7 +32,14 @@ final class WorkerPool: Sendable {
     /// Readable when the pool is to stop.
     private let wake: Int32
     private let mayPoll: Bool
+    /// Whether the watching thread is looking every `watchTime`; otherwise it sleeps on `watcher`.
+    private let isWatching = Atomic<Bool>(true)
+    private let watcher: Semaphore
 
+    /// In milliseconds.
+    private static let watchTime: Int32 = 2
+    /// After so many looks in a row that found a leader, the watching thread sleeps.
+    private static let quietLooks = 5
     private static let pollTime: UInt64 = 20_000
     private static let slow = 25_000
     private static let longestScore = 16
@@ -38,6 +49,7 @@ final class WorkerPool: Sendable {
         self.device = device
         self.limit = max(2, limit)
         semaphore = Semaphore()
+        watcher = Semaphore()
         wake = clinux_eventfd()
         // On one processor polling only takes time from the program that is to send the request.
         mayPoll = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
@@ -48,7 +60,8 @@ final class WorkerPool: Sendable {
     /// Serves until the mount is gone or `stop` is called.
     func run() {
         start()
-        serve()
+        // No thread at all: this one serves alone.
+        if threads.withLock({ $0.isEmpty }) { serve() } else { watch() }
         stop()
         while let thread = threads.withLock({ $0.popLast() }) { pthread_join(thread, nil) }
     }
@@ -59,6 +72,44 @@ final class WorkerPool: Sendable {
         var one: UInt64 = 1
         _ = write(wake, &one, 8)
         for _ in 0..<limit { semaphore.post() }
+        watcher.post()
+    }
+
+    /// Sees to it that somebody looks for requests while handlers are slow; sleeps while all is quiet.
+    private func watch() {
+        var quiet = 0
+        while !isDone {
+            var stopped = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+            if Glibc.poll(&stopped, 1, Self.watchTime) > 0 { return }
+            if hasLeader.load(ordering: .sequentiallyConsistent) {
+                quiet += 1
+                if quiet >= Self.quietLooks { rest() }
+            } else {
+                quiet = 0
+                if hasRequest() { appoint() }
+            }
+        }
+    }
+
+    /// Sleeps until a leader leaves to handle a request. Either that leader sees that nobody watches, or this sees that there is
+    /// no leader: both write before they read.
+    private func rest() {
+        isWatching.store(false, ordering: .sequentiallyConsistent)
+        if hasLeader.load(ordering: .sequentiallyConsistent), !isDone { watcher.wait() }
+        isWatching.store(true, ordering: .sequentiallyConsistent)
+    }
+
+    /// The leader has a request and is about to handle it.
+    private func leave() {
+        hasLeader.store(false, ordering: .sequentiallyConsistent)
+        if !isWatching.load(ordering: .sequentiallyConsistent), !isWatching.exchange(true, ordering: .relaxed) {
+            watcher.post()
+        }
+    }
+
+    private func hasRequest() -> Bool {
+        var request = pollfd(fd: device, events: Int16(POLLIN), revents: 0)
+        return Glibc.poll(&request, 1, 0) > 0
     }
 
     /// Lets another thread look for requests, if none does.
@@ -73,7 +124,7 @@ final class WorkerPool: Sendable {
 
     private func start() {
         threads.withLock { threads in
-            guard threads.count < limit - 1, !isStopping.load(ordering: .relaxed) else { return }
+            guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return }
             var thread = pthread_t()
             let pool = Unmanaged.passRetained(self)
             let result = pthread_create(
@@ -120,8 +171,7 @@ final class WorkerPool: Sendable {
     private func isWorthAppointing() -> Bool {
         if hasLeader.load(ordering: .relaxed) { return false }
         if averageTime.load(ordering: .relaxed) > Self.slow { return true }
-        var poll = pollfd(fd: device, events: Int16(POLLIN), revents: 0)
-        return Glibc.poll(&poll, 1, 0) > 0
+        return hasRequest()
     }
 
     /// Nothing to do: looks for the next request, or sleeps when another thread looks already.
@@ -136,7 +186,7 @@ final class WorkerPool: Sendable {
         }
         let hasRequest = pollBriefly(&buffer)
         if !hasRequest { sleepUntilRequest() }
-        hasLeader.store(false, ordering: .releasing)
+        leave()
         if hasRequest { handle(&buffer) }
     }
 
@@ -160,11 +210,14 @@ final class WorkerPool: Sendable {
     }
 
     private func sleepUntilRequest() {
-        var polls = [
-            pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
-        ]
+        // A tuple: an array would be allocated.
+        var polls = (
+            pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+        )
         let start = Self.now()
-        _ = Glibc.poll(&polls, 2, -1)
+        _ = withUnsafeMutableBytes(of: &polls) {
+            Glibc.poll($0.assumingMemoryBound(to: pollfd.self).baseAddress, 2, -1)
+        }
         // A request that came so soon would have been found by polling a little longer: try that again.
         if Self.now() &- start < Self.pollTime * 2 {
             pollScore.store(Self.longestScore / 2, ordering: .relaxed)

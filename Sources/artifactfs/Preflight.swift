@@ -23,13 +23,14 @@ enum Preflight {
     }
 
     private static func mountPoint(_ path: String, allowsNonempty: Bool) throws -> String {
+        if MountEntry.isDead(path) {
+            throw Failure(
+                .mountPoint,
+                "\(path) is a dead mount: its driver is gone; clean it up with 'artifactfs unmount \(path)'")
+        }
         var info = stat()
         guard stat(path, &info) == 0 else {
             switch errno {
-            case ENOTCONN:
-                throw Failure(
-                    .mountPoint,
-                    "\(path) is a dead mount: its driver is gone; clean it up with 'artifactfs unmount \(path)'")
             case ENOENT:
                 throw Failure(.mountPoint, "the mount point \(path) does not exist; make it with 'mkdir -p \(path)'")
             default:
@@ -63,11 +64,13 @@ enum Preflight {
     private static func fuse(_ request: MountRequest) throws {
         let device = open("/dev/fuse", O_RDWR | O_CLOEXEC)
         guard device >= 0 else {
-            let reason = String(cString: strerror(errno))
-            throw Failure(
-                .noFUSE,
-                "cannot open /dev/fuse: \(reason); load it with 'modprobe fuse', "
-                    + "or start the container with '--device /dev/fuse --cap-add SYS_ADMIN'")
+            let code = errno
+            let wayOut =
+                code == EACCES
+                ? "users may open it where root has said 'chmod 666 /dev/fuse', as udev does"
+                : "load it with 'modprobe fuse', "
+                    + "or start the container with '--device /dev/fuse --cap-add SYS_ADMIN'"
+            throw Failure(.noFUSE, "cannot open /dev/fuse: \(String(cString: strerror(code))); \(wayOut)")
         }
         close(device)
         guard geteuid() != 0 else { return }

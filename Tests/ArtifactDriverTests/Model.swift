@@ -49,11 +49,13 @@ struct Model {
         return file.writers > 0 ? .writing : .empty
     }
 
-    /// Whether the bytes are a whole TSV of two columns, the only content that the streams take for good.
+    /// Whether the bytes are a whole TSV: a header, as many columns in every row, and a final newline.
     static func isWhole(_ bytes: [UInt8]) -> Bool {
-        guard bytes.last == UInt8(ascii: "\n") else { return false }
+        guard bytes.last == UInt8(ascii: "\n"), !bytes.contains(0) else { return false }
         let rows = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
-        return rows.allSatisfy { $0.filter { $0 == UInt8(ascii: "\t") }.count == 1 }
+        let columns = Set(rows.map { $0.filter { $0 == UInt8(ascii: "\t") }.count })
+        let header = rows.first ?? []
+        return columns.count == 1 && header.contains { $0 != UInt8(ascii: "\t") }
     }
 
     // MARK: - Operations: nil is success
@@ -146,7 +148,8 @@ struct Model {
             case .transient, .empty, .live: break
             }
         }
-        let publishes = to.place.isProduction && Self.meaning(to.text) == .valid && file.writers == 0 && !file.bytes.isEmpty
+        let isProductionName = to.place.isProduction && Self.meaning(to.text) == .valid
+        let publishes = isProductionName && file.writers == 0 && !file.bytes.isEmpty
         if publishes, !Self.isWhole(file.bytes) { return .invalidArgument }
         target?.name = nil
         files[from] = nil

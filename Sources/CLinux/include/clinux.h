@@ -53,3 +53,9 @@ const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle,
 
 // pidfd_open(2): readable when the process has ended.
 int clinux_pidfd_open(pid_t process);
+
+// memfd_create(2), close-on-exec: a regular file in memory.
+int clinux_memfd(const char *name);
+
+// The `*_SUPER_MAGIC` of the file system that a file lies on (fstatfs(2)), or 0 when it cannot be told.
+long clinux_filesystem_type(int fd);
