@@ -46,14 +46,18 @@ mounts() {
         /proc/self/mountinfo | sort
 }
 
-# The processes that run an artifactfs built in this directory, one "PID" a line.
+# The processes that run an artifactfs built in this directory, one "PID" a line. The name is looked at first: it is read
+# without a lock, while the rest of /proc/PID can wait for a process that hangs, and most processes are not ours.
 processes() {
-    local exe target
-    for exe in /proc/[0-9]*/exe; do
-        target=$(readlink -- "$exe" 2>/dev/null) || continue
+    local directory name target
+    for directory in /proc/[0-9]*; do
+        name=
+        { read -r name <"$directory/comm"; } 2>/dev/null || continue
+        [[ $name == artifactfs ]] || continue
+        target=$(timeout 2 readlink -- "$directory/exe" 2>/dev/null) || continue
         target=${target% (deleted)}
         if [[ $target == "$root"/.build/*/artifactfs ]]; then
-            printf '%s\n' "${exe//[!0-9]/}"
+            printf '%s\n' "${directory#/proc/}"
         fi
     done | sort
 }
@@ -76,7 +80,7 @@ nothing_left() {
     done <<<"$more_mounts"
     while IFS= read -r line; do
         if [[ -n $line ]]; then
-            printf 'left running: %s %s\n' "$line" "$(tr '\0' ' ' <"/proc/$line/cmdline" 2>/dev/null)" >&2
+            printf 'left running: %s %s\n' "$line" "$(timeout 2 tr '\0' ' ' <"/proc/$line/cmdline" 2>/dev/null)" >&2
         fi
     done <<<"$more_processes"
     return 1

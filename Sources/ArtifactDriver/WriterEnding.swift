@@ -25,11 +25,17 @@ enum WriterEnding: Sendable, Hashable {
     /// The kernel sends a FLUSH for each descriptor that an exiting task closes and the task waits for the reply, so it is still
     /// there. `PF_SIGNALED` alone says nothing: threads that an `exit_group(0)` ends have it too (kernel/signal.c,
     /// `get_signal`), so the exit code decides. Tried on kernel 6.18: SIGKILL reads 9, `exit(3)` reads 3 << 8.
+    ///
+    /// A task that closes in `execve` (close-on-exec) holds a lock that reading `stat` waits for, while it waits for this very
+    /// reply: then the mount hangs, and every ps(1) with it (seen on kernel 6.18, `do_task_stat`). `statm` waits for nothing, and
+    /// shows zeros once a task has given up its memory, which `do_exit` does before it closes files; so it is asked first.
     static func of(thread: Int32) -> WriterEnding {
         guard thread > 0 else { return .running }
         return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
-            guard let bytes = ProcFile.read(thread, "stat", into: buffer) else { return .running }
-            return parse(bytes)
+            guard let memory = ProcFile.read(thread, "statm", into: buffer), memory.starts(with: "0 0 ".utf8),
+                let line = ProcFile.read(thread, "stat", into: buffer)
+            else { return .running }
+            return parse(line)
         }
     }
 

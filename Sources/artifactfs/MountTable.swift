@@ -25,6 +25,12 @@ struct MountEntry {
     /// The mounts of artifactfs.
     static func artifacts() -> [MountEntry] { all().filter(\.isArtifacts) }
 
+    /// Whether the driver of a mount is gone. `statfs` always asks it, where `stat` may be answered from the kernel's memory.
+    static func isDead(_ path: String) -> Bool {
+        var info = statvfs()
+        return statvfs(path, &info) != 0 && errno == ENOTCONN
+    }
+
     var isArtifacts: Bool { type == "fuse.artifactfs" || type == "artifactfs" }
 
     /// The mount whose root is `path`, the topmost.

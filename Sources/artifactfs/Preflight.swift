@@ -23,13 +23,14 @@ enum Preflight {
     }
 
     private static func mountPoint(_ path: String, allowsNonempty: Bool) throws -> String {
+        if MountEntry.isDead(path) {
+            throw Failure(
+                .mountPoint,
+                "\(path) is a dead mount: its driver is gone; clean it up with 'artifactfs unmount \(path)'")
+        }
         var info = stat()
         guard stat(path, &info) == 0 else {
             switch errno {
-            case ENOTCONN:
-                throw Failure(
-                    .mountPoint,
-                    "\(path) is a dead mount: its driver is gone; clean it up with 'artifactfs unmount \(path)'")
             case ENOENT:
                 throw Failure(.mountPoint, "the mount point \(path) does not exist; make it with 'mkdir -p \(path)'")
             default:

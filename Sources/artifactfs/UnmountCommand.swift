@@ -26,8 +26,7 @@ struct UnmountCommand: ParsableCommand {
             guard mount.isArtifacts else {
                 throw Failure(.cannotAnswer, "\(path) is a mount of \(mount.type), not of artifactfs; use umount")
             }
-            var info = stat()
-            if stat(mount.mountPoint, &info) != 0, errno == ENOTCONN {
+            if MountEntry.isDead(mount.mountPoint) {
                 try detach(mount, isLazy: true)
                 print("cleaned up the dead mount at \(Terminal.printable(mount.mountPoint))")
                 return

@@ -148,7 +148,8 @@ struct Model {
             case .transient, .empty, .live: break
             }
         }
-        let publishes = to.place.isProduction && Self.meaning(to.text) == .valid && file.writers == 0 && !file.bytes.isEmpty
+        let isProductionName = to.place.isProduction && Self.meaning(to.text) == .valid
+        let publishes = isProductionName && file.writers == 0 && !file.bytes.isEmpty
         if publishes, !Self.isWhole(file.bytes) { return .invalidArgument }
         target?.name = nil
         files[from] = nil

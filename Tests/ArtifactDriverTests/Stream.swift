@@ -42,7 +42,9 @@ enum Step: CustomStringConvertible {
             return Model.Name(place: place, text: text)
         }
         switch Int.random(in: 0..<20, using: &generator) {
-        case 0..<5: return .create(name(), exclusive: .random(using: &generator), truncating: .random(using: &generator))
+        case 0..<5:
+            return .create(
+                name(), exclusive: .random(using: &generator), truncating: .random(using: &generator))
         case 5..<7: return .openToWrite(name(), truncating: .random(using: &generator))
         case 7..<11:
             let weighted: [Content] = [.header, .header, .row, .row, .row, .ragged, .unfinished]

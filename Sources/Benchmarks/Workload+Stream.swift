@@ -1,0 +1,126 @@
+import Glibc
+
+extension Workload {
+    private static let mebibyte = 1 << 20
+
+    static let sequentialWrite = Workload(
+        name: "seq-write", summary: "create, write 1 MiB blocks, close; in a session", unit: .mebibytes, writes: true
+    ) { (bench) throws(Failure) in
+        let path = bench.target.session(bench.freshName("Big", 0))
+        defer { Glibc.unlink(path) }
+        let pieces = bench.settings.bigMebibytes
+        let start = Clock.now()
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw Failure.call("create", path) }
+        for _ in 0..<pieces {
+            guard write(file, bench.buffer, mebibyte) == mebibyte else { throw Failure.call("write", path) }
+        }
+        guard close(file) == 0 else { throw Failure.call("close", path) }
+        let seconds = Clock.now() - start
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { throw Failure.call("stat", path) }
+        try bench.require(Int(facts.st_size) == bench.settings.bigBytes, "seq-write", "\(facts.st_size) bytes")
+        return Sample(seconds: seconds, amount: Double(pieces))
+    }
+
+    static let sequentialRead = Workload(
+        name: "seq-read", summary: "open, read 1 MiB blocks to the end, close; warm", unit: .mebibytes, writes: false
+    ) { (bench) throws(Failure) in
+        let buffer = bench.readBuffer
+        let path = bench.target.bigArtifact
+        func pass() throws(Failure) -> Loops.Tally {
+            var tally = Loops.Tally()
+            let file = open(path, O_RDONLY | O_CLOEXEC)
+            guard file >= 0 else { throw Failure.call("open", path) }
+            defer { close(file) }
+            while true {
+                let count = read(file, buffer, mebibyte)
+                guard count >= 0 else { throw Failure.call("read", path) }
+                if count == 0 { return tally }
+                tally.bytes += count
+                if count == mebibyte {
+                    for block in stride(from: 0, to: mebibyte, by: Content.blockSize) {
+                        tally.sum &+= Content.stamp(of: buffer + block)
+                    }
+                }
+            }
+        }
+        _ = try pass()
+        let start = Clock.now()
+        let tally = try pass()
+        let seconds = Clock.now() - start
+        try bench.require(
+            tally.bytes == bench.settings.bigBytes && tally.sum == bench.expectedSum(bench.settings.bigBlocks),
+            "seq-read", "\(tally.bytes) bytes, or not the ones that were written")
+        return Sample(seconds: seconds, amount: Double(bench.settings.bigMebibytes))
+    }
+
+    static let randomRead = Workload(
+        name: "rand-read", summary: "pread of 4 KiB at random blocks of one open file; warm", unit: .operations,
+        writes: false
+    ) { (bench) throws(Failure) in
+        let path = bench.target.bigArtifact
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw Failure.call("open", path) }
+        defer { close(file) }
+        let buffer = bench.readBuffer
+        let blocks = UInt64(bench.settings.bigBlocks)
+        let reads = bench.settings.randomReads
+        // The same places on every target, other ones each round.
+        let seed = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bench.round)
+        var state = seed
+        var sum: UInt64 = 0
+        let start = Clock.now()
+        for _ in 0..<reads {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            let offset = off_t(state % blocks) * off_t(Content.blockSize)
+            guard pread(file, buffer, Content.blockSize, offset) == Content.blockSize else {
+                throw Failure.call("read", path)
+            }
+            sum &+= Content.stamp(of: buffer)
+        }
+        let seconds = Clock.now() - start
+        var expected: UInt64 = 0
+        state = seed
+        for _ in 0..<reads {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            expected &+= bench.stamps[Int(state % blocks)]
+        }
+        try bench.require(sum == expected, "rand-read", "other bytes than were written")
+        return Sample(seconds: seconds, amount: Double(reads))
+    }
+
+    static let mappedRead = Workload(
+        name: "mmap-read", summary: "open, mmap, touch each page, unmap, close; warm", unit: .mebibytes, writes: false
+    ) { (bench) throws(Failure) in
+        let path = bench.target.bigArtifact
+        let size = bench.settings.bigBytes
+        func pass() throws(Failure) -> UInt64 {
+            let file = open(path, O_RDONLY | O_CLOEXEC)
+            guard file >= 0 else { throw Failure.call("open", path) }
+            defer { close(file) }
+            var facts = stat()
+            guard fstat(file, &facts) == 0 else { throw Failure.call("stat", path) }
+            // A page past the end would be a signal, not an error.
+            guard Int(facts.st_size) == size else { throw Failure("\(path) has \(facts.st_size) bytes, not \(size)") }
+            guard let map = mmap(nil, size, PROT_READ, MAP_SHARED, file, 0), map != MAP_FAILED else {
+                throw Failure.call("map", path)
+            }
+            defer { munmap(map, size) }
+            var sum: UInt64 = 0
+            for block in stride(from: 0, to: size, by: Content.blockSize) { sum &+= Content.stamp(of: map + block) }
+            return sum
+        }
+        _ = try pass()
+        let start = Clock.now()
+        let sum = try pass()
+        let seconds = Clock.now() - start
+        try bench.require(
+            sum == bench.expectedSum(bench.settings.bigBlocks), "mmap-read", "other bytes than were written")
+        return Sample(seconds: seconds, amount: Double(bench.settings.bigMebibytes))
+    }
+}

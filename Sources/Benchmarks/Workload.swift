@@ -1,0 +1,30 @@
+/// One kind of work, timed on every target.
+///
+/// To add one: write its body in a file beside the others (nothing but system calls between `Clock.now()` and
+/// `Clock.now()`, and a check afterwards that the work was done), and name it in `all`.
+struct Workload: Sendable {
+    enum Unit: String, Sendable {
+        case operations = "/s"
+        case mebibytes = "MiB/s"
+    }
+
+    /// What one timed pass did.
+    struct Sample: Sendable {
+        let seconds: Double
+        /// In the workload's unit.
+        let amount: Double
+    }
+
+    /// Its name on the command line, in the table and in the thresholds.
+    let name: String
+    let summary: String
+    let unit: Unit
+    /// Whether it changes something: a read-only target leaves it out.
+    let writes: Bool
+    let body: @Sendable (Bench) throws(Failure) -> Sample
+
+    static let all: [Workload] = [
+        .sequentialWrite, .sequentialRead, .randomRead, .mappedRead, .statNames, .openRead, .listAndStat,
+        .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction,
+    ]
+}

@@ -1,0 +1,89 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What the command line says of bad input: one sentence with the way out, the documented exit status, nothing half-made.
+extension MountedTests {
+    @Suite struct CommandLineTests {
+        private func artifactfs(_ arguments: String...) throws -> Outcome {
+            try run([try Mount.binary()] + arguments, timeout: 30)
+        }
+
+        private func expect(_ outcome: Outcome, _ status: Int32, _ words: String...) {
+            #expect(outcome.status == status, "\(outcome)")
+            let lines = outcome.errors.split(separator: "\n")
+            #expect(lines.count == 1 && outcome.errors.hasPrefix("artifactfs: "), "one sentence: \(outcome)")
+            for word in words { #expect(outcome.errors.contains(word), "'\(word)' in \(outcome)") }
+        }
+
+        @Test func mountPointsThatCannotBeUsed() throws {
+            let directory = try TemporaryDirectory()
+            let (store, mount) = (directory.path + "/s", directory.path + "/m")
+            expect(try artifactfs("mount", directory.path + "/none", mount), 3, "no store", "artifactfs init")
+            #expect(try artifactfs("init", store).succeeded)
+            #expect(try artifactfs("init", store).output.contains("already"))
+            expect(try artifactfs("mount", store, mount), 4, "does not exist", "mkdir -p")
+            try write("x", to: directory.path + "/file")
+            expect(try artifactfs("mount", store, directory.path + "/file"), 4, "not a directory")
+            _ = mkdir(mount, 0o755)
+            try write("x", to: mount + "/kept")
+            expect(try artifactfs("mount", store, mount), 4, "not empty")
+            #expect(try names(in: mount) == ["kept"])
+            expect(try artifactfs("mount", store, store + "/base_layer"), 4, "inside each other")
+            _ = mkdir(store + "/base_layer/dev", 0o755)
+            expect(try artifactfs("mount", store, mount, "--session", "yesterday"), 2, "YYYYMMDD_HHMMSS")
+            expect(try artifactfs("unmount", mount), 2, "not a mount point")
+            expect(try artifactfs("status", mount), 2, "not on a mount")
+            expect(try artifactfs("explain", "write", mount), 2, "not on a mount")
+            #expect(try artifactfs("mount", store).status == 64)
+        }
+
+        @Test func schemaWithAFaultNamesTheLine() throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/s"
+            #expect(try artifactfs("init", store).succeeded)
+            try write("version: 1\ntypes:\n  scores:\n    layer: [base]\n", to: store + "/.artifactfs/schema.yaml")
+            _ = mkdir(directory.path + "/m", 0o755)
+            expect(try artifactfs("mount", store, directory.path + "/m"), 7, "schema.yaml:")
+            #expect(try artifactfs("status").output.contains(directory.path) == false)
+        }
+
+        @Test func backgroundStatusExplainUnmount() throws {
+            let directory = try TemporaryDirectory()
+            let (store, mount) = (directory.path + "/s", directory.path + "/m")
+            #expect(try artifactfs("init", store).succeeded)
+            _ = mkdir(mount, 0o755)
+            let mounted = try artifactfs("mount", store, mount)
+            defer { _ = try? artifactfs("unmount", "--lazy", mount) }
+            #expect(
+                mounted.succeeded && mounted.output.hasPrefix("mounted \(store) at \(mount): session "), "\(mounted)")
+            expect(try artifactfs("mount", store, mount), 4, "mount point already")
+            let file = mount + "/production/base/gene_manifest/gene_manifest.tsv"
+            #expect(try artifactfs("explain", "create", file).output == "allowed (a new name)\n")
+            try write(table, to: file)
+            let refused = try artifactfs("explain", "overwrite", file)
+            #expect(refused.status == 1)
+            #expect(
+                refused.output.contains(
+                    "artifact exists and overwrite not allowed: \(file) (production artifacts are immutable)"))
+            #expect(
+                try artifactfs("explain", "overwrite", mount + "/development/current/base/gene_manifest/x").status == 1)
+            expect(try artifactfs("explain", "fly", file), 2, "not an operation")
+            #expect(try artifactfs("status", mount, "--json").output.contains(#""mount_point":"\#(mount)""#))
+            let holder = try Child(["sleep", "60"], directory: mount)
+            expect(try artifactfs("unmount", mount), 6, "busy", "sleep")
+            holder.kill()
+            #expect(try artifactfs("unmount", mount).succeeded)
+            #expect(try names(in: mount).isEmpty)
+            #expect(exists(store + "/base_layer/gene_manifest.tsv"), "unmounting waited for what was being published")
+        }
+
+        @Test func deadMountsAreCleanedUp() throws {
+            let mount = try Mount(MountVariant())
+            mount.driver.kill()
+            expect(try artifactfs("mount", mount.store, mount.root), 4, "dead mount", "artifactfs unmount")
+            #expect(try artifactfs("unmount", mount.root).output.contains("dead mount"))
+            #expect(!mount.isMounted)
+        }
+    }
+}

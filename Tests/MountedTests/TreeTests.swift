@@ -1,0 +1,125 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// SEMANTICS 1 on the real mount: what is there, under which name, and what is found only when it is named.
+extension MountedTests {
+    @Suite struct TreeTests {
+        @Test(arguments: MountVariant.both) func everyTypedDirectoryIsThere(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            #expect(try names(in: mount.root) == ["development", "production", "test"])
+            #expect(
+                try names(in: mount.production("base")) == [
+                    "analysis_sequences", "gene_manifest", "nucleotide_scores", "splice_errors", "training_data",
+                    "validation_data",
+                ])
+            #expect(
+                try names(in: mount.production("meta")) == [
+                    "meta_checkpoints", "meta_metrics", "meta_predictions", "training_data", "validation_data",
+                ])
+            #expect(try names(in: mount.production("base/analysis_sequences")).isEmpty)
+        }
+
+        @Test(arguments: MountVariant.both) func namesLeadToTheirRealFiles(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let pairs = [
+                ("base/analysis_sequences/chr1.tsv", "base_layer/analysis_sequences_chr1.tsv", table),
+                ("base/gene_manifest/gene_manifest.tsv", "base_layer/gene_manifest.tsv", table),
+                ("meta/meta_predictions/meta_predictions.tsv", "meta_layer/predictions/meta_predictions.tsv", table),
+                ("meta/meta_metrics/training_metrics.json", "meta_layer/metrics/training_metrics.json", "{}\n"),
+            ]
+            for (name, real, text) in pairs {
+                try write(text, to: mount.production(name))
+                #expect(eventually { (try? contents(mount.real(real))) == text }, "\(name) is \(real)")
+                #expect(try contents(mount.production(name)) == text)
+            }
+            // A real file that no type claims is not shown, and one that appears beside the mount is.
+            try write("stray", to: mount.real("base_layer/stray.txt"))
+            try write(table, to: mount.real("base_layer/splice_errors_chrX.tsv"))
+            #expect(eventually { exists(mount.production("base/splice_errors/chrX.tsv")) })
+            #expect(!tree(mount.path("production")).contains { $0.contains("stray") })
+        }
+
+        @Test(arguments: MountVariant.both) func namesThatNoTypeHasAreRefused(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let names = [
+                "base/analysis_sequences/1.tsv", "base/analysis_sequences/chr1.csv", "base/analysis_sequences/chr.tsv",
+                "base/analysis_sequences/chr1", "base/gene_manifest/chr1.tsv", "meta/meta_checkpoints/-x.pt",
+                "base/analysis_sequences/chr1\n.tsv",
+            ]
+            let before = mount.realFiles()
+            for name in names {
+                #expect(
+                    answer { () throws(Errno) in try openAndClose(mount.production(name), O_WRONLY | O_CREAT) }
+                        == .invalidArgument, "\(name)")
+            }
+            #expect(
+                answer { () throws(Errno) in
+                    try openAndClose(
+                        mount.production("meta/meta_checkpoints/\(String(repeating: "n", count: 256)).pt"),
+                        O_WRONLY | O_CREAT)
+                } == .fileNameTooLong)
+            let typed = mount.production("base/analysis_sequences/")
+            #expect(answer { () throws(Errno) in try check(mkdir(typed + "directory", 0o755)) } == .invalidArgument)
+            #expect(answer { () throws(Errno) in try check(symlink("chr1.tsv", typed + "chr2.tsv")) } == .notPermitted)
+            #expect(answer { () throws(Errno) in try check(mkfifo(typed + "chr2.tsv", 0o644)) } == .notPermitted)
+            #expect(mount.realFiles() == before, "a refusal makes nothing")
+            #expect((mount.count("total") ?? 0) >= names.count, "refusals are counted")
+            #expect(mount.denials().count >= names.count, "and kept with their reasons")
+        }
+
+        @Test(arguments: MountVariant.both) func hiddenEntriesAreFoundOnlyByName(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            #expect(exists(mount.path(".artifactfs/status.json")))
+            #expect(exists(mount.path(".artifactfs/denials.jsonl")))
+            let outcome = try shell("ls -RA . && find . && grep -rs pid . | cat", in: mount.root)
+            #expect(outcome.succeeded && !outcome.output.contains(".artifactfs"), "\(outcome)")
+            #expect(!outcome.output.contains("status.json"))
+            #expect(
+                answer { () throws(Errno) in try openAndClose(mount.path(".artifactfs/status.json"), O_WRONLY) } != nil)
+            #expect(answer { () throws(Errno) in try remove(mount.path(".artifactfs/status.json")) } != nil)
+        }
+
+        /// A number stays: while the file is written, when it is published, when it is asked again, and on the next mount.
+        @Test(arguments: MountVariant.both) func inodeNumbersAreStable(_ variant: MountVariant) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            let paths = ["production", "production/base/analysis_sequences", "test"]
+            var first: [ino_t] = []
+            do {
+                let mount = try Mount(store: store, variant)
+                let path = mount.production("base/analysis_sequences/chr1.tsv")
+                let handle = try openFile(path, O_WRONLY | O_CREAT)
+                let written = try attributes(path).st_ino
+                try writeAll(handle, table)
+                try closeFile(handle)
+                #expect(mount.isSealed(path))
+                #expect(try attributes(path).st_ino == written, "publishing keeps the number")
+                first = try paths.map { path throws(Errno) in try attributes(mount.path(path)).st_ino }
+                #expect(Set(first).count == first.count)
+                let again = try paths.map { path throws(Errno) in try attributes(mount.path(path)).st_ino }
+                #expect(again == first)
+                #expect(try mount.unmount() == 0)
+            }
+            let mount = try Mount(store: store, variant)
+            let second = try paths.map { path throws(Errno) in try attributes(mount.path(path)).st_ino }
+            #expect(second == first, "the next mount has the same numbers")
+        }
+
+        @Test(arguments: MountVariant.both) func latestIsTheNewestCheckpoint(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let directory = mount.production("meta/meta_checkpoints/")
+            #expect(!exists(directory + "latest"), "without a checkpoint there is none")
+            for name in ["epoch_001.h5", "epoch_002.h5"] {
+                try write("weights of \(name)", to: directory + name)
+                #expect(mount.isSealed(directory + name))
+                #expect(try linkTarget(directory + "latest") == name)
+                #expect(try contents(directory + "latest") == "weights of \(name)")
+                usleep(20_000)  // So that the files' times differ on a file system that counts in ticks.
+            }
+            #expect(answer { () throws(Errno) in try remove(directory + "latest") } == .notPermitted)
+        }
+    }
+}

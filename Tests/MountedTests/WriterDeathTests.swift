@@ -1,0 +1,142 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What becomes of a file whose writer was killed, failed, or lent its handle to other processes.
+extension MountedTests {
+    @Suite struct WriterDeathTests {
+        private func quarantined(_ mount: Mount, _ name: String) -> Bool {
+            tree(mount.real(".artifactfs/quarantine")).contains { $0.contains(name) && $0.hasSuffix(".reason.json") }
+        }
+
+        /// Runs a script that writes `$1` and must not have it published: the bytes are in quarantine and the name is free.
+        private func expectQuarantine(_ mount: Mount, _ name: String, _ script: [String]) throws {
+            let path = mount.production("base/splice_errors/" + name)
+            let outcome = try run(script + [path])
+            #expect(!outcome.succeeded, "\(outcome)")
+            #expect(eventually { quarantined(mount, name) && !exists(path) }, "\(name); log: \(mount.log)")
+            #expect(!exists(mount.real("base_layer/splice_errors_" + name)))
+            try write("a\tb\n1\t2\n", to: path)
+            #expect(eventually { exists(mount.real("base_layer/splice_errors_" + name)) }, "the name is free again")
+        }
+
+        @Test(arguments: MountVariant.both) func nothingOfThemIsPublished(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try expectQuarantine(
+                mount, "chrKilled.tsv",
+                ["bash", "-c", #"exec 3> "$0"; printf 'a\tb\n1\t2\n' >&3; kill -9 $$"#])
+            try expectQuarantine(
+                mount, "chrFailed.tsv",
+                ["bash", "-c", #"awk 'BEGIN { print "a\tb"; print "1\t2"; fflush(); exit 3 }' > "$0""#])
+            try expectQuarantine(
+                mount, "chrExit.tsv",
+                [
+                    testPython, "-c",
+                    "import os,sys\nf=open(sys.argv[1],'w'); f.write('a\\tb\\n1\\t2\\n'); f.flush(); os._exit(3)",
+                ])
+        }
+
+        /// Threads that `exit_group(0)` ends look signalled to the kernel; the writer succeeded all the same.
+        @Test(arguments: MountVariant.both) func manyThreadsThatEndWellArePublished(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let script = """
+                import os, sys, threading, time
+                f = open(sys.argv[1], 'w'); f.write('a\\tb\\n1\\t2\\n'); f.flush()
+                for i in range(16): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+                os._exit(0)
+                """
+            for number in 0..<8 {
+                let path = mount.production("base/splice_errors/chr\(number).tsv")
+                let outcome = try run([testPython, "-c", script, path])
+                #expect(outcome.succeeded, "\(outcome)")
+                #expect(eventually { exists(mount.real("base_layer/splice_errors_chr\(number).tsv")) }, "\(mount.log)")
+            }
+        }
+
+        /// A child that inherited the handle is killed or fails while its parent goes on.
+        @Test(arguments: MountVariant.both) func childrenDoNotDecide(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            let script =
+                #"exec 3> "$0"; printf 'a\tb' >&3; (kill -9 $BASHPID); (exit 3); printf '\n1\t2\n' >&3; exec 3>&-"#
+            let outcome = try run(["bash", "-c", script, path])
+            #expect(outcome.succeeded, "\(outcome)")
+            let real = mount.real("base_layer/splice_errors_chr1.tsv")
+            #expect(eventually { (try? contents(real)) == "a\tb\n1\t2\n" }, "\(mount.log)")
+        }
+
+        /// `execve` closes close-on-exec descriptors while it holds a lock that `/proc/<pid>/stat` waits for: a driver that reads it
+        /// for that FLUSH hangs the mount, and every ps(1) with it.
+        @Test(arguments: MountVariant.both) func closeOnExecDoesNotHangTheMount(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            let script = """
+                import os, sys
+                f = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+                os.write(f, b'a\\tb\\n')
+                for i in range(3): os.waitpid(os.posix_spawn('/bin/true', ['true'], os.environ), 0)
+                os.write(f, b'1\\t2\\n'); os.close(f)
+                """
+            let outcome = try run([testPython, "-c", script, path], timeout: 20)
+            #expect(outcome.succeeded, "\(outcome)")
+            let real = mount.real("base_layer/splice_errors_chr1.tsv")
+            #expect(eventually { (try? contents(real)) == "a\tb\n1\t2\n" }, "\(mount.log)")
+        }
+
+        /// Many writers for one name, some through a temporary name: one wins, and its bytes are whole.
+        @Test(arguments: MountVariant.both) func oneOfManyWins(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            let script = #"""
+                writer() {
+                    local i=$1 rows; rows=$(for ((r = 0; r < 50; r++)); do printf '%d\t%d\n' "$i" "$r"; done)
+                    if ((i % 3 == 0)); then
+                        printf 'writer\trow\n%s\n' "$rows" > "$0.tmp$i.part" && mv -n "$0.tmp$i.part" "$0"
+                        [ ! -e "$0.tmp$i.part" ] || rm -f "$0.tmp$i.part"
+                    elif ((i % 3 == 1)); then (set -C; printf 'writer\trow\n%s\n' "$rows" > "$0") 2>/dev/null
+                    else printf 'writer\trow\n%s\n' "$rows" 2>/dev/null > "$0"; fi
+                }
+                for ((i = 0; i < 150; i++)); do writer $i 2>/dev/null & done; wait
+                """#
+            _ = try run(["bash", "-c", script, path], timeout: 120)
+            let real = mount.real("base_layer/splice_errors_chr1.tsv")
+            #expect(eventually { exists(real) }, "\(mount.log)")
+            let rows = try contents(real).split(separator: "\n").dropFirst()
+            #expect(rows.count == 50, "\(rows.count) rows")
+            #expect(Set(rows.compactMap { $0.split(separator: "\t").first }).count == 1, "one writer's rows")
+        }
+
+        /// Many writers of different names at once: all are published.
+        @Test(arguments: MountVariant.both) func manyNamesAtOnce(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let script = #"for ((i = 0; i < 300; i++)); do printf 'a\tb\n%d\t2\n' $i > "$0/chr$i.tsv" & done; wait"#
+            let outcome = try run(["bash", "-c", script, mount.production("base/splice_errors")], timeout: 120)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(
+                eventually { tree(mount.real("base_layer")).filter { $0.contains("splice_errors_chr") }.count == 300 })
+        }
+
+        /// The driver is killed while files are written and sealed: what is there afterwards is whole, and nothing is lost.
+        @Test(arguments: MountVariant.both) func killingTheDriverLeavesNoHalfFile(_ variant: MountVariant) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            do {
+                let mount = try Mount(store: store, variant)
+                let script =
+                    #"for ((i = 0; ; i++)); do (printf 'a\tb\n'; yes $'1\t2' | head -n 20000) > "$0/chr$i.tsv"; done"#
+                let writer = try Child(["bash", "-c", script, mount.production("base/splice_errors")])
+                #expect(eventually { tree(store + "/base_layer").filter { $0.contains("chr") }.count > 5 })
+                mount.kill()
+                writer.kill()
+            }
+            let mount = try Mount(store: store, variant)
+            let expected = "a\tb\n" + String(repeating: "1\t2\n", count: 20_000)
+            let published = tree(store + "/base_layer").filter { $0.contains("splice_errors_chr") }
+            #expect(published.count > 5)
+            for name in try names(in: mount.production("base/splice_errors")) {
+                #expect(try contents(mount.production("base/splice_errors/" + name)) == expected, "\(name) is whole")
+            }
+        }
+    }
+}
