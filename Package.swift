@@ -77,7 +77,8 @@ let package = Package(
             name: "ArtifactStoreTests",
             dependencies: ["Artifacts", "ArtifactStore", "TestSupport", system], swiftSettings: strict),
         .testTarget(
-            name: "FuseKernelTests", dependencies: ["FuseKernel", "TestSupport", system], swiftSettings: strict),
+            name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
+            swiftSettings: strict),
         .testTarget(
             name: "ArtifactDriverTests",
             dependencies: ["Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "TestSupport", system],

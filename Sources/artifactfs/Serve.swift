@@ -39,6 +39,7 @@ enum Serve {
         options.allowsOthers = request.allowsOthers
         options.passthrough = request.passthrough
         options.extra = request.extra
+        options.backingDirectory = request.store
         let session: Session
         do {
             session = try Session(fileSystem: volume, options: options)
