@@ -148,13 +148,26 @@ run_tests() {
     export ARTIFACTFS_TEST_PYTHON=$python
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
-    # `exec`: the step's process is timeout itself, which passes a signal on to everything below it.
+    # A copy of what the tests print, for the summary. `exec`: the step's process is timeout itself, which passes a signal
+    # on to everything below it.
+    exec > >(exec tee -- "$work/tests.log") 2>&1
     exec timeout --kill-after=20 "$limit" swift test --skip-build "$@"
 }
 
+# What failed, again at the end: it is far up in the output, and a CI page may show the last lines only.
+failures() {
+    [[ -f ${work:-}/tests.log ]] || return 0
+    grep -aE -A 3 '^(✘ Test .*(recorded an issue|failed after)|.*(Fatal error|error: Exited))' -- "$work/tests.log" |
+        grep -avE '^(◇|✔|--)' | cut -c 1-1000 | tail -n 60 || true
+}
+
 finish() {
-    local code=$?
+    local code=$? failed
+    failed=$(failures)
     clean_up
+    if [[ -n $failed ]]; then
+        printf '\n==> what failed\n%s\n' "$failed"
+    fi
     if [[ ${#summary[@]} -gt 0 ]]; then
         printf '\n==> summary\n'
         printf '    %s\n' "${summary[@]}"
