@@ -32,7 +32,7 @@ enum Background {
 
         let arguments = MountHelperForm.asSubcommand(Array(CommandLine.arguments.dropFirst()))
         setenv(variable, String(writeEnd), 1)
-        var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + arguments + ["--foreground"]).map { strdup($0) }
+        var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + inForeground(arguments)).map { strdup($0) }
         argv.append(nil)
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
@@ -43,6 +43,11 @@ enum Background {
             throw Failure(.failed, "cannot start the driver: \(String(cString: strerror(result)))")
         }
         return try answer(from: readEnd, process)
+    }
+
+    /// The same command in the foreground. The flag comes right after the subcommand: at the end it would be a path after `--`.
+    static func inForeground(_ arguments: [String]) -> [String] {
+        Array(arguments.prefix(1)) + ["--foreground"] + arguments.dropFirst()
     }
 
     /// The first byte says how it went: `0`, or the exit status as a digit; the rest is for people.

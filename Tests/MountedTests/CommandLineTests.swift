@@ -78,6 +78,22 @@ extension MountedTests {
             #expect(exists(store + "/base_layer/gene_manifest.tsv"), "unmounting waited for what was being published")
         }
 
+        /// After `--` everything is a path, in the background too.
+        @Test func pathsThatLookLikeOptions() throws {
+            let directory = try TemporaryDirectory()
+            let binary = try Mount.binary()
+            func inside(_ arguments: String...) throws -> Outcome {
+                try run([binary] + arguments, directory: directory.path, timeout: 30)
+            }
+            #expect(try inside("init", "--", "-s").succeeded)
+            _ = mkdir(directory.path + "/--m", 0o755)
+            let mounted = try inside("mount", "--durability", "relaxed", "--", "-s", "--m")
+            defer { _ = try? inside("unmount", "--lazy", "--", "--m") }
+            #expect(mounted.output.hasPrefix("mounted \(directory.path)/-s at \(directory.path)/--m"), "\(mounted)")
+            #expect(try inside("status", "--", "--m").succeeded)
+            #expect(try inside("unmount", "--", "--m").succeeded)
+        }
+
         @Test func deadMountsAreCleanedUp() throws {
             let mount = try Mount(MountVariant())
             mount.driver.kill()
