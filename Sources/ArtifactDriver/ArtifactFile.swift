@@ -32,6 +32,10 @@ final class ArtifactFile: Sendable {
         var closer: Int32 = 0
         /// How the process that closed it last was ending.
         var ending: WriterEnding = .running
+        /// The program that closed it last.
+        var program = ""
+        /// The refusal of its first close that failed.
+        var denial: DenialLog.ID?
     }
 
     /// What a staged file's record begins with.
@@ -84,6 +88,8 @@ final class ArtifactFile: Sendable {
         var isTransient: Bool
         var open = OpenFile()
         var writers: [Writer] = []
+        /// Whose close or rename began the sealing.
+        var lastWriter: Writer?
         var birth: Birth?
         var settling: Settling?
         /// Whether a file that cannot be published goes back to where it was: only as long as nobody wrote to it since.

@@ -15,12 +15,16 @@ final class DenialLog: Sendable {
         let process: Int32
         let program: String
         /// What the rule alone does not say, such as the line at fault.
-        let detail: String?
+        var detail: String?
     }
+
+    /// A denial's number, from 0.
+    struct ID: Sendable, Hashable { fileprivate let number: Int }
 
     private struct State {
         var last: [Denial] = []
         var next = 0
+        var total = 0
         var counts: [Rule: Int] = [:]
     }
 
@@ -28,15 +32,21 @@ final class DenialLog: Sendable {
     private static let capacity = 1000
     private let state = Mutex(State())
 
-    func add(_ refusal: Refusal, operation: String, path: String, caller: Caller, detail: String? = nil) {
-        let program = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
-            ProcFile.read(caller.process, "comm", into: buffer).map { String(decoding: $0.dropLast(), as: UTF8.self) }
-                ?? ""
-        }
+    /// Counts and keeps a refusal.
+    ///
+    /// - Parameters:
+    ///   - program: the caller's, when it may be gone by now.
+    ///   - detail: what the rule alone does not say.
+    @discardableResult
+    func add(
+        _ refusal: Refusal, operation: String, path: String, caller: Caller, program: String? = nil,
+        detail: String? = nil
+    ) -> ID {
         let denial = Denial(
             time: Clock.now(), refusal: refusal, operation: operation, path: path, user: caller.user,
-            process: caller.process, program: program, detail: detail)
-        state.withLock { state in
+            process: caller.process, program: program ?? ProcFile.program(ofThread: caller.process), detail: detail)
+        return state.withLock { state in
+            defer { state.total += 1 }
             state.counts[refusal.rule, default: 0] += 1
             if state.last.count < Self.capacity {
                 state.last.append(denial)
@@ -44,6 +54,15 @@ final class DenialLog: Sendable {
                 state.last[state.next] = denial
                 state.next = (state.next + 1) % Self.capacity
             }
+            return ID(number: state.total)
+        }
+    }
+
+    /// Says more about a refusal, as long as it is kept.
+    func amend(_ id: ID, detail: String) {
+        state.withLock { state in
+            guard state.total - id.number <= state.last.count else { return }
+            state.last[id.number % Self.capacity].detail = detail
         }
     }
 

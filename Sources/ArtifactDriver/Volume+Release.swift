@@ -11,17 +11,21 @@ extension Volume {
     /// One `close` of one duplicate. Structural checks happen here, so that a program that looks at `close`'s result learns of them.
     public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
         guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
-        let thread = request.caller.process
+        let caller = request.caller
+        let thread = caller.process
         let isToBePublished = file.state.withLock { state in
             if case .staged = state.phase { !state.isTransient } else { false }
         }
         guard isToBePublished else { return }
         let ending = WriterEnding.of(thread: thread)
+        // Now: when publishing fails, the program may be gone.
+        let program = ProcFile.program(ofThread: thread)
         let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
             state.writers[index].isFlushed = true
             state.writers[index].ending = ending
             state.writers[index].closer = thread
+            state.writers[index].program = program
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
@@ -31,11 +35,17 @@ extension Volume {
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
             return
         }
-        if let reason = try quickProblem(checked.descriptor, check) {
-            try enforce(
-                .refused(Refusal(.invalidArgument, .failedCheck)), "close", place.parent.path(of: place.name),
-                request.caller, detail: reason)
+        guard let problem = try quickProblem(checked.descriptor, check) else { return }
+        let refusal = Refusal(.invalidArgument, .failedCheck)
+        file.state.withLock { state in
+            guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return }
+            // A shell closes several duplicates for one redirection, and publishing fails for the same fault: one entry.
+            if let denial = state.writers[index].denial { return denials.amend(denial, detail: problem) }
+            state.writers[index].denial = denials.add(
+                refusal, operation: "close", path: place.parent.path(of: place.name), caller: caller, program: program,
+                detail: problem)
         }
+        throw refusal.errno
     }
 
     /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
@@ -137,6 +147,7 @@ extension Volume {
             return false
         }
         state.phase = .sealing(real)
+        state.lastWriter = writer
         state.settling = .init(
             opener: writer.thread, closer: writer.closer,
             deadline: Clock.monotonic() + UInt64(store.schema.settlingSeconds) * 1_000_000_000)

@@ -227,7 +227,9 @@ extension Volume {
         state.goesBack = true
         return beginSealing(
             &state, staged,
-            writer: .init(handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process))
+            writer: .init(
+                handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
+                program: ProcFile.program(ofThread: caller.process)))
     }
 
     /// The bounded checks, while the rename can still be refused and nothing is lost.

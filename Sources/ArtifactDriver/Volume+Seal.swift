@@ -37,18 +37,20 @@ extension Volume {
         let place = namespace.place(of: file.id)
         switch phase {
         case .sealing(let staged), .discarded(let staged):
+            var detail = reason
             do throws(Errno) {
-                try store.quarantine(
+                let kept = try store.quarantine(
                     staged, reason: reason,
                     record: place.map { draft($0, birth) } ?? RecordDraft(virtualPath: birth?.path ?? ""))
                 counters.quarantined.add(1, ordering: .relaxed)
+                detail += "; the bytes are kept in .artifactfs/quarantine/" + kept
             } catch {
                 // The bytes stay in staging, where the next mount's recovery finds them.
                 log.error(
                     "cannot move a file to quarantine", metadata: ["file": "\(staged.name)", "errno": "\(error)"])
             }
             if let place {
-                fail(file, place, birth, reason)
+                fail(file, place, birth, detail)
             } else {
                 finish(file, .gone)
             }
@@ -71,10 +73,17 @@ extension Volume {
         _ file: ArtifactFile, _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?,
         _ reason: String
     ) {
-        denials.add(
-            Refusal(.invalidArgument, .failedCheck), operation: "publish", path: place.parent.path(of: place.name),
-            caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: birth?.thread ?? 0, umask: 0),
-            detail: reason)
+        let writer = file.state.withLock { $0.lastWriter }
+        if let denial = writer?.denial {
+            denials.amend(denial, detail: reason)
+        } else {
+            let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
+            denials.add(
+                Refusal(.invalidArgument, .failedCheck), operation: "publish",
+                path: place.parent.path(of: place.name),
+                caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: process, umask: 0),
+                program: writer?.program ?? "", detail: reason)
+        }
         namespace.removeName(of: file.id)
         finish(file, .gone)
         connection?.invalidate(name: place.name, in: place.parent.id)
@@ -85,6 +94,7 @@ extension Volume {
             if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
             state.birth = nil
+            state.lastWriter = nil
             state.goesBack = false
         }
         namespace.unpin(file.id)

@@ -113,6 +113,14 @@ enum ProcFile {
         return end
     }
 
+    /// The name of the program that a thread runs, as `/proc/<pid>/comm` has it; empty when it is gone.
+    static func program(ofThread thread: Int32) -> String {
+        guard thread > 0 else { return "" }
+        return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
+            read(thread, "comm", into: buffer).map { String(decoding: $0.dropLast(), as: UTF8.self) } ?? ""
+        }
+    }
+
     /// The process (thread group) of a thread; nil when it is gone.
     static func processID(ofThread thread: Int32) -> Int32? {
         guard thread > 0 else { return nil }
