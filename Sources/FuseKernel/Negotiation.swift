@@ -21,6 +21,8 @@ final class Negotiation: Sendable {
     private let wantsACL: Bool
     /// The kernel's `max_stack_depth`.
     private let depth: UInt32
+    /// The mount option `max_read`, in bytes; libfuse ends a session that was not told of it (lib/fuse_lowlevel.c, `do_init`).
+    private let longestRead: UInt32?
     /// INIT's `unique`; 0 until it was seen and after it was answered.
     private let initUnique = Atomic<UInt64>(0)
     private let isAnswered = Atomic<Bool>(false)
@@ -31,6 +33,10 @@ final class Negotiation: Sendable {
     init(_ options: MountOptions) {
         wantsPassthrough = options.passthrough
         wantsACL = options.posixACL
+        longestRead =
+            options.extra.compactMap { option in
+                option.hasPrefix("max_read=") ? UInt32(option.dropFirst("max_read=".count)) : nil
+            }.last
         depth = options.backingDirectory.map(Self.isStacked) == true ? 2 : 1
     }
 
@@ -53,6 +59,7 @@ final class Negotiation: Sendable {
             UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_WRITEBACK_CACHE) | UInt32(FUSE_CAP_SPLICE_READ)
                 | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE))
         cfuse_want_kill_priv_v2(connection)
+        if let longestRead { connection.pointee.max_read = longestRead }
         // With ACLs a default ACL replaces the umask, so the kernel must not have applied it before (umask(2)).
         if wantsACL { cfuse_want(connection, UInt32(FUSE_CAP_POSIX_ACL) | UInt32(FUSE_CAP_DONT_MASK), 0) }
         if wantsPassthrough, cfuse_want_passthrough(connection, depth) != 0 {

@@ -12,6 +12,7 @@ enum Status: Int32 {
     case noFUSE = 5
     case busy = 6
     case schema = 7
+    case usage = 64
 }
 
 /// Something that a person must be told.

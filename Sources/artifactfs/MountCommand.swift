@@ -44,7 +44,7 @@ struct MountCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let list = OptionList(options)
+            let list = try OptionList(options)
             var request = MountRequest(
                 store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
                 isReadOnly: readOnly || list.isReadOnly, allowsOthers: allowOther || list.allowsOthers,

@@ -77,14 +77,14 @@ enum Preflight {
         guard found("fusermount3") else {
             throw Failure(.noFUSE, "fusermount3 is missing, and only root mounts without it; install the package fuse3")
         }
-        if request.allowsOthers {
+        if request.allowsOthers || request.extra.contains("allow_root") {
             let lines = (Paths.contents("/etc/fuse.conf").map { String(decoding: $0, as: UTF8.self) } ?? "")
                 .split(separator: "\n").map { $0.filter { $0 != " " && $0 != "\t" } }
             guard lines.contains("user_allow_other") else {
                 throw Failure(
                     .mountPoint,
-                    "--allow-other needs the line 'user_allow_other' in /etc/fuse.conf, which root can add; "
-                        + "or mount as root, or without --allow-other")
+                    "other users on the mount need the line 'user_allow_other' in /etc/fuse.conf, which root can add; "
+                        + "or mount as root, or without --allow-other and allow_root")
             }
         }
     }

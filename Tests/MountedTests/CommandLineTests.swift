@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -8,6 +9,9 @@ extension MountedTests {
         private func artifactfs(_ arguments: String...) throws -> Outcome {
             try run([try Mount.binary()] + arguments, timeout: 30)
         }
+
+        /// With a slash at the end.
+        private var repository: String { #filePath.components(separatedBy: "Tests/MountedTests/").first ?? "" }
 
         private func expect(_ outcome: Outcome, _ status: Int32, _ words: String...) {
             #expect(outcome.status == status, "\(outcome)")
@@ -92,6 +96,60 @@ extension MountedTests {
             #expect(mounted.output.hasPrefix("mounted \(directory.path)/-s at \(directory.path)/--m"), "\(mounted)")
             #expect(try inside("status", "--", "--m").succeeded)
             #expect(try inside("unmount", "--", "--m").succeeded)
+        }
+
+        /// What people, fstab, mount(8), mount.fuse3 and systemd pass works; a mistake is named, with what would be right.
+        @Test func mountOptions() throws {
+            let directory = try TemporaryDirectory()
+            let (store, mount) = (directory.path + "/s", directory.path + "/m")
+            #expect(try artifactfs("init", store).succeeded)
+            _ = mkdir(mount, 0o755)
+            for wrong in ["bogus", "subtype=x", "ro=1", "relatime=x", "noexec,readonly,ro"] {
+                let name = wrong.split(separator: ",").first { $0 != "noexec" } ?? ""
+                expect(
+                    try artifactfs("mount", store, mount, "-o", wrong), 64, "unknown option '\(name)'", "allow_other",
+                    "leave it out")
+            }
+            expect(try artifactfs("mount", store, mount, "-o", "session"), 64, "session in -o needs a value")
+            expect(try artifactfs("mount", store, mount, "-o", "max_read=lots"), 64, "max_read", "number of bytes")
+            expect(try artifactfs("mount", store, mount, "-o", "remount,ro"), 64, "unmount it")
+            #expect(try artifactfs("status").output.contains(directory.path) == false)
+
+            func shown(_ helper: Bool, _ options: String) throws -> String {
+                let script = "mount-scripts/mount.artifactfs"
+                let outcome =
+                    helper
+                    ? try run(
+                        ["sh", repository + script, store, mount, "-n", "-o", options],
+                        environment: ["PATH": directory.path + ":/usr/bin:/bin"], timeout: 30)
+                    : try artifactfs("mount", store, mount, "-o", options)
+                defer { _ = try? artifactfs("unmount", mount) }
+                #expect(outcome.succeeded, "\(options): \(outcome)")
+                #expect(try contents(mount + "/.artifactfs/status.json").contains("session"), "\(options): it answers")
+                if !options.contains("ro,") {
+                    try write("text", to: mount + "/development/current/scratch/file")
+                    #expect(try contents(mount + "/development/current/scratch/file") == "text", "\(options)")
+                }
+                let line = try contents("/proc/self/mountinfo").split(separator: "\n").first {
+                    $0.contains(" \(mount) ")
+                }
+                return line.map(String.init) ?? "not mounted"
+            }
+            #expect(symlink(try Mount.binary(), directory.path + "/artifactfs") == 0)
+            for helper in [false, true] {
+                let plain = try shown(
+                    helper,
+                    "defaults,auto,noauto,user,user=root,users,nouser,_netdev,x-systemd.automount,X-mount.mkdir,nofail,"
+                        + "dev,suid,exec,relatime,nodiratime,comment=x,rw")
+                #expect(plain.contains(" rw,nosuid,nodev,relatime ") && !plain.contains("allow_other"), "\(plain)")
+                let full = try shown(
+                    helper, "ro,allow_other,default_permissions,nosuid,nodev,noexec,noatime,max_read=65536")
+                #expect(full.contains(" ro,nosuid,nodev,noexec,noatime "), "\(full)")
+                #expect(full.contains("allow_other") && full.contains("max_read=65536"), "\(full)")
+                let rest = try shown(
+                    helper, "no_passthrough,durability=relaxed,sync,dirsync,max_read=131072,noexec,exec")
+                #expect(rest.contains(",sync,dirsync,") && !rest.contains("noexec"), "\(rest)")
+            }
         }
 
         @Test func deadMountsAreCleanedUp() throws {
