@@ -120,7 +120,7 @@ extension Volume {
             }
             var changes = changes
             if fileState == .sealing || fileState == .sealed, let mode = changes.mode {
-                changes.mode = mode & ~0o222
+                changes.mode = mode & 0o555  // As when it was sealed.
             }
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
                 try apply(changes, to: descriptor)

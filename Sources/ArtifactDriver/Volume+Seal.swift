@@ -17,7 +17,8 @@ extension Volume {
         let request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil)
+            record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil,
+            attributesLock: { change in file.state.withLock { _ in change() } })
         switch store.publish(request) {
         case .sealed:
             counters.sealed.add(1, ordering: .relaxed)

@@ -109,11 +109,14 @@ public struct PublishRequest: Sendable {
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?
+    /// Calls what it is given at once, while nobody else changes the file's attributes: the writer may, for a while after
+    /// closing.
+    public var attributesLock: @Sendable (() -> Void) -> Void
 
     /// A request.
     public init(
         staged: RealFile, target: RealDirectory, name: String, check: FormatCheck?, record: RecordDraft,
-        origin: RealFile? = nil
+        origin: RealFile? = nil, attributesLock: @escaping @Sendable (() -> Void) -> Void = { $0() }
     ) {
         self.staged = staged
         self.target = target
@@ -121,6 +124,7 @@ public struct PublishRequest: Sendable {
         self.check = check
         self.record = record
         self.origin = origin
+        self.attributesLock = attributesLock
     }
 }
 

@@ -60,18 +60,19 @@ extension Store {
         guard let writable else {
             return .quarantined(reason: "the store was opened read-only; the file is where it was")
         }
-        var mode: UInt32?
+        var writeBits: UInt32 = 0
         do throws(PublishFailure) {
-            return try publish(request, writable, &mode)
+            return try publish(request, writable, &writeBits)
         } catch .stopped {
             return .quarantined(reason: "stopped")
         } catch {
-            return keep(request, error.reason, mode, writable)
+            return keep(request, error.reason, writeBits, writable)
         }
     }
 
+    /// - Parameter writeBits: the permission bits that were taken away.
     private func publish(
-        _ request: PublishRequest, _ writable: Writable, _ originalMode: inout UInt32?
+        _ request: PublishRequest, _ writable: Writable, _ writeBits: inout UInt32
     ) throws(PublishFailure) -> PublishOutcome {
         let descriptor = try attempt("opened") { () throws(Errno) in
             try request.staged.open(O_RDONLY | O_NONBLOCK)
@@ -86,14 +87,15 @@ extension Store {
         let (sha256, facts) = try check(source, request.check ?? .notEmpty)
         try step(.checked)
 
-        originalMode = before.permissions
-        _ = try attempt("made read-only") { () throws(Errno) in
-            try SystemCall.retry { fchmod(descriptor.rawValue, before.permissions & 0o555) }
+        var after = try makeReadOnly(descriptor, request, &writeBits)
+        var known = before
+        while !after.isModified(like: known) {
+            // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
+            guard after.st_size == before.st_size, try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256
+            else { throw .refused("it changed while it was being checked") }
+            known = after
+            after = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
         }
-        let after = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
-        guard after.st_size == before.st_size, after.st_mtim.tv_sec == before.st_mtim.tv_sec,
-            after.st_mtim.tv_nsec == before.st_mtim.tv_nsec
-        else { throw .refused("it changed while it was being checked") }
         try step(.madeReadOnly)
 
         if durability == .synced {
@@ -131,6 +133,32 @@ extension Store {
         }
         try step(.sealedLogged)
         return .sealed(sha256: sha256, size: Int64(after.st_size))
+    }
+
+    /// Takes the write bits away, in one with any change of attributes that the writer may still make.
+    ///
+    /// - Returns: the attributes then.
+    private func makeReadOnly(
+        _ descriptor: FileDescriptor, _ request: PublishRequest, _ writeBits: inout UInt32
+    ) throws(PublishFailure) -> stat {
+        var taken: UInt32 = 0
+        var result = Result<stat, PublishFailure>.failure(.stopped)
+        request.attributesLock { () in
+            do throws(PublishFailure) {
+                taken = try attempt("looked at") { () throws(Errno) in
+                    try SystemCall.attributes(descriptor).permissions
+                }
+                _ = try attempt("made read-only") { () throws(Errno) in
+                    try SystemCall.retry { fchmod(descriptor.rawValue, taken & 0o555) }
+                }
+                result = .success(
+                    try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) })
+            } catch {
+                result = .failure(error)
+            }
+        }
+        writeBits = taken & 0o222
+        return try result.get()
     }
 
     private func check(
@@ -210,9 +238,15 @@ extension Store {
 
     /// A file that is not published: back to where it was, else to quarantine, else left in staging.
     private func keep(
-        _ request: PublishRequest, _ reason: String, _ mode: UInt32?, _ writable: Writable
+        _ request: PublishRequest, _ reason: String, _ writeBits: UInt32, _ writable: Writable
     ) -> PublishOutcome {
-        if let mode { try? request.staged.setMode(mode) }
+        if writeBits != 0 {
+            request.attributesLock { () in
+                if let found = try? request.staged.attributes() {
+                    try? request.staged.setMode(found.permissions | writeBits)
+                }
+            }
+        }
         if let origin = request.origin,
             (try? request.staged.rename(to: origin, flags: SystemCall.noReplace)) != nil
         {

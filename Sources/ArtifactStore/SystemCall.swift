@@ -139,4 +139,9 @@ extension stat {
     var isDirectory: Bool { st_mode & S_IFMT == S_IFDIR }
     var isRegular: Bool { st_mode & S_IFMT == S_IFREG }
     var isSymbolicLink: Bool { st_mode & S_IFMT == S_IFLNK }
+
+    /// Whether both tell the same size and time of modification.
+    func isModified(like other: stat) -> Bool {
+        (st_size, st_mtim.tv_sec, st_mtim.tv_nsec) == (other.st_size, other.st_mtim.tv_sec, other.st_mtim.tv_nsec)
+    }
 }

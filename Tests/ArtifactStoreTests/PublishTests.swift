@@ -33,6 +33,51 @@ import Testing
         #expect(try place.names(".artifactfs/staging") == [])
     }
 
+    /// `cp -p` and Python's `copy2` set times and mode after closing, which is while the file is checked.
+    @Test func attributesSetWhileItIsChecked() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let staged = try TemporaryStore.stage(store, table, mode: 0o644)
+        var request = TemporaryStore.request(store, staged)
+        request.attributesLock = { change in
+            let time = timespec(tv_sec: 1_000_000_000, tv_nsec: 5)
+            #expect(throws: Never.self) {
+                try staged.setTimes(access: time, modification: time)
+                try staged.setMode(0o600)
+            }
+            change()
+        }
+        guard case .sealed = store.publish(request) else {
+            Issue.record("not sealed")
+            return
+        }
+        let sealed = try place.attributes("base_layer/gene_manifest.tsv")
+        #expect(sealed.st_mtim.tv_sec == 1_000_000_000)
+        #expect(sealed.permissions == 0o400)
+        try place.verifyLedger()
+    }
+
+    @Test func bytesThatChangeWhileTheyAreChecked() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let staged = try TemporaryStore.stage(store, table, mode: 0o640)
+        let other = String(table.map { $0 == "1" ? "2" : $0 })
+        var request = TemporaryStore.request(store, staged)
+        request.attributesLock = { change in
+            if let descriptor = try? staged.open(O_WRONLY) {
+                _ = try? descriptor.writeAll(other.utf8)
+                try? descriptor.close()
+            }
+            change()
+        }
+        guard case .quarantined(let reason) = store.publish(request) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.contains("changed while it was being checked"))
+        #expect(try place.quarantined() == [other])
+    }
+
     @Test func knowsItsHash() throws {
         // FIPS 180-2's example.
         #expect(
