@@ -116,14 +116,9 @@ extension Volume {
             ? .invalid(.notInSchema) : OverwritePolicy.classify(name, in: directory.place)
     }
 
-    /// The names that a typed directory takes, for a refusal's details.
+    /// The names that a directory takes, for a refusal's details.
     func hint(_ directory: TreeDirectory) -> String? {
-        switch directory.place {
-        case .typed(let type): "\(directory.path)/ takes \(type.nameHint)"
-        case .plots: "plots/ takes " + FreeDirectory.plotFormats.joined(separator: ", ")
-        case .scopeRoot: "the root of a session or test takes \(StoreLayout.metadataName)"
-        default: nil
-        }
+        directory.place.names.map { "\(directory.path)/ takes \($0.words)" }
     }
 
     /// A file of a session or test: at its real path from the beginning.

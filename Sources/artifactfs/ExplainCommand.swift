@@ -53,6 +53,7 @@ private struct Question {
     let path: String
     let subject: String
     let verdict: Verdict
+    let place: Place
     let hint: String?
 
     init(operation: String, path: String) throws {
@@ -72,9 +73,9 @@ private struct Question {
         }
         let schema = try SchemaFile.parse(
             String(decoding: schemaText, as: UTF8.self), file: root + "/.artifactfs/schema.yaml")
-        let (relative, isThroughCurrent) = Self.follow(String(full.dropFirst(root.utf8.count)), status)
-        _ = isThroughCurrent
+        let relative = Self.follow(String(full.dropFirst(root.utf8.count)), status)
         let (location, rest) = schema.locate(relative)
+        place = location.place
         let standing = Self.standing(of: location.scope, status)
         if status.boolean("read_only"), !Self.onlyReads(asked) {
             throw Failure(.failed, "the mount at \(root) is read-only: the kernel answers EROFS to every change")
@@ -124,12 +125,12 @@ private struct Question {
     }
 
     /// `development/current` stands for the mount's session.
-    private static func follow(_ relative: String, _ status: MountStatus) -> (String, Bool) {
+    private static func follow(_ relative: String, _ status: MountStatus) -> String {
         let link = "/development/current"
         guard let session = status.string("session"), relative == link || relative.hasPrefix(link + "/") else {
-            return (relative, false)
+            return relative
         }
-        return ("/development/" + session + relative.dropFirst(link.utf8.count), true)
+        return "/development/" + session + relative.dropFirst(link.utf8.count)
     }
 
     private static func standing(of scope: Scope?, _ status: MountStatus) -> Standing {
@@ -155,7 +156,7 @@ private struct Question {
         _ standing: Standing, _ state: FileState
     ) -> (Verdict, String, String?) {
         var hint: String?
-        if case .typed(let type) = location.place { hint = "\(type.name)/ takes \(type.nameHint)" }
+        if let names = location.place.names { hint = names.words }
         guard let name = rest.first else {
             return (.refused(Refusal(.fileExists, .fixedDirectory)), "a directory of the tree", hint)
         }
@@ -184,7 +185,7 @@ private struct Question {
                 "errno": refusal.map { .string($0.errnoName) } ?? .null,
                 "rule": refusal.map { .string($0.rule.rawValue) } ?? .null,
                 "reason": refusal.map { .string($0.reason(path: path)) } ?? .null,
-                "way_out": refusal.map { .string($0.wayOut) } ?? .null,
+                "way_out": refusal.map { .string($0.wayOut(in: place)) } ?? .null,
                 "names": hint.map { .string($0) } ?? .null,
             ]
             print(JSONValue.object(fields).description)
@@ -197,7 +198,8 @@ private struct Question {
         print("refused: \(refusal.errnoName) (\(refusal.errno.rawValue), \(refusal.errno))")
         print("reason:  \(Terminal.printable(refusal.reason(path: path)))")
         print("rule:    \(refusal.rule.rawValue)")
-        print("instead: \(refusal.wayOut)")
-        if let hint { print("names:   \(hint)") }
+        let wayOut = refusal.wayOut(in: place)
+        print("instead: \(wayOut)")
+        if let hint, !wayOut.contains(hint) { print("names:   \(hint)") }
     }
 }

@@ -1,5 +1,5 @@
-/// `-o` options: those of artifactfs, those that mount(8) keeps for itself, and those that go to libfuse and the kernel. Every other is
-/// a mistake, and said so here: libfuse's own message names neither the option alone nor what it would take.
+/// `-o` options: those of artifactfs, those that mount(8) keeps for itself, and those that go to libfuse and the kernel. Every
+/// other is a mistake, and said so here: libfuse's own message names neither the option alone nor what it would take.
 struct OptionList {
     var isReadOnly = false
     var allowsOthers = false
@@ -10,8 +10,8 @@ struct OptionList {
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
     var others: [String] = []
 
-    /// What mount(8), mount.fuse3 and systemd say to each other, what is always so (default_permissions, nosuid, nodev), and times of
-    /// access, which the kernel never sets on a FUSE mount (fs/fuse/inode.c, `S_NOATIME`).
+    /// What mount(8), mount.fuse3 and systemd say to each other, what is always so (default_permissions, nosuid, nodev), and times
+    /// of access, which the kernel never sets on a FUSE mount (fs/fuse/inode.c, `S_NOATIME`).
     private static let ignored: Set<String> = [
         "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail", "silent",
         "loud",

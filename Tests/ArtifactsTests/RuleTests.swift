@@ -32,6 +32,29 @@ import Testing
         }
     }
 
+    /// Where a name is wrong, the way out says which are right, with one that is.
+    @Test func theWayOutOfAWrongNameIsARightOne() throws {
+        let wrong = Refusal(.invalidArgument, .invalidName)
+        let places = ArtifactSchema.builtIn.types.map { Place.typed($0) } + [.plots, .sessions, .tests]
+        for place in places {
+            let names = try #require(place.names)
+            let wayOut = wrong.wayOut(in: place)
+            #expect(wayOut.contains(names.words) && wayOut.hasSuffix("for example: \(names.example)"), "\(wayOut)")
+            #expect(!wayOut.contains("explain"), "no circle")
+            let words = names.example.split(separator: " ").map(String.init)
+            guard case .artifact = OverwritePolicy.classify(words.last ?? "", in: place) else {
+                Issue.record("\(names.example) is no name of \(place)")
+                continue
+            }
+            #expect((words.first == "mkdir") == (place == .sessions || place == .tests))
+        }
+        #expect(wrong.wayOut(in: .scopeRoot).contains("metadata.json"))
+        #expect(wrong.wayOut(in: .fixed).contains("<layer>/<type>/"))
+        #expect(wrong.wayOut(in: .production).contains("<layer>/<type>/"))
+        let other = Refusal(.fileExists, .productionImmutable)
+        #expect(other.wayOut(in: .plots) == other.wayOut)
+    }
+
     /// The raw values stand in logs and in `denials.jsonl`: changing one breaks their readers.
     @Test func theNamesOfRulesAreStable() {
         #expect(

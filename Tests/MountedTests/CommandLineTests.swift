@@ -64,6 +64,13 @@ extension MountedTests {
             expect(try artifactfs("mount", store, mount), 4, "mount point already")
             let file = mount + "/production/base/gene_manifest/gene_manifest.tsv"
             #expect(try artifactfs("explain", "create", file).output == "allowed (a new name)\n")
+            let wrong = try artifactfs("explain", "create", mount + "/production/base/analysis_sequences/1.csv")
+            #expect(
+                wrong.status == 1
+                    && wrong.output.contains(
+                        "instead: use a name that this directory takes: analysis_sequences.tsv or chr<name>.tsv; "
+                            + "for example: chr1.tsv\n"),
+                "\(wrong)")
             try write(table, to: file)
             let refused = try artifactfs("explain", "overwrite", file)
             #expect(refused.status == 1)

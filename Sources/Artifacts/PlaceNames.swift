@@ -1,0 +1,47 @@
+/// What a directory takes, in words: for people who tried something else.
+extension Place {
+    /// The names that can be made here, and one of them; nil where any name can, or none.
+    public var names: (words: String, example: String)? {
+        switch self {
+        case .typed(let type): (type.nameHint, type.exampleName)
+        case .plots: ("<name>(" + FreeDirectory.plotFormats.joined(separator: "|") + ")", "loss.png")
+        case .scopeRoot: (StoreLayout.metadataName, StoreLayout.metadataName)
+        case .sessions: ("sessions, made with mkdir: YYYYMMDD_HHMMSS, a time in UTC", "mkdir 20260215_143022")
+        case .tests:
+            (
+                "tests, made with mkdir: a letter or digit, then letters, digits, '.', '_', '-', at most 200 bytes",
+                "mkdir test_prediction"
+            )
+        case .fixed, .production, .ordinaryTree, .hidden: nil
+        }
+    }
+}
+
+extension ArtifactType {
+    /// A name that a file of this type may have.
+    var exampleName: String {
+        let format = formats.first ?? ""
+        return switch naming {
+        case .whole: name + format
+        case .chromosome: "chr1" + format
+        case .free: "epoch_001" + format
+        }
+    }
+}
+
+extension Refusal {
+    /// What to do instead, where it is known in which directory.
+    public func wayOut(in place: Place) -> String {
+        guard rule == .invalidName else { return wayOut }
+        switch place {
+        case .fixed, .production:
+            return "make it in the directory of an artifact's type, <layer>/<type>/; 'ls' shows them"
+        case .scopeRoot:
+            return "name it \(StoreLayout.metadataName), or make it in a directory that 'ls' shows, such as scratch/"
+        case .typed, .plots, .sessions, .tests:
+            guard let names = place.names else { return wayOut }
+            return "use a name that this directory takes: \(names.words); for example: \(names.example)"
+        case .ordinaryTree, .hidden: return wayOut
+        }
+    }
+}
