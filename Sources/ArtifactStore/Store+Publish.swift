@@ -91,7 +91,8 @@ extension Store {
         var known = before
         while !after.isModified(like: known) {
             // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
-            guard after.st_size == before.st_size, try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256
+            guard after.st_size == before.st_size,
+                try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256
             else { throw .refused("it changed while it was being checked") }
             known = after
             after = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
