@@ -8,6 +8,8 @@ struct MountEntry {
     let options: [String]
     let type: String
     let source: String
+    /// Who mounted it, of a FUSE mount.
+    let user: UInt32?
 
     /// Every mount that this process sees, the newest last.
     static func all() -> [MountEntry] {
@@ -18,7 +20,9 @@ struct MountEntry {
             return MountEntry(
                 device: fields[2], mountPoint: decoded(fields[4]),
                 options: fields[5].split(separator: ",").map(String.init), type: fields[dash + 1],
-                source: decoded(fields[dash + 2]))
+                source: decoded(fields[dash + 2]),
+                user: fields.dropFirst(dash + 3).joined(separator: ",").split(separator: ",").lazy
+                    .compactMap { $0.hasPrefix("user_id=") ? UInt32($0.dropFirst("user_id=".count)) : nil }.first)
         }
     }
 

@@ -26,15 +26,17 @@ struct UnmountCommand: ParsableCommand {
             guard mount.isArtifacts else {
                 throw Failure(.cannotAnswer, "\(path) is a mount of \(mount.type), not of artifactfs; use umount")
             }
+            // Without a question to the driver, which may hang.
+            if lazy { return try detach(mount, isLazy: true) }
             if MountEntry.isDead(mount.mountPoint) {
                 try detach(mount, isLazy: true)
                 print("cleaned up the dead mount at \(Terminal.printable(mount.mountPoint))")
                 return
             }
             let status = MountStatus.read(mount.mountPoint)
-            if !lazy { awaitPublishing(mount.mountPoint) }
-            try detach(mount, isLazy: lazy)
-            if !lazy, let process = status?.integer("pid") { awaitEnd(of: Int32(process)) }
+            awaitPublishing(mount.mountPoint)
+            try detach(mount, isLazy: false)
+            if let process = status?.integer("pid") { awaitEnd(of: Int32(process)) }
         }
     }
 
@@ -47,27 +49,33 @@ struct UnmountCommand: ParsableCommand {
         let path = mount.mountPoint
         if geteuid() == 0 {
             guard umount2(path, isLazy ? Int32(MNT_DETACH) : 0) != 0 else { return }
-            try explainFailure(mount, errno)
+            let code = errno
+            throw code == EBUSY ? busy(mount, HolderSearch(on: path)) : failure(mount, code)
         } else {
             let status = Program.run(["fusermount3", "-u"] + (isLazy ? ["-z"] : []) + ["--", path])
             guard status != 0 else { return }
-            try explainFailure(
-                mount, MountEntry.at(path) == nil ? ENOENT : Holder.all(of: mount).isEmpty ? EPERM : EBUSY)
+            guard MountEntry.at(path) != nil else { throw failure(mount, ENOENT) }
+            let search = HolderSearch(on: path)
+            // fusermount3 says why for people only. Its own user may unmount, so the mount is in use.
+            throw search.holders.isEmpty && mount.user != geteuid() ? failure(mount, EPERM) : busy(mount, search)
         }
     }
 
-    private func explainFailure(_ mount: MountEntry, _ code: Int32) throws {
-        guard code == EBUSY else {
-            throw Failure(.failed, "cannot unmount \(mount.mountPoint): \(String(cString: strerror(code)))")
+    private func failure(_ mount: MountEntry, _ code: Int32) -> Failure {
+        Failure(.failed, "cannot unmount \(mount.mountPoint): \(String(cString: strerror(code)))")
+    }
+
+    private func busy(_ mount: MountEntry, _ search: HolderSearch) -> Failure {
+        var words = search.holders.map { "process \($0.process) (\($0.command)) has \($0.path)" }
+        words += search.unseen.map {
+            "process \($0.process) (\($0.command)) hangs and could not be looked at"
         }
-        let holders = Holder.all(of: mount)
-        let list =
-            holders.isEmpty
-            ? "no process that this user may look at; try as root"
-            : holders.map { "process \($0.process) (\($0.command)) has \($0.path)" }.joined(separator: "; ")
-        throw Failure(
+        if words.isEmpty { words = ["no process that this user may look at; try as root"] }
+        if !search.isComplete { words.append("not all processes were looked at") }
+        return Failure(
             .busy,
-            "\(mount.mountPoint) is busy: \(list). End them, or detach with 'artifactfs unmount --lazy \(mount.mountPoint)'"
+            "\(mount.mountPoint) is busy: \(words.joined(separator: "; ")). "
+                + "End them, or detach with 'artifactfs unmount --lazy \(mount.mountPoint)'"
         )
     }
 
@@ -79,37 +87,6 @@ struct UnmountCommand: ParsableCommand {
         defer { close(descriptor) }
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while Glibc.poll(&poll, 1, -1) < 0, errno == EINTR {}
-    }
-}
-
-/// A process that has something of a mount open.
-struct Holder {
-    let process: Int32
-    let command: String
-    let path: String
-
-    /// Looks through `/proc` for descriptors, directories and mappings.
-    static func all(of mount: MountEntry) -> [Holder] {
-        let own = getpid()
-        func isOn(_ target: String) -> Bool {
-            target == mount.mountPoint || target.hasPrefix(mount.mountPoint + "/")
-        }
-        var holders: [Holder] = []
-        for process in Paths.names("/proc").compactMap({ Int32($0) }) where process != own {
-            let base = "/proc/\(process)/"
-            var held = ["cwd", "root", "exe"].lazy.compactMap { Paths.link(base + $0) }.first(where: isOn)
-            if held == nil {
-                held = Paths.names(base + "fd").lazy.compactMap { Paths.link(base + "fd/" + $0) }.first(where: isOn)
-            }
-            if held == nil, let maps = Paths.contents(base + "maps") {
-                held = String(decoding: maps, as: UTF8.self).split(separator: "\n").lazy
-                    .compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }.first(where: isOn)
-            }
-            guard let held else { continue }
-            let name = Paths.contents(base + "comm").map { String(decoding: $0.dropLast(), as: UTF8.self) } ?? "?"
-            holders.append(Holder(process: process, command: name, path: held))
-        }
-        return holders
     }
 }
 

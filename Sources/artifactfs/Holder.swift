@@ -1,0 +1,170 @@
+import ArgumentParser
+import CLinux
+import Glibc
+
+/// A process that has something of a mount open.
+struct Holder {
+    let process: Int32
+    let command: String
+    let path: String
+
+    /// What of a mount a process has open: directories, descriptors, mappings. May block for ever, see `HolderSearch`.
+    static func path(heldBy process: Int32, on mountPoint: String) -> String? {
+        func isOn(_ target: String) -> Bool { target == mountPoint || target.hasPrefix(mountPoint + "/") }
+        let base = "/proc/\(process)/"
+        if let held = ["cwd", "root", "exe"].lazy.compactMap({ Paths.link(base + $0) }).first(where: isOn) {
+            return held
+        }
+        if let held = Paths.names(base + "fd").lazy.compactMap({ Paths.link(base + "fd/" + $0) }).first(where: isOn) {
+            return held
+        }
+        guard let maps = Paths.contents(base + "maps") else { return nil }
+        return String(decoding: maps, as: UTF8.self).split(separator: "\n").lazy
+            .compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }.first(where: isOn)
+    }
+
+    /// The name of a process's program. Reading it waits for nobody.
+    static func command(of process: Int32) -> String {
+        Paths.contents("/proc/\(process)/comm").map { String(decoding: $0.dropLast(), as: UTF8.self) } ?? "?"
+    }
+}
+
+/// Who holds a mount, as far as that can be found out in a bounded time.
+///
+/// Looking at a process that hangs in `execve` waits as long as it hangs, for ever when a FUSE mount does (`exec_update_lock`), and
+/// then not even SIGKILL ends the one who looks. So a process of our own looks, says at whom it looks next, and is left alone when
+/// it says no more; another goes on behind that process.
+struct HolderSearch {
+    private(set) var holders: [Holder] = []
+    /// Processes that could not be looked at, with their programs.
+    private(set) var unseen: [(process: Int32, command: String)] = []
+    /// Whether time was left to look at all others.
+    private(set) var isComplete = false
+
+    /// How long one process may take, and all together, in milliseconds.
+    private static let patience: Int64 = 2_000
+    private static let limit: Int64 = 12_000
+
+    /// Looks through `/proc`.
+    init(on mountPoint: String) {
+        let end = Self.now() + Self.limit
+        var last: Int32 = 0
+        while Self.now() < end {
+            switch look(on: mountPoint, after: last, until: end) {
+            case .finished:
+                isComplete = true
+                return
+            case .stuck(let process, let command):
+                unseen.append((process, command))
+                last = process
+            case .failed: return
+            }
+        }
+    }
+
+    private enum Ending {
+        case finished
+        case stuck(Int32, String)
+        case failed
+    }
+
+    /// Starts the process that looks, and listens to it.
+    private mutating func look(on mountPoint: String, after last: Int32, until end: Int64) -> Ending {
+        guard let (searcher, output) = Self.start([HoldersCommand.name, "--after", String(last), "--", mountPoint])
+        else { return .failed }
+        defer {
+            close(output)
+            // Never waited for: it may be past killing.
+            kill(searcher, SIGKILL)
+            waitpid(searcher, nil, WNOHANG)
+        }
+        var current: (process: Int32, command: String)?
+        var rest: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+            let time = min(Self.patience, end - Self.now())
+            let ready = time > 0 ? Glibc.poll(&poll, 1, Int32(time)) : 0
+            if ready < 0, errno == EINTR { continue }
+            guard ready > 0 else { return current.map { .stuck($0.process, $0.command) } ?? .failed }
+            let count = read(output, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return .failed }
+            rest += buffer[..<count]
+            while let stop = rest.firstIndex(of: 0) {
+                let record = String(decoding: rest[..<stop], as: UTF8.self)
+                rest.removeSubrange(...stop)
+                guard let (kind, process, text) = Self.parse(record) else { return .finished }
+                if kind == "?" {
+                    current = (process, text)
+                } else {
+                    holders.append(Holder(process: process, command: current?.command ?? "?", path: text))
+                }
+            }
+        }
+    }
+
+    /// `? PROCESS PROGRAM` is looked at now, `+ PROCESS PATH` holds the mount; the end is an empty record.
+    private static func parse(_ record: String) -> (kind: Substring, process: Int32, text: String)? {
+        let parts = record.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, let process = Int32(parts[1]) else { return nil }
+        return (parts[0], process, String(parts[2]))
+    }
+
+    /// Starts this binary again.
+    ///
+    /// - Returns: the process, and where it writes to.
+    private static func start(_ arguments: [String]) -> (process: pid_t, output: Int32)? {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { return nil }
+        _ = clinux_fcntl_int(ends[0], F_SETFD, FD_CLOEXEC)
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        posix_spawn_file_actions_addclose(&actions, ends[1])
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + arguments).map { strdup($0) }
+        argv.append(nil)
+        defer { for argument in argv { free(argument) } }
+        var process = pid_t()
+        let result = posix_spawn(&process, "/proc/self/exe", &actions, nil, argv, environ)
+        close(ends[1])
+        guard result == 0 else {
+            close(ends[0])
+            return nil
+        }
+        return (process, ends[0])
+    }
+
+    private static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}
+
+/// The process that looks, for `unmount` only.
+struct HoldersCommand: ParsableCommand {
+    static let name = "holders"
+    static let configuration = CommandConfiguration(commandName: name, shouldDisplay: false)
+
+    @Option var after: Int32
+    @Argument var mountpoint: String
+
+    func run() throws {
+        let own = [getpid(), getppid()]
+        for process in Paths.names("/proc").compactMap({ Int32($0) }).sorted()
+        where process > after && !own.contains(process) {
+            say("? \(process) \(Holder.command(of: process))")
+            if let path = Holder.path(heldBy: process, on: mountpoint) { say("+ \(process) \(path)") }
+        }
+        say("")
+    }
+
+    private func say(_ record: String) {
+        let bytes = Array(record.utf8) + [0]
+        _ = write(1, bytes, bytes.count)
+    }
+}
