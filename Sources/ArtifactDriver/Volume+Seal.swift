@@ -19,10 +19,13 @@ extension Volume {
             check: contentCheck(place.name, in: place.parent),
             record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
+        // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
+        let loses = ((try? staged.attributes().st_mode) ?? 0) & (S_IWGRP | S_IWOTH) != 0
         switch store.publish(request) {
         case .sealed:
             counters.sealed.add(1, ordering: .relaxed)
             finish(file, .published)
+            if loses { connection?.invalidate(file.id, andData: false) }
         case .quarantined(let reason):
             counters.quarantined.add(1, ordering: .relaxed)
             fail(file, place, birth, reason)

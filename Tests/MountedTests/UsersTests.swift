@@ -44,6 +44,20 @@ extension MountedTests {
             }
         }
 
+        /// Sealing takes every write bit; the mount goes on to show the owner's, and only that.
+        @Test(arguments: MountVariant.bothForAll) func writeBitsOfTheGroupGoWithTheSeal(_ variant: MountVariant) throws
+        {
+            let stage = try SharedStage(variant)
+            let path = stage.mount.production("base/analysis_sequences/chr1.tsv")
+            // Large enough that the kernel is told of the first mode while it is being checked.
+            let script = #"umask 002; (printf 'a\tb\n'; yes $'1\t2' | head -n 300000) > "$0""#
+            let outcome = try run(["bash", "-c", script, path], user: .alice)
+            #expect(try ownership(path).hasPrefix("61001:61101 6"))
+            #expect(outcome.succeeded && stage.mount.isSealed(path), "\(outcome)")
+            #expect(eventually(within: 3) { (try? ownership(path)) == "61001:61101 644" })
+            #expect(try ownership(stage.mount.real("base_layer/analysis_sequences_chr1.tsv")) == "61001:61101 444")
+        }
+
         /// The kernel asks the modes before the rules are asked: the owner learns the rule, others that it is not theirs.
         @Test(arguments: MountVariant.bothForAll) func sealedFiles(_ variant: MountVariant) throws {
             let stage = try SharedStage(variant)

@@ -28,6 +28,10 @@ extension MountedTests {
             try expectQuarantine(
                 mount, "chrFailed.tsv",
                 ["bash", "-c", #"awk 'BEGIN { print "a\tb"; print "1\t2"; fflush(); exit 3 }' > "$0""#])
+            // The same in a script that goes on.
+            try expectQuarantine(
+                mount, "chrScript.tsv",
+                ["bash", "-c", #"awk 'BEGIN { print "a\tb"; print "1\t2"; exit 3 }' > "$0"; : ; exit 1"#])
             try expectQuarantine(
                 mount, "chrExit.tsv",
                 [
