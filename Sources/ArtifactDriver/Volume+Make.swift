@@ -126,16 +126,21 @@ extension Volume {
             .directory, named: classify(name, in: directory), in: directory.place,
             standing: standing(of: directory.scope))
         try enforce(verdict, Creation.directory.rawValue, directory.path(of: name), caller)
-        let owner = (uid: actsForOthers ? caller.user : geteuid(), gid: actsForOthers ? caller.group : getegid())
+        let parent = try directory.real.nearestExistingAttributes()
+        // A directory with the set-group-id bit gives its group and the bit (inode(7)).
+        let inherits = parent.st_mode & S_ISGID != 0
+        let group = inherits ? parent.st_gid : actsForOthers ? caller.group : getegid()
+        let owner = (uid: actsForOthers ? caller.user : geteuid(), gid: group)
+        let mode = mode & 0o7777 | parent.st_mode & S_ISGID
         switch directory.location {
         case .mode(.development):
             guard let session = SessionName(name) else { throw Errno.invalidArgument }
             try store.beginSession(named: session)
-            try store.makeSessionDirectory(session, mode: mode & 0o7777, owner: owner)
+            try store.makeSessionDirectory(session, mode: mode, owner: owner)
             moveSession(to: session)
         case .mode(.test):
             guard let test = TestName(name) else { throw Errno.invalidArgument }
-            try store.makeTest(test, mode: mode & 0o7777, owner: owner)
+            try store.makeTest(test, mode: mode, owner: owner)
         default: throw Errno.invalidArgument
         }
         return try treeEntry(name, in: directory)

@@ -204,15 +204,19 @@ public final class Store: Sendable {
 
     private static func readSchema(_ root: Directory, _ path: String) throws(StoreError) -> (ArtifactSchema, String) {
         let file = path + "/" + StoreLayout.privateDirectory + "/" + StoreFormat.schemaName
-        let text = try doing("read the schema", file) { () throws(Errno) -> [UInt8]? in
-            do throws(Errno) {
-                let own = try root.directory(StoreLayout.privateDirectory)
-                let descriptor = try own.file(StoreFormat.schemaName).open(O_RDONLY | O_NONBLOCK)
-                defer { SystemCall.close(descriptor) }
-                return try SystemCall.bytes(descriptor, at: 0, count: SchemaFile.longest + 1)
-            } catch .noSuchFileOrDirectory {
-                return nil
-            }
+        let text: [UInt8]?
+        do throws(Errno) {
+            let own = try root.directory(StoreLayout.privateDirectory)
+            let descriptor = try own.file(StoreFormat.schemaName).open(O_RDONLY | O_NONBLOCK)
+            defer { SystemCall.close(descriptor) }
+            text = try SystemCall.bytes(descriptor, at: 0, count: SchemaFile.longest + 1)
+        } catch .noSuchFileOrDirectory {
+            text = nil
+        } catch .permissionDenied {
+            // Another schema would show another tree.
+            throw .unreadableSchema(file: file)
+        } catch {
+            throw .system(doing: "read the schema", path: file, error)
         }
         guard let text else { return (.builtIn, SchemaFile.defaultText) }
         guard let string = String(validating: text, as: UTF8.self) else {

@@ -6,6 +6,8 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
     case notAStore(path: String, problem: String)
     /// `schema.yaml` has a fault; lines count from 1.
     case schema(file: String, line: Int?, problem: String)
+    /// `schema.yaml` is there, and this user may not read it.
+    case unreadableSchema(file: String)
     /// The store was made by a version that writes another format.
     case format(path: String, found: String)
     /// The system refused; `doing` completes "cannot ...".
@@ -21,6 +23,7 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
     public var errno: Errno {
         switch self {
         case .notAStore, .schema, .format: .invalidArgument
+        case .unreadableSchema: .permissionDenied
         case .system(_, _, let errno): errno
         case .inUse: .resourceBusy
         case .notFound: .noSuchFileOrDirectory
@@ -34,6 +37,9 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
         case .notAStore(let path, let problem): "not an artifact store: \(path): \(problem)"
         case .schema(let file, let line, let problem):
             "the schema has a fault: \(file)\(line.map { ":\($0)" } ?? ""): \(problem)"
+        case .unreadableSchema(let file):
+            "cannot read the schema: \(file): Permission denied (.artifactfs belongs to the store's owner alone, mode 0700); "
+                + "the owner or root can mount the store for everyone: 'artifactfs mount --read-only --allow-other ...'"
         case .format(let path, let found):
             "\(path) says '\(found)': this version of artifactfs knows format \(StoreFormat.version) only; "
                 + "use the version that made the store, or a newer one"

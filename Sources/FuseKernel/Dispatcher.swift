@@ -1,5 +1,6 @@
 internal import CFuse
 internal import Glibc
+internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
@@ -32,6 +33,9 @@ final class Dispatcher: Sendable {
             isDone = true
             let device = fuse_session_fd(session.raw)
             let (works, obstacle) = negotiation.passthrough(on: device)
+            if negotiation.wantsPassthrough, let obstacle {
+                Logger(label: "artifactfs.passthrough").notice("the driver moves all bytes: \(obstacle)")
+            }
             let connection = KernelConnection(
                 hasPassthrough: works, obstacle: obstacle, descriptor: device, session: session,
                 workers: pool.withLock { $0 })

@@ -8,8 +8,13 @@ internal import Synchronization
 /// At most one of them, the *leader*, looks for requests when there are none: first by polling for about 20 microseconds, because a
 /// program's next request comes within that time and a sleeping thread takes longer to wake than a request to handle; then by sleeping
 /// in `poll`. All others sleep on a semaphore. A thread that got a request handles it itself; it appoints another thread before
-/// only when more requests wait, when handlers have lately been slow, or when the handler says that it will block. So a single busy
+/// only when requests pile up, when handlers have lately been slow, or when the handler says that it will block. So a single busy
 /// program wakes nobody, and an idle mount wakes never.
+///
+/// In a virtual machine most of what remains of a round trip is waking the program's processor, which halted meanwhile (an exit to the
+/// host, 10 microseconds and more). Tried against it, and of no use: binding the leader to the program's processor. Bound
+/// together by hand they are a third faster, but the scheduler takes the program elsewhere at its next wake-up, because the driver
+/// is running where it slept (select_idle_sibling in kernel/sched/fair.c).
 ///
 /// A handler can be slow against all expectation, and then nobody would look for requests: while there is work, the thread that
 /// called `run` looks every two milliseconds whether requests wait that nobody fetches, and appoints a thread. So a handler that waits for
@@ -23,8 +28,10 @@ final class WorkerPool: Sendable {
     /// Threads asleep on the semaphore.
     private let idle = Atomic<Int>(0)
     private let isStopping = Atomic<Bool>(false)
-    /// A moving average of what a request takes, in nanoseconds.
-    private let averageTime = Atomic<Int>(0)
+    /// What a request takes, in nanoseconds: it goes up a little when one took longer and down when one took less, and so stays
+    /// near the median. An average would also count the slices of time that busy programs take from a thread in the middle of a
+    /// request, and waking more threads would only make that worse.
+    private let usualTime = Atomic<Int>(0)
     /// How well polling has paid lately; at 0 there is none.
     private let pollScore = Atomic<Int>(8)
     private let threads = Mutex<[pthread_t]>([])
@@ -32,6 +39,10 @@ final class WorkerPool: Sendable {
     /// Readable when the pool is to stop.
     private let wake: Int32
     private let mayPoll: Bool
+    /// Threads that do not sleep on the semaphore.
+    private let busy = Atomic<Int>(0)
+    /// So many may be busy because requests pile up: the programs that send them need processors too.
+    private let mostBusy: Int
     /// Whether the watching thread is looking every `watchTime`; otherwise it sleeps on `watcher`.
     private let isWatching = Atomic<Bool>(true)
     private let watcher: Semaphore
@@ -41,7 +52,8 @@ final class WorkerPool: Sendable {
     /// After so many looks in a row that found a leader, the watching thread sleeps.
     private static let quietLooks = 5
     private static let pollTime: UInt64 = 20_000
-    private static let slow = 25_000
+    private static let slow = 50_000
+    private static let backlog = 8
     private static let longestScore = 16
 
     init(session: SessionPointer, device: Int32, limit: Int) {
@@ -52,7 +64,9 @@ final class WorkerPool: Sendable {
         watcher = Semaphore()
         wake = clinux_eventfd()
         // On one processor polling only takes time from the program that is to send the request.
-        mayPoll = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1
+        let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        mayPoll = processors > 1
+        mostBusy = max(1, processors / 2)
     }
 
     deinit { close(wake) }
@@ -142,15 +156,26 @@ final class WorkerPool: Sendable {
         isStopping.load(ordering: .relaxed) || fuse_session_exited(session.raw) != 0
     }
 
-    private func serve() {
+    /// What a thread of the pool keeps to itself.
+    private struct Worker {
         var buffer = fuse_buf()
-        defer { free(buffer.mem) }
+        /// Requests in a row that were there already when this thread looked.
+        var streak = 0
+    }
+
+    private func serve() {
+        var worker = Worker()
+        defer { free(worker.buffer.mem) }
+        busy.add(1, ordering: .relaxed)
+        defer { busy.subtract(1, ordering: .relaxed) }
         while !isDone {
-            let size = fuse_session_receive_buf(session.raw, &buffer)
+            let size = fuse_session_receive_buf(session.raw, &worker.buffer)
             if size > 0 {
-                handle(&buffer)
+                worker.streak += 1
+                handle(&worker)
             } else if size == -EAGAIN {
-                wait(&buffer)
+                worker.streak = 0
+                wait(&worker)
             } else if size != -EINTR {
                 break  // 0: the session ended. ENODEV: unmounted.
             }
@@ -159,35 +184,38 @@ final class WorkerPool: Sendable {
         stop()
     }
 
-    private func handle(_ buffer: inout fuse_buf) {
-        if isWorthAppointing() { appoint() }
-        let start = Self.now()
-        fuse_session_process_buf(session.raw, &buffer)
-        let time = Int(truncatingIfNeeded: Self.now() &- start)
-        let average = averageTime.load(ordering: .relaxed)
-        averageTime.store(average + (min(time, 10_000_000) - average) / 8, ordering: .relaxed)
+    private func handle(_ worker: inout Worker) {
+        if isWorthAppointing(worker.streak) { appoint() }
+        let start = Clock.now()
+        fuse_session_process_buf(session.raw, &worker.buffer)
+        let time = Int(truncatingIfNeeded: Clock.now() &- start)
+        let usual = usualTime.load(ordering: .relaxed)
+        let step = max(usual / 16, 250)
+        usualTime.store(time > usual ? usual + step : max(0, usual - step), ordering: .relaxed)
     }
 
-    private func isWorthAppointing() -> Bool {
+    private func isWorthAppointing(_ streak: Int) -> Bool {
         if hasLeader.load(ordering: .relaxed) { return false }
-        if averageTime.load(ordering: .relaxed) > Self.slow { return true }
-        return hasRequest()
+        if usualTime.load(ordering: .relaxed) > Self.slow { return true }
+        return streak >= Self.backlog && busy.load(ordering: .relaxed) < mostBusy
     }
 
     /// Nothing to do: looks for the next request, or sleeps when another thread looks already.
-    private func wait(_ buffer: inout fuse_buf) {
+    private func wait(_ worker: inout Worker) {
         guard hasLeader.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
         else {
             idle.add(1, ordering: .acquiringAndReleasing)
+            busy.subtract(1, ordering: .relaxed)
             // Between the exchange and here the leader may have gone to handle a request; then nobody would look.
             if hasLeader.load(ordering: .acquiring), !isStopping.load(ordering: .acquiring) { semaphore.wait() }
+            busy.add(1, ordering: .relaxed)
             idle.subtract(1, ordering: .acquiringAndReleasing)
             return
         }
-        let hasRequest = pollBriefly(&buffer)
+        let hasRequest = pollBriefly(&worker.buffer)
         if !hasRequest { sleepUntilRequest() }
         leave()
-        if hasRequest { handle(&buffer) }
+        if hasRequest { handle(&worker) }
     }
 
     /// Polls for the next request while that has paid.
@@ -196,7 +224,7 @@ final class WorkerPool: Sendable {
     private func pollBriefly(_ buffer: inout fuse_buf) -> Bool {
         let score = pollScore.load(ordering: .relaxed)
         guard mayPoll, score > 0 else { return false }
-        let end = Self.now() &+ Self.pollTime
+        let end = Clock.now() &+ Self.pollTime
         repeat {
             let size = fuse_session_receive_buf(session.raw, &buffer)
             if size > 0 {
@@ -204,7 +232,7 @@ final class WorkerPool: Sendable {
                 return true
             }
             if size != -EAGAIN && size != -EINTR { return false }
-        } while Self.now() < end
+        } while Clock.now() < end
         pollScore.store(score - 1, ordering: .relaxed)
         return false
     }
@@ -214,38 +242,11 @@ final class WorkerPool: Sendable {
         var polls = (
             pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
         )
-        let start = Self.now()
+        let start = Clock.now()
         _ = withUnsafeMutableBytes(of: &polls) {
             Glibc.poll($0.assumingMemoryBound(to: pollfd.self).baseAddress, 2, -1)
         }
         // A request that came so soon would have been found by polling a little longer: try that again.
-        if Self.now() &- start < Self.pollTime * 2 {
-            pollScore.store(Self.longestScore / 2, ordering: .relaxed)
-        }
+        if Clock.now() &- start < Self.pollTime * 2 { pollScore.store(Self.longestScore / 2, ordering: .relaxed) }
     }
-
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-}
-
-/// A POSIX semaphore (sem_overview(7)).
-private final class Semaphore: @unchecked Sendable {
-    // Proof: `sem_wait` and `sem_post` are thread-safe, and the pointer never changes.
-    private let raw: UnsafeMutablePointer<sem_t>
-
-    init() {
-        raw = .allocate(capacity: 1)
-        sem_init(raw, 0, 0)
-    }
-
-    deinit {
-        sem_destroy(raw)
-        raw.deallocate()
-    }
-
-    func post() { sem_post(raw) }
-    func wait() { while sem_wait(raw) != 0, errno == EINTR {} }
 }

@@ -33,7 +33,7 @@ struct Failure: Error {
         case .inUse: status = .busy
         case .notFound: status = .cannotAnswer
         case .system(_, _, let errno): status = errno == .noSuchFileOrDirectory ? .notAStore : .failed
-        case .readOnly: status = .failed
+        case .unreadableSchema, .readOnly: status = .failed
         }
     }
 }

@@ -85,6 +85,120 @@ extension MountedTests {
             #expect(answer { () throws(Errno) in try openAndClose(old, O_WRONLY) } == .notPermitted)
         }
 
+        /// Mounts of one store that begin in one second have sessions of their own, each of which is live on its own mount only.
+        @Test(arguments: MountVariant.both) func mountsInOneSecondHaveSessionsOfTheirOwn(_ variant: MountVariant) throws
+        {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            var seen: [String] = []
+            for round in 0..<4 {
+                let points = (0..<5).map { directory.path + "/m\(round).\($0)" }
+                defer { for point in points { _ = try? run([Mount.binary(), "unmount", "--lazy", point]) } }
+                // All at once, in the background as people do it.
+                let starts = try points.map { point in
+                    _ = mkdir(point, 0o755)
+                    return try Child(
+                        [Mount.binary(), "mount", store, point, "--durability=relaxed"]
+                            + (variant.passthrough ? [] : ["--no-passthrough"]))
+                }
+                for start in starts { #expect(start.wait(seconds: 30) && start.status == 0, "\(start.errors)") }
+                let sessions = starts.map { String($0.output.dropLast().suffix(15)) }
+                for (point, session) in zip(points, sessions) {
+                    #expect(try linkTarget(point + "/development/current") == session)
+                    let file = "/base/splice_errors/chr1.tsv"
+                    try write(table, to: point + "/development/current" + file)
+                    for other in sessions where other != session && exists(point + "/development/\(other)" + file) {
+                        #expect(
+                            answer { () throws(Errno) in
+                                try openAndClose(point + "/development/\(other)" + file, O_WRONLY)
+                            } == .notPermitted, "another mount's session")
+                    }
+                }
+                seen += sessions
+                for point in points { #expect(try run([Mount.binary(), "unmount", point]).succeeded) }
+            }
+            #expect(Set(seen).count == 20, "\(seen.sorted())")
+        }
+
+        /// `metadata.json` and `plots/` are there in sessions and tests, live and frozen, and nowhere else.
+        @Test(arguments: MountVariant.both) func metadataAndPlots(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let session = mount.sessionName
+            try check(mkdir(mount.test("t"), 0o755))
+            for (scope, real) in [
+                (mount.session(""), "base_layer/dev/\(session)/"), (mount.test("t/"), "base_layer/tests/t/"),
+            ] {
+                #expect(try names(in: scope) == ["base", "logs", "meta", "plots", "scratch"])
+                for text in ["{\"lr\": 1}\n", "{\"lr\": 2}\n"] {
+                    try write(text, to: scope + "metadata.json")
+                    #expect(try contents(mount.real(real + "metadata.json")) == text)
+                }
+                #expect(try names(in: scope) == ["base", "logs", "meta", "metadata.json", "plots", "scratch"])
+                // Saved through a temporary name, as editors and Python do.
+                try write("{}\n", to: scope + "metadata.json.tmp")
+                #expect(!exists(mount.real(real + "metadata.json.tmp")))
+                try move(scope + "metadata.json.tmp", scope + "metadata.json")
+                #expect(try contents(mount.real(real + "metadata.json")) == "{}\n")
+
+                for name in ["roc.png", "roc.pdf", "roc.svg"] {
+                    for text in ["not a picture: nothing is checked here", "again"] {
+                        try write(text, to: scope + "plots/" + name)
+                        #expect(try contents(mount.real(real + "plots/" + name)) == text)
+                    }
+                }
+                #expect(try names(in: scope + "plots") == ["roc.pdf", "roc.png", "roc.svg"])
+                try write("x", to: scope + "plots/tmp1234")
+                try move(scope + "plots/tmp1234", scope + "plots/pr.png")
+                try remove(scope + "plots/roc.pdf")
+                let before = mount.realFiles()
+                for (what, body, expected) in [
+                    (
+                        "another name", { () throws(Errno) in try write("x", to: scope + "notes.json") },
+                        .invalidArgument
+                    ),
+                    (
+                        "no picture", { () throws(Errno) in try write("x", to: scope + "plots/roc.txt") },
+                        .invalidArgument
+                    ),
+                    (
+                        "a directory", { () throws(Errno) in try check(mkdir(scope + "plots/d", 0o755)) },
+                        .invalidArgument
+                    ),
+                    ("a directory", { () throws(Errno) in try check(mkdir(scope + "d", 0o755)) }, .invalidArgument),
+                    ("a link", { () throws(Errno) in try check(symlink("x", scope + "plots/l.png")) }, .notPermitted),
+                    (
+                        "a hard link",
+                        { () throws(Errno) in try hardLink(scope + "plots/roc.png", scope + "plots/l.png") },
+                        .notPermitted
+                    ),
+                    (
+                        "a fifo", { () throws(Errno) in try check(mkfifo(scope + "metadata.json.tmp", 0o644)) },
+                        .notPermitted
+                    ),
+                ] as [(String, () throws(Errno) -> Void, Errno)] {
+                    #expect(answer(body) == expected, "\(what) in \(scope)")
+                }
+                #expect(mount.realFiles() == before)
+            }
+            for path in ["metadata.json", "plots/p.png", "base/plots/p.png", "base/metadata.json"] {
+                #expect(answer { () throws(Errno) in try write("x", to: mount.production(path)) } != nil, "\(path)")
+                #expect(answer { () throws(Errno) in try write("x", to: mount.session("base/" + path)) } != nil)
+            }
+            #expect(!exists(mount.production("plots")))
+
+            // Frozen.
+            try check(mkdir(mount.path("development/20991231_235959"), 0o755))
+            let old = mount.path("development/\(session)/")
+            #expect(try contents(old + "metadata.json") == "{}\n" && contents(old + "plots/pr.png") == "x")
+            for name in ["metadata.json", "plots/pr.png", "plots/new.png"] {
+                #expect(answer { () throws(Errno) in try write("x", to: old + name) } == .notPermitted, "\(name)")
+            }
+            #expect(answer { () throws(Errno) in try remove(old + "plots/pr.png") } == .notPermitted)
+            // rm -r takes a test with all of it.
+            #expect(try run(["rm", "-r", mount.test("t")]).succeeded && !exists(mount.real("base_layer/tests/t")))
+        }
+
         @Test(arguments: MountVariant.both) func aTestGoesAsItCame(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             try check(mkdir(mount.test("trial"), 0o755))

@@ -36,6 +36,47 @@ extension MountedTests {
                 ])
         }
 
+        /// Only how a writer ends while it holds the file counts: what was closed before is finished.
+        @Test(arguments: MountVariant.both) func whoeverClosesMayFailAfterwards(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            for (name, ending) in [
+                ("Exit", "os._exit(3)"), ("Raise", "raise ValueError"), ("Kill", "os.kill(os.getpid(), 9)"),
+            ] {
+                let script = """
+                    import os, sys
+                    f = open(sys.argv[1], 'w'); f.write('a\\tb\\n1\\t2\\n'); f.close()
+                    \(ending)
+                    """
+                let outcome = try run([testPython, "-c", script, mount.production("base/splice_errors/chr\(name).tsv")])
+                #expect(!outcome.succeeded, "\(outcome)")
+                let real = mount.real("base_layer/splice_errors_chr\(name).tsv")
+                #expect(eventually { (try? contents(real)) == table }, "\(name); log: \(mount.log)")
+            }
+            let redirected = try shell(
+                #"{ printf 'a\tb\n1\t2\n'; } > "$T"; exit 3"#,
+                environment: ["T": mount.production("base/splice_errors/chrShell.tsv")])
+            #expect(redirected.status == 3, "\(redirected)")
+            #expect(eventually { exists(mount.real("base_layer/splice_errors_chrShell.tsv")) }, "\(mount.log)")
+            #expect(mount.count("quarantined_since_mount") == 0 && mount.quarantined().isEmpty)
+        }
+
+        /// Without a close and without a failure: the end of a program closes its files. `exec` of another does as well.
+        @Test(arguments: MountVariant.both) func anEndWithoutFailurePublishes(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            for (name, ending) in [("Exit", "os._exit(0)"), ("Exec", "os.execv('/bin/false', ['false'])")] {
+                let script = """
+                    import os, sys
+                    f = open(sys.argv[1], 'w'); f.write('a\\tb\\n1\\t2\\n'); f.flush()
+                    \(ending)
+                    """
+                let path = mount.production("base/splice_errors/chr\(name).tsv")
+                let outcome = try run([testPython, "-c", script, path], timeout: 20)
+                #expect(outcome.status == (name == "Exit" ? 0 : 1), "\(outcome)")
+                let real = mount.real("base_layer/splice_errors_chr\(name).tsv")
+                #expect(eventually { (try? contents(real)) == table }, "\(name); log: \(mount.log)")
+            }
+        }
+
         /// One file that is not published is one refusal, which names the program and where the bytes are: whether its close failed,
         /// the whole check did, or its writer was killed.
         @Test(arguments: MountVariant.both) func oneFailureIsOneRefusal(_ variant: MountVariant) throws {

@@ -20,8 +20,12 @@ public final class Child: Sendable {
         // Glibc's overlay has no posix_spawn_file_actions_addchdir_np, and posix_spawn knows no users.
         if let directory { command = ["env", "--chdir=\(directory)"] + command }
         if let user {
+            let groups = user.groups.map(String.init).joined(separator: ",")
             command =
-                ["setpriv", "--reuid=\(user.user)", "--regid=\(user.group)", "--clear-groups", "--"] + command
+                [
+                    "setpriv", "--reuid=\(user.user)", "--regid=\(user.group)",
+                    groups.isEmpty ? "--clear-groups" : "--groups=\(groups)", "--",
+                ] + command
         }
         if let input { try write(input, to: files.path + "/input") }
 

@@ -20,10 +20,13 @@ public struct Outcome: Sendable, CustomStringConvertible {
 public struct User: Sendable, Hashable {
     public var user: UInt32
     public var group: UInt32
+    /// Further groups.
+    public var groups: [UInt32]
 
-    public init(user: UInt32, group: UInt32) {
+    public init(user: UInt32, group: UInt32, groups: [UInt32] = []) {
         self.user = user
         self.group = group
+        self.groups = groups
     }
 
     /// `nobody` and its group, on Debian.
@@ -37,7 +40,7 @@ public struct User: Sendable, Hashable {
 ///   - environment: variables to add to or replace in the test's own.
 ///   - directory: its working directory.
 ///   - input: its standard input; empty when not given.
-///   - user: runs it as another user, with no further groups. Needs root and `setpriv`.
+///   - user: runs it as another user. Needs root and `setpriv`.
 ///   - timeout: seconds after which it is killed, with every process it started in its group.
 /// - Throws: the error of `posix_spawn`, such as `ENOENT` for a program that does not exist.
 public func run(

@@ -55,6 +55,8 @@ public final class Mount: Sendable {
     /// Why a mount did not come to be.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
+
+        public init(description: String) { self.description = description }
     }
 
     /// The mount point.

@@ -1,0 +1,38 @@
+import Glibc
+import TestSupport
+import Testing
+
+extension MountedTests {
+    @Suite struct IdleTests {
+        /// How often the driver's threads have gone to sleep, in all: each time somebody had woken them, or a clock had.
+        private func wakes(_ mount: Mount) throws -> Int {
+            let tasks = "/proc/\(mount.driver.process)/task"
+            return try names(in: tasks).reduce(0) { sum, thread in
+                let status = (try? contents("\(tasks)/\(thread)/status")) ?? ""
+                let line = status.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches:") }
+                return sum + (line?.split(separator: "\t").last.flatMap { Int($0) } ?? 0)
+            }
+        }
+
+        /// An idle mount costs no processor time: nobody polls, nothing ticks.
+        @Test(arguments: MountVariant.both) func anIdleMountSleeps(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let outcome = try shell(
+                "for i in $(seq 8); do printf 'a\\n1\\n' > production/base/splice_errors/chr$i.tsv; ls -R > /dev/null; done",
+                in: mount.root
+            )
+            #expect(outcome.succeeded && mount.settle(), "\(outcome)")
+            #expect(try wakes(mount) > 8, "the numbers count")
+            // After the last request a while of watching is allowed, and somebody on the machine may look at all mounts (df):
+            // one quiet second of ten shows that nothing ticks.
+            var quietest = Int.max
+            for _ in 0..<10 where quietest > 2 {
+                usleep(200_000)
+                let before = try wakes(mount)
+                usleep(1_000_000)
+                quietest = min(quietest, try wakes(mount) - before)
+            }
+            #expect(quietest <= 2, "the driver's threads woke \(quietest) times in an idle second")
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// SEMANTICS 2.2 on the real mount: what the writer of an artifact may still do after its last close, for how long, and that
+/// nobody else may.
+extension MountedTests {
+    @Suite struct SettlingTests {
+        /// Writes, closes, and tries its attributes until it is refused; another process of the same user tries as well. Prints
+        /// one JSON object.
+        private static let writer = """
+            import errno, json, os, subprocess, sys, threading, time
+            path = sys.argv[1]
+            def said(body):
+                try: body(); return "ok"
+                except OSError as e: return errno.errorcode[e.errno]
+            def changes():
+                return {
+                    "chmod": said(lambda: os.chmod(path, 0o666)), "utimens": said(lambda: os.utime(path, (7, 7))),
+                    "setxattr": said(lambda: os.setxattr(path, "user.artifact.note", b"n")),
+                    "removexattr": said(lambda: os.removexattr(path, "user.artifact.note")),
+                    "chown": said(lambda: os.chown(path, os.getuid(), os.getgid())),
+                    "append": said(lambda: open(path, "a")), "truncate": said(lambda: os.truncate(path, 0)),
+                    "unlink": said(lambda: os.unlink(path)), "rename": said(lambda: os.rename(path, path + ".tmp")),
+                }
+            if len(sys.argv) > 2:
+                print(json.dumps(changes())); sys.exit()
+            another = lambda: json.loads(subprocess.run([sys.executable, __file__, path, "-"], stdout=subprocess.PIPE).stdout)
+            with open(path, "w") as file: file.write("a\\tb\\n1\\t2\\n")
+            closed = time.monotonic()
+            result = {"at once": changes(), "another": another()}
+            thread = threading.Thread(target=lambda: result.update({"another thread": changes()})); thread.start(); thread.join()
+            attempt, last = lambda: said(lambda: os.utime(path, (8, 8))), None
+            while attempt() == "ok" and time.monotonic() - closed < 30:
+                last = time.monotonic() - closed; time.sleep(0.02)
+            result["seconds"] = time.monotonic() - closed
+            result["ended"] = changes(); result["another, ended"] = another()
+            print(json.dumps(result))
+            """
+
+        private func outcome(on mount: Mount, seconds: Double) throws {
+            let directory = try TemporaryDirectory()
+            try write(Self.writer, to: directory.path + "/writer.py")
+            let path = mount.production("base/analysis_sequences/chr1.tsv")
+            let ended = try run([testPython, directory.path + "/writer.py", path])
+            #expect(ended.succeeded, "\(ended)")
+            let parsed = try JSONSerialization.jsonObject(with: Data(ended.output.utf8)) as? [String: Any]
+            let result = try #require(parsed)
+            let attributes = ["chmod", "utimens", "setxattr", "removexattr", "chown"]
+            for (who, mayChange) in [
+                ("at once", seconds > 0), ("another", false), ("another thread", seconds > 0), ("ended", false),
+                ("another, ended", false),
+            ] {
+                let said = try #require(result[who] as? [String: String])
+                for (operation, answer) in said.sorted(by: { $0.key < $1.key }) {
+                    let expected = attributes.contains(operation) && mayChange ? "ok" : "EPERM"
+                    #expect(answer == expected, "\(who), \(operation)")
+                }
+            }
+            let took = try #require(result["seconds"] as? Double)
+            #expect(took >= seconds - 0.1 && took < seconds + 2, "the window of \(seconds) s ended after \(took) s")
+            #expect(mount.isSealed(path))
+            let real = mount.real("base_layer/analysis_sequences_chr1.tsv")
+            #expect(try contents(real) == table)
+            // 0666 was asked for: write bits never reach the real file.
+            let found = try ModeAndTime(real)
+            #expect(found.mode == 0o444, "\(String(found.mode, radix: 8))")
+            if seconds > 0 { #expect(found.modified == 8) }
+            #expect(mount.denials().contains { $0.contains("sealed-attributes") })
+        }
+
+        @Test func theWriterHasFiveSeconds() throws {
+            try outcome(on: try Mount(), seconds: 5)
+        }
+
+        /// `settling_seconds` of the store's schema.
+        @Test(arguments: MountVariant.both, [0, 1]) func theSchemaSaysHowLong(_ variant: MountVariant, seconds: Int)
+            throws
+        {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            let text = try contents(schema)
+            try write(text.replacing("settling_seconds: 5", with: "settling_seconds: \(seconds)"), to: schema)
+            try outcome(on: try Mount(store: store, variant), seconds: Double(seconds))
+        }
+
+        /// Programs that copy a file with its attributes keep them, whenever they set them; as root with its owner too.
+        @Test(.enabled(if: geteuid() == 0, "it gives files to another user"), arguments: MountVariant.bothForAll)
+        func copiesKeepTheirAttributes(_ variant: MountVariant) throws {
+            let stage = try SharedStage(variant)
+            let mount = stage.mount
+            let directory = try TemporaryDirectory()
+            let outcome = try shell(
+                #"""
+                set -e; cd "$SOURCE"
+                for i in 1 2 3 4 5 6 7 8; do
+                    printf 'a\tb\n1\t2\n' > chr$i.tsv; setfattr -n user.note -v kept chr$i.tsv
+                    chown 61001:61101 chr$i.tsv; chmod 640 chr$i.tsv; touch -d @1000000000 chr$i.tsv
+                done
+                cp -p chr1.tsv "$T/"
+                cp -a chr2.tsv "$T/"
+                rsync -aX chr3.tsv "$T/"
+                rsync -aX --inplace chr4.tsv "$T/"
+                tar --xattrs -cf all.tar chr5.tsv; tar --xattrs --xattrs-include='*' -xpf all.tar -C "$T"
+                tar -cf all.tar chr6.tsv
+                /usr/bin/python3 -c 'import sys, tarfile; tarfile.open("all.tar").extractall(sys.argv[1])' "$T"
+                /usr/bin/python3 -c 'import sys, shutil; shutil.copy2("chr7.tsv", sys.argv[1])' "$T"
+                cp chr8.tsv "$T/"
+                """#, environment: ["SOURCE": directory.path, "T": mount.production("base/analysis_sequences")])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(mount.settle())
+            for (number, how, owner, note) in [
+                (1, "cp -p", true, "none"), (2, "cp -a", true, "kept"), (3, "rsync -a", true, "kept"),
+                (4, "rsync --inplace", true, "kept"), (5, "tar", true, "kept"), (6, "tarfile", true, "none"),
+                (7, "copy2", false, "kept"),
+            ] {
+                let real = mount.real("base_layer/analysis_sequences_chr\(number).tsv")
+                let shown = mount.production("base/analysis_sequences/chr\(number).tsv")
+                let whose = owner ? "61001:61101 " : "0:0 "
+                #expect(try ownership(real) == whose + "440", "\(how)")
+                #expect(try ownership(shown) == whose + "640", "\(how)")
+                for path in [real, shown] {
+                    #expect(try ModeAndTime(path).modified == 1_000_000_000, "\(how)")
+                    #expect(((try? extendedAttribute("user.note", of: path)) ?? "none") == note, "\(how)")
+                }
+                #expect(try contents(real) == table)
+            }
+            #expect(try ownership(mount.real("base_layer/analysis_sequences_chr8.tsv")) == "0:0 440", "cp without -p")
+
+            // A user's own copy, and that a user cannot give it away.
+            let own = try shell(
+                #"""
+                set -e; umask 022; cp -p "$SOURCE/chr1.tsv" "$T/chr11.tsv"
+                rsync -a "$SOURCE/chr1.tsv" "$T/chr12.tsv"; chown 0 "$T/chr12.tsv"
+                """#, environment: ["SOURCE": directory.path, "T": mount.production("base/analysis_sequences")],
+                user: .alice)
+            #expect(own.errors.contains("Operation not permitted"), "\(own)")
+            for number in [11, 12] {
+                let real = mount.real("base_layer/analysis_sequences_chr\(number).tsv")
+                #expect(eventually { (try? ownership(real)) == "61001:61101 440" }, "chr\(number)")
+                #expect(try ModeAndTime(real).modified == 1_000_000_000)
+            }
+        }
+    }
+}
+
+/// Permission bits and modification time.
+private struct ModeAndTime {
+    let mode: UInt32
+    let modified: Int
+
+    init(_ path: String) throws(Errno) {
+        let found = try attributes(path)
+        mode = found.st_mode & 0o7777
+        modified = found.st_mtim.tv_sec
+    }
+}
