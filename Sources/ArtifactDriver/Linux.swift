@@ -30,11 +30,6 @@ enum Linux {
         return result
     }
 
-    /// Whether a file has the set-user-id or set-group-id bit.
-    static func hasSetID(_ descriptor: FileDescriptor) throws(Errno) -> Bool {
-        try attributes(descriptor).st_mode & (S_ISUID | S_ISGID) != 0
-    }
-
     /// The path that leads to an open descriptor's file, whatever its names are: `/proc/self/fd/<n>` (proc_pid_fd(5)).
     static func withPath<Result>(
         of descriptor: FileDescriptor, _ body: (UnsafePointer<CChar>) throws(Errno) -> Result

@@ -163,22 +163,11 @@ extension Volume {
             _ = try Linux.withPath(of: descriptor) { path throws(Errno) in
                 try Linux.call { chmod(path, mode & 0o7777) }
             }
-        } else if changes.dropsSetID {
-            try dropSetID(descriptor)
         }
         if changes.accessed != nil || changes.modified != nil {
             var times = [Self.time(changes.accessed), Self.time(changes.modified)]
             _ = try Linux.call { utimensat(descriptor.rawValue, "", &times, Linux.emptyPath | AT_SYMLINK_NOFOLLOW) }
         }
-    }
-
-    /// What the kernel does when an unprivileged process writes (HANDLE_KILLPRIV_V2): the driver's own writes have the privilege.
-    func dropSetID(_ descriptor: FileDescriptor) throws(Errno) {
-        let mode = try Linux.attributes(descriptor).st_mode
-        var kept = mode & ~S_ISUID
-        if mode & S_IXGRP != 0 { kept &= ~S_ISGID }
-        guard kept != mode, mode & S_IFMT == S_IFREG else { return }
-        _ = try Linux.withPath(of: descriptor) { path throws(Errno) in try Linux.call { chmod(path, kept & 0o7777) } }
     }
 
     private static func time(_ time: AttributeChanges.Time?) -> timespec {

@@ -34,9 +34,7 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> FileDescriptor {
         // A handle that may write exists only where the policy allowed it at open, and no seal begins before its release.
-        let target = try descriptor(inode, writing: true)
-        if request.caller.user != 0, case .free = try self.inode(inode) { try dropSetID(target) }
-        return target
+        try descriptor(inode, writing: true)
     }
 
     public func sync(

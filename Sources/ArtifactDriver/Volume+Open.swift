@@ -123,9 +123,9 @@ extension Volume {
         if flags.isWritable || flags.truncates {
             try enforceLive(node.scope, flags.truncates ? .openTruncating : .openToWrite, "scratch", caller)
         }
-        // The kernel's own writes leave set-id bits alone (fs/fuse/dir.c, `fuse_setattr`, with HANDLE_KILLPRIV_V2), so a file that
-        // has them is written through the driver, which takes them away.
-        let hasSetID = flags.isWritable && caller.user != 0 ? try Linux.hasSetID(node.descriptor) : false
+        // A write by passthrough would not take the bits away (`SetIDBits`).
+        let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(node.descriptor).st_mode : 0
+        let hasSetID = SetIDBits.dropped(from: mode) != nil
         return try node.open.withLock { open throws(Errno) -> Opened in
             let connection = hasSetID ? nil : passthrough
             try open.add(writable: flags.isWritable, connection: connection) { mode throws(Errno) in

@@ -86,6 +86,7 @@ extension Volume {
             counters.openFiles.subtract(1, ordering: .relaxed)
             release(file, handle)
         }
+        sweepIfDue()
     }
 
     /// What a file becomes when its last writer is gone.

@@ -43,6 +43,8 @@ public final class Volume: FileSystem {
     /// Whether the driver acts for other users and so must give files to them.
     let actsForOthers = geteuid() == 0
     let startTime = Clock.monotonic()
+    /// When old files are looked for next, on the monotonic clock, with the first close after that.
+    let nextSweep: Atomic<UInt64>
 
     /// A volume over an open store.
     ///
@@ -51,6 +53,7 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
+        nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
             session = Mutex(nil)
         } else if let name = options.session {

@@ -74,6 +74,26 @@ public final class RealDirectory: Sendable {
         cached.withLock { $0 = nil }
     }
 
+    /// Removes the directory when it is empty and has nothing of its own: ``ensure()`` would make the same again. One that somebody
+    /// gave another owner, other permissions or attributes says who may make things in it, and stays.
+    ///
+    /// - Throws: `ENOTEMPTY`, `ENOENT`.
+    func removeIfImplicit() throws(Errno) {
+        let parts = path.split(separator: "/")
+        guard let name = parts.last.map(String.init),
+            let parent = try Self.open(parts.dropLast().joined(separator: "/"), beneath: root)
+        else { return }
+        let (model, found) = (
+            try SystemCall.attributes(parent.descriptor), try SystemCall.attributes(parent.descriptor, name)
+        )
+        let attributes = (try? parent.file(name).extendedAttributes()) ?? []
+        guard found.isDirectory, found.permissions == model.permissions,
+            (found.st_uid, found.st_gid) == (model.st_uid, model.st_gid),
+            !attributes.contains(where: { $0.hasPrefix("user.") || $0.hasPrefix("system.posix_acl_") })
+        else { return }
+        try SystemCall.unlink(parent.descriptor, name, isDirectory: true)
+    }
+
     private static func isRemoved(_ directory: Directory) throws(Errno) -> Bool {
         try SystemCall.attributes(directory.descriptor).st_nlink == 0
     }

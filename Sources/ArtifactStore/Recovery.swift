@@ -89,18 +89,28 @@ struct Recovery {
             try file.unlink()
         } else if kind == .artifact {
             try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
-        } else if attributes.st_ctim.tv_sec + transientSeconds < SystemCall.now().tv_sec {
+        } else if Self.isOld(attributes, keepingSeconds: transientSeconds) {
             try file.unlink()
             report.removed.append(path)
             try ledger.append([
-                LedgerEntry(
-                    event: "removed-transient",
-                    [
-                        ("mount", .string(mount)), ("staged", .string(file.name)), ("path", .string(path)),
-                        ("size", .integer(Int64(attributes.st_size))),
-                    ])
+                Self.removal(mount: mount, staged: file.name, path: path, size: Int64(attributes.st_size))
             ])
         }
+    }
+
+    /// Whether a temporary file has not changed for a time.
+    static func isOld(_ attributes: stat, keepingSeconds: Int) -> Bool {
+        attributes.st_ctim.tv_sec + keepingSeconds < SystemCall.now().tv_sec
+    }
+
+    /// The ledger's line for an old temporary file that was removed.
+    static func removal(mount: String, staged: String, path: String, size: Int64) -> LedgerEntry {
+        LedgerEntry(
+            event: "removed-transient",
+            [
+                ("mount", .string(mount)), ("staged", .string(staged)), ("path", .string(path)),
+                ("size", .integer(size)),
+            ])
     }
 
     private mutating func take(

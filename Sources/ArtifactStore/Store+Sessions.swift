@@ -123,7 +123,8 @@ extension Store {
         return try makeScope(.test(name), mode: mode, owner: owner)
     }
 
-    /// Removes a test that has no files: its directories in both layers, with the typed and free directories in them.
+    /// Removes a test that has no files: its directories in both layers, with the typed and free directories in them, and the
+    /// layers' directories of tests when it was the last and they were made for tests only.
     ///
     /// - Throws: `ENOTEMPTY` when there is anything else in it, `ENOENT`.
     public func removeTest(_ name: TestName) throws(Errno) { try removeScope(.test(name)) }
@@ -136,8 +137,17 @@ extension Store {
     ) throws(Errno) -> Directory {
         guard !isReadOnly else { throw .readOnlyFileSystem }
         let (parent, name) = parentAndName(of: scope, in: .base)
-        return try RealDirectory.make(
-            name, in: try parent.ensure(), mode: mode, owner: owner, isSynced: durability == .synced, mayExist: false)
+        // When the last test goes in between, the directory of tests goes with it.
+        var attempts = 0
+        while true {
+            do throws(Errno) {
+                return try RealDirectory.make(
+                    name, in: try parent.ensure(), mode: mode, owner: owner, isSynced: durability == .synced,
+                    mayExist: false)
+            } catch .noSuchFileOrDirectory where attempts < 100 {
+                attempts += 1
+            }
+        }
     }
 
     private func parentAndName(of scope: Scope, in layer: Layer) -> (RealDirectory, String) {
@@ -184,6 +194,10 @@ extension Store {
         for scope in found {
             try SystemCall.unlink(scope.parent.descriptor, scope.name, isDirectory: true)
             if durability == .synced { try SystemCall.sync(scope.parent.descriptor) }
+        }
+        guard case .test = scope else { return }
+        for layer in Layer.allCases {
+            try? directory(layer.directoryName + "/" + StoreLayout.testsDirectory).removeIfImplicit()
         }
     }
 }

@@ -96,8 +96,8 @@ private func list(
     }
 }
 
-/// The `FUSE_SET_ATTR_*` bits (fuse_lowlevel.h) and `FATTR_KILL_SUIDGID` (linux/fuse.h).
-private func changes(_ attributes: stat, valid: Int32, user: UInt32) -> AttributeChanges {
+/// The `FUSE_SET_ATTR_*` bits (fuse_lowlevel.h).
+private func changes(_ attributes: stat, valid: Int32) -> AttributeChanges {
     func has(_ bit: Int32) -> Bool { valid & (1 << bit) != 0 }
     var changes = AttributeChanges()
     if has(0) { changes.mode = attributes.st_mode & 0o7777 }
@@ -106,8 +106,6 @@ private func changes(_ attributes: stat, valid: Int32, user: UInt32) -> Attribut
     if has(3) { changes.size = Int64(attributes.st_size) }
     if has(7) { changes.accessed = .now } else if has(4) { changes.accessed = .at(attributes.st_atim) }
     if has(8) { changes.modified = .now } else if has(5) { changes.modified = .at(attributes.st_mtim) }
-    // 3.14 masks the kernel's bit 11 away; it stands for "the caller has not CAP_FSETID", which is root's.
-    changes.dropsSetID = has(11) || (changes.size != nil && user != 0)
     return changes
 }
 
@@ -208,7 +206,11 @@ enum Operations {
         table.setattr = { raw, inode, attributes, valid, info in
             serve(raw) { fs, request throws(Errno) in
                 guard let attributes else { throw Errno.invalidArgument }
-                let changes = changes(attributes.pointee, valid: valid, user: request.caller.user)
+                var changes = changes(attributes.pointee, valid: valid)
+                // 3.14 masks the kernel's bit 11 away; it stands for "the caller has not CAP_FSETID", which is root's.
+                if valid & (1 << 11) != 0 || (changes.size != nil && request.caller.user != 0) {
+                    try SetIDBits.drop(fs, request, number(inode), in: &changes)
+                }
                 return .attributes(
                     try fs.setAttributes(
                         request, inode: number(inode), changes: changes, handle: info == nil ? nil : handle(info)))
@@ -257,7 +259,7 @@ enum Operations {
             serveOpen(raw) { fs, request throws(Errno) in
                 let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
                 let opened = try fs.open(request, inode: number(inode), flags: flags)
-                guard flags.isWritable || flags.truncates else { return .opened(opened) }
+                guard flags.truncates || flags.isWritable && opened.backing != nil else { return .opened(opened) }
                 do throws(Errno) {
                     try SetIDBits.drop(fs, request, number(inode))
                 } catch {

@@ -5,22 +5,25 @@ internal import SystemPackage
 /// Taking set-user-id and set-group-id away from files that somebody else changed.
 ///
 /// The session agrees on HANDLE_KILLPRIV_V2, without which the kernel asks for `security.capability` before each single write. It makes
-/// this our duty (linux/fuse.h). The kernel says when in flags that libfuse 3.14 does not pass on, and a write by passthrough comes
-/// with no request at all; so the bits go when a file is opened to be written, as well as with each change that is seen. The store's own
-/// file system does not do it, because the process that writes there may be root. Who is root keeps them, as CAP_FSETID's holders do.
+/// this our duty (linux/fuse.h). The kernel says when in flags that libfuse 3.14 does not pass on, so the bits go with each change that is
+/// seen. The store's own file system does not do it, because the process that writes there may be root. Who is root keeps them, as
+/// CAP_FSETID's holders do.
+///
+/// A write by passthrough comes with no request at all. A file system had better open files that have such bits without a backing
+/// file (`dropped(from:)` tells); where it does not, the bits go when the file is opened to be written.
 ///
 /// What is left: bits that an owner sets while another user has the file open for passthrough writes.
-enum SetIDBits {
+public enum SetIDBits {
     /// The mode without the bits that go (fs/attr.c, `setattr_should_drop_suidgid`), or nil when none does. Set-group-id without
     /// group execution is no privilege and stays.
-    static func dropped(from mode: UInt32) -> UInt32? {
+    public static func dropped(from mode: UInt32) -> UInt32? {
         guard mode & S_IFMT == S_IFREG else { return nil }
         var left = mode & ~S_ISUID
         if mode & S_IXGRP != 0 { left &= ~S_ISGID }
         return left == mode ? nil : left
     }
 
-    /// After a change through the file system's own handlers, or before one that will not be seen.
+    /// Before a change through the file system's own handlers, or one that will not be seen.
     static func drop(_ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber) throws(Errno) {
         guard request.caller.user != 0 else { return }
         let mode = try fs.attributes(request, inode: inode, handle: nil).attributes.st_mode
@@ -28,6 +31,15 @@ enum SetIDBits {
         var changes = AttributeChanges()
         changes.mode = left & 0o7777
         _ = try fs.setAttributes(request, inode: inode, changes: changes, handle: nil)
+    }
+
+    /// The same as part of a change of attributes.
+    static func drop(
+        _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, in changes: inout AttributeChanges
+    ) throws(Errno) {
+        guard changes.mode == nil else { return }
+        let mode = try fs.attributes(request, inode: inode, handle: nil).attributes.st_mode
+        if let left = dropped(from: mode) { changes.mode = left & 0o7777 }
     }
 
     /// Before a write by the session. The C functions are `fstat` and `fchmod`.

@@ -125,11 +125,9 @@ public struct AttributeChanges: Sendable {
     public var accessed: Time?
     /// Time of the last modification.
     public var modified: Time?
-    /// Whether the set-id bits must go with this change (`FATTR_KILL_SUIDGID`).
-    public var dropsSetID: Bool
 
     /// No change.
-    public init() { dropsSetID = false }
+    public init() {}
 }
 
 /// `statvfs(2)`'s figures.

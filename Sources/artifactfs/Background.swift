@@ -86,6 +86,7 @@ final class Readiness {
 
     /// The mount can be used.
     func ready(_ text: String) {
+        ServiceManager.ready()
         if !send("0", text) {
             print(Terminal.printable(text))
             fflush(nil)

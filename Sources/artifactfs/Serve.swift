@@ -22,7 +22,7 @@ enum Serve {
         let stopSignals = StopSignals()
         raiseDescriptorLimit()
         let store = try Store(at: request.store, readOnly: request.isReadOnly, durability: request.durability)
-        report(store.recovery)
+        store.recovery.write(to: Logger(label: "artifactfs"))
         // The kernel has applied the caller's umask to every mode that arrives.
         umask(0)
         let volume: Volume
@@ -53,17 +53,6 @@ enum Serve {
             "mounted \(request.store) at \(request.mountPoint): "
                 + (volume.currentSession.map { "session \($0)" } ?? "read-only"))
         session.run()
-    }
-
-    /// What earlier mounts left, settled when the store was opened.
-    private static func report(_ recovery: RecoveryReport) {
-        let log = Logger(label: "artifactfs")
-        for path in recovery.finished { log.notice("finished publishing after a crash", metadata: ["path": "\(path)"]) }
-        for path in recovery.quarantined {
-            log.warning("the driver ended while it was being written: in quarantine", metadata: ["path": "\(path)"])
-        }
-        for path in recovery.removed { log.notice("removed an old temporary file", metadata: ["path": "\(path)"]) }
-        for problem in recovery.problems { log.error("\(problem)") }
     }
 
     /// Free directories keep a descriptor for each file that the kernel knows.

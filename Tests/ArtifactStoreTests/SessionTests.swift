@@ -75,4 +75,46 @@ import Testing
         #expect(try store.tests() == [])
         #expect(throws: Errno.noSuchFileOrDirectory) { try store.removeTest(name) }
     }
+
+    /// What was made for the first test goes with the last; what somebody set up stays.
+    @Test func theDirectoryOfTestsGoesWithTheLast() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let names = [try #require(TestName("one")), try #require(TestName("two"))]
+        for name in names { try store.makeTest(name, mode: 0o755, owner: (geteuid(), getegid())) }
+        _ = try store.directory("meta_layer/tests/one/checkpoints").ensure()
+        try store.removeTest(names[0])
+        #expect(place.exists("base_layer/tests/two") && !place.exists("meta_layer/tests"))
+        try store.removeTest(names[1])
+        #expect(try place.names("base_layer").isEmpty && place.names("meta_layer").isEmpty)
+
+        // Made again through what this store remembers of the directory.
+        try store.makeTest(names[0], mode: 0o755, owner: (geteuid(), getegid()))
+        try #require(chmod(place.path + "/base_layer/tests", 0o1777) == 0)
+        try store.removeTest(names[0])
+        #expect(try place.attributes("base_layer/tests").permissions == 0o1777, "it says who may make tests")
+    }
+
+    /// A test can be made while another mount removes the last one.
+    @Test func testsComeAndGoAtOnce() async throws {
+        let place = try TemporaryStore()
+        let stores = [try place.open(), try place.open()]
+        await withTaskGroup(of: [String].self) { group in
+            for (index, store) in stores.enumerated() {
+                group.addTask {
+                    guard let name = TestName("t\(index)") else { return ["no name"] }
+                    var problems: [String] = []
+                    for _ in 0..<300 {
+                        do throws(Errno) {
+                            try store.makeTest(name, mode: 0o755, owner: (geteuid(), getegid()))
+                            try store.removeTest(name)
+                        } catch { problems.append("\(error)") }
+                    }
+                    return problems
+                }
+            }
+            for await problems in group { #expect(problems == []) }
+        }
+        #expect(try place.names("base_layer").isEmpty)
+    }
 }

@@ -192,11 +192,6 @@ final class MirrorFileSystem: FileSystem {
         if changes.user != nil || changes.group != nil {
             try check(chown(path, changes.user ?? uid_t.max, changes.group ?? gid_t.max))
         }
-        if changes.dropsSetID {
-            var attributes = stat()
-            try check(fstat(try descriptor(inode), &attributes))
-            try check(chmod(path, attributes.st_mode & 0o1777))
-        }
         if let size = changes.size { try check(truncate(path, off_t(size))) }
         if changes.accessed != nil || changes.modified != nil {
             let times = [Self.time(changes.accessed), Self.time(changes.modified)]

@@ -193,6 +193,29 @@ extension MountedTests {
             #expect(try run([try Mount.binary(), "unmount", "--lazy", hanging.root], timeout: 10).succeeded)
         }
 
+        /// systemd's `Type=notify`: it hears that the mount can be used when it can, and not before.
+        @Test(arguments: ["", "@"]) func theServiceManagerHearsOfTheMount(_ kind: String) throws {
+            let directory = try TemporaryDirectory()
+            try Mount.initialize(store: directory.path + "/s")
+            _ = mkdir(directory.path + "/m", 0o755)
+            let script = """
+                import os, socket, subprocess, sys
+                binary, directory, kind = sys.argv[1:]
+                name = kind + directory + '/notify'
+                manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); manager.settimeout(20)
+                manager.bind('\\0' + name[1:] if kind else name)
+                driver = subprocess.Popen(
+                    [binary, 'mount', '--foreground', directory + '/s', directory + '/m'],
+                    env=os.environ | {'NOTIFY_SOCKET': name})
+                try: print(manager.recv(100).decode(), os.path.ismount(directory + '/m'))
+                finally:
+                    subprocess.run([binary, 'unmount', directory + '/m'])
+                    driver.wait(20)
+                """
+            let outcome = try python(script, [try Mount.binary(), directory.path, kind], timeout: 60)
+            #expect(outcome.succeeded && outcome.output.contains("READY=1 True"), "\(outcome)")
+        }
+
         @Test func deadMountsAreCleanedUp() throws {
             let mount = try Mount(MountVariant())
             mount.driver.kill()

@@ -369,6 +369,26 @@ def writing_clears_setuid(d):
 
 
 @check
+def opening_keeps_setuid(d):
+    """The bits go with what is written, not with the open."""
+    files = ("o", os.O_WRONLY, 0o6777), ("rw", os.O_RDWR, 0o4755), ("g", os.O_WRONLY, 0o2775), ("r", os.O_RDONLY, 0o6755)
+    for name, flags, m in files:
+        os.chown(put(d + "/" + name), 1501, 1501)
+        os.chmod(d + "/" + name, m)
+
+    def use():
+        fds = [os.open(d + "/" + name, flags) for name, flags, m in files]
+        time.sleep(1.2)
+        before = [mode(d + "/" + name) for name, flags, m in files]
+        for fd in fds:
+            e(os.write, fd, b"x")
+            os.close(fd)
+        return before, [mode(d + "/" + name) for name, flags, m in files]
+
+    return as_user(1501, use)
+
+
+@check
 def truncating_clears_setuid(d):
     put(d + "/f")
     os.chmod(d + "/f", 0o6777)

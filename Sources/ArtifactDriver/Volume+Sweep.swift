@@ -1,0 +1,62 @@
+internal import Artifacts
+public import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+public import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// Old temporary files, and what other mounts left that were killed: looked for when the store is opened, and from then on with a
+/// close, once in a while. A mount that nobody uses has no reason to wake.
+extension Volume {
+    /// The time from one look to the next at least, in nanoseconds; nil where nothing may be changed.
+    static func sweepInterval(of store: Store) -> UInt64? {
+        store.isReadOnly ? nil : UInt64(min(store.schema.transientSeconds, 3600)) * 1_000_000_000
+    }
+
+    /// Called with each close.
+    func sweepIfDue() {
+        let due = nextSweep.load(ordering: .relaxed)
+        let now = Clock.monotonic()
+        guard now >= due, let interval = Self.sweepInterval(of: store),
+            nextSweep.compareExchange(expected: due, desired: now + interval, ordering: .relaxed).exchanged
+        else { return }
+        seals.submit { self.sweep() }
+    }
+
+    /// Removes this mount's old temporary files, and settles what killed mounts left.
+    ///
+    /// - Parameter keepingSeconds: for how long temporary files are kept; the schema's time when nil.
+    func sweep(keepingSeconds: Int? = nil) {
+        for file in namespace.pinnedArtifacts {
+            guard let place = namespace.place(of: file.id) else { continue }
+            let path = place.parent.path(of: place.name)
+            let isRemoved = file.state.withLock { state -> Bool in
+                guard case .staged(let staged) = state.phase, state.isTransient, !state.open.isOpen,
+                    store.isOld(staged, keepingSeconds: keepingSeconds),
+                    let size = try? staged.attributes().st_size,
+                    (try? remove(file, &state, place.name, place.parent)) != nil
+                else { return false }
+                store.recordRemoval(of: staged, path: path, size: Int64(size))
+                return true
+            }
+            guard isRemoved else { continue }
+            namespace.unpin(file.id)
+            connection?.invalidate(name: place.name, in: place.parent.id)
+            log.notice("removed an old temporary file", metadata: ["path": "\(path)"])
+        }
+        store.recoverAgain(keepingSeconds: keepingSeconds).write(to: log)
+    }
+}
+
+extension RecoveryReport {
+    /// What became of the files of mounts that were killed, for the log.
+    public func write(to log: Logger) {
+        for path in finished { log.notice("finished publishing after a crash", metadata: ["path": "\(path)"]) }
+        for path in quarantined {
+            log.warning("the driver ended while it was being written: in quarantine", metadata: ["path": "\(path)"])
+        }
+        for path in removed { log.notice("removed an old temporary file", metadata: ["path": "\(path)"]) }
+        for problem in problems { log.error("\(problem)") }
+    }
+}

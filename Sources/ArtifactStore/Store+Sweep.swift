@@ -1,0 +1,49 @@
+internal import Artifacts
+internal import Glibc
+internal import SystemPackage
+
+/// What a mount that lives for long does for the store's order: the same as opening the store would.
+extension Store {
+    /// Settles what other mounts left that were killed since the store was opened, and removes their old temporary files. Does nothing
+    /// while another mount is at it.
+    ///
+    /// - Parameter keepingSeconds: for how long temporary files are kept; the schema's time when nil.
+    public func recoverAgain(keepingSeconds: Int? = nil) -> RecoveryReport {
+        guard let writable else { return RecoveryReport() }
+        do throws(Errno) {
+            let lock = try SystemCall.open(
+                writable.ownDirectory.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+            defer { SystemCall.close(lock) }
+            try SystemCall.lock(lock, waiting: false)
+            var recovery = Recovery(
+                root: root, stagings: writable.stagings, quarantine: writable.quarantine,
+                ledgers: try writable.ownDirectory.directory(StoreFormat.ledger), ledger: writable.ledger,
+                transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
+            return try recovery.run()
+        } catch .wouldBlock {
+            return RecoveryReport()
+        } catch {
+            var report = RecoveryReport()
+            report.problems.append("what other mounts left cannot be looked at: \(error)")
+            return report
+        }
+    }
+
+    /// Whether a staged temporary file has not changed for as long as temporary files are kept.
+    public func isOld(_ staged: RealFile, keepingSeconds: Int? = nil) -> Bool {
+        guard let attributes = try? staged.attributes() else { return false }
+        return Recovery.isOld(attributes, keepingSeconds: keepingSeconds ?? schema.transientSeconds)
+    }
+
+    /// Writes to the ledger that this mount removed an old temporary file.
+    ///
+    /// - Parameters:
+    ///   - path: on the mount.
+    ///   - size: in bytes.
+    public func recordRemoval(of staged: RealFile, path: String, size: Int64) {
+        guard let writable else { return }
+        try? writable.ledger.append([
+            Recovery.removal(mount: writable.staging.mountID, staged: staged.name, path: path, size: size)
+        ])
+    }
+}
