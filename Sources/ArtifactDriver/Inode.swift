@@ -49,10 +49,20 @@ enum MadeEntry: Hashable, Sendable {
     /// `.artifactfs/`
     case hiddenDirectory
     case hiddenFile(HiddenFile)
-    /// `development/current`
-    case currentSession
+    /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
+    case currentSession(newest: String?)
     /// `latest` in a directory of checkpoints.
-    case latestCheckpoint(InodeNumber)
+    case latestCheckpoint(InodeNumber, target: String)
+
+    /// What it is remembered by, under its directory. The kernel keeps what a link says, so a link with another target is another
+    /// inode; `/` is in no name that a program asks for.
+    func key(_ name: String) -> String {
+        switch self {
+        case .hiddenDirectory, .hiddenFile, .currentSession(newest: nil): name
+        case .currentSession(let newest?): name + "/" + newest
+        case .latestCheckpoint(_, let target): name + "/" + target
+        }
+    }
 }
 
 /// Files in `.artifactfs/` on the mount.

@@ -82,6 +82,11 @@ final class Namespace: Sendable {
         }
     }
 
+    /// The number of the inode that a name has.
+    func number(of name: String, in parent: InodeNumber) -> InodeNumber? {
+        state.withLock { $0.names[Key(parent: parent.rawValue, name: name)] }
+    }
+
     /// The inode that a name has, or a new one.
     ///
     /// - Parameters:

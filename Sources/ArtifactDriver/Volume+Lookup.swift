@@ -177,22 +177,31 @@ extension Volume {
     func madeEntry(_ name: String, in directory: TreeDirectory) -> MadeEntry? {
         switch directory.location {
         case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
-        case .mode(.development) where name == MadeNames.current && sessionTarget() != nil: .currentSession
-        case .typed where name == MadeNames.latest && latestTarget(in: directory) != nil:
-            .latestCheckpoint(directory.id)
+        case .mode(.development) where name == MadeNames.current:
+            if currentSession != nil {
+                .currentSession(newest: nil)
+            } else {
+                sessionTarget().map { .currentSession(newest: $0) }
+            }
+        case .typed where name == MadeNames.latest:
+            latestTarget(in: directory).map { .latestCheckpoint(directory.id, target: $0) }
         default: nil
         }
     }
 
     func madeInode(_ made: MadeEntry, _ name: String, in parent: InodeNumber) -> (InodeNumber, MadeEntry) {
-        let found = namespace.findOrInsert(name, in: parent, remembering: true, make: { _ in .made(made) })
+        let found = namespace.findOrInsert(
+            made.key(name), in: parent, remembering: true, make: { _ in .made(made) })
         return (found.number, made)
     }
 
     func entry(_ made: (number: InodeNumber, entry: MadeEntry)) -> Entry {
-        Entry(
-            inode: made.number, generation: 0, attributes: attributes(of: made.entry), entryTimeout: Timeout.none,
-            attributesTimeout: Timeout.none)
+        // `current` is in most paths that programs use: `moveSession` tells the kernel when it changes.
+        let isTold = made.entry == .currentSession(newest: nil)
+        return Entry(
+            inode: made.number, generation: 0, attributes: attributes(of: made.entry),
+            entryTimeout: isTold ? Timeout.treeName : Timeout.none,
+            attributesTimeout: isTold ? Timeout.treeName : Timeout.none)
     }
 }
 

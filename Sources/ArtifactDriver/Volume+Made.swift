@@ -11,10 +11,8 @@ extension Volume {
         let target: String?
         switch try self.inode(inode) {
         case .free(let node): return try Linux.linkTarget(node.descriptor)
-        case .made(.currentSession): target = sessionTarget()
-        case .made(.latestCheckpoint(let parent)):
-            guard case .tree(let directory) = try self.inode(parent) else { throw Errno.noSuchFileOrDirectory }
-            target = latestTarget(in: directory)
+        case .made(.currentSession(let newest)): target = newest ?? currentSession?.description
+        case .made(.latestCheckpoint(_, let newest)): target = newest
         default: throw Errno.invalidArgument
         }
         guard let target else { throw Errno.noSuchFileOrDirectory }
@@ -62,18 +60,16 @@ extension Volume {
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
             shown.st_mode = S_IFREG | 0o444
             shown.st_size = off_t(content(of: file).count)
-        case .currentSession:
+        case .currentSession(let newest):
             shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
             shown.st_mode = S_IFLNK | 0o777
-            shown.st_size = off_t(sessionTarget()?.utf8.count ?? 0)
-        case .latestCheckpoint(let parent):
-            var target: String?
+            shown.st_size = off_t((newest ?? currentSession?.description)?.utf8.count ?? 0)
+        case .latestCheckpoint(let parent, let target):
             if case .tree(let directory)? = namespace[parent] {
-                target = latestTarget(in: directory)
                 shown.st_ino = ino_t(StableNumber.of(directory.path(of: MadeNames.latest)))
             }
             shown.st_mode = S_IFLNK | 0o777
-            shown.st_size = off_t(target?.utf8.count ?? 0)
+            shown.st_size = off_t(target.utf8.count)
         }
         return shown
     }

@@ -76,7 +76,17 @@ public final class Volume: FileSystem {
     /// The session that this mount writes to; nil on a read-only mount.
     public var currentSession: SessionName? { session.withLock { $0 } }
 
-    func moveSession(to name: SessionName) { session.withLock { $0 = name } }
+    /// Makes another session the mount's own.
+    func moveSession(to name: SessionName) {
+        session.withLock { $0 = name }
+        // The kernel keeps what `current` says. It waits for a READLINK that is under way, which another thread must answer.
+        guard let development = namespace.find("development", in: root.id, remembering: false),
+            case .tree(let directory) = development,
+            let current = namespace.number(of: MadeNames.current, in: directory.id)
+        else { return }
+        connection?.willBlock()
+        connection?.invalidate(current, andData: true)
+    }
 
     public func start(_ connection: KernelConnection) { connectionBox.withLock { $0 = connection } }
 

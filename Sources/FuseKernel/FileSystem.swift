@@ -17,6 +17,7 @@ public protocol FileSystem: AnyObject, Sendable {
     func lookup(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) -> Entry
     /// The kernel forgets `lookups` of the references that entries in replies gave it.
     func forget(_ inode: InodeNumber, lookups: UInt64)
+    /// What a symbolic link says. The kernel asks once for each inode that it knows.
     func readLink(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8]
     func makeNode(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, device: UInt64

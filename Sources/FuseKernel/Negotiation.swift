@@ -55,7 +55,8 @@ final class Negotiation: Sendable {
         // Splicing is off: bytes are copied. Which of the two is faster has not been measured here yet.
         cfuse_want(
             connection,
-            UInt32(FUSE_CAP_PARALLEL_DIROPS) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC) | UInt32(FUSE_CAP_ASYNC_DIO),
+            UInt32(FUSE_CAP_PARALLEL_DIROPS) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC) | UInt32(FUSE_CAP_ASYNC_DIO)
+                | UInt32(FUSE_CAP_CACHE_SYMLINKS),
             UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_WRITEBACK_CACHE) | UInt32(FUSE_CAP_SPLICE_READ)
                 | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE))
         cfuse_want_kill_priv_v2(connection)

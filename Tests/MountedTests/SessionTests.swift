@@ -85,6 +85,20 @@ extension MountedTests {
             #expect(answer { () throws(Errno) in try openAndClose(old, O_WRONLY) } == .notPermitted)
         }
 
+        /// The kernel keeps what `current` says: it must be told in time, or a program writes into the session that ended.
+        @Test(arguments: MountVariant.both) func currentMovesAtOnce(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let current = mount.path("development/current")
+            for second in 10..<40 {
+                let name = "20190101_0000\(second)"
+                _ = try linkTarget(current)
+                try check(mkdir(mount.path("development/" + name), 0o755))
+                #expect(try linkTarget(current) == name)
+                try write(table, to: current + "/base/analysis_sequences/chr1.tsv")
+                #expect(exists(mount.real("base_layer/dev/\(name)/analysis_sequences_chr1.tsv")))
+            }
+        }
+
         /// Mounts of one store that begin in one second have sessions of their own, each of which is live on its own mount only.
         @Test(arguments: MountVariant.both) func mountsInOneSecondHaveSessionsOfTheirOwn(_ variant: MountVariant) throws
         {
