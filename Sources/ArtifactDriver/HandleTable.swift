@@ -95,5 +95,4 @@ final class HandleTable: Sendable {
 final class Counters: Sendable {
     let sealed = Atomic<Int>(0)
     let quarantined = Atomic<Int>(0)
-    let openFiles = Atomic<Int>(0)
 }

@@ -30,6 +30,13 @@ enum Linux {
         return result
     }
 
+    /// The C function is `fstatat`; a symbolic link is not followed.
+    static func attributes(_ name: UnsafePointer<CChar>, in directory: FileDescriptor) throws(Errno) -> stat {
+        var result = stat()
+        _ = try call { fstatat(directory.rawValue, name, &result, AT_SYMLINK_NOFOLLOW) }
+        return result
+    }
+
     /// The path that leads to an open descriptor's file, whatever its names are: `/proc/self/fd/<n>` (proc_pid_fd(5)).
     static func withPath<Result>(
         of descriptor: FileDescriptor, _ body: (UnsafePointer<CChar>) throws(Errno) -> Result

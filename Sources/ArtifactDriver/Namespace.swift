@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import FuseKernel
+internal import Glibc
 internal import Synchronization
 
 /// Every inode that the kernel knows or that is staged, by number and by name.
@@ -39,6 +40,14 @@ final class Namespace: Sendable {
     struct FileID: Hashable, Sendable {
         let device: UInt64
         let number: UInt64
+        /// The `S_IFMT` bits: a number is used again, and nobody keeps it while a node is without a descriptor.
+        let kind: UInt32
+
+        init(_ attributes: stat) {
+            device = UInt64(attributes.st_dev)
+            number = UInt64(attributes.st_ino)
+            kind = attributes.st_mode & S_IFMT
+        }
     }
 
     private struct State {
@@ -131,6 +140,16 @@ final class Namespace: Sendable {
         }
     }
 
+    /// The free node of a real file, if the kernel knows it.
+    func freeNode(_ id: FileID) -> FreeNode? {
+        state.withLock { state in
+            guard let number = state.free[id], case .free(let node)? = state.slots[Int(number.rawValue)]?.inode else {
+                return nil
+            }
+            return node
+        }
+    }
+
     private static func insert(
         in state: inout State, lookups: UInt64, pins: UInt32, parent: InodeNumber, name: String,
         make: (InodeNumber) -> Inode
@@ -192,8 +211,8 @@ final class Namespace: Sendable {
     private static func dropIfUnneeded(_ index: Int, in state: inout State) -> Inode? {
         guard let slot = state.slots[index], slot.lookups == 0, slot.pins == 0 else { return nil }
         switch slot.inode {
-        case .tree, .made: return nil
-        case .artifact:
+        case .tree: return nil
+        case .artifact, .made:
             if !slot.name.isEmpty {
                 let key = Key(parent: slot.parent.rawValue, name: slot.name)
                 if state.names[key]?.rawValue == UInt64(index) { state.names[key] = nil }

@@ -22,7 +22,9 @@ extension Volume {
                 attributes: try attributes(of: file),
                 timeout: attributesTimeout(standing(of: namespace.place(of: file.id)?.parent.scope)))
         case .free(let node):
-            AttributesReply(attributes: try Linux.attributes(node.descriptor), timeout: Timeout.file)
+            AttributesReply(
+                attributes: try node.withDescriptor { path throws(Errno) in try Linux.attributes(path) },
+                timeout: Timeout.file)
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
     }
@@ -139,17 +141,21 @@ extension Volume {
 
     private func change(_ node: FreeNode, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
         try enforceLive(node.scope, .setAttributes, "scratch", caller)
+        try node.withDescriptor { path throws(Errno) in try change(node, path, changes) }
+    }
+
+    private func change(_ node: FreeNode, _ path: FileDescriptor, _ changes: AttributeChanges) throws(Errno) {
         if let size = changes.size {
             let writing = node.open.withLock { $0.writing }
             if let writing {
                 _ = try Linux.call { ftruncate(writing.rawValue, off_t(size)) }
             } else {
-                _ = try Linux.withPath(of: node.descriptor) { path throws(Errno) in
+                _ = try Linux.withPath(of: path) { path throws(Errno) in
                     try Linux.call { truncate(path, off_t(size)) }
                 }
             }
         }
-        try apply(changes, to: node.descriptor)
+        try apply(changes, to: path)
     }
 
     /// Owner before mode: a change of owner drops the set-id bits.

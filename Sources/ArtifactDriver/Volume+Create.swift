@@ -13,13 +13,13 @@ extension Volume {
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
             let scope = try liveScope(of: directory, Creation.file, name, request.caller)
-            let real = try ensure(directory)
-            return try createFree(name, in: real.descriptor, scope: scope, mode, flags, request.caller)
+            _ = try ensure(directory)
+            return try createFree(name, in: .top(directory.real), scope: scope, mode, flags, request.caller)
         case .tree(let directory):
             return try createArtifact(try self.text(name), in: directory, mode, flags, request.caller)
         case .free(let node):
             try enforceLive(node.scope, .openToWrite, name.string ?? "", request.caller)
-            return try createFree(name, in: node.descriptor, scope: node.scope, mode, flags, request.caller)
+            return try createFree(name, in: .node(node), scope: node.scope, mode, flags, request.caller)
         case .made(let made):
             try enforce(
                 .refused(Refusal(.notPermitted, .hiddenEntry)), Creation.file.rawValue, "\(made)", request.caller)
@@ -48,14 +48,16 @@ extension Volume {
     func ensure(_ directory: TreeDirectory) throws(Errno) -> Directory { try directory.real.ensure() }
 
     private func createFree(
-        _ name: EntryName, in directory: FileDescriptor, scope: Scope, _ mode: UInt32, _ flags: OpenFlags,
+        _ name: EntryName, in directory: FreeDirectory, scope: Scope, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
         let passed = flags.rawValue & (O_EXCL | O_TRUNC)
-        let descriptor = try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
-            let open = O_RDWR | O_CREAT | O_NOFOLLOW | passed
-            return FileDescriptor(
-                rawValue: try Linux.call { clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777) })
+        let descriptor = try directory.withDescriptor { directory throws(Errno) in
+            try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
+                let open = O_RDWR | O_CREAT | O_NOFOLLOW | passed
+                return FileDescriptor(
+                    rawValue: try Linux.call { clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777) })
+            }
         }
         // The node is found by the name, so that hard links and what another handle has open come together.
         let entry: Entry
@@ -76,7 +78,7 @@ extension Volume {
             }
             return open.backing
         }
-        counters.openFiles.add(1, ordering: .relaxed)
+        store.descriptors.fileOpened()
         return Created(
             entry: entry,
             opened: Opened(
@@ -193,7 +195,7 @@ extension Volume {
                 if flags.isWritable { state.writers.append(.init(handle: handle, thread: caller.process)) }
                 return (attributes, state.open.backing)
             }
-            counters.openFiles.add(1, ordering: .relaxed)
+            store.descriptors.fileOpened()
             return Created(
                 entry: entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope))),
                 opened: Opened(handle: handle, backing: backing, traits: isStaged ? [] : [.noFlush]))

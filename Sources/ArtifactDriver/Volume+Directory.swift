@@ -26,7 +26,9 @@ extension Volume {
             guard let real = try directory.real.current() else { return }
             _ = try Linux.call { fsync(real.descriptor.rawValue) }
         case .free(let node):
-            let descriptor = try Linux.reopen(node.descriptor, O_RDONLY | O_DIRECTORY)
+            let descriptor = try node.withDescriptor { path throws(Errno) in
+                try Linux.reopen(path, O_RDONLY | O_DIRECTORY)
+            }
             defer { try? descriptor.close() }
             _ = try Linux.call { fsync(descriptor.rawValue) }
         case .artifact, .made: break
@@ -57,8 +59,15 @@ extension Volume {
                     return buffer.add(
                         name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
                 }
-                // What is gone since the listing was made is left out.
-                guard let entry = try? self.entry(name, in: node) else { return true }
+                let entry: Entry
+                do throws(Errno) {
+                    entry = try self.entry(name, in: node)
+                } catch .noSuchFileOrDirectory {
+                    return true  // Gone since the listing was made.
+                } catch {
+                    // It is there; whoever asks for more learns what is wrong.
+                    return buffer.add(name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
+                }
                 if buffer.add(name: name, entry: entry, nextOffset: next) { return true }
                 namespace.forget(entry.inode, lookups: 1)
                 return false
@@ -72,11 +81,9 @@ extension Volume {
         switch node {
         case .tree(let directory):
             guard directory.place == .ordinaryTree else { return try treeEntry(text(name), in: directory) }
-            guard let real = try directory.real.current(), let scope = directory.scope else {
-                throw Errno.noSuchFileOrDirectory
-            }
-            return try freeEntry(name, in: real.descriptor, scope: scope)
-        case .free(let free): return try freeEntry(name, in: free.descriptor, scope: free.scope)
+            guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
+            return try freeEntry(name, in: .top(directory.real), scope: scope)
+        case .free(let free): return try freeEntry(name, in: .node(free), scope: free.scope)
         case .made(.hiddenDirectory):
             guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
                 throw Errno.noSuchFileOrDirectory
@@ -97,7 +104,7 @@ extension Volume {
     private func listing(of node: Inode) throws(Errno) -> [HandleTable.Listed] {
         switch node {
         case .tree(let directory): return try listing(of: directory, withDots: true)
-        case .free(let free): return try Linux.names(in: free.descriptor)
+        case .free(let free): return try free.withDescriptor { path throws(Errno) in try Linux.names(in: path) }
         case .made:
             let own = StableNumber.of(StoreLayout.privateDirectory)
             return dots(own, root.stableNumber)

@@ -11,14 +11,12 @@ extension Volume {
         switch try inode(parent) {
         case .tree(let directory):
             if directory.place == .ordinaryTree {
-                guard let real = try directory.real.current(), let scope = directory.scope else {
-                    throw Errno.noSuchFileOrDirectory
-                }
-                return try freeEntry(name, in: real.descriptor, scope: scope)
+                guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
+                return try freeEntry(name, in: .top(directory.real), scope: scope)
             }
             guard let text = name.string else { throw Errno.noSuchFileOrDirectory }
             return try treeEntry(text, in: directory)
-        case .free(let node): return try freeEntry(name, in: node.descriptor, scope: node.scope)
+        case .free(let node): return try freeEntry(name, in: .node(node), scope: node.scope)
         case .made(.hiddenDirectory):
             guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
                 throw Errno.noSuchFileOrDirectory
@@ -145,8 +143,10 @@ extension Volume {
     // MARK: - Free trees
 
     /// The node of a name in an ordinary tree, counted as a lookup.
-    func freeEntry(_ name: EntryName, in parent: FileDescriptor, scope: Scope) throws(Errno) -> Entry {
-        let descriptor = try Linux.openPath(name.pointer, in: parent)
+    func freeEntry(_ name: EntryName, in parent: FreeDirectory, scope: Scope) throws(Errno) -> Entry {
+        let descriptor = try parent.withDescriptor { directory throws(Errno) in
+            try Linux.openPath(name.pointer, in: directory)
+        }
         var attributes = stat()
         do throws(Errno) {
             attributes = try Linux.attributes(descriptor)
@@ -154,21 +154,23 @@ extension Volume {
             try? descriptor.close()
             throw error
         }
-        let node = freeNode(descriptor, attributes, scope: scope)
+        let id = Namespace.FileID(attributes)
+        var isNew = false
+        let node = namespace.findOrInsertFree(id) { number in
+            isNew = true
+            return FreeNode(
+                id: number, fileID: id, scope: scope, descriptor: descriptor, parent: parent, name: name,
+                trees: freeTrees)
+        }
+        if isNew {
+            node.countDescriptor()
+        } else {
+            try? descriptor.close()
+            node.wasFound(name, in: parent)
+        }
         return Entry(
             inode: node.id, generation: namespace.generation(of: node.id), attributes: attributes,
             entryTimeout: Timeout.file, attributesTimeout: Timeout.file)
-    }
-
-    /// The node of a real file, counted as a lookup. Takes the descriptor, closing it when the file is known already.
-    private func freeNode(_ descriptor: FileDescriptor, _ attributes: stat, scope: Scope) -> FreeNode {
-        let id = Namespace.FileID(device: UInt64(attributes.st_dev), number: UInt64(attributes.st_ino))
-        let node = namespace.findOrInsertFree(id) { number in
-            FreeNode(
-                id: number, fileID: id, scope: scope, descriptor: descriptor, kind: attributes.st_mode & S_IFMT)
-        }
-        if node.descriptor != descriptor { try? descriptor.close() }
-        return node
     }
 
     // MARK: - Entries that are made

@@ -10,7 +10,8 @@ extension Volume {
     public func readLink(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8] {
         let target: String?
         switch try self.inode(inode) {
-        case .free(let node): return try Linux.linkTarget(node.descriptor)
+        case .free(let node):
+            return try node.withDescriptor { descriptor throws(Errno) in try Linux.linkTarget(descriptor) }
         case .made(.currentSession(let newest)): target = newest ?? currentSession?.description
         case .made(.latestCheckpoint(_, let newest)): target = newest
         default: throw Errno.invalidArgument
@@ -110,7 +111,7 @@ extension Volume {
             "transient": number(staged.transient),
             "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
             "quarantined_since_mount": number(counters.quarantined.load(ordering: .relaxed)),
-            "open_files": number(counters.openFiles.load(ordering: .relaxed)),
+            "open_files": number(store.descriptors.openFiles),
             "known_inodes": number(namespace.count),
             "denials": .object(["total": number(total), "by_rule": .object(counts)]),
             "uptime_seconds": number(Int((Clock.monotonic() - startTime) / 1_000_000_000)),

@@ -51,12 +51,16 @@ extension Volume {
             guard let target = try freeTarget(parent) else { break }
             guard target.scope == node.scope else { throw Errno.improperLink }
             try enforceLive(node.scope, .link, newName.string ?? "?", caller)
-            return try Linux.withPath(of: node.descriptor) { path throws(Errno) -> Entry in
-                _ = try Linux.call {
-                    linkat(AT_FDCWD, path, target.directory.rawValue, newName.pointer, AT_SYMLINK_FOLLOW)
+            try node.withDescriptor { file throws(Errno) in
+                try target.directory.withDescriptor { directory throws(Errno) in
+                    try Linux.withPath(of: file) { path throws(Errno) in
+                        _ = try Linux.call {
+                            linkat(AT_FDCWD, path, directory.rawValue, newName.pointer, AT_SYMLINK_FOLLOW)
+                        }
+                    }
                 }
-                return try freeEntry(newName, in: target.directory, scope: target.scope)
             }
+            return try freeEntry(newName, in: target.directory, scope: target.scope)
         case (.artifact(let file), _):
             let place = namespace.place(of: file.id)
             let standing = self.standing(of: place?.parent.scope)
@@ -71,17 +75,14 @@ extension Volume {
         throw Errno.notPermitted
     }
 
-    /// The real directory of a place in an ordinary tree, made when it is the first write to it; nil elsewhere.
-    func freeTarget(_ inode: Inode) throws(Errno) -> (directory: FileDescriptor, scope: Scope, keep: Directory?)? {
+    /// The directory of a place in an ordinary tree, made when it is the first write to it; nil elsewhere.
+    func freeTarget(_ inode: Inode) throws(Errno) -> (directory: FreeDirectory, scope: Scope)? {
         switch inode {
-        case .free(let node): return (node.descriptor, node.scope, nil)
+        case .free(let node): return (.node(node), node.scope)
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { return nil }
-            guard standing(of: scope) == .live else {
-                return try directory.real.current().map { ($0.descriptor, scope, $0) }
-            }
-            let real = try ensure(directory)
-            return (real.descriptor, scope, real)
+            if standing(of: scope) == .live { _ = try ensure(directory) }
+            return (.top(directory.real), scope)
         default: return nil
         }
     }
@@ -104,11 +105,13 @@ extension Volume {
             let scope = try liveScope(of: directory, creation, name, caller)
             let real = try ensure(directory)
             try Linux.acting(as: identity(caller)) { () throws(Errno) in try make(real.descriptor) }
-            return try freeEntry(name, in: real.descriptor, scope: scope)
+            return try freeEntry(name, in: .top(directory.real), scope: scope)
         case .free(let node):
             try enforceLive(node.scope, .openToWrite, name.string ?? "?", caller)
-            try Linux.acting(as: identity(caller)) { () throws(Errno) in try make(node.descriptor) }
-            return try freeEntry(name, in: node.descriptor, scope: node.scope)
+            try node.withDescriptor { directory throws(Errno) in
+                try Linux.acting(as: identity(caller)) { () throws(Errno) in try make(directory) }
+            }
+            return try freeEntry(name, in: .node(node), scope: node.scope)
         case .made:
             try enforce(
                 .refused(Refusal(.notPermitted, .hiddenEntry)), creation.rawValue, name.string ?? "?", caller)

@@ -45,13 +45,13 @@ extension Volume {
             try state.open.add(writable: flags.isWritable, connection: passthrough) { mode throws(Errno) in
                 try self.open(file, current, mode)
             }
-            counters.openFiles.add(1, ordering: .relaxed)
+            store.descriptors.fileOpened()
             if flags.truncates {
                 do throws(Errno) {
                     try truncateToNothing(file, state)
                 } catch {
                     state.open.remove(writable: flags.isWritable, connection: passthrough)
-                    counters.openFiles.subtract(1, ordering: .relaxed)
+                    store.descriptors.fileClosed()
                     throw error
                 }
             }
@@ -123,27 +123,33 @@ extension Volume {
         if flags.isWritable || flags.truncates {
             try enforceLive(node.scope, flags.truncates ? .openTruncating : .openToWrite, "scratch", caller)
         }
+        return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+    }
+
+    private func open(
+        _ node: FreeNode, _ path: FileDescriptor, _ flags: OpenFlags, caller: Caller
+    ) throws(Errno) -> Opened {
         // A write by passthrough would not take the bits away (`SetIDBits`).
-        let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(node.descriptor).st_mode : 0
+        let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(path).st_mode : 0
         let hasSetID = SetIDBits.dropped(from: mode) != nil
         return try node.open.withLock { open throws(Errno) -> Opened in
             let connection = hasSetID ? nil : passthrough
             try open.add(writable: flags.isWritable, connection: connection) { mode throws(Errno) in
-                try Linux.reopen(node.descriptor, mode)
+                try Linux.reopen(path, mode)
             }
-            counters.openFiles.add(1, ordering: .relaxed)
+            store.descriptors.fileOpened()
             if flags.truncates {
                 do throws(Errno) {
                     if let writing = open.writing {
                         _ = try Linux.call { ftruncate(writing.rawValue, 0) }
                     } else {
-                        _ = try Linux.withPath(of: node.descriptor) { path throws(Errno) in
+                        _ = try Linux.withPath(of: path) { path throws(Errno) in
                             try Linux.call { truncate(path, 0) }
                         }
                     }
                 } catch {
                     open.remove(writable: flags.isWritable, connection: passthrough)
-                    counters.openFiles.subtract(1, ordering: .relaxed)
+                    store.descriptors.fileClosed()
                     throw error
                 }
             }

@@ -80,10 +80,10 @@ extension Volume {
         case .made: handles.close(handle)
         case .tree: break
         case .free(let node):
-            counters.openFiles.subtract(1, ordering: .relaxed)
+            store.descriptors.fileClosed()
             node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
         case .artifact(let file):
-            counters.openFiles.subtract(1, ordering: .relaxed)
+            store.descriptors.fileClosed()
             release(file, handle)
         }
         sweepIfDue()

@@ -10,20 +10,26 @@ extension Volume {
     public func unlink(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
-            guard let scope = directory.scope, let real = try directory.real.current() else {
-                throw Errno.noSuchFileOrDirectory
-            }
+            guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), request.caller)
-            _ = try Linux.call { unlinkat(real.descriptor.rawValue, name.pointer, 0) }
+            try removeFree(name, in: .top(directory.real), 0)
         case .free(let node):
             try enforceLive(node.scope, .unlink, name.string ?? "?", request.caller)
-            _ = try Linux.call { unlinkat(node.descriptor.rawValue, name.pointer, 0) }
+            try removeFree(name, in: .node(node), 0)
         case .tree(let directory): try unlinkArtifact(try text(name), in: directory, request.caller)
         case .made:
             try enforce(
                 .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue, name.string ?? "?",
                 request.caller)
         case .artifact: throw Errno.notDirectory
+        }
+    }
+
+    private func removeFree(_ name: EntryName, in parent: FreeDirectory, _ flags: Int32) throws(Errno) {
+        try parent.withDescriptor { directory throws(Errno) in
+            try freeTrees.changing((directory, name)) { () throws(Errno) in
+                _ = try Linux.call { unlinkat(directory.rawValue, name.pointer, flags) }
+            }
         }
     }
 
@@ -87,14 +93,12 @@ extension Volume {
         let caller = request.caller
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
-            guard let scope = directory.scope, let real = try directory.real.current() else {
-                throw Errno.noSuchFileOrDirectory
-            }
+            guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), caller)
-            _ = try Linux.call { unlinkat(real.descriptor.rawValue, name.pointer, AT_REMOVEDIR) }
+            try removeFree(name, in: .top(directory.real), AT_REMOVEDIR)
         case .free(let node):
             try enforceLive(node.scope, .unlink, name.string ?? "?", caller)
-            _ = try Linux.call { unlinkat(node.descriptor.rawValue, name.pointer, AT_REMOVEDIR) }
+            try removeFree(name, in: .node(node), AT_REMOVEDIR)
         case .tree(let directory): try removeTreeDirectory(try text(name), in: directory, caller)
         case .made:
             try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", name.string ?? "?", caller)

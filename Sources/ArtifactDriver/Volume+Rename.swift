@@ -19,10 +19,7 @@ extension Volume {
             // A file that moved to another scope would take its rules along: a copy does not.
             guard from.scope == to.scope else { throw Errno.improperLink }
             try enforceLive(from.scope, .renameFrom, name.string ?? "?", caller)
-            _ = try Linux.call {
-                clinux_renameat2(
-                    from.directory.rawValue, name.pointer, to.directory.rawValue, newName.pointer, flags.rawValue)
-            }
+            try renameFree(name, in: from.directory, to: newName, in: to.directory, flags)
         case (nil, nil):
             guard case .tree(let source) = source, case .tree(let target) = target else {
                 try enforce(
@@ -41,6 +38,23 @@ extension Volume {
             // Between typed directories and ordinary trees files are copied, which mv(1) does by itself: an ordinary file may
             // have other names, and the kernel's nodes of the two kinds obey different rules.
             throw Errno.improperLink
+        }
+    }
+
+    private func renameFree(
+        _ name: EntryName, in source: FreeDirectory, to newName: EntryName, in target: FreeDirectory,
+        _ flags: RenameFlags
+    ) throws(Errno) {
+        try source.withDescriptor { from throws(Errno) in
+            try target.withDescriptor { to throws(Errno) in
+                try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
+                    _ = try Linux.call {
+                        clinux_renameat2(from.rawValue, name.pointer, to.rawValue, newName.pointer, flags.rawValue)
+                    }
+                }
+                freeTrees.moved(to: newName, in: target, to)
+                if flags.contains(.exchange) { freeTrees.moved(to: name, in: source, from) }
+            }
         }
     }
 

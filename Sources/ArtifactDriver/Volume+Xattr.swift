@@ -22,8 +22,10 @@ extension Volume {
     ) throws(Errno) -> [UInt8] {
         switch try self.inode(inode) {
         case .free(let node):
-            return try Linux.withPath(of: node.descriptor) { path throws(Errno) in
-                try Linux.attribute(name.pointer, ofPath: path)
+            return try node.withDescriptor { descriptor throws(Errno) in
+                try Linux.withPath(of: descriptor) { path throws(Errno) in
+                    try Linux.attribute(name.pointer, ofPath: path)
+                }
             }
         case .artifact(let file):
             if name.string == ArtifactAttribute.state {
@@ -57,7 +59,9 @@ extension Volume {
     public func extendedAttributeNames(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8] {
         switch try self.inode(inode) {
         case .free(let node):
-            try Linux.withPath(of: node.descriptor) { path throws(Errno) in try Linux.attributeNames(ofPath: path) }
+            try node.withDescriptor { descriptor throws(Errno) in
+                try Linux.withPath(of: descriptor) { path throws(Errno) in try Linux.attributeNames(ofPath: path) }
+            }
         case .artifact(let file):
             try withDescriptor(of: file) { descriptor throws(Errno) -> [UInt8] in
                 let all = try Linux.withPath(of: descriptor) { path throws(Errno) in
@@ -94,7 +98,7 @@ extension Volume {
         switch try self.inode(inode) {
         case .free(let node):
             try enforceLive(node.scope, .setExtendedAttribute, "scratch", caller)
-            try Linux.withPath(of: node.descriptor, change)
+            try node.withDescriptor { descriptor throws(Errno) in try Linux.withPath(of: descriptor, change) }
         case .artifact(let file):
             let place = namespace.place(of: file.id)
             let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"

@@ -30,6 +30,7 @@ public final class Volume: FileSystem {
     let store: Store
     let options: VolumeOptions
     let namespace = Namespace()
+    let freeTrees: FreeTrees
     let root: TreeDirectory
     let denials = DenialLog()
     let seals = SealQueue(workers: 4)
@@ -53,6 +54,7 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
+        freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
             session = Mutex(nil)

@@ -5,33 +5,87 @@ public import SystemPackage
 
 /// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again
 /// when it was removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
-public final class RealDirectory: Sendable {
+public final class RealDirectory: DescriptorHolder {
     /// Relative to the store; `.` is the store itself.
     public let path: String
 
     private let root: Directory
     private let isSynced: Bool
-    /// The open directory, when it was found before. A leaf in the order of locks: nothing is locked under it.
-    private let cached = Mutex<Directory?>(nil)
+    /// The open directory, when it was found before.
+    private struct Cached {
+        var directory: Directory?
+        /// Since the budget last asked.
+        var wasUsed = false
+        /// In the budget, while there is a directory.
+        var place: Int?
+    }
 
-    init(path: String, root: Directory, isSynced: Bool) {
+    /// A leaf in the order of locks: nothing is locked under it.
+    private let cached = Mutex(Cached())
+    private let budget: DescriptorBudget
+
+    init(path: String, root: Directory, isSynced: Bool, budget: DescriptorBudget) {
         self.path = path
         self.root = root
         self.isSynced = isSynced
+        self.budget = budget
+    }
+
+    deinit { if let place = cached.withLock({ $0.place }) { budget.remove(place) } }
+
+    package func giveUpDescriptor() -> Bool {
+        let closed = cached.withLock { cached -> Directory? in
+            guard cached.place != nil, !cached.wasUsed else {
+                cached.wasUsed = false
+                return nil
+            }
+            defer { (cached.directory, cached.place) = (nil, nil) }
+            return cached.directory
+        }
+        return closed != nil  // Whoever works with it still keeps it open.
+    }
+
+    private func known() -> Directory? {
+        cached.withLock { cached in
+            cached.wasUsed = true
+            return cached.directory
+        }
+    }
+
+    /// Keeps what was found for the next time.
+    private func keep(_ found: Directory?) {
+        let (place, isNew) = cached.withLock { cached -> (Int?, Bool) in
+            cached.directory = found
+            cached.wasUsed = true
+            defer { if found == nil { cached.place = nil } }
+            return (cached.place, cached.place == nil)
+        }
+        if found == nil {
+            if let place { budget.remove(place) }
+        } else if isNew, found !== root {
+            let place = budget.add(self)
+            let other = cached.withLock { cached -> Int? in
+                // Another thread may have kept one as well, or have taken it away again.
+                guard cached.place == nil, cached.directory != nil else { return place }
+                cached.place = place
+                return nil
+            }
+            if let other { budget.remove(other) }
+        }
     }
 
     /// The directory, or nil when it does not exist. Once found it costs no system call; see ``refresh()``.
     ///
     /// - Throws: `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
     public func current() throws(Errno) -> Directory? {
-        if let known = cached.withLock({ $0 }) { return known }
+        if let known = known() { return known }
         return try reopen()
     }
 
     /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made
     /// anew.
     public func refresh() throws(Errno) -> Directory? {
-        if let known = cached.withLock({ $0 }), try !Self.isRemoved(known) { return known }
+        if let known = known(), try !Self.isRemoved(known) { return known }
         return try reopen()
     }
 
@@ -44,9 +98,8 @@ public final class RealDirectory: Sendable {
         for name in path.split(separator: "/") {
             directory = try Self.ensure(String(name), in: directory, isSynced: isSynced)
         }
-        let found = directory
-        cached.withLock { $0 = found }
-        return found
+        keep(directory)
+        return directory
     }
 
     /// The attributes of the directory, or of the nearest ancestor that exists.
@@ -71,7 +124,7 @@ public final class RealDirectory: Sendable {
         guard let name = parts.last, let parent = try Self.open(parts.dropLast().joined(separator: "/"), beneath: root)
         else { throw .noSuchFileOrDirectory }
         try SystemCall.unlink(parent.descriptor, String(name), isDirectory: true)
-        cached.withLock { $0 = nil }
+        keep(nil)
     }
 
     /// Removes the directory when it is empty and has nothing of its own: ``ensure()`` would make the same again. One that somebody
@@ -100,7 +153,7 @@ public final class RealDirectory: Sendable {
 
     private func reopen() throws(Errno) -> Directory? {
         let found = try Self.open(path, beneath: root)
-        cached.withLock { $0 = found }
+        keep(found)
         return found
     }
 

@@ -150,7 +150,9 @@ struct Recovery {
         let staged = staging.file(intent.staged)
         let stagedAttributes = try? staged.attributes()
         let path = intent.record["path"]?.string ?? intent.name
-        let target = RealDirectory(path: intent.directory, root: root, isSynced: durability == .synced)
+        let target = RealDirectory(
+            path: intent.directory, root: root, isSynced: durability == .synced,
+            budget: DescriptorBudget(processLimit: 0))
         var hadCopy = false
         if let directory = try target.current() {
             let copy = directory.file(intent.copyName)

@@ -43,6 +43,8 @@ public final class Store: Sendable {
     let host: String
     let writable: Writable?
     private let directories = Mutex<[String: RealDirectory]>([:])
+    /// The descriptors that are kept open to find directories and files quickly again.
+    package let descriptors: DescriptorBudget
     /// The sessions that this mount holds, by the descriptors that hold their locks.
     let heldSessions = Mutex<[SessionName: FileDescriptor]>([:])
     /// For tests: publishing stops after this step as if the process had been killed there.
@@ -68,6 +70,7 @@ public final class Store: Sendable {
         self.path = path
         isReadOnly = readOnly
         self.durability = durability
+        descriptors = DescriptorBudget(processLimit: Self.descriptorLimit())
         let root = try Self.openRoot(path)
         self.root = root
         let found = try Self.look(into: root, path)
@@ -120,10 +123,10 @@ public final class Store: Sendable {
 
     /// A directory of the store by its relative path; the same object for the same path.
     public func directory(_ relativePath: String) -> RealDirectory {
-        let (root, isSynced) = (root, durability == .synced)
+        let (root, isSynced, budget) = (root, durability == .synced, descriptors)
         return directories.withLock { directories in
             if let known = directories[relativePath] { return known }
-            let new = RealDirectory(path: relativePath, root: root, isSynced: isSynced)
+            let new = RealDirectory(path: relativePath, root: root, isSynced: isSynced, budget: budget)
             directories[relativePath] = new
             return new
         }
@@ -273,6 +276,12 @@ public final class Store: Sendable {
                 return try Self.text(of: file, orWrite: text)
             }
         }
+    }
+
+    private static func descriptorLimit() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
     }
 
     private static func hostName() -> String {

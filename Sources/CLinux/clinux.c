@@ -4,10 +4,11 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
-#include <sys/eventfd.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -50,6 +51,8 @@ int clinux_fcntl_int(int fd, int command, int argument) {
 void clinux_syslog(int priority, const char *text) {
     syslog(priority, "%s", text);
 }
+
+void clinux_set_process_name(const char *name) { (void)prctl(PR_SET_NAME, name); }
 
 void clinux_assume_identity(uid_t user, gid_t group) {
     // The raw calls: glibc's wrappers of other id calls would change every thread.

@@ -8,6 +8,8 @@ import Logging
 /// The driver's process: opens the store, mounts, serves until the mount ends.
 enum Serve {
     static func run(_ request: MountRequest) throws {
+        // The driver in the background was started as /proc/self/exe, and pgrep(1) would know it as "exe".
+        clinux_set_process_name("artifactfs")
         let readiness = Readiness()
         do {
             try serve(request, readiness)
@@ -55,7 +57,7 @@ enum Serve {
         session.run()
     }
 
-    /// Free directories keep a descriptor for each file that the kernel knows.
+    /// Open files need descriptors, and what the kernel knows in ordinary trees is found quicker with them.
     private static func raiseDescriptorLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }

@@ -19,7 +19,9 @@ extension MountedTests {
             return try #require(parsed)
         }
 
-        @Test(arguments: MountVariant.both) func scratchIsAPlainDirectory(_ variant: MountVariant) throws {
+        @Test(arguments: MountVariant.both + [MountVariant(descriptors: 1200)]) func scratchIsAPlainDirectory(
+            _ variant: MountVariant
+        ) throws {
             let plain = try TemporaryDirectory()
             let mount = try Mount(variant.with { $0.allowOther = geteuid() == 0 })
             try #require(mkdir(mount.test("posix"), 0o755) == 0)

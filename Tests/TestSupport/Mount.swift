@@ -15,10 +15,12 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
     public var allowOther: Bool
     /// The user that the driver runs as.
     public var user: User?
+    /// How many descriptors the driver may have open (RLIMIT_NOFILE).
+    public var descriptors: Int?
 
     public init(
         passthrough: Bool = true, readOnly: Bool = false, session: String? = nil, durability: Durability = .relaxed,
-        allowOther: Bool = false, user: User? = nil
+        allowOther: Bool = false, user: User? = nil, descriptors: Int? = nil
     ) {
         self.passthrough = passthrough
         self.readOnly = readOnly
@@ -26,6 +28,7 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
         self.durability = durability
         self.allowOther = allowOther
         self.user = user
+        self.descriptors = descriptors
     }
 
     /// With passthrough and without: every test of the mount runs in both.
@@ -45,6 +48,7 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
         if durability != .relaxed { words.append(durability.rawValue) }
         if allowOther { words.append("allow_other") }
         if let user { words.append("user \(user.user)") }
+        if let descriptors { words.append("\(descriptors) descriptors") }
         return words.joined(separator: ", ")
     }
 }
@@ -93,7 +97,8 @@ public final class Mount: Sendable {
             try Mount.initialize(store: path, user: variant.user)
         }
         let driver = try Child(
-            [try Mount.binary()] + Mount.arguments(store: path, root: root, variant), user: variant.user)
+            (variant.descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []) + [try Mount.binary()]
+                + Mount.arguments(store: path, root: root, variant), user: variant.user)
         self.directory = directory
         self.storeDirectory = storeDirectory
         self.driver = driver

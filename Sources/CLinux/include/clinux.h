@@ -31,6 +31,9 @@ int clinux_fcntl_int(int fd, int command, int argument);
 // One line to syslog(3), as text: never a format.
 void clinux_syslog(int priority, const char *text);
 
+// The process's name, as pgrep(1) and top(1) show it (PR_SET_NAME); call it from the first thread.
+void clinux_set_process_name(const char *name);
+
 // Acting for a user: file system ids of the calling thread only (setfsuid(2)), so that what is made belongs to the caller at once.
 // The thread keeps its capabilities, which the kernel drops with fsuid 0: the kernel has already checked the caller's permissions
 // (default_permissions) with all its groups, which this thread does not have.

@@ -1,0 +1,106 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A mount knows more files than its driver may have open: nobody notices.
+extension MountedTests {
+    @Suite struct DescriptorTests {
+        private static let few = [
+            MountVariant(passthrough: true, descriptors: 128), MountVariant(passthrough: false, descriptors: 128),
+        ]
+
+        /// Files in `scratch/`, in directories of their own, and everything that programs do with them.
+        @Test(arguments: few) func ordinaryFiles(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let top = mount.session("scratch")
+            let count = 400
+            func file(_ number: Int, _ parent: String = "part") -> String {
+                "\(top)/\(parent)\(number % 40)/deep/\(number).txt"
+            }
+            for number in 0..<40 {
+                try check(mkdir("\(top)/part\(number)", 0o755))
+                try check(mkdir("\(top)/part\(number)/deep", 0o755))
+            }
+            for number in 0..<count { try write("bytes of \(number)", to: file(number)) }
+            // Kept open while its descriptor is wanted for others, removed, and used on.
+            let open = try openFile(file(7), O_RDWR)
+            try remove(file(7))
+            for number in 0..<count where number != 7 { #expect(try contents(file(number)) == "bytes of \(number)") }
+            var found = stat()
+            #expect(fstat(open, &found) == 0 && found.st_nlink == 0)
+            try writeAll(open, "still there", at: 0)
+            try check(fchmod(open, 0o600))
+            try closeFile(open)
+
+            // Another name for a file whose first name goes, and directories that get other names.
+            try hardLink(file(8), "\(top)/other")
+            try remove(file(8))
+            for number in 0..<40 { try move("\(top)/part\(number)", "\(top)/moved\(number)") }
+            for number in 0..<count where number != 7 && number != 8 {
+                let path = file(number, "moved")
+                try setMode(path, 0o640)
+                try check(truncate(path, 5))
+                try move(path, path + ".renamed")
+                #expect(try attributes(path + ".renamed").st_size == 5)
+            }
+            #expect(try contents("\(top)/other") == "bytes of 8")
+            let listed = try run(["find", top, "-type", "f", "-size", "-6c"]).output.split(separator: "\n").count
+            #expect(listed == count - 2)
+            let removed = try run(["rm", "-r", top])
+            #expect(tree(mount.real("base_layer/dev/\(mount.sessionName)/scratch")).isEmpty, "\(removed)")
+            #expect(mount.driver.isRunning)
+        }
+
+        /// Every session's directories are known to the kernel after one `find`; production is there as before.
+        @Test(arguments: few) func directoriesOfManySessions(_ variant: MountVariant) throws {
+            let store = try TemporaryDirectory()
+            let path = store.path + "/model_eval"
+            try Mount.initialize(store: path)
+            for second in 10..<60 {
+                for name in ["predictions", "training_data", "plots"] {
+                    let directory = "\(path)/base_layer/dev/20260215_1430\(second)/\(name)"
+                    _ = try run(["mkdir", "-p", directory])
+                    try write("{}\n", to: directory + "/figure.png")
+                }
+            }
+            try write(table, to: path + "/base_layer/analysis_sequences_chr1.tsv")
+            let mount = try Mount(store: path, variant)
+            let found = try run(["find", mount.path("development"), "-name", "figure.png"])
+            #expect(found.succeeded, "\(found)")
+            #expect(found.output.split(separator: "\n").count == 50)
+            #expect(try contents(mount.production("base/analysis_sequences/chr1.tsv")) == table)
+            try write(table, to: mount.production("base/analysis_sequences/chr2.tsv"))
+            #expect(eventually { exists(mount.real("base_layer/analysis_sequences_chr2.tsv")) })
+        }
+
+        /// When there is no descriptor left for an open file, that is said; nothing looks as if it were not there.
+        @Test(arguments: few) func openFilesBeyondTheLimit(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let top = mount.session("scratch")
+            for number in 0..<200 { try write("\(number)", to: "\(top)/\(number)") }
+            try write(table, to: mount.production("base/analysis_sequences/chr1.tsv"))
+            #expect(eventually { exists(mount.real("base_layer/analysis_sequences_chr1.tsv")) })
+            var open: [Int32] = []
+            var answers: Set<Errno> = []
+            for number in 0..<200 {
+                do throws(Errno) { open.append(try openFile("\(top)/\(number)", O_RDONLY)) } catch {
+                    answers.insert(error)
+                }
+            }
+            #expect(answers == [.tooManyOpenFiles])
+            #expect(open.count > 20)
+            for name in ["chr1.tsv", "chr2.tsv"] {
+                let answer = answer { () throws(Errno) in
+                    _ = try contents(mount.production("base/analysis_sequences/" + name))
+                }
+                #expect(
+                    answer == nil || answer == .tooManyOpenFiles
+                        || (name == "chr2.tsv" && answer == .noSuchFileOrDirectory))
+            }
+            for descriptor in open { try closeFile(descriptor) }
+            #expect(eventually { (try? contents(mount.production("base/analysis_sequences/chr1.tsv"))) == table })
+            #expect(try contents("\(top)/199") == "199")
+        }
+    }
+}
