@@ -88,6 +88,7 @@ extension Volume {
     private func createArtifact(
         _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created {
+        if let created = try createUnlooked(name, in: directory, mode, flags, caller) { return created }
         // The kernel may know less than there is: another mount, or a name that was not cached.
         do throws(Errno) {
             let entry = try treeEntry(name, in: directory)
@@ -107,9 +108,31 @@ extension Volume {
         try enforce(verdict, Creation.file.rawValue, directory.path(of: name), caller, detail: hint(directory))
 
         if !directory.isProduction, case .artifact(let realName) = named {
-            return try createLive(name, realName, in: directory, mode, flags, caller)
+            let real = RealFile(directory: try ensure(directory), name: realName)
+            return try createLive(name, real, in: directory, mode, flags, caller)
         }
         return try createStaged(name, in: directory, isTransient: named == .transient, mode, flags, caller)
+    }
+
+    /// A new file of a session or test, the usual case: the file system itself says whether the name is free.
+    ///
+    /// - Returns: nil when something has the name, or when more has to be asked.
+    private func createUnlooked(
+        _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
+    ) throws(Errno) -> Created? {
+        guard !directory.isProduction, case .typed = directory.location, name != MadeNames.latest,
+            case .artifact(let realName) = classify(name, in: directory),
+            OverwritePolicy.judge(
+                .file, named: .artifact(realName: realName), in: directory.place,
+                standing: standing(of: directory.scope)
+            ).refusal == nil,
+            let real = try directory.real.current(), namespace.number(of: name, in: directory.id) == nil
+        else { return nil }
+        do throws(Errno) {
+            return try createLive(name, RealFile(directory: real, name: realName), in: directory, mode, flags, caller)
+        } catch .fileExists, .noSuchFileOrDirectory {
+            return nil
+        }
     }
 
     /// What a name means here; the driver's own names are nobody else's.
@@ -125,10 +148,9 @@ extension Volume {
 
     /// A file of a session or test: at its real path from the beginning.
     private func createLive(
-        _ name: String, _ realName: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags,
+        _ name: String, _ real: RealFile, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
-        let real = RealFile(directory: try ensure(directory), name: realName)
         let descriptor = try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
             try real.open(O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode & 0o7777)
         }
