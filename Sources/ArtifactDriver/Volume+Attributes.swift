@@ -29,6 +29,13 @@ extension Volume {
         }
     }
 
+    /// Only for root alone (`MountOptions.checksPermissions`), whom no mode keeps from anything but from running what nobody may run.
+    public func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno) {
+        guard mode & X_OK != 0 else { return }
+        let shown = try reply(for: try self.inode(inode)).attributes.st_mode
+        guard shown & S_IFMT == S_IFDIR || shown & 0o111 != 0 else { throw Errno.permissionDenied }
+    }
+
     // MARK: - What is shown
 
     /// A directory of the tree looks like the real directory it shows, or the one that this would be made in.

@@ -59,6 +59,11 @@ public protocol FileSystem: AnyObject, Sendable {
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno)
 
+    /// access(2) and chdir(2), which the kernel decides by itself where it checks permissions (`MountOptions.checksPermissions`).
+    ///
+    /// - Parameter mode: `R_OK`, `W_OK`, `X_OK`.
+    func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno)
+
     // Files
     func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened
     func create(

@@ -221,6 +221,12 @@ enum Operations {
                 .statistics(try fs.statistics(request, inode: number(inode)))
             }
         }
+        table.access = { raw, inode, mode in
+            serve(raw) { fs, request throws(Errno) in
+                try fs.access(request, inode: number(inode), mode: mode)
+                return .done
+            }
+        }
         table.getxattr = { raw, inode, text, size in
             serve(raw) { fs, request throws(Errno) in
                 .attributeValue(

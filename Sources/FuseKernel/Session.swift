@@ -17,6 +17,11 @@ public struct MountOptions: Sendable {
     public var isReadOnly = false
     /// Other users may use the mount (`allow_other`).
     public var allowsOthers = false
+    /// Whether the kernel compares modes and users before it asks (`default_permissions`).
+    ///
+    /// It needs a directory's attributes for that and forgets them with every name that comes or goes, so that each costs a GETATTR
+    /// more (fs/fuse/dir.c, `fuse_dir_changed`). Without it the file system must check, and answers `access`.
+    public var checksPermissions = true
     /// Whether the kernel should move file bytes by itself where it can.
     public var passthrough = true
     /// More `-o` options, as for mount(8).
@@ -37,9 +42,10 @@ public struct MountOptions: Sendable {
         self.fileSystemName = fileSystemName
     }
 
-    /// mount(8)'s form. The kernel checks permissions, and neither set-id bits nor devices count.
+    /// mount(8)'s form. Neither set-id bits nor devices count.
     var text: String {
-        var options = ["default_permissions", "nosuid", "nodev", "subtype=" + subtype]
+        var options = ["nosuid", "nodev", "subtype=" + subtype]
+        if checksPermissions { options.append("default_permissions") }
         // libfuse splits at commas; a backslash keeps one.
         let name = fileSystemName.flatMap { $0 == "," || $0 == "\\" ? ["\\", $0] : [$0] }
         options.append("fsname=" + String(name))

@@ -10,18 +10,19 @@ struct OptionList {
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
     var others: [String] = []
 
-    /// What mount(8), mount.fuse3 and systemd say to each other, what is always so (default_permissions, nosuid, nodev), and times
+    /// What mount(8), mount.fuse3 and systemd say to each other, what is always so (nosuid, nodev), and times
     /// of access, which the kernel never sets on a FUSE mount (fs/fuse/inode.c, `S_NOATIME`).
     private static let ignored: Set<String> = [
         "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail", "silent",
         "loud",
-        "default_permissions", "nosuid", "nodev", "suid", "dev", "atime", "diratime", "nodiratime", "relatime",
+        "nosuid", "nodev", "suid", "dev", "atime", "diratime", "nodiratime", "relatime",
         "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
     ]
     private static let ignoredWithValue: Set<String> = ["user", "comment", "helper", "uhelper"]
     /// What every libfuse from 3.14 on takes, and the kernel for this kind of file system.
     private static let passedOn: Set<String> = [
         "noexec", "exec", "noatime", "sync", "async", "dirsync", "auto_unmount", "allow_root", "debug",
+        "default_permissions",
     ]
     private static let passedOnWithValue: Set<String> = [
         "max_read", "context", "fscontext", "defcontext", "rootcontext",
@@ -72,7 +73,7 @@ struct OptionList {
     private func unknown(_ option: String) -> Failure {
         Failure(
             .usage,
-            "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, session=ID, "
+            "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
                 + "durability=synced|relaxed, no_passthrough, nonempty, noexec, noatime, sync, dirsync, max_read=BYTES, "
                 + "auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)")
     }

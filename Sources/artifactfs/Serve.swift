@@ -39,6 +39,9 @@ enum Serve {
         var options = MountOptions(mountPoint: request.mountPoint, fileSystemName: request.store)
         options.isReadOnly = request.isReadOnly
         options.allowsOthers = request.allowsOthers
+        // A mount for root alone: root may do what modes forbid. An ordinary user may not, also with what the kernel still remembers
+        // of a directory that was closed meanwhile, so there the kernel checks.
+        options.checksPermissions = request.allowsOthers || geteuid() != 0
         options.passthrough = request.passthrough
         options.extra = request.extra
         options.backingDirectory = request.store

@@ -208,6 +208,11 @@ final class MirrorFileSystem: FileSystem {
         }
     }
 
+    func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno) {
+        count("access")
+        try check(faccessat(AT_FDCWD, "/proc/self/fd/\(try descriptor(inode))", mode, 0))
+    }
+
     func statistics(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> FileSystemStatistics {
         onStatistics?()
         var statistics = statvfs()
