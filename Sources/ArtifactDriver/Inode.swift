@@ -40,6 +40,16 @@ final class TreeDirectory: Sendable {
     /// Whether files here are published, not written in place.
     var isProduction: Bool { if case .production? = scope { true } else { false } }
 
+    /// The name on the mount of a real file, if the directory shows it.
+    func name(ofReal name: String) -> String? {
+        switch place {
+        case .typed(let type): type.virtualName(forReal: name)
+        case .plots, .scopeRoot:
+            if case .artifact(name) = OverwritePolicy.classify(name, in: place) { name } else { nil }
+        default: nil
+        }
+    }
+
     /// A name's path from the mount point.
     func path(of name: String) -> String { path.isEmpty ? name : path + "/" + name }
 }

@@ -96,6 +96,11 @@ final class Namespace: Sendable {
         state.withLock { $0.names[Key(parent: parent.rawValue, name: name)] }
     }
 
+    /// The names that inodes have in a directory.
+    func names(in parent: InodeNumber) -> [String] {
+        state.withLock { state in state.names.keys.filter { $0.parent == parent.rawValue }.map(\.name) }
+    }
+
     /// The inode that a name has, or a new one.
     ///
     /// - Parameters:

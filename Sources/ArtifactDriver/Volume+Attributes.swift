@@ -16,15 +16,17 @@ extension Volume {
     private func reply(for inode: Inode) throws(Errno) -> AttributesReply {
         switch inode {
         case .tree(let directory):
-            AttributesReply(attributes: try attributes(of: directory), timeout: Timeout.treeAttributes)
+            AttributesReply(
+                attributes: try attributes(of: directory),
+                timeout: isWatched(directory) ? Timeout.watched : Timeout.treeAttributes)
         case .artifact(let file):
             AttributesReply(
                 attributes: try attributes(of: file),
-                timeout: attributesTimeout(standing(of: namespace.place(of: file.id)?.parent.scope)))
+                timeout: timeout(ofArtifact: file))
         case .free(let node):
             AttributesReply(
                 attributes: try node.withDescriptor { path throws(Errno) in try Linux.attributes(path) },
-                timeout: Timeout.file)
+                timeout: timeout(of: node.scope))
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
     }
@@ -34,6 +36,11 @@ extension Volume {
         guard mode & X_OK != 0 else { return }
         let shown = try reply(for: try self.inode(inode)).attributes.st_mode
         guard shown & S_IFMT == S_IFDIR || shown & 0o111 != 0 else { throw Errno.permissionDenied }
+    }
+
+    private func timeout(ofArtifact file: ArtifactFile) -> Double {
+        let parent = namespace.place(of: file.id)?.parent
+        return timeout(of: parent?.scope, in: parent)
     }
 
     // MARK: - What is shown

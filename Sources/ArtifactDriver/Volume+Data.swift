@@ -22,6 +22,7 @@ extension Volume {
     public func read(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> ReadSource {
+        if store.isReadOnly { return try readUnopened(inode, offset, size) }
         if case .made = try self.inode(inode) {
             let content = try handles.content(handle)
             guard offset >= 0, offset < Int64(content.count) else { return .bytes([]) }
@@ -41,6 +42,7 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool
     ) throws(Errno) {
         if case .made = try self.inode(inode) { return }
+        if store.isReadOnly { return }
         let descriptor = try descriptor(inode, writing: false)
         _ = try Linux.call { dataOnly ? fdatasync(descriptor.rawValue) : fsync(descriptor.rawValue) }
     }
@@ -65,7 +67,31 @@ extension Volume {
     public func seek(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, whence: Int32
     ) throws(Errno) -> Int64 {
+        if store.isReadOnly {
+            let opened = try openToRead(try self.inode(inode))
+            defer { try? opened.close() }
+            return Int64(try Linux.call { lseek(opened.rawValue, off_t(offset), whence) })
+        }
         let descriptor = try descriptor(inode, writing: false)
         return Int64(try Linux.call { lseek(descriptor.rawValue, off_t(offset), whence) })
+    }
+
+    // MARK: - Without handles
+
+    /// A read on a read-only mount, where nothing is opened: the kernel asks once for what it then keeps.
+    private func readUnopened(_ inode: InodeNumber, _ offset: Int64, _ size: Int) throws(Errno) -> ReadSource {
+        let found = try self.inode(inode)
+        guard case .made(.hiddenFile(let file)) = found else { return .openedFile(try openToRead(found)) }
+        let content = hiddenContents.withLock { $0[file] } ?? content(of: file)
+        return .bytes(Array(content.dropFirst(Int(clamping: offset)).prefix(size)))
+    }
+
+    private func openToRead(_ inode: Inode) throws(Errno) -> FileDescriptor {
+        switch inode {
+        case .artifact(let file):
+            return try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
+        case .free(let node): return try node.withDescriptor { path throws(Errno) in try Linux.reopen(path, O_RDONLY) }
+        case .tree, .made: throw Errno.isDirectory
+        }
     }
 }

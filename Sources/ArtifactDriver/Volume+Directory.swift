@@ -8,12 +8,24 @@ public import SystemPackage
 
 extension Volume {
     public func openDirectory(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> OpenedDirectory {
-        switch try self.inode(inode) {
+        let node = try self.inode(inode)
+        switch node {
         case .tree, .made(.hiddenDirectory): break
         case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
         case .artifact, .made: throw Errno.notDirectory
         }
-        return OpenedDirectory(handle: handles.openDirectory())
+        return OpenedDirectory(handle: handles.openDirectory(), traits: try listingTraits(of: node))
+    }
+
+    /// Whether the kernel may keep the listing, which it drops when the directory's time of modification changes.
+    ///
+    /// Only on a read-only mount, where no staged files are shown. A change within the same tick of the file system's clock as the
+    /// listing would go unseen (4 ms, where the kernel has no finer times), so the last one must be a while ago.
+    private func listingTraits(of node: Inode) throws(Errno) -> OpenTraits {
+        guard store.isReadOnly, case .tree(let directory) = node, case .typed(.production, _, _) = directory.location
+        else { return [] }
+        let modified = try attributes(of: directory).st_mtim
+        return Clock.now().tv_sec - modified.tv_sec > 1 ? [.keepCache, .cacheDirectory] : []
     }
 
     public func releaseDirectory(inode: InodeNumber, handle: HandleID) { handles.close(handle) }
@@ -162,20 +174,10 @@ extension Volume {
         }
         guard let real = try directory.real.current() else { return files }
         for found in try Linux.names(in: real.descriptor) where found.type == S_IFREG || found.type == 0 {
-            guard let real = found.name, let name = virtualName(ofReal: real, in: directory) else { continue }
+            guard let real = found.name, let name = directory.name(ofReal: real) else { continue }
             if !names.isEmpty, names.contains(name) { continue }
             files.append(.init(name: name, number: found.number, type: found.type))
         }
         return files
-    }
-
-    /// The name on the mount of a real file, if the directory shows it.
-    private func virtualName(ofReal name: String, in directory: TreeDirectory) -> String? {
-        switch directory.place {
-        case .typed(let type): type.virtualName(forReal: name)
-        case .plots, .scopeRoot:
-            if case .artifact(name) = OverwritePolicy.classify(name, in: directory.place) { name } else { nil }
-        default: nil
-        }
     }
 }

@@ -41,7 +41,7 @@ extension Volume {
             return Entry(
                 inode: child.id, generation: 0, attributes: attributes,
                 entryTimeout: isFixed(location) ? Timeout.treeName : Timeout.file,
-                attributesTimeout: Timeout.treeAttributes)
+                attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
         }
         if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
         return try artifactEntry(name, in: directory)
@@ -129,15 +129,10 @@ extension Volume {
 
     /// An artifact's entry with the time the kernel may trust it.
     func entry(_ file: ArtifactFile, in directory: TreeDirectory, attributes: stat) -> Entry {
-        let timeout = attributesTimeout(standing(of: directory.scope))
+        let timeout = self.timeout(of: directory.scope, in: directory)
         return Entry(
             inode: file.id, generation: namespace.generation(of: file.id), attributes: attributes,
             entryTimeout: timeout, attributesTimeout: timeout)
-    }
-
-    func attributesTimeout(_ standing: Standing) -> Double {
-        // Staged files of production are short-lived, and a seal changes nothing that is shown but the change time.
-        standing == .live ? Timeout.file : Timeout.sealed
     }
 
     // MARK: - Free trees
@@ -170,7 +165,7 @@ extension Volume {
         }
         return Entry(
             inode: node.id, generation: namespace.generation(of: node.id), attributes: attributes,
-            entryTimeout: Timeout.file, attributesTimeout: Timeout.file)
+            entryTimeout: timeout(of: scope), attributesTimeout: timeout(of: scope))
     }
 
     // MARK: - Entries that are made

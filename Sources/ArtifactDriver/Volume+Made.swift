@@ -60,7 +60,11 @@ extension Volume {
         case .hiddenFile(let file):
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
             shown.st_mode = S_IFREG | 0o444
-            shown.st_size = off_t(content(of: file).count)
+            // Where the kernel keeps what it read (`open`), a new time makes it read anew, and it reads what it was told the size of.
+            shown.st_mtim = Clock.now()
+            let content = content(of: file)
+            if store.isReadOnly { hiddenContents.withLock { $0[file] = content } }
+            shown.st_size = off_t(content.count)
         case .currentSession(let newest):
             shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
             shown.st_mode = S_IFLNK | 0o777
@@ -93,8 +97,10 @@ extension Volume {
         }
         let staged = stagedCounts()
         let passthrough: [String: JSONValue] = [
-            "on": .bool(connection?.hasPassthrough ?? false),
-            "obstacle": text(connection?.passthroughObstacle),
+            "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
+            "obstacle": text(
+                store.isReadOnly
+                    ? "a read-only mount needs none: the kernel keeps what was read" : connection?.passthroughObstacle),
         ]
         let fields: [String: JSONValue] = [
             "version": .string(options.version),

@@ -10,6 +10,7 @@ public import SystemPackage
 extension Volume {
     /// One `close` of one duplicate. Structural checks happen here, so that a program that looks at `close`'s result learns of them.
     public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
+        if store.isReadOnly { throw Errno.noFunction }
         guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
         let caller = request.caller
         let thread = caller.process

@@ -41,6 +41,10 @@ public final class Volume: FileSystem {
     /// The session that this mount writes to. `mkdir development/<name>` moves it.
     private let session: Mutex<SessionName?>
     let handles = HandleTable()
+    /// On a read-only mount.
+    let outside: OutsideChanges?
+    /// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.
+    let hiddenContents = Mutex<[HiddenFile: [UInt8]]>([:])
     /// Whether the driver acts for other users and so must give files to them.
     let actsForOthers = geteuid() == 0
     let startTime = Clock.monotonic()
@@ -54,6 +58,7 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
+        outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
@@ -90,9 +95,13 @@ public final class Volume: FileSystem {
         connection?.invalidate(current, andData: true)
     }
 
-    public func start(_ connection: KernelConnection) { connectionBox.withLock { $0 = connection } }
+    public func start(_ connection: KernelConnection) {
+        connectionBox.withLock { $0 = connection }
+        outside?.start(connection)
+    }
 
     public func stop() {
+        outside?.stop()
         seals.drain()
         store.close()
         connectionBox.withLock { $0 = nil }
@@ -139,6 +148,25 @@ public final class Volume: FileSystem {
     }
 }
 
+extension Volume {
+    /// Whether the kernel is told of what others change in a directory.
+    func isWatched(_ directory: TreeDirectory) -> Bool {
+        guard let outside, directory.scope == .production, case .typed = directory.place else { return false }
+        return outside.watches(directory)
+    }
+
+    /// How long the kernel may trust what it knows of a scope's files.
+    ///
+    /// A mount knows at once what it changes itself. Of a session or test others may change files too, and a read-only mount does
+    /// nothing else than to look at what others do: it asks every time. A sealed file stays as it is.
+    func timeout(of scope: Scope?, in directory: TreeDirectory? = nil) -> Double {
+        if standing(of: scope) == .production {
+            return directory.map(isWatched) == true ? Timeout.watched : Timeout.sealed
+        }
+        return store.isReadOnly ? Timeout.none : Timeout.file
+    }
+}
+
 /// How long the kernel may trust what it was told, in seconds.
 enum Timeout {
     /// The tree's directories are always there.
@@ -148,6 +176,8 @@ enum Timeout {
     static let file = 1.0
     /// Sealed files change only when somebody breaks the store from outside.
     static let sealed = 10.0
+    /// What changes is noticed (`OutsideChanges`).
+    static let watched = 600.0
     static let none = 0.0
 }
 

@@ -102,6 +102,9 @@ public final class RealDirectory: DescriptorHolder {
         return directory
     }
 
+    /// The directory may have gone elsewhere: the next use opens what its path leads to.
+    package func forget() { keep(nil) }
+
     /// The attributes of the directory, or of the nearest ancestor that exists.
     public func nearestExistingAttributes() throws(Errno) -> stat {
         if let known = try refresh() { return try SystemCall.attributes(known.descriptor) }

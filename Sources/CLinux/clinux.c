@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -71,6 +73,18 @@ void clinux_resume_identity(void) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);
 }
+
+int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+
+int clinux_inotify_watch(int inotify, int directory) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+    return inotify_add_watch(inotify, path,
+                             IN_ONLYDIR | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_ATTRIB |
+                                 IN_MOVE_SELF);
+}
+
+void clinux_inotify_unwatch(int inotify, int watch) { (void)inotify_rm_watch(inotify, watch); }
 
 int clinux_eventfd(void) {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

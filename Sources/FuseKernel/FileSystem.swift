@@ -65,6 +65,8 @@ public protocol FileSystem: AnyObject, Sendable {
     func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno)
 
     // Files
+    /// `ENOSYS` is remembered: the kernel opens every file by itself from then on, reads through its cache with handle 0, and sends no
+    /// RELEASE.
     func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened
     func create(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
@@ -77,7 +79,7 @@ public protocol FileSystem: AnyObject, Sendable {
     func write(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> FileDescriptor
-    /// One `close` of one duplicate of a handle. `request.caller.process` is the closing task.
+    /// One `close` of one duplicate of a handle. `request.caller.process` is the closing task. `ENOSYS` is remembered as with `open`.
     func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno)
     /// The last duplicate is closed and no mapping is left. It has no caller, and nobody waits for it.
     func release(inode: InodeNumber, handle: HandleID)

@@ -294,7 +294,8 @@ enum Operations {
                         request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
                     switch source {
                     case .bytes(let bytes): return .bytes(bytes)
-                    case .file(let descriptor):
+                    case .file(let descriptor), .openedFile(let descriptor):
+                        defer { if case .openedFile = source { try? descriptor.close() } }
                         // An empty reply would say that the file ends here.
                         guard buffer.count == size else { throw Errno.noMemory }
                         let count = try Transfer.read(descriptor, buffer, at: offset)

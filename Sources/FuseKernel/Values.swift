@@ -229,6 +229,8 @@ public struct Created: Sendable {
 public enum ReadSource: Sendable {
     /// In this file, at the offset that was asked for. It stays open at least as long as the handle.
     case file(FileDescriptor)
+    /// In this file, at the offset that was asked for; the session closes it.
+    case openedFile(FileDescriptor)
     /// Here: exactly the bytes to return, at most as many as were asked for.
     case bytes([UInt8])
 }

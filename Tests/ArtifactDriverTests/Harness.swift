@@ -71,7 +71,7 @@ final class Harness {
         }
         switch source {
         case .bytes(let bytes): return bytes
-        case .file(let descriptor):
+        case .file(let descriptor), .openedFile(let descriptor):
             var buffer = [UInt8](repeating: 0, count: 1 << 20)
             let count = pread(descriptor.rawValue, &buffer, buffer.count, 0)
             if count < 0 { throw Errno(rawValue: errno) }

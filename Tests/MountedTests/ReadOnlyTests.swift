@@ -80,6 +80,79 @@ extension MountedTests {
             #expect(tree(store) == before, "not even in .artifactfs")
         }
 
+        /// The kernel opens files of a read-only mount by itself and keeps what it read; what another mount writes is seen all the
+        /// same, as soon as its writer has closed it.
+        @Test(arguments: MountVariant.both) func whatAnotherMountWritesIsSeen(_ variant: MountVariant) throws {
+            let writing = try Mount(variant)
+            let reading = try Mount(store: writing.store, variant.with { $0.readOnly = true })
+            for name in ["base/splice_errors/chr1.tsv", "scratch/file", "logs/run.log"] {
+                let (from, to) = (writing.session(name), reading.path("development/\(writing.sessionName)/\(name)"))
+                for round in 0..<20 {
+                    try write("round \(round % 10), of one size\n", to: from)
+                    #expect(try contents(to) == "round \(round % 10), of one size\n", "\(name)")
+                }
+                let open = try openFile(to, O_RDONLY)
+                for round in 0..<20 {
+                    let appended = try run(["sh", "-c", "echo line \(round) >> \(from)"])
+                    #expect(appended.succeeded, "\(appended)")
+                    #expect(try contents(to).hasSuffix("line \(round)\n"), "\(name)")
+                }
+                var last = UInt8(0)
+                let end = off_t(try contents(from).utf8.count)
+                #expect(
+                    pread(open, &last, 1, end - 2) == 1 && last == UInt8(ascii: "9"), "through a handle opened before")
+                try closeFile(open)
+            }
+            let directory = reading.production("base/analysis_sequences")
+            for number in 1...5 {
+                try write(table, to: writing.production("base/analysis_sequences/chr\(number).tsv"))
+                #expect(eventually { (try? contents(directory + "/chr\(number).tsv")) == table })
+                #expect(eventually { (try? names(in: directory))?.count == number }, "listed within two seconds")
+            }
+            sleep(3)
+            // From now on the kernel answers listings itself.
+            for _ in 0..<3 { #expect(try names(in: directory).count == 5) }
+            try write(table, to: writing.production("base/analysis_sequences/chr6.tsv"))
+            #expect(eventually { (try? names(in: directory))?.count == 6 })
+            let first = try reading.status()
+            sleep(1)
+            #expect(try reading.status() != first, "the uptime")
+            #expect(first.contains("needs none") && first.hasSuffix("}\n"))
+        }
+
+        /// What a person does to production's real files: the kernel, which would trust what it knows of sealed files for ten minutes,
+        /// is told.
+        @Test(arguments: MountVariant.both) func whatAPersonChangesIsSeen(_ variant: MountVariant) throws {
+            let directory = try TemporaryDirectory()
+            let (store, _) = try store(in: directory)
+            let mount = try Mount(store: store, variant.with { $0.readOnly = true })
+            let (name, real) = (
+                mount.production("base/analysis_sequences/chr1.tsv"), store + "/base_layer/analysis_sequences_chr1.tsv"
+            )
+            let listed = { try names(in: mount.production("base/analysis_sequences")) }
+            // Known to the kernel with its attributes, its bytes and the listing.
+            sleep(2)
+            for _ in 0..<3 { #expect(try contents(name) == table && listed() == ["chr1.tsv", "chr2.tsv"]) }
+            try check(chmod(real, 0o640))
+            #expect(eventually { (try? attributes(name))?.st_mode ?? 0 & 0o777 == S_IFREG | 0o640 }, "chmod")
+            try write("a\tb\n9\t9\n", to: real)
+            #expect(eventually { (try? contents(name)) == "a\tb\n9\t9\n" }, "written in place, of the same size")
+            try write("a\tb\n8\t8\n", to: store + "/base_layer/new")
+            try move(store + "/base_layer/new", real)
+            #expect(eventually { (try? contents(name)) == "a\tb\n8\t8\n" }, "replaced")
+            try move(real, store + "/base_layer/analysis_sequences_chr7.tsv")
+            #expect(
+                eventually { !exists(name) && exists(mount.production("base/analysis_sequences/chr7.tsv")) }, "renamed")
+            #expect(eventually { (try? listed()) == ["chr2.tsv", "chr7.tsv"] })
+            try remove(store + "/base_layer/analysis_sequences_chr7.tsv")
+            #expect(eventually { (try? listed()) == ["chr2.tsv"] }, "removed")
+            // The whole directory made anew.
+            try move(store + "/base_layer", store + "/old")
+            try check(mkdir(store + "/base_layer", 0o755))
+            try write(table, to: store + "/base_layer/analysis_sequences_chr5.tsv")
+            #expect(eventually(within: 15) { (try? listed()) == ["chr5.tsv"] }, "\((try? listed()) ?? [])")
+        }
+
         @Test(arguments: MountVariant.both) func readingWorks(_ variant: MountVariant) throws {
             let directory = try TemporaryDirectory()
             let (store, session) = try store(in: directory)

@@ -42,6 +42,15 @@ void clinux_assume_identity(uid_t user, gid_t group);
 // Root's ids again.
 void clinux_resume_identity(void);
 
+// inotify_init1(2), close-on-exec and non-blocking.
+int clinux_inotify(void);
+
+// inotify_add_watch(2) on an open directory, for whatever happens to the names in it and to the files that have them.
+int clinux_inotify_watch(int inotify, int directory);
+
+// inotify_rm_watch(2).
+void clinux_inotify_unwatch(int inotify, int watch);
+
 // eventfd(2), close-on-exec and non-blocking.
 int clinux_eventfd(void);
 

@@ -1,0 +1,170 @@
+internal import ArtifactStore
+internal import CLinux
+internal import Dispatch
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// Notices what others change in production's real directories (inotify(7)), and makes the kernel forget what it knows of that, so
+/// that it may know it for long.
+///
+/// For read-only mounts: whatever changes there, others changed it. Directories on file systems that other machines write to are
+/// not watched, because the kernel does not tell of their changes.
+final class OutsideChanges: Sendable {
+    private struct Watched {
+        /// The directories of the tree that show the real one.
+        var directories: [TreeDirectory]
+    }
+
+    private struct State {
+        var watches: [Int32: Watched] = [:]
+        /// By the real directory's path in the store.
+        var numbers: [String: Int32] = [:]
+        /// Real directories that cannot be watched.
+        var unwatched: Set<String> = []
+        var source: (any DispatchSourceRead)?
+    }
+
+    private let descriptor: Int32
+    private let queue = DispatchQueue(label: "artifactfs.changes")
+    private let state = Mutex(State())
+    private let namespace: Namespace
+
+    /// ext4, XFS, btrfs, tmpfs, ZFS, F2FS, bcachefs (linux/magic.h, zfs's and bcachefs's own): written by this machine only.
+    private static let localTypes: Set<Int> = [
+        0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e,
+    ]
+
+    /// Nil where the system has no inotify to give.
+    init?(namespace: Namespace) {
+        descriptor = clinux_inotify()
+        guard descriptor >= 0 else { return nil }
+        self.namespace = namespace
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    /// Begins to tell the kernel.
+    func start(_ connection: KernelConnection) {
+        state.withLock { state in
+            let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+            source.setEventHandler { [weak self] in self?.read(connection) }
+            source.activate()
+            state.source = source
+        }
+    }
+
+    func stop() {
+        state.withLock { state in
+            state.source?.cancel()
+            state.source = nil
+        }
+        queue.sync {}
+    }
+
+    /// Whether changes in a directory are noticed, and were when what is to be answered now was looked at: not the first time, which
+    /// begins it. The kernel looks a directory up before it looks at its files.
+    func watches(_ directory: TreeDirectory) -> Bool {
+        let path = directory.real.path
+        let known = state.withLock { state -> Bool? in
+            if state.unwatched.contains(path) { return false }
+            guard let number = state.numbers[path] else { return nil }
+            if state.watches[number]?.directories.contains(where: { $0 === directory }) == false {
+                state.watches[number]?.directories.append(directory)
+            }
+            return true
+        }
+        if let known { return known }
+        guard let real = try? directory.real.current() else { return false }
+        return state.withLock { state in
+            guard Self.localTypes.contains(clinux_filesystem_type(real.descriptor.rawValue)) else {
+                state.unwatched.insert(path)
+                return false
+            }
+            let number = clinux_inotify_watch(descriptor, real.descriptor.rawValue)
+            // No watch to be had (fs.inotify.max_user_watches): perhaps later.
+            guard number >= 0 else { return false }
+            state.numbers[path] = number
+            state.watches[number, default: Watched(directories: [])].directories.append(directory)
+            return false
+        }
+    }
+
+    // MARK: - Events
+
+    private struct Batch {
+        var names: [Int32: Set<String>] = [:]
+        var lost: Set<Int32> = []
+        var overflowed = false
+    }
+
+    private func read(_ connection: KernelConnection) {
+        var batch = Batch()
+        withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
+            while let start = buffer.baseAddress {
+                let count = Glibc.read(descriptor, start, buffer.count)
+                guard count > 0 else { break }
+                Self.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]), into: &batch)
+            }
+        }
+        apply(batch, connection)
+        // An answer that was computed before the change may reach the kernel after it was told: tell it once more.
+        let again = batch
+        queue.asyncAfter(deadline: .now() + .milliseconds(100)) { [weak self] in self?.apply(again, connection) }
+    }
+
+    /// `struct inotify_event`: descriptor, mask, cookie, length, name.
+    private static func parse(_ bytes: UnsafeRawBufferPointer, into batch: inout Batch) {
+        var rest = bytes[...]
+        while rest.count >= 16 {
+            let event = UnsafeRawBufferPointer(rebasing: rest)
+            let number = event.load(as: Int32.self)
+            let mask = event.load(fromByteOffset: 4, as: UInt32.self)
+            let length = Int(event.load(fromByteOffset: 12, as: UInt32.self))
+            guard event.count >= 16 + length else { return }
+            if mask & 0x4000 != 0 { batch.overflowed = true }  // IN_Q_OVERFLOW
+            // IN_IGNORED, IN_MOVE_SELF: it is not where its path leads.
+            if mask & 0x8800 != 0 { batch.lost.insert(number) }
+            let name = String(decoding: event[16..<(16 + length)].prefix { $0 != 0 }, as: UTF8.self)
+            batch.names[number, default: []].insert(name)
+            rest = rest.dropFirst(16 + length)
+        }
+    }
+
+    private func apply(_ batch: Batch, _ connection: KernelConnection) {
+        let (changed, all) = state.withLock { state -> ([(TreeDirectory, Set<String>)], [TreeDirectory]) in
+            let all = batch.overflowed ? state.watches.values.flatMap(\.directories) : []
+            var changed: [(TreeDirectory, Set<String>)] = []
+            for (number, names) in batch.names {
+                for directory in state.watches[number]?.directories ?? [] { changed.append((directory, names)) }
+            }
+            var gone = all
+            for number in batch.lost {
+                guard let directories = state.watches.removeValue(forKey: number)?.directories else { continue }
+                gone += directories
+                for (path, other) in state.numbers where other == number { state.numbers[path] = nil }
+                clinux_inotify_unwatch(descriptor, number)
+            }
+            return (changed, gone)
+        }
+        for (directory, names) in changed {
+            for name in names {
+                guard let shown = directory.name(ofReal: name) else { continue }
+                forget(shown, in: directory, connection)
+            }
+            connection.invalidate(directory.id, andData: true)
+        }
+        for directory in all {
+            directory.real.forget()
+            for name in namespace.names(in: directory.id) { forget(name, in: directory, connection) }
+            connection.invalidate(directory.id, andData: true)
+        }
+    }
+
+    private func forget(_ name: String, in directory: TreeDirectory, _ connection: KernelConnection) {
+        guard let number = namespace.number(of: name, in: directory.id) else { return }
+        connection.invalidate(name: name, in: directory.id)
+        connection.invalidate(number, andData: true)
+    }
+}
