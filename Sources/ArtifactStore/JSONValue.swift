@@ -60,6 +60,14 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     /// A string with its quotes. Control characters are escaped, also those of terminals beyond ASCII (C1) and the line
     /// separators that some readers split lines at.
     static func write(_ string: String, to text: inout String) {
+        // Nearly every string: a ledger's line is written with every artifact.
+        if string.utf8.allSatisfy({ (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        ) {
+            text += "\""
+            text += string
+            text += "\""
+            return
+        }
         text += "\""
         for scalar in string.unicodeScalars {
             switch scalar {
