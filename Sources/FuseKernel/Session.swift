@@ -24,6 +24,8 @@ public struct MountOptions: Sendable {
     public var checksPermissions = true
     /// Whether the kernel should move file bytes by itself where it can.
     public var passthrough = true
+    /// Whether idle processors are kept from sleeping while requests come one after the other, where the system lets the driver.
+    public var keepsProcessorsAwake = true
     /// More `-o` options, as for mount(8).
     public var extra: [String] = []
     /// Whether the kernel enforces POSIX ACLs, which the file system keeps as `system.posix_acl_*` attributes, where it can.
@@ -133,7 +135,9 @@ public final class Session: Sendable {
             }
         }
         _ = clinux_fcntl_int(device, F_SETFL, clinux_fcntl_int(device, F_GETFL, 0) | O_NONBLOCK)
-        let pool = WorkerPool(session: session, device: device, limit: options.workers)
+        let pool = WorkerPool(
+            session: session, device: device, limit: options.workers, keepsProcessorsAwake: options.keepsProcessorsAwake
+        )
         self.pool.withLock { $0 = pool }
         dispatcher.attach(session: session, pool: pool)
     }

@@ -11,10 +11,10 @@ internal import Synchronization
 /// only when requests pile up, when handlers have lately been slow, or when the handler says that it will block. So a single busy
 /// program wakes nobody, and an idle mount wakes never.
 ///
-/// In a virtual machine most of what remains of a round trip is waking the program's processor, which halted meanwhile (an exit to the
-/// host, 10 microseconds and more). Tried against it, and of no use: binding the leader to the program's processor. Bound
-/// together by hand they are a third faster, but the scheduler takes the program elsewhere at its next wake-up, because the driver
-/// is running where it slept (select_idle_sibling in kernel/sched/fair.c).
+/// Most of what remains of a round trip would be waking the program's processor, which fell asleep meanwhile: while polling pays, no
+/// processor may (`WakefulProcessors`), and a millisecond after the last request all may again. Tried before that, and of no use:
+/// binding the leader to the program's processor. Bound together by hand they are a third faster, but the scheduler takes the program
+/// elsewhere at its next wake-up, because the driver is running where it slept (select_idle_sibling in kernel/sched/fair.c).
 ///
 /// A handler can be slow against all expectation, and then nobody would look for requests: while there is work, the thread that
 /// called `run` looks every two milliseconds whether requests wait that nobody fetches, and appoints a thread. So a handler that waits for
@@ -39,6 +39,8 @@ final class WorkerPool: Sendable {
     /// Readable when the pool is to stop.
     private let wake: Int32
     private let mayPoll: Bool
+    /// Nil where idle processors are left alone.
+    private let processors: WakefulProcessors?
     /// Threads that do not sleep on the semaphore.
     private let busy = Atomic<Int>(0)
     /// So many may be busy because requests pile up: the programs that send them need processors too.
@@ -49,14 +51,16 @@ final class WorkerPool: Sendable {
 
     /// In milliseconds.
     private static let watchTime: Int32 = 2
-    /// After so many looks in a row that found a leader, the watching thread sleeps.
+    /// After so many looks in a row that found a leader, the watching thread sleeps; that found none, processors may.
     private static let quietLooks = 5
     private static let pollTime: UInt64 = 20_000
     private static let slow = 50_000
     private static let backlog = 8
     private static let longestScore = 16
+    /// How long processors are kept awake without a request, in milliseconds.
+    private static let wakefulTime: Int32 = 1
 
-    init(session: SessionPointer, device: Int32, limit: Int) {
+    init(session: SessionPointer, device: Int32, limit: Int, keepsProcessorsAwake: Bool) {
         self.session = session
         self.device = device
         self.limit = max(2, limit)
@@ -64,9 +68,10 @@ final class WorkerPool: Sendable {
         watcher = Semaphore()
         wake = clinux_eventfd()
         // On one processor polling only takes time from the program that is to send the request.
-        let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        mayPoll = processors > 1
-        mostBusy = max(1, processors / 2)
+        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        mayPoll = count > 1
+        mostBusy = max(1, count / 2)
+        processors = mayPoll && keepsProcessorsAwake ? WakefulProcessors() : nil
     }
 
     deinit { close(wake) }
@@ -92,14 +97,19 @@ final class WorkerPool: Sendable {
     /// Sees to it that somebody looks for requests while handlers are slow; sleeps while all is quiet.
     private func watch() {
         var quiet = 0
+        var leaderless = 0
         while !isDone {
             var stopped = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
             if Glibc.poll(&stopped, 1, Self.watchTime) > 0 { return }
             if hasLeader.load(ordering: .sequentiallyConsistent) {
+                leaderless = 0
                 quiet += 1
                 if quiet >= Self.quietLooks { rest() }
             } else {
                 quiet = 0
+                // By chance, or because all threads are at something that takes long.
+                leaderless += 1
+                if leaderless >= Self.quietLooks { processors?.release() }
                 if hasRequest() { appoint() }
             }
         }
@@ -228,12 +238,17 @@ final class WorkerPool: Sendable {
         repeat {
             let size = fuse_session_receive_buf(session.raw, &buffer)
             if size > 0 {
-                pollScore.store(min(score + 1, Self.longestScore), ordering: .relaxed)
+                if score < Self.longestScore {
+                    pollScore.store(score + 1, ordering: .relaxed)
+                } else if let processors, !processors.isHeld {
+                    processors.hold()
+                }
                 return true
             }
             if size != -EAGAIN && size != -EINTR { return false }
         } while Clock.now() < end
         pollScore.store(score - 1, ordering: .relaxed)
+        if score == 1 { processors?.release() }
         return false
     }
 
@@ -243,8 +258,13 @@ final class WorkerPool: Sendable {
             pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
         )
         let start = Clock.now()
-        _ = withUnsafeMutableBytes(of: &polls) {
-            Glibc.poll($0.assumingMemoryBound(to: pollfd.self).baseAddress, 2, -1)
+        withUnsafeMutableBytes(of: &polls) {
+            guard let polls = $0.assumingMemoryBound(to: pollfd.self).baseAddress else { return }
+            if let processors, processors.isHeld {
+                if Glibc.poll(polls, 2, Self.wakefulTime) != 0 { return }
+                processors.release()
+            }
+            _ = Glibc.poll(polls, 2, -1)
         }
         // A request that came so soon would have been found by polling a little longer: try that again.
         if Clock.now() &- start < Self.pollTime * 2 { pollScore.store(Self.longestScore / 2, ordering: .relaxed) }

@@ -48,7 +48,7 @@ struct MountCommand: ParsableCommand {
             var request = MountRequest(
                 store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
                 isReadOnly: readOnly || list.isReadOnly, allowsOthers: allowOther || list.allowsOthers,
-                passthrough: !(noPassthrough || list.noPassthrough), extra: list.others)
+                passthrough: !(noPassthrough || list.noPassthrough), savesPower: list.savesPower, extra: list.others)
             if let name = session ?? list.session {
                 guard let parsed = SessionName(name) else {
                     throw Failure(.cannotAnswer, "'\(name)' is not a session's name; sessions are YYYYMMDD_HHMMSS")
@@ -83,16 +83,21 @@ struct MountRequest {
     var isReadOnly = false
     var allowsOthers = false
     var passthrough = true
+    var savesPower = false
     var extra: [String] = []
     var session: SessionName?
     var durability = Durability.synced
 
-    init(store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, extra: [String]) {
+    init(
+        store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, savesPower: Bool,
+        extra: [String]
+    ) {
         self.store = store
         self.mountPoint = mountPoint
         self.isReadOnly = isReadOnly
         self.allowsOthers = allowsOthers
         self.passthrough = passthrough
+        self.savesPower = savesPower
         self.extra = extra
     }
 }

@@ -5,6 +5,7 @@ struct OptionList {
     var allowsOthers = false
     var noPassthrough = false
     var allowsNonempty = false
+    var savesPower = false
     var session: String?
     var durability: String?
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
@@ -57,6 +58,7 @@ struct OptionList {
         case "allow_other": allowsOthers = true
         case "no_passthrough": noPassthrough = true
         case "nonempty": allowsNonempty = true
+        case "powersave": savesPower = true
         case "session", "durability": throw Failure(.usage, "the option \(name) in -o needs a value: \(name)=...")
         case "remount":
             throw Failure(
@@ -74,7 +76,7 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, no_passthrough, nonempty, noexec, noatime, sync, dirsync, max_read=BYTES, "
+                + "durability=synced|relaxed, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, max_read=BYTES, "
                 + "auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)")
     }
 }

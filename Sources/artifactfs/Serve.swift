@@ -43,6 +43,7 @@ enum Serve {
         // of a directory that was closed meanwhile, so there the kernel checks.
         options.checksPermissions = request.allowsOthers || geteuid() != 0
         options.passthrough = request.passthrough
+        options.keepsProcessorsAwake = !request.savesPower
         options.extra = request.extra
         options.backingDirectory = request.store
         let session: Session

@@ -17,10 +17,13 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
     public var user: User?
     /// How many descriptors the driver may have open (RLIMIT_NOFILE).
     public var descriptors: Int?
+    /// What `-o` gets.
+    public var options: String?
 
     public init(
         passthrough: Bool = true, readOnly: Bool = false, session: String? = nil, durability: Durability = .relaxed,
-        allowOther: Bool = false, user: User? = nil, descriptors: Int? = nil
+        allowOther: Bool = false, user: User? = nil, descriptors: Int? = nil,
+        options: String? = nil
     ) {
         self.passthrough = passthrough
         self.readOnly = readOnly
@@ -29,6 +32,7 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
         self.allowOther = allowOther
         self.user = user
         self.descriptors = descriptors
+        self.options = options
     }
 
     /// With passthrough and without: every test of the mount runs in both.
@@ -49,6 +53,7 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
         if allowOther { words.append("allow_other") }
         if let user { words.append("user \(user.user)") }
         if let descriptors { words.append("\(descriptors) descriptors") }
+        if let options { words.append(options) }
         return words.joined(separator: ", ")
     }
 }
@@ -130,6 +135,7 @@ public final class Mount: Sendable {
         if !variant.passthrough { arguments.append("--no-passthrough") }
         if variant.allowOther { arguments.append("--allow-other") }
         if let session = variant.session { arguments += ["--session", session] }
+        if let options = variant.options { arguments += ["-o", options] }
         return arguments
     }
 
