@@ -92,6 +92,10 @@ final class ArtifactFile: Sendable {
         var lastWriter: Writer?
         var birth: Birth?
         var settling: Settling?
+        /// A sealed file's bytes, as last seen; nil when they were not counted.
+        var size: Int64?
+        /// Whether a sealed file was opened before: then it may well be opened often.
+        var wasOpened = false
         /// Whether a file that cannot be published goes back to where it was: only as long as nobody wrote to it since.
         var goesBack = false
     }
@@ -103,6 +107,12 @@ final class ArtifactFile: Sendable {
     init(id: InodeNumber, phase: Phase, isTransient: Bool = false, birth: Birth? = nil) {
         self.id = id
         state = Mutex(State(phase: phase, isTransient: isTransient, birth: birth))
+    }
+
+    /// A published file.
+    init(id: InodeNumber, size: Int64) {
+        self.id = id
+        state = Mutex(State(phase: .published, isTransient: false, size: size))
     }
 }
 

@@ -12,6 +12,8 @@ struct OpenFile: Sendable {
         case undecided
         case kernel(BackingID)
         case driver
+        /// The kernel keeps the pages of a file that never changes. What it lacks it asks for, and the driver opens the file for that.
+        case pages
     }
 
     private(set) var reading: FileDescriptor?
@@ -27,6 +29,9 @@ struct OpenFile: Sendable {
 
     /// A descriptor to read through.
     var forReading: FileDescriptor? { reading ?? writing }
+
+    /// Whether what the kernel read stays right from one open to the next.
+    var keepsPages: Bool { if case .pages = transfer { true } else { false } }
 
     /// The backing file, when the kernel moves the bytes.
     var backing: BackingID? { if case .kernel(let id) = transfer { id } else { nil } }
@@ -54,6 +59,19 @@ struct OpenFile: Sendable {
             readers += 1
         }
         decideTransfer(connection)
+    }
+
+    /// Counts a handle that reads a file which never changes, when the kernel may keep its pages: nothing is opened.
+    ///
+    /// - Returns: whether it may; otherwise `add` it.
+    mutating func addToPages() -> Bool {
+        switch transfer {
+        case .undecided where any == nil: transfer = .pages
+        case .pages: break
+        case .undecided, .kernel, .driver: return false
+        }
+        readers += 1
+        return true
     }
 
     /// Whether any handle is open.

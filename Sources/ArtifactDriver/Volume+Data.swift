@@ -7,35 +7,51 @@ internal import Synchronization
 public import SystemPackage
 
 extension Volume {
-    /// The descriptor behind an open handle.
-    private func descriptor(_ inode: InodeNumber, writing: Bool) throws(Errno) -> FileDescriptor {
-        let found: FileDescriptor?
-        switch try self.inode(inode) {
-        case .artifact(let file): found = file.state.withLock { writing ? $0.open.writing : $0.open.forReading }
-        case .free(let node): found = node.open.withLock { writing ? $0.writing : $0.forReading }
+    /// The descriptor that an inode's open handles share; nil when they need none.
+    private func shared(_ inode: Inode, writing: Bool) throws(Errno) -> FileDescriptor? {
+        switch inode {
+        case .artifact(let file): file.state.withLock { writing ? $0.open.writing : $0.open.forReading }
+        case .free(let node): node.open.withLock { writing ? $0.writing : $0.forReading }
         case .tree, .made: throw Errno.isDirectory
         }
-        guard let found else { throw Errno.badFileDescriptor }
+    }
+
+    /// The descriptor behind an open handle that writes.
+    private func writing(_ inode: InodeNumber) throws(Errno) -> FileDescriptor {
+        guard let found = try shared(try self.inode(inode), writing: true) else { throw Errno.badFileDescriptor }
         return found
+    }
+
+    /// Runs with a descriptor to read an inode through.
+    private func withReading<Result>(
+        _ number: InodeNumber, _ body: (FileDescriptor) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        let inode = try self.inode(number)
+        if let found = try shared(inode, writing: false) { return try body(found) }
+        let opened = try openToRead(inode)
+        defer { try? opened.close() }
+        return try body(opened)
     }
 
     public func read(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> ReadSource {
         if store.isReadOnly { return try readUnopened(inode, offset, size) }
-        if case .made = try self.inode(inode) {
+        let found = try self.inode(inode)
+        if case .made = found {
             let content = try handles.content(handle)
             guard offset >= 0, offset < Int64(content.count) else { return .bytes([]) }
             return .bytes(Array(content[Int(offset)...].prefix(size)))
         }
-        return .file(try descriptor(inode, writing: false))
+        if let descriptor = try shared(found, writing: false) { return .file(descriptor) }
+        return .openedFile(try openToRead(found))
     }
 
     public func write(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> FileDescriptor {
         // A handle that may write exists only where the policy allowed it at open, and no seal begins before its release.
-        try descriptor(inode, writing: true)
+        try writing(inode)
     }
 
     public func sync(
@@ -43,37 +59,36 @@ extension Volume {
     ) throws(Errno) {
         if case .made = try self.inode(inode) { return }
         if store.isReadOnly { return }
-        let descriptor = try descriptor(inode, writing: false)
-        _ = try Linux.call { dataOnly ? fdatasync(descriptor.rawValue) : fsync(descriptor.rawValue) }
+        _ = try withReading(inode) { descriptor throws(Errno) in
+            try Linux.call { dataOnly ? fdatasync(descriptor.rawValue) : fsync(descriptor.rawValue) }
+        }
     }
 
     public func allocate(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, mode: Int32, offset: Int64, length: Int64
     ) throws(Errno) {
-        let descriptor = try descriptor(inode, writing: true)
+        let descriptor = try writing(inode)
         _ = try Linux.call { clinux_fallocate(descriptor.rawValue, mode, off_t(offset), off_t(length)) }
     }
 
     public func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
-        let source = try descriptor(copy.source.inode, writing: false)
-        let destination = try descriptor(copy.destination.inode, writing: true)
+        let destination = try writing(copy.destination.inode)
         var from = off_t(copy.source.offset)
         var to = off_t(copy.destination.offset)
-        return try Linux.call {
-            clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
+        return try withReading(copy.source.inode) { source throws(Errno) in
+            try Linux.call {
+                clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
+            }
         }
     }
 
     public func seek(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, whence: Int32
     ) throws(Errno) -> Int64 {
-        if store.isReadOnly {
-            let opened = try openToRead(try self.inode(inode))
-            defer { try? opened.close() }
-            return Int64(try Linux.call { lseek(opened.rawValue, off_t(offset), whence) })
+        let found = try withReading(inode) { descriptor throws(Errno) in
+            try Linux.call { lseek(descriptor.rawValue, off_t(offset), whence) }
         }
-        let descriptor = try descriptor(inode, writing: false)
-        return Int64(try Linux.call { lseek(descriptor.rawValue, off_t(offset), whence) })
+        return Int64(found)
     }
 
     // MARK: - Without handles

@@ -105,7 +105,8 @@ extension Volume {
         }
         let attributes = try publishedAttributes(realName, in: directory)
         let inode = namespace.findOrInsert(
-            name, in: directory.id, remembering: true, make: { .artifact(ArtifactFile(id: $0, phase: .published)) }
+            name, in: directory.id, remembering: true,
+            make: { .artifact(ArtifactFile(id: $0, size: Int64(attributes.st_size))) }
         ).inode
         guard case .artifact(let file) = inode else { throw Errno.noSuchFileOrDirectory }
         return entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope)))

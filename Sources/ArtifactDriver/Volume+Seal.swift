@@ -95,7 +95,10 @@ extension Volume {
 
     private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase) {
         file.state.withLock { state in
-            if case .sealing = state.phase { state.open.unhold(passthrough) }
+            if case .sealing = state.phase {
+                state.size = state.open.any.flatMap { (try? Linux.attributes($0).st_size).map { Int64($0) } }
+                state.open.unhold(passthrough)
+            }
             state.phase = phase
             state.birth = nil
             state.lastWriter = nil
