@@ -114,13 +114,13 @@ extension Volume {
         return try createStaged(name, in: directory, isTransient: named == .transient, mode, flags, caller)
     }
 
-    /// A new file of a session or test, the usual case: the file system itself says whether the name is free.
+    /// A new file, the usual case: nothing has the name. Of a session or test the file system itself says whether that is so.
     ///
     /// - Returns: nil when something has the name, or when more has to be asked.
     private func createUnlooked(
         _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created? {
-        guard !directory.isProduction, case .typed = directory.location, name != MadeNames.latest,
+        guard case .typed = directory.location, name != MadeNames.latest,
             case .artifact(let realName) = classify(name, in: directory),
             OverwritePolicy.judge(
                 .file, named: .artifact(realName: realName), in: directory.place,
@@ -128,8 +128,13 @@ extension Volume {
             ).refusal == nil,
             let real = try directory.real.current(), namespace.number(of: name, in: directory.id) == nil
         else { return nil }
+        let file = RealFile(directory: real, name: realName)
+        if directory.isProduction {
+            guard !file.exists else { return nil }
+            return try createStaged(name, in: directory, isTransient: false, mode, flags, caller)
+        }
         do throws(Errno) {
-            return try createLive(name, RealFile(directory: real, name: realName), in: directory, mode, flags, caller)
+            return try createLive(name, file, in: directory, mode, flags, caller)
         } catch .fileExists, .noSuchFileOrDirectory {
             return nil
         }

@@ -18,19 +18,18 @@ extension Volume {
             if case .staged = state.phase { !state.isTransient } else { false }
         }
         guard isToBePublished else { return }
-        let ending = WriterEnding.of(thread: thread)
-        // Now: when publishing fails, the program may be gone.
-        let program = ProcFile.program(ofThread: thread)
+        // The program too, now: when publishing fails, it may be gone.
+        let sight = writerFiles.look(at: thread)
         let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
             state.writers[index].isFlushed = true
-            state.writers[index].ending = ending
+            state.writers[index].ending = sight.ending
             state.writers[index].closer = thread
-            state.writers[index].program = program
+            state.writers[index].program = sight.program
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
-        guard let checked, ending.reason == nil else { return }
+        guard let checked, sight.ending.reason == nil else { return }
         // A child that inherited the handle closes its copy while the file is half-written: only who opened it finishes it.
         guard ProcFile.isSameProcess(thread, checked.opener) else { return }
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
@@ -43,17 +42,21 @@ extension Volume {
             // A shell closes several duplicates for one redirection, and publishing fails for the same fault: one entry.
             if let denial = state.writers[index].denial { return denials.amend(denial, detail: problem) }
             state.writers[index].denial = denials.add(
-                refusal, operation: "close", path: place.parent.path(of: place.name), caller: caller, program: program,
+                refusal, operation: "close", path: place.parent.path(of: place.name), caller: caller,
+                program: sight.program,
                 detail: problem)
         }
         throw refusal.errno
     }
 
+    private static let quicklyRead: Int64 = 256 << 10
+
     /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
     func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
         let source = try DescriptorSource(descriptor)
         guard source.count > 0 else { return nil }
-        connection?.willBlock()
+        // What is small was just written and is in memory.
+        if source.count > Self.quicklyRead { connection?.willBlock() }
         do throws(FormatError) {
             try check.checkQuickly(source)
             return nil

@@ -19,13 +19,12 @@ extension Volume {
             check: contentCheck(place.name, in: place.parent),
             record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
-        // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
-        let loses = ((try? staged.attributes().st_mode) ?? 0) & (S_IWGRP | S_IWOTH) != 0
-        switch store.publish(request) {
-        case .sealed:
+        switch store.publish(request, settles: false) {
+        case .sealed(_, let size, let lostModes):
             counters.sealed.add(1, ordering: .relaxed)
-            finish(file, .published)
-            if loses { connection?.invalidate(file.id, andData: false) }
+            finish(file, .published, size: size)
+            // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
+            if lostModes { connection?.invalidate(file.id, andData: false) }
         case .quarantined(let reason):
             counters.quarantined.add(1, ordering: .relaxed)
             fail(file, place, birth, reason)
@@ -93,13 +92,11 @@ extension Volume {
         connection?.invalidate(name: place.name, in: place.parent.id)
     }
 
-    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase) {
+    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase, size: Int64? = nil) {
         file.state.withLock { state in
-            if case .sealing = state.phase {
-                state.size = state.open.any.flatMap { (try? Linux.attributes($0).st_size).map { Int64($0) } }
-                state.open.unhold(passthrough)
-            }
+            if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
+            state.size = size
             state.birth = nil
             state.lastWriter = nil
             state.goesBack = false

@@ -33,7 +33,8 @@ public final class Volume: FileSystem {
     let freeTrees: FreeTrees
     let root: TreeDirectory
     let denials = DenialLog()
-    let seals = SealQueue(workers: 4)
+    let seals: SealQueue
+    let writerFiles = WriterFiles()
     let counters = Counters()
     let log = Logger(label: "artifactfs.volume")
     /// Set once, by `start`.
@@ -58,6 +59,7 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
+        seals = SealQueue(workers: 4) { store.settle() }
         outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)

@@ -12,9 +12,9 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
 
     /// The text, on one line.
     public var description: String {
-        var text = ""
+        var text: [UInt8] = []
         write(to: &text)
-        return text
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// A member of an object.
@@ -26,63 +26,85 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     /// The integer, if it is one.
     public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
 
-    func write(to text: inout String) {
+    /// Appends the text, which is UTF-8.
+    func write(to text: inout [UInt8]) {
         switch self {
-        case .null: text += "null"
-        case .bool(let value): text += value ? "true" : "false"
-        case .integer(let value): text += String(value)
-        case .number(let value): text += value.isFinite ? value.description : "null"
+        case .null: text.append(contentsOf: "null".utf8)
+        case .bool(let value): text.append(contentsOf: (value ? "true" : "false").utf8)
+        case .integer(let value): Self.write(value, to: &text)
+        case .number(let value): text.append(contentsOf: (value.isFinite ? value.description : "null").utf8)
         case .string(let value): Self.write(value, to: &text)
         case .array(let values):
-            text += "["
+            text.append(UInt8(ascii: "["))
             for (index, value) in values.enumerated() {
-                if index > 0 { text += "," }
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 value.write(to: &text)
             }
-            text += "]"
+            text.append(UInt8(ascii: "]"))
         case .object(let members):
-            Self.write(members.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, to: &text)
+            text.append(UInt8(ascii: "{"))
+            Self.write(members.sorted { $0.key < $1.key }.lazy.map { ($0.key, $0.value) }, to: &text)
+            text.append(UInt8(ascii: "}"))
         }
     }
 
-    /// An object whose members keep their order.
-    static func write(_ members: [(String, JSONValue)], to text: inout String) {
-        text += "{"
-        for (index, member) in members.enumerated() {
-            if index > 0 { text += "," }
-            write(member.0, to: &text)
-            text += ":"
-            member.1.write(to: &text)
+    /// Members in their order, without an object's braces.
+    static func write(_ members: some Sequence<(String, JSONValue)>, to text: inout [UInt8]) {
+        var isFirst = true
+        for (key, value) in members {
+            if !isFirst { text.append(UInt8(ascii: ",")) }
+            isFirst = false
+            write(key, to: &text)
+            text.append(UInt8(ascii: ":"))
+            value.write(to: &text)
         }
-        text += "}"
+    }
+
+    private static func write(_ value: Int64, to text: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            var rest = value.magnitude
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            if value < 0 { text.append(UInt8(ascii: "-")) }
+            text.append(contentsOf: digits[start...])
+        }
     }
 
     /// A string with its quotes. Control characters are escaped, also those of terminals beyond ASCII (C1) and the line
     /// separators that some readers split lines at.
-    static func write(_ string: String, to text: inout String) {
-        // Nearly every string: a ledger's line is written with every artifact.
-        if string.utf8.allSatisfy({ (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-        ) {
-            text += "\""
-            text += string
-            text += "\""
-            return
-        }
-        text += "\""
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case "\u{0}"..<"\u{20}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: text.unicodeScalars.append(scalar)
+    static func write(_ string: String, to text: inout [UInt8]) {
+        var string = string
+        string.withUTF8 { bytes in
+            text.append(UInt8(ascii: "\""))
+            // Nearly every string: a ledger's line is written with every artifact.
+            if bytes.allSatisfy({ (0x20...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+            {
+                text.append(contentsOf: bytes)
+            } else {
+                var decoder = UTF8()
+                var input = bytes.makeIterator()
+                while case .scalarValue(let scalar) = decoder.decode(&input) { write(scalar, to: &text) }
             }
+            text.append(UInt8(ascii: "\""))
         }
-        text += "\""
+    }
+
+    private static func write(_ scalar: Unicode.Scalar, to text: inout [UInt8]) {
+        switch scalar {
+        case "\"": text.append(contentsOf: "\\\"".utf8)
+        case "\\": text.append(contentsOf: "\\\\".utf8)
+        case "\n": text.append(contentsOf: "\\n".utf8)
+        case "\r": text.append(contentsOf: "\\r".utf8)
+        case "\t": text.append(contentsOf: "\\t".utf8)
+        case "\u{0}"..<"\u{20}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
+            let digits = String(scalar.value, radix: 16)
+            text.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).utf8)
+        default: text.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+        }
     }
 
     /// Reads one value; nothing but blanks may follow.

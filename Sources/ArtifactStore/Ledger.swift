@@ -6,13 +6,34 @@ public import SystemPackage
 public struct LedgerEntry: Sendable {
     /// What happened, such as `sealed`; stable, lower case.
     public let event: String
-    /// The rest of the line, in order. `seq`, `prev`, `time` and `event` are the ledger's own and come first.
-    public let members: [(String, JSONValue)]
+    /// The rest of the line as JSON, without an object's braces. `seq`, `prev`, `time` and `event` are the ledger's own and come
+    /// first.
+    private let members: [UInt8]
 
-    /// An entry.
+    /// An entry with members in their order.
     public init(event: String, _ members: [(String, JSONValue)]) {
         self.event = event
-        self.members = members
+        var text: [UInt8] = []
+        text.reserveCapacity(1024)
+        JSONValue.write(members, to: &text)
+        self.members = text
+    }
+
+    /// The same of another event.
+    init(event: String, like other: LedgerEntry) {
+        self.event = event
+        members = other.members
+    }
+
+    /// Appends the line, without its newline.
+    func write(seq: Int64, after hash: String, at time: String, to text: inout [UInt8]) {
+        text.append(UInt8(ascii: "{"))
+        JSONValue.write(
+            [("seq", .integer(seq)), ("prev", .string(hash)), ("time", .string(time)), ("event", .string(event))],
+            to: &text)
+        if !members.isEmpty { text.append(UInt8(ascii: ",")) }
+        text.append(contentsOf: members)
+        text.append(UInt8(ascii: "}"))
     }
 }
 
@@ -41,6 +62,7 @@ public final class Ledger: Sendable {
 
     private let descriptor: FileDescriptor
     private let isSynced: Bool
+    private let lost = Atomic<Bool>(false)
     /// Guards what waits to be written. A leaf in the order of locks.
     private let queue = Mutex<[Pending]>([])
     /// Guards the file's end; held while writing and syncing. Before `queue` in the order of locks.
@@ -54,13 +76,10 @@ public final class Ledger: Sendable {
 
     deinit { SystemCall.close(descriptor) }
 
-    /// Appends lines, together or not at all. Concurrent callers share one write and one fdatasync(2).
-    ///
-    /// - Parameter synced: whether the lines are on disk when this returns (with ``Durability/synced``); other lines
-    ///   get there with
-    ///   the next that are.
-    public func append(_ entries: [LedgerEntry], synced: Bool = true) throws(Errno) {
-        let mine = Pending(entries: entries, isSynced: synced && isSynced)
+    /// Appends lines, together or not at all; with ``Durability/synced`` they are on disk when this returns. Concurrent callers share
+    /// one write and one fdatasync(2).
+    public func append(_ entries: [LedgerEntry]) throws(Errno) {
+        let mine = Pending(entries: entries, isSynced: isSynced)
         queue.withLock { $0.append(mine) }
         // Whoever gets the lock writes for all that wait; the others find their result there when their turn comes.
         tail.withLock { tail in
@@ -75,6 +94,26 @@ public final class Ledger: Sendable {
         if case .failure(let error)? = mine.result.withLock({ $0 }) { throw error }
     }
 
+    /// Lines that can be added again by recovery: they go with the next that are appended, or with `settle`.
+    func appendLater(_ entries: [LedgerEntry]) {
+        queue.withLock { $0.append(Pending(entries: entries, isSynced: false)) }
+    }
+
+    /// Writes what `appendLater` left.
+    func settle() {
+        tail.withLock { tail in
+            let batch = queue.withLock { queue in
+                let all = queue
+                queue = []
+                return all
+            }
+            if !batch.isEmpty { write(batch, &tail) }
+        }
+    }
+
+    /// Whether lines were lost that nobody waited for.
+    var hasLost: Bool { lost.load(ordering: .relaxed) }
+
     /// Brings to disk what was appended without waiting.
     func sync() { if isSynced { try? SystemCall.syncData(descriptor) } }
 
@@ -87,6 +126,7 @@ public final class Ledger: Sendable {
         } catch {
             tail.size = -1
             result = .failure(error)
+            lost.store(true, ordering: .relaxed)
         }
         for pending in batch { pending.result.withLock { $0 = result } }
     }
@@ -117,14 +157,9 @@ public final class Ledger: Sendable {
         let time = TimeText.rfc3339(SystemCall.now())
         for entry in entries {
             next.seq += 1
-            var line = ""
-            JSONValue.write(
-                [
-                    ("seq", .integer(next.seq)), ("prev", .string(next.hash)), ("time", .string(time)),
-                    ("event", .string(entry.event)),
-                ] + entry.members, to: &line)
-            next.hash = try SHA256.digest(line.utf8)
-            bytes.append(contentsOf: line.utf8)
+            let start = bytes.count
+            entry.write(seq: next.seq, after: next.hash, at: time, to: &bytes)
+            next.hash = try SHA256.digest(bytes[start...])
             bytes.append(UInt8(ascii: "\n"))
         }
         do throws(Errno) {

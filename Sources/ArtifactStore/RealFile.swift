@@ -30,6 +30,14 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `fstatat`.
     public func attributes() throws(Errno) -> stat { try SystemCall.attributes(directory.descriptor, name) }
 
+    /// Whether something has the name, or may have it: only `ENOENT` says no.
+    public var exists: Bool {
+        do throws(Errno) {
+            _ = try attributes()
+            return true
+        } catch { return error != .noSuchFileOrDirectory }
+    }
+
     /// Removes the name.
     ///
     /// The corresponding C function is `unlinkat`.

@@ -130,8 +130,8 @@ public struct PublishRequest: Sendable {
 
 /// What became of a file that was to be published.
 public enum PublishOutcome: Sendable {
-    /// It is at its real name, whole, read-only, with its record.
-    case sealed(sha256: String, size: Int64)
+    /// It is at its real name, whole, read-only, with its record. `lostModes`: others than its owner could write to it before.
+    case sealed(sha256: String, size: Int64, lostModes: Bool)
     /// It is not published; its bytes are kept. The reason says why, and where they are.
     case quarantined(reason: String)
     /// It is not published; a promoted file is back where it was.

@@ -53,14 +53,17 @@ extension Store {
     ///
     /// The caller has made sure that nobody has the file open for writing.
     ///
+    /// - Parameter settles: whether the ledger's `sealed` line is written before this returns. Otherwise it goes with the ledger's next
+    ///   line; call `settle` when there is nothing more to publish.
     /// - Returns: what became of it. Whatever goes wrong, the bytes are kept: where the file was (a promotion), in
     ///   quarantine, or, when even that fails,
     ///   in staging; the reason says where.
-    public func publish(_ request: PublishRequest) -> PublishOutcome {
+    public func publish(_ request: PublishRequest, settles: Bool = true) -> PublishOutcome {
         guard let writable else {
             return .quarantined(reason: "the store was opened read-only; the file is where it was")
         }
         var writeBits: UInt32 = 0
+        defer { if settles { writable.ledger.settle() } }
         do throws(PublishFailure) {
             return try publish(request, writable, &writeBits)
         } catch .stopped {
@@ -69,6 +72,9 @@ extension Store {
             return keep(request, error.reason, writeBits, writable)
         }
     }
+
+    /// Writes the `sealed` lines that `publish` left for later.
+    public func settle() { writable?.ledger.settle() }
 
     /// - Parameter writeBits: the permission bits that were taken away.
     private func publish(
@@ -112,9 +118,8 @@ extension Store {
             name: request.name, inode: UInt64(after.st_ino), size: Int64(after.st_size),
             modified: TimeText.rfc3339(after.st_mtim), sha256: sha256,
             record: record(request.record, facts))
-        try attempt("recorded in the ledger") { () throws(Errno) in
-            try writable.ledger.append([intent.entry("seal-intent")])
-        }
+        let entry = intent.entry("seal-intent")
+        try attempt("recorded in the ledger") { () throws(Errno) in try writable.ledger.append([entry]) }
         try step(.intentLogged)
 
         try move(request, intent, descriptor, to: target)
@@ -127,13 +132,9 @@ extension Store {
         }
         try step(.directorySynced)
 
-        do throws(Errno) {
-            try writable.ledger.append([intent.entry("sealed")], synced: false)
-        } catch {
-            writable.staging.keepForRecovery()
-        }
+        writable.ledger.appendLater([LedgerEntry(event: "sealed", like: entry)])
         try step(.sealedLogged)
-        return .sealed(sha256: sha256, size: Int64(after.st_size))
+        return .sealed(sha256: sha256, size: Int64(after.st_size), lostModes: writeBits & 0o022 != 0)
     }
 
     /// Takes the write bits away, in one with any change of attributes that the writer may still make.

@@ -61,10 +61,11 @@ struct Quarantine {
         let file = directory.file(name + ".reason.json")
         guard let descriptor = try? file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600) else { return }
         defer { SystemCall.close(descriptor) }
-        var text = ""
+        var text = [UInt8(ascii: "{")]
         JSONValue.write(members, to: &text)
+        text.append(contentsOf: "}\n".utf8)
         do throws(Errno) {
-            try SystemCall.write(descriptor, Array(text.utf8) + [UInt8(ascii: "\n")])
+            try SystemCall.write(descriptor, text)
         } catch {
             try? file.unlink()
         }

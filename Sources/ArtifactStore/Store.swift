@@ -148,6 +148,9 @@ public final class Store: Sendable {
     /// after this.
     public func close() {
         if let writable {
+            writable.ledger.settle()
+            // Recovery adds the lines again.
+            if writable.ledger.hasLost { writable.staging.keepForRecovery() }
             writable.staging.clean(in: writable.stagings)
             writable.ledger.sync()
         }

@@ -27,6 +27,25 @@ import Testing
         #expect(try place.events("note").allSatisfy { $0["text"]?.string == "a\"b\\c\n\u{1B}[31m\u{2028}é" })
     }
 
+    @Test func whatMayWaitGoesWithTheNextLine() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let ledger = try #require(store.ledger)
+        ledger.appendLater([entry(1), entry(2)])
+        #expect(try place.events("note").isEmpty)
+        try ledger.append([entry(3)])
+        #expect(try place.events("note").compactMap { $0["number"]?.integer } == [1, 2, 3])
+        ledger.appendLater([entry(4)])
+        ledger.settle()
+        ledger.settle()
+        #expect(try place.events("note").count == 4)
+        ledger.appendLater([entry(5)])
+        store.close()
+        #expect(try place.events("note").compactMap { $0["number"]?.integer } == [1, 2, 3, 4, 5])
+        #expect(!ledger.hasLost)
+        try place.verifyLedger()
+    }
+
     @Test(arguments: ["{\"seq\":99,\"prev\"", "\u{0}\u{0}\u{0}"])
     func repairsACutLine(rest: String) throws {
         let place = try TemporaryStore()

@@ -13,7 +13,7 @@ import Testing
         let place = try TemporaryStore(in: parent)
         let store = try place.open(durability: durability)
         let staged = try TemporaryStore.stage(store, table, mode: 0o4754)
-        guard case .sealed(let sha256, let size) = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .sealed(let sha256, let size, _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("not sealed")
             return
         }
@@ -181,7 +181,7 @@ import Testing
             outcomes.withLock { $0.append(outcome) }
         }
         let sealed = outcomes.withLock { outcomes in
-            outcomes.compactMap { if case .sealed(let sha256, _) = $0 { sha256 } else { nil } }
+            outcomes.compactMap { if case .sealed(let sha256, _, _) = $0 { sha256 } else { nil } }
         }
         #expect(sealed.count == 1)
         let published = try place.read("base_layer/gene_manifest.tsv")
