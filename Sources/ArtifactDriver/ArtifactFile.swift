@@ -8,7 +8,7 @@ internal import SystemPackage
 /// A file of a typed directory, of `plots/`, or a session's `metadata.json`.
 final class ArtifactFile: Sendable {
     /// Where the bytes are.
-    enum Phase: Sendable {
+    indirect enum Phase: Sendable {
         /// At the real path.
         case published
         /// In the store's staging directory.
@@ -82,22 +82,64 @@ final class ArtifactFile: Sendable {
         }
     }
 
+    /// What only a file has that is being written, or was just now.
+    private struct Writing: Sendable {
+        var writers: [Writer] = []
+        var lastWriter: Writer?
+        var birth: Birth?
+        var settling: Settling?
+        var goesBack = false
+    }
+
+    /// Small: the kernel may know millions of files, of which few are open and fewer being written.
     struct State: Sendable {
         var phase: Phase
         /// Whether its name on the mount is transient.
         var isTransient: Bool
-        var open = OpenFile()
-        var writers: [Writer] = []
-        /// Whose close or rename began the sealing.
-        var lastWriter: Writer?
-        var birth: Birth?
-        var settling: Settling?
-        /// A sealed file's bytes, as last seen; nil when they were not counted.
-        var size: Int64?
+        /// Whether a sealed file is so small that the kernel may as well keep all of it.
+        var isSmall = false
         /// Whether a sealed file was opened before: then it may well be opened often.
         var wasOpened = false
+        var open = OpenFile()
+        /// None or one: an empty array is a word, and the usual case.
+        private var writing: [Writing] = []
+
+        init(phase: Phase, isTransient: Bool = false, birth: Birth? = nil) {
+            self.phase = phase
+            self.isTransient = isTransient
+            self.birth = birth
+        }
+
+        var writers: [Writer] {
+            get { writing.first?.writers ?? [] }
+            set { change(isNothing: newValue.isEmpty) { $0.writers = newValue } }
+        }
+        /// Whose close or rename began the sealing.
+        var lastWriter: Writer? {
+            get { writing.first?.lastWriter }
+            set { change(isNothing: newValue == nil) { $0.lastWriter = newValue } }
+        }
+        var birth: Birth? {
+            get { writing.first?.birth }
+            set { change(isNothing: newValue == nil) { $0.birth = newValue } }
+        }
+        var settling: Settling? {
+            get { writing.first?.settling }
+            set { change(isNothing: newValue == nil) { $0.settling = newValue } }
+        }
         /// Whether a file that cannot be published goes back to where it was: only as long as nobody wrote to it since.
-        var goesBack = false
+        var goesBack: Bool {
+            get { writing.first?.goesBack ?? false }
+            set { change(isNothing: !newValue) { $0.goesBack = newValue } }
+        }
+
+        private mutating func change(isNothing: Bool, _ body: (inout Writing) -> Void) {
+            if writing.isEmpty {
+                if isNothing { return }
+                writing.append(Writing())
+            }
+            body(&writing[0])
+        }
     }
 
     let id: InodeNumber
@@ -109,11 +151,17 @@ final class ArtifactFile: Sendable {
         state = Mutex(State(phase: phase, isTransient: isTransient, birth: birth))
     }
 
-    /// A published file.
+    /// A published file of so many bytes.
     init(id: InodeNumber, size: Int64) {
         self.id = id
-        state = Mutex(State(phase: .published, isTransient: false, size: size))
+        var state = State(phase: .published)
+        state.isSmall = size <= Self.fewBytes
+        self.state = Mutex(state)
     }
+
+    /// A small sealed file that is opened again and again is best in the kernel's page cache: an open costs no system call here, against
+    /// opening, registering, ending the registration and closing. It is read in one round trip.
+    static let fewBytes: Int64 = 128 << 10
 }
 
 extension ArtifactFile.State {

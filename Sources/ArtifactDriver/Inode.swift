@@ -2,7 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 
-/// What an inode of the mount is.
+/// What an inode of the mount is. One word: there may be millions.
 enum Inode: Sendable {
     /// A directory that the modes or the schema make.
     case tree(TreeDirectory)
@@ -55,7 +55,7 @@ final class TreeDirectory: Sendable {
 }
 
 /// An entry that no real file stands behind.
-enum MadeEntry: Hashable, Sendable {
+indirect enum MadeEntry: Hashable, Sendable {
     /// `.artifactfs/`
     case hiddenDirectory
     case hiddenFile(HiddenFile)

@@ -8,6 +8,7 @@ internal import Synchronization
 /// One lock guards it all. It is the last in the lock order (`ArtifactFile.state` and `FreeNode.state` come before it), and no
 /// system call is made while it is held.
 final class Namespace: Sendable {
+    /// 48 bytes.
     private struct Slot {
         var inode: Inode
         /// References that the kernel holds (lookups minus forgets).
@@ -18,22 +19,6 @@ final class Namespace: Sendable {
         /// Where it is named; the name is empty for free nodes and for what has been removed.
         var parent: InodeNumber
         var name: String
-    }
-
-    /// Names are bytes to the kernel; Swift's `==` would also equate canonically equivalent text.
-    private struct Key: Hashable {
-        let parent: UInt64
-        let name: String
-
-        static func == (left: Key, right: Key) -> Bool {
-            left.parent == right.parent && left.name.utf8.elementsEqual(right.name.utf8)
-        }
-
-        func hash(into hasher: inout Hasher) {
-            hasher.combine(parent)
-            var name = name
-            name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-        }
     }
 
     /// A real file's identity.
@@ -48,57 +33,104 @@ final class Namespace: Sendable {
             number = UInt64(attributes.st_ino)
             kind = attributes.st_mode & S_IFMT
         }
+
+        fileprivate var shortHash: UInt32 {
+            var hasher = Hasher()
+            hash(into: &hasher)
+            return UInt32(truncatingIfNeeded: hasher.finalize())
+        }
     }
 
     private struct State {
-        var slots: [Slot?] = [nil]
-        var unused: [Int] = []
+        var slots = SlotTable<Slot>()
         var generation: UInt32 = 0
-        var names: [Key: InodeNumber] = [:]
-        var free: [FileID: InodeNumber] = [:]
+        /// The inodes by directory and name.
+        var names = NumberIndex()
+        /// The free nodes by their real files.
+        var free = NumberIndex()
         /// The inodes with pins: few, so that a listing finds a directory's staged files without reading every slot.
         var pinned: Set<InodeNumber> = []
+        /// The most inodes since memory was last given back.
+        var most = 0
+
+        subscript(number: InodeNumber) -> Slot? { slots[Int(truncatingIfNeeded: number.rawValue)] }
+
+        mutating func update(_ number: InodeNumber, _ body: (inout Slot) -> Void) {
+            slots.update(Int(truncatingIfNeeded: number.rawValue), body)
+        }
+
+        /// Names are bytes to the kernel; Swift's `==` would also equate canonically equivalent text.
+        static func hash(_ name: String, in parent: InodeNumber) -> UInt32 {
+            var hasher = Hasher()
+            hasher.combine(parent.rawValue)
+            var name = name
+            name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+            return UInt32(truncatingIfNeeded: hasher.finalize())
+        }
+
+        func number(of name: String, in parent: InodeNumber, _ hash: UInt32) -> InodeNumber? {
+            let found = names.find(hash) { number in
+                guard let slot = slots[Int(number)] else { return false }
+                return slot.parent == parent && slot.name.utf8.elementsEqual(name.utf8)
+            }
+            return found.map { InodeNumber(rawValue: UInt64($0)) }
+        }
+
+        func number(of name: String, in parent: InodeNumber) -> InodeNumber? {
+            number(of: name, in: parent, Self.hash(name, in: parent))
+        }
+
+        /// Takes an inode's name away.
+        mutating func unname(_ number: InodeNumber) {
+            guard let slot = self[number], !slot.name.isEmpty else { return }
+            names.remove(UInt32(truncatingIfNeeded: number.rawValue), Self.hash(slot.name, in: slot.parent))
+            update(number) { $0.name = "" }
+        }
+
+        func freeNode(_ id: FileID, _ hash: UInt32) -> (node: FreeNode, number: InodeNumber)? {
+            var node: FreeNode?
+            let number = free.find(hash) { number in
+                guard case .free(let found)? = slots[Int(number)]?.inode, found.fileID == id else { return false }
+                node = found
+                return true
+            }
+            guard let number, let node else { return nil }
+            return (node, InodeNumber(rawValue: UInt64(number)))
+        }
     }
 
     private let state = Mutex(State())
 
     /// The inode with a number.
-    subscript(number: InodeNumber) -> Inode? {
-        state.withLock { state in
-            let index = Int(truncatingIfNeeded: number.rawValue)
-            return state.slots.indices.contains(index) ? state.slots[index]?.inode : nil
-        }
-    }
+    subscript(number: InodeNumber) -> Inode? { state.withLock { $0[number]?.inode } }
 
     /// The number of inodes.
-    var count: Int { state.withLock { $0.slots.count - 1 - $0.unused.count } }
+    var count: Int { state.withLock { $0.slots.count } }
 
     /// How many lives the number had before.
-    func generation(of number: InodeNumber) -> UInt64 {
-        state.withLock { state in
-            let index = Int(truncatingIfNeeded: number.rawValue)
-            return state.slots.indices.contains(index) ? UInt64(state.slots[index]?.generation ?? 0) : 0
-        }
-    }
+    func generation(of number: InodeNumber) -> UInt64 { state.withLock { UInt64($0[number]?.generation ?? 0) } }
 
     /// The inode that a name has. `remembering` counts one lookup of the kernel's.
     func find(_ name: String, in parent: InodeNumber, remembering: Bool) -> Inode? {
         state.withLock { state in
-            guard let number = state.names[Key(parent: parent.rawValue, name: name)] else { return nil }
-            let index = Int(number.rawValue)
-            if remembering { state.slots[index]?.lookups += 1 }
-            return state.slots[index]?.inode
+            guard let number = state.number(of: name, in: parent) else { return nil }
+            if remembering { state.update(number) { $0.lookups += 1 } }
+            return state[number]?.inode
         }
     }
 
     /// The number of the inode that a name has.
     func number(of name: String, in parent: InodeNumber) -> InodeNumber? {
-        state.withLock { $0.names[Key(parent: parent.rawValue, name: name)] }
+        state.withLock { $0.number(of: name, in: parent) }
     }
 
     /// The names that inodes have in a directory.
     func names(in parent: InodeNumber) -> [String] {
-        state.withLock { state in state.names.keys.filter { $0.parent == parent.rawValue }.map(\.name) }
+        state.withLock { state in
+            var names: [String] = []
+            state.slots.forEach { if $0.parent == parent, !$0.name.isEmpty { names.append($0.name) } }
+            return names
+        }
     }
 
     /// The inode that a name has, or a new one.
@@ -111,14 +143,14 @@ final class Namespace: Sendable {
         make: (InodeNumber) -> Inode
     ) -> (inode: Inode, number: InodeNumber, isNew: Bool) {
         state.withLock { state in
-            let key = Key(parent: parent.rawValue, name: name)
-            if let number = state.names[key], let slot = state.slots[Int(number.rawValue)] {
-                if remembering { state.slots[Int(number.rawValue)]?.lookups += 1 }
-                return (slot.inode, number, false)
+            let hash = State.hash(name, in: parent)
+            if let number = state.number(of: name, in: parent, hash), let inode = state[number]?.inode {
+                if remembering { state.update(number) { $0.lookups += 1 } }
+                return (inode, number, false)
             }
             let (number, inode) = Self.insert(
                 in: &state, lookups: remembering ? 1 : 0, pins: pinned ? 1 : 0, parent: parent, name: name, make: make)
-            state.names[key] = number
+            state.names.insert(UInt32(truncatingIfNeeded: number.rawValue), hash)
             return (inode, number, true)
         }
     }
@@ -126,8 +158,9 @@ final class Namespace: Sendable {
     /// The free node of a real file, or a new one. Counts one lookup of the kernel's.
     func findOrInsertFree(_ id: FileID, make: (InodeNumber) -> FreeNode) -> FreeNode {
         state.withLock { state in
-            if let number = state.free[id], case .free(let node)? = state.slots[Int(number.rawValue)]?.inode {
-                state.slots[Int(number.rawValue)]?.lookups += 1
+            let hash = id.shortHash
+            if let (node, number) = state.freeNode(id, hash) {
+                state.update(number) { $0.lookups += 1 }
                 return node
             }
             var made: FreeNode?
@@ -138,7 +171,7 @@ final class Namespace: Sendable {
                     made = node
                     return .free(node)
                 })
-            state.free[id] = number
+            state.free.insert(UInt32(truncatingIfNeeded: number.rawValue), hash)
             if let made { return made }
             if case .free(let node) = inode { return node }
             return make(number)
@@ -146,61 +179,53 @@ final class Namespace: Sendable {
     }
 
     /// The free node of a real file, if the kernel knows it.
-    func freeNode(_ id: FileID) -> FreeNode? {
-        state.withLock { state in
-            guard let number = state.free[id], case .free(let node)? = state.slots[Int(number.rawValue)]?.inode else {
-                return nil
-            }
-            return node
-        }
-    }
+    func freeNode(_ id: FileID) -> FreeNode? { state.withLock { $0.freeNode(id, id.shortHash)?.node } }
 
     private static func insert(
         in state: inout State, lookups: UInt64, pins: UInt32, parent: InodeNumber, name: String,
         make: (InodeNumber) -> Inode
     ) -> (InodeNumber, Inode) {
-        let index: Int
-        if let reused = state.unused.popLast() {
-            index = reused
-        } else {
-            index = state.slots.count
-            state.slots.append(nil)
-        }
+        let index = state.slots.take()
         let number = InodeNumber(rawValue: UInt64(index))
         let inode = make(number)
         state.generation &+= 1
         state.slots[index] = Slot(
             inode: inode, lookups: lookups, pins: pins, generation: state.generation, parent: parent, name: name)
+        state.most = max(state.most, state.slots.count)
         if pins > 0 { state.pinned.insert(number) }
         return (number, inode)
     }
 
     /// Counts one lookup of the kernel's.
-    func remember(_ number: InodeNumber) {
-        state.withLock { $0.slots[Int(number.rawValue)]?.lookups += 1 }
-    }
+    func remember(_ number: InodeNumber) { state.withLock { $0.update(number) { $0.lookups += 1 } } }
 
     /// Takes lookups back; what nobody needs any more goes.
     func forget(_ number: InodeNumber, lookups: UInt64) {
         let gone: Inode? = state.withLock { state in
-            let index = Int(truncatingIfNeeded: number.rawValue)
-            guard state.slots.indices.contains(index), var slot = state.slots[index] else { return nil }
-            slot.lookups = slot.lookups > lookups ? slot.lookups - lookups : 0
-            state.slots[index] = slot
-            return Self.dropIfUnneeded(index, in: &state)
+            state.update(number) { $0.lookups = $0.lookups > lookups ? $0.lookups - lookups : 0 }
+            return Self.dropIfUnneeded(number, in: &state)
         }
         _ = gone  // Destroyed here, outside the lock: a free node closes a descriptor.
     }
 
+    /// Whether so many inodes went that their memory should be given back to the system; asked once for each time that is so.
+    func hasShrunk() -> Bool {
+        state.withLock { state in
+            guard state.most >= Self.many, state.slots.count < state.most / 4 else { return false }
+            state.most = state.slots.count
+            return true
+        }
+    }
+
+    private static let many = 16_384
+
     /// Ends a pin.
     func unpin(_ number: InodeNumber) {
         let gone: Inode? = state.withLock { state in
-            let index = Int(truncatingIfNeeded: number.rawValue)
-            guard state.slots.indices.contains(index), var slot = state.slots[index], slot.pins > 0 else { return nil }
-            slot.pins -= 1
-            state.slots[index] = slot
-            if slot.pins == 0 { state.pinned.remove(number) }
-            return Self.dropIfUnneeded(index, in: &state)
+            guard let slot = state[number], slot.pins > 0 else { return nil }
+            state.update(number) { $0.pins -= 1 }
+            if slot.pins == 1 { state.pinned.remove(number) }
+            return Self.dropIfUnneeded(number, in: &state)
         }
         _ = gone
     }
@@ -208,62 +233,45 @@ final class Namespace: Sendable {
     /// Keeps an inode until `unpin`.
     func pin(_ number: InodeNumber) {
         state.withLock { state in
-            state.slots[Int(number.rawValue)]?.pins += 1
+            state.update(number) { $0.pins += 1 }
             state.pinned.insert(number)
         }
     }
 
-    private static func dropIfUnneeded(_ index: Int, in state: inout State) -> Inode? {
-        guard let slot = state.slots[index], slot.lookups == 0, slot.pins == 0 else { return nil }
+    private static func dropIfUnneeded(_ number: InodeNumber, in state: inout State) -> Inode? {
+        guard let slot = state[number], slot.lookups == 0, slot.pins == 0 else { return nil }
         switch slot.inode {
         case .tree: return nil
-        case .artifact, .made:
-            if !slot.name.isEmpty {
-                let key = Key(parent: slot.parent.rawValue, name: slot.name)
-                if state.names[key]?.rawValue == UInt64(index) { state.names[key] = nil }
-            }
-        case .free(let node): if state.free[node.fileID]?.rawValue == UInt64(index) { state.free[node.fileID] = nil }
+        case .artifact, .made: state.unname(number)
+        case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: number.rawValue), node.fileID.shortHash)
         }
-        state.slots[index] = nil
-        state.unused.append(index)
+        state.slots.free(Int(truncatingIfNeeded: number.rawValue))
         return slot.inode
     }
 
     /// Where an inode is named; nil when its name is gone.
     func place(of number: InodeNumber) -> (parent: TreeDirectory, name: String)? {
         state.withLock { state in
-            guard let slot = state.slots[Int(number.rawValue)], !slot.name.isEmpty,
-                case .tree(let directory)? = state.slots[Int(slot.parent.rawValue)]?.inode
+            guard let slot = state[number], !slot.name.isEmpty, case .tree(let directory)? = state[slot.parent]?.inode
             else { return nil }
             return (directory, slot.name)
         }
     }
 
     /// Takes an inode's name away; the inode stays while somebody holds it.
-    func removeName(of number: InodeNumber) {
-        state.withLock { state in
-            let index = Int(number.rawValue)
-            guard let slot = state.slots[index], !slot.name.isEmpty else { return }
-            let key = Key(parent: slot.parent.rawValue, name: slot.name)
-            if state.names[key] == number { state.names[key] = nil }
-            state.slots[index]?.name = ""
-        }
-    }
+    func removeName(of number: InodeNumber) { state.withLock { $0.unname(number) } }
 
     /// Gives an inode another name, taking it from whatever had it.
     func move(_ number: InodeNumber, to name: String, in parent: InodeNumber) {
         state.withLock { state in
-            let index = Int(number.rawValue)
-            guard let slot = state.slots[index] else { return }
-            if !slot.name.isEmpty {
-                let key = Key(parent: slot.parent.rawValue, name: slot.name)
-                if state.names[key] == number { state.names[key] = nil }
+            guard state[number] != nil else { return }
+            if let other = state.number(of: name, in: parent), other != number { state.unname(other) }
+            state.unname(number)
+            state.update(number) { slot in
+                slot.parent = parent
+                slot.name = name
             }
-            let key = Key(parent: parent.rawValue, name: name)
-            if let other = state.names[key], other != number { state.slots[Int(other.rawValue)]?.name = "" }
-            state.names[key] = number
-            state.slots[index]?.parent = parent
-            state.slots[index]?.name = name
+            state.names.insert(UInt32(truncatingIfNeeded: number.rawValue), State.hash(name, in: parent))
         }
     }
 
@@ -272,7 +280,7 @@ final class Namespace: Sendable {
         state.withLock { state in
             var found: [(String, ArtifactFile)] = []
             for number in state.pinned {
-                guard let slot = state.slots[Int(number.rawValue)], slot.parent == parent, !slot.name.isEmpty,
+                guard let slot = state[number], slot.parent == parent, !slot.name.isEmpty,
                     case .artifact(let file) = slot.inode
                 else { continue }
                 found.append((slot.name, file))
@@ -285,7 +293,7 @@ final class Namespace: Sendable {
     var pinnedArtifacts: [ArtifactFile] {
         state.withLock { state in
             state.pinned.compactMap { number in
-                if case .artifact(let file)? = state.slots[Int(number.rawValue)]?.inode { file } else { nil }
+                if case .artifact(let file)? = state[number]?.inode { file } else { nil }
             }
         }
     }

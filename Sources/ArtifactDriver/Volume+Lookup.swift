@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import ArtifactStore
+internal import CLinux
 public import FuseKernel
 internal import Glibc
 public import SystemPackage
@@ -28,6 +29,7 @@ extension Volume {
 
     public func forget(_ inode: InodeNumber, lookups: UInt64) {
         namespace.forget(inode, lookups: lookups)
+        if namespace.hasShrunk() { seals.submit { clinux_give_memory_back() } }
     }
 
     // MARK: - The tree

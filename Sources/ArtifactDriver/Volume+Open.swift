@@ -75,14 +75,10 @@ extension Volume {
         }
     }
 
-    /// A small sealed file that is opened again and again is best in the kernel's page cache: an open costs no system call here, against
-    /// opening, registering, ending the registration and closing. The first time it is not: reading it into the cache is a round trip
-    /// that passthrough saves.
-    private static let mostKeptBytes: Int64 = 128 << 10
-
-    /// Counts a reader of a sealed file when the kernel may keep the pages, which never change.
+    /// Counts a reader of a sealed file when the kernel may keep the pages, which never change. The first time it may not: reading
+    /// them into the cache is a round trip that passthrough saves.
     private func mayKeepPages(_ state: inout ArtifactFile.State) -> Bool {
-        guard case .published = state.phase, let size = state.size, size <= Self.mostKeptBytes else { return false }
+        guard case .published = state.phase, state.isSmall else { return false }
         guard state.wasOpened || passthrough == nil else {
             state.wasOpened = true
             return false

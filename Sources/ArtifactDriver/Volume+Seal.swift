@@ -22,7 +22,7 @@ extension Volume {
         switch store.publish(request, settles: false) {
         case .sealed(_, let size, let lostModes):
             counters.sealed.add(1, ordering: .relaxed)
-            finish(file, .published, size: size)
+            finish(file, .published, isSmall: size <= ArtifactFile.fewBytes)
             // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
             if lostModes { connection?.invalidate(file.id, andData: false) }
         case .quarantined(let reason):
@@ -92,11 +92,11 @@ extension Volume {
         connection?.invalidate(name: place.name, in: place.parent.id)
     }
 
-    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase, size: Int64? = nil) {
+    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase, isSmall: Bool = false) {
         file.state.withLock { state in
             if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
-            state.size = size
+            state.isSmall = isSmall
             state.birth = nil
             state.lastWriter = nil
             state.goesBack = false

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "clinux.h"
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -85,6 +86,8 @@ int clinux_inotify_watch(int inotify, int directory) {
 }
 
 void clinux_inotify_unwatch(int inotify, int watch) { (void)inotify_rm_watch(inotify, watch); }
+
+void clinux_give_memory_back(void) { malloc_trim(0); }
 
 int clinux_eventfd(void) {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

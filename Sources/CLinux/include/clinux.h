@@ -51,6 +51,9 @@ int clinux_inotify_watch(int inotify, int directory);
 // inotify_rm_watch(2).
 void clinux_inotify_unwatch(int inotify, int watch);
 
+// Memory that is free and that the C library keeps for what may come, back to the system (malloc_trim(3)).
+void clinux_give_memory_back(void);
+
 // eventfd(2), close-on-exec and non-blocking.
 int clinux_eventfd(void);
 
