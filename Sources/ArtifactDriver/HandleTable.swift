@@ -35,9 +35,16 @@ final class HandleTable: Sendable {
         var isDot: Bool { bytes == [46, 0] || bytes == [46, 46, 0] }
     }
 
-    /// An open directory: its names as they were when reading began, so that positions stay true while names come and go.
+    /// What an open directory shows: its names as they were when reading began, so that positions stay true while names come and go.
+    struct Listing: Sendable {
+        var entries: [Listed]
+        /// Whether the kernel is told what each name is, where it asks for that.
+        var isDetailed: Bool
+    }
+
+    /// An open directory.
     final class Directory: Sendable {
-        let entries = Mutex<[Listed]?>(nil)
+        let listing = Mutex<Listing?>(nil)
     }
 
     private enum Handle: Sendable {

@@ -1,6 +1,7 @@
 internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
+internal import Synchronization
 
 /// What an inode of the mount is. One word: there may be millions.
 enum Inode: Sendable {
@@ -26,6 +27,8 @@ final class TreeDirectory: Sendable {
     let real: RealDirectory
     /// `st_ino`: the same at every mount.
     let stableNumber: UInt64
+    /// When the kernel was last told what each name here is, on the monotonic clock; 0 for never.
+    let lastDetails = Atomic<UInt64>(0)
 
     init(id: InodeNumber, location: TreeLocation, path: String, real: RealDirectory) {
         self.id = id

@@ -54,20 +54,23 @@ extension Volume {
         let directory = try handles.directory(handle)
         let node = try self.inode(inode)
         // rewinddir(3): position 0 reads the directory anew.
-        var known = offset > 0 ? directory.entries.withLock { $0 } : nil
+        var known = offset > 0 ? directory.listing.withLock { $0 } : nil
         if known == nil {
-            let fresh = try listing(of: node)
-            directory.entries.withLock { $0 = fresh }
+            let entries = try listing(of: node)
+            let isDetailed = buffer.wantsAttributes && isWorthDetails(node, entries.count)
+            let fresh = HandleTable.Listing(entries: entries, isDetailed: isDetailed)
+            directory.listing.withLock { $0 = fresh }
             known = fresh
         }
-        guard let entries = known, offset >= 0, offset < Int64(entries.count) else { return }
+        guard let known, offset >= 0, offset < Int64(known.entries.count) else { return }
+        let (entries, isDetailed) = (known.entries, known.isDetailed)
         for index in Int(offset)..<entries.count {
             let listed = entries[index]
             let next = Int64(index + 1)
             let goesOn = listed.bytes.withUnsafeBufferPointer { bytes -> Bool in
                 guard let start = bytes.baseAddress else { return true }
                 let name = EntryName(start)
-                guard buffer.wantsAttributes, !listed.isDot else {
+                guard isDetailed, buffer.wantsAttributes, !listed.isDot else {
                     return buffer.add(
                         name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
                 }
@@ -86,6 +89,19 @@ extension Volume {
             }
             guard goesOn else { return }
         }
+    }
+
+    /// Whether a listing tells what each name is: a few microseconds a name, against a round trip for each that a program then asks for,
+    /// as nearly all do. Not when the kernel was just told, nor for so many that it could hardly keep them.
+    private func isWorthDetails(_ node: Inode, _ count: Int) -> Bool {
+        guard count <= 100_000 else { return false }
+        guard case .tree(let directory) = node else { return true }
+        let now = Clock.monotonic()
+        let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
+        let told = directory.lastDetails.load(ordering: .relaxed)
+        guard told == 0 || now - told > trusted else { return false }
+        directory.lastDetails.store(now, ordering: .relaxed)
+        return true
     }
 
     /// A lookup by a name of a listing.

@@ -32,7 +32,8 @@ extension Volume {
                 let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
                 return Array(file.state.withLock { $0.fileState(standing: standing) }.rawValue.utf8)
             }
-            guard isKept(name) else { throw Errno.noData }
+            // "Not supported" is also what setting it gives; ls(1) then asks for no other file's `security.selinux`.
+            guard isKept(name) else { throw Errno.notSupported }
             return try withDescriptor(of: file) { descriptor throws(Errno) in
                 try Linux.withPath(of: descriptor) { path throws(Errno) in
                     try Linux.attribute(name.pointer, ofPath: path)

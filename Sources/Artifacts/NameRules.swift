@@ -18,7 +18,8 @@ enum NameRules {
 
     /// Whether a name ends with some bytes. `hasSuffix` compares characters, and a character may reach across a dot.
     static func ends(_ name: some StringProtocol, with ending: some StringProtocol) -> Bool {
-        name.utf8.reversed().starts(with: ending.utf8.reversed())
+        let (bytes, last) = (name.utf8, ending.utf8)
+        return bytes.count >= last.count && bytes.suffix(last.count).elementsEqual(last)
     }
 
     static func isAlphanumeric(_ byte: UInt8) -> Bool {

@@ -58,7 +58,7 @@ final class Negotiation: Sendable {
             UInt32(FUSE_CAP_PARALLEL_DIROPS) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC) | UInt32(FUSE_CAP_ASYNC_DIO)
                 | UInt32(FUSE_CAP_CACHE_SYMLINKS),
             UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_WRITEBACK_CACHE) | UInt32(FUSE_CAP_SPLICE_READ)
-                | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE))
+                | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE) | UInt32(FUSE_CAP_READDIRPLUS_AUTO))
         cfuse_want_kill_priv_v2(connection)
         if let longestRead { connection.pointee.max_read = longestRead }
         // With ACLs a default ACL replaces the umask, so the kernel must not have applied it before (umask(2)).

@@ -11,8 +11,8 @@ internal import Synchronization
 /// only when requests pile up, when handlers have lately been slow, or when the handler says that it will block. So a single busy
 /// program wakes nobody, and an idle mount wakes never.
 ///
-/// Most of what remains of a round trip would be waking the program's processor, which fell asleep meanwhile: while polling pays, no
-/// processor may (`WakefulProcessors`), and a millisecond after the last request all may again. Tried before that, and of no use:
+/// Most of what remains of a round trip would be waking the program's processor, which fell asleep meanwhile: while requests come
+/// quickly, no processor may (`WakefulProcessors`), and a millisecond after the last request all may again. Tried before that, and of no use:
 /// binding the leader to the program's processor. Bound together by hand they are a third faster, but the scheduler takes the program
 /// elsewhere at its next wake-up, because the driver is running where it slept (select_idle_sibling in kernel/sched/fair.c).
 ///
@@ -34,6 +34,9 @@ final class WorkerPool: Sendable {
     private let usualTime = Atomic<Int>(0)
     /// How well polling has paid lately; at 0 there is none.
     private let pollScore = Atomic<Int>(8)
+    /// How quickly requests have come lately: up with each that came soon after the one before, down with each that did not. The
+    /// leader's.
+    private let haste = Atomic<Int>(0)
     private let threads = Mutex<[pthread_t]>([])
     private let semaphore: Semaphore
     /// Readable when the pool is to stop.
@@ -59,6 +62,9 @@ final class WorkerPool: Sendable {
     private static let longestScore = 16
     /// How long processors are kept awake without a request, in milliseconds.
     private static let wakefulTime: Int32 = 1
+    /// A request that comes so soon after the one before is answered a tenth faster, or more, by processors that are awake.
+    private static let soon: UInt64 = 200_000
+    private static let mostHaste = 16
 
     init(session: SessionPointer, device: Int32, limit: Int, keepsProcessorsAwake: Bool) {
         self.session = session
@@ -238,17 +244,13 @@ final class WorkerPool: Sendable {
         repeat {
             let size = fuse_session_receive_buf(session.raw, &buffer)
             if size > 0 {
-                if score < Self.longestScore {
-                    pollScore.store(score + 1, ordering: .relaxed)
-                } else if let processors, !processors.isHeld {
-                    processors.hold()
-                }
+                if score < Self.longestScore { pollScore.store(score + 1, ordering: .relaxed) }
+                hasten()
                 return true
             }
             if size != -EAGAIN && size != -EINTR { return false }
         } while Clock.now() < end
         pollScore.store(score - 1, ordering: .relaxed)
-        if score == 1 { processors?.release() }
         return false
     }
 
@@ -263,10 +265,28 @@ final class WorkerPool: Sendable {
             if let processors, processors.isHeld {
                 if Glibc.poll(polls, 2, Self.wakefulTime) != 0 { return }
                 processors.release()
+                haste.store(0, ordering: .relaxed)
             }
             _ = Glibc.poll(polls, 2, -1)
         }
+        let time = Clock.now() &- start
         // A request that came so soon would have been found by polling a little longer: try that again.
-        if Clock.now() &- start < Self.pollTime * 2 { pollScore.store(Self.longestScore / 2, ordering: .relaxed) }
+        if time < Self.pollTime * 2 { pollScore.store(Self.longestScore / 2, ordering: .relaxed) }
+        if time < Self.soon { hasten() } else { slacken() }
+    }
+
+    private func hasten() {
+        let haste = haste.load(ordering: .relaxed)
+        if haste < Self.mostHaste {
+            self.haste.store(haste + 1, ordering: .relaxed)
+        } else if let processors, !processors.isHeld {
+            processors.hold()
+        }
+    }
+
+    private func slacken() {
+        let haste = haste.load(ordering: .relaxed)
+        if haste > 0 { self.haste.store(max(0, haste - 2), ordering: .relaxed) }
+        if haste <= 2, let processors, processors.isHeld { processors.release() }
     }
 }

@@ -108,6 +108,61 @@ extension MountedTests {
             #expect(second == first, "the next mount has the same numbers")
         }
 
+        /// The kernel is told what a listing's names are, and not again at once: what comes, goes and changes meanwhile is seen all the same.
+        @Test(arguments: MountVariant.both) func listingsOneAfterTheOther(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            for (directory, real) in [
+                (mount.production("base/splice_errors"), "base_layer/splice_errors_"),
+                (
+                    mount.session("base/splice_errors"),
+                    "base_layer/dev/\(mount.sessionName)/splice_errors_"
+                ),
+            ] {
+                func sizes() throws -> [String: Int] {
+                    var sizes: [String: Int] = [:]
+                    for name in try names(in: directory) {
+                        sizes[name] = Int(try attributes(directory + "/" + name).st_size)
+                    }
+                    return sizes
+                }
+                var expected: [String: Int] = [:]
+                for number in 0..<300 {
+                    let text = "a\tb\n" + String(repeating: "1\t2\n", count: number % 7 + 1)
+                    try write(text, to: directory + "/chr\(number).tsv")
+                    expected["chr\(number).tsv"] = text.utf8.count
+                }
+                for _ in 0..<3 { #expect(try sizes() == expected) }
+                // By another mount or a person, and by this mount.
+                try write(table, to: mount.real(real + "chrA.tsv"))
+                expected["chrA.tsv"] = table.utf8.count
+                try write("a\tb\n", to: directory + "/chrB.tsv")
+                expected["chrB.tsv"] = 4
+                #expect(try sizes() == expected)
+                if directory.contains("development") {
+                    try remove(directory + "/chr7.tsv")
+                    expected["chr7.tsv"] = nil
+                    try write("longer than it was before\n", to: directory + "/chr8.tsv")
+                    expected["chr8.tsv"] = 26
+                    #expect(try sizes() == expected)
+                }
+            }
+        }
+
+        @Test func attributesThatAreNobodysAreNotSupported() throws {
+            let mount = try Mount()
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            try write(table, to: path)
+            for name in ["security.selinux", "security.capability", "trusted.x"] {
+                #expect(
+                    answer { () throws(Errno) in _ = try extendedAttribute(name, of: path) } == .notSupported, "\(name)"
+                )
+            }
+            #expect(
+                answer { () throws(Errno) in _ = try extendedAttribute("system.posix_acl_access", of: path) } == .noData
+            )
+            #expect(answer { () throws(Errno) in _ = try extendedAttribute("user.x", of: path) } == .noData)
+        }
+
         @Test(arguments: MountVariant.both) func latestIsTheNewestCheckpoint(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             let directory = mount.production("meta/meta_checkpoints/")
