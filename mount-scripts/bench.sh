@@ -123,7 +123,11 @@ bench=$root/.build/release/artifactfs-bench
 # --- the place ---------------------------------------------------------------------------------------------------------
 
 # Needed: the artifacts, which native and the stores share by hard links, and what the rounds write and publish.
-if ((quick)); then need=1200 big=64 rounds=${rounds:-3} changes=1000; else need=3000 big=256 rounds=${rounds:-7} changes=2000; fi
+if ((quick)); then
+    need=1200 big=64 rounds=${rounds:-3} changes=1000 pause=0.1
+else
+    need=3000 big=256 rounds=${rounds:-7} changes=2000 pause=0.25
+fi
 inodes=100000
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
 # A file system without a table of inodes says 0 or -.
@@ -237,7 +241,7 @@ arguments+=(--note "commit=$commit" --note "file system=$filesystem" --note "dur
 [[ -n ${ARTIFACTFS_BENCH_PEER:-} ]] && arguments+=(--note "peer=$ARTIFACTFS_BENCH_PEER")
 [[ -n $workloads ]] && arguments+=(--workloads "$workloads")
 # In the background, so that ^C ends this script at once and its trap takes everything away.
-"$bench" run "${arguments[@]}" --big-mib "$big" --rounds "$rounds" --changes "$changes" \
+"$bench" run "${arguments[@]}" --big-mib "$big" --rounds "$rounds" --changes "$changes" --pause "$pause" \
     --json "$out/bench.json" --svg "$out/bench.svg" >"$out/bench.txt" &
 measuring=$!
 processes+=("$measuring")

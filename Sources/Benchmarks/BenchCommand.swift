@@ -81,6 +81,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Files that a round makes, publishes or removes.") var changes = 2_000
     @Option(help: "Random reads a round.") var randomReads = 20_000
     @Option(help: "Threads of the parallel workloads.") var threads = 8
+    @Option(help: "Seconds without work before each visit of a target.") var pause = 0.25
     @Option(help: ArgumentHelp("A line for the report's head.", valueName: "key=text")) var note: [String] = []
     @Option(help: ArgumentHelp("Where the results go, with every round.", valueName: "file")) var json: String?
     @Option(help: ArgumentHelp("Where the plot goes.", valueName: "file")) var svg: String?
@@ -91,6 +92,7 @@ struct RunCommand: ParsableCommand {
         guard (1...10_000_000).contains(changes) else { throw ValidationError("--changes must be 1 to 10000000") }
         guard (1...1_000_000_000).contains(randomReads) else { throw ValidationError("--random-reads is too large") }
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be 1 to 256") }
+        guard (0...60).contains(pause) else { throw ValidationError("--pause must be 0 to 60") }
     }
 
     func run() throws {
@@ -101,6 +103,7 @@ struct RunCommand: ParsableCommand {
         settings.randomReads = randomReads
         settings.threads = threads
         settings.rounds = rounds
+        settings.pauseSeconds = pause
         let stores = try Self.pairs(store, option: "--store")
         let processes = try Self.pairs(process, option: "--process")
         var targets = [try Target(name: "native", directory: native)]

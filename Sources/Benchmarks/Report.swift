@@ -106,6 +106,7 @@ struct Report: Sendable {
                     ("bigMebibytes", .number(Double(settings.bigMebibytes))),
                     ("randomReads", .number(Double(settings.randomReads))),
                     ("threads", .number(Double(settings.threads))), ("rounds", .number(Double(settings.rounds))),
+                    ("pauseSeconds", .number(settings.pauseSeconds)),
                 ])
             ),
             ("targets", .array(targets.map { .string($0) })),

@@ -37,6 +37,7 @@ struct Run {
                     let bench = benches[index]
                     if workload.writes && bench.target.isReadOnly { continue }
                     bench.round = round
+                    usleep(useconds_t(settings.pauseSeconds * 1e6))
                     rates[which][index].append(try rate(of: workload, on: bench))
                 }
             }
@@ -109,7 +110,8 @@ struct Run {
             (
                 "work",
                 "\(settings.files) artifacts of 4 KiB, \(settings.changes) changes a round, a file of "
-                    + "\(settings.bigMebibytes) MiB, \(settings.threads) threads, \(settings.rounds) rounds"
+                    + "\(settings.bigMebibytes) MiB, \(settings.threads) threads, \(settings.rounds) rounds, "
+                    + "a pause of \(Format.fixed(settings.pauseSeconds, 2)) s before each visit"
             ),
         ] + notes
     }
