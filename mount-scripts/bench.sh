@@ -120,13 +120,29 @@ bench=$root/.build/release/artifactfs-bench
 [[ -x $artifactfs ]] || fail "there is no $artifactfs: build it, or leave out --no-build"
 [[ -x $bench ]] || fail "there is no $bench: build it, or leave out --no-build"
 
+# A Python with polars, for the workload of that name: the tests', or one of our own.
+python=()
+if ((!scale)); then
+    for candidate in "${ARTIFACTFS_TEST_PYTHON:-}" "$root/.build/venv/bin/python" "$out/venv/bin/python"; do
+        if [[ -x $candidate ]] && "$candidate" -c 'import polars' 2>/dev/null; then python=(--python "$candidate"); break; fi
+    done
+    if ((${#python[@]} == 0)) && [[ -z $workloads || ,$workloads, == *,polars,* ]]; then
+        say "installing polars into $out/venv"
+        if python3 -m venv "$out/venv" >&2 && "$out/venv/bin/python" -m pip install --quiet polars >&2; then
+            python=(--python "$out/venv/bin/python")
+        else
+            say "polars cannot be installed: its workload is left out"
+        fi
+    fi
+fi
+
 # --- the place ---------------------------------------------------------------------------------------------------------
 
 # Needed: the artifacts, which native and the stores share by hard links, and what the rounds write and publish.
 if ((quick)); then
-    need=1200 big=64 rounds=${rounds:-3} changes=1000 pause=0.1
+    need=1400 big=64 rounds=${rounds:-3} changes=1000 warmup=0.08
 else
-    need=3000 big=256 rounds=${rounds:-7} changes=2000 pause=0.25
+    need=3400 big=256 rounds=${rounds:-7} changes=2000 warmup=0.2
 fi
 inodes=100000
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
@@ -193,13 +209,13 @@ fi
 # --- the stores and their mounts -----------------------------------------------------------------------------------------
 
 say "making the artifacts"
-"$bench" prepare "$work/native" --big-mib "$big"
+"$bench" prepare "$work/native" --big-mib "$big" "${python[@]}"
 arguments=(--native "$work/native")
 for name in artifactfs artifactfs-buffered artifactfs-ro; do
     store=$work/${name}_eval
     mkdir -p -- "$store"
     "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "artifactfs init failed"; }
-    "$bench" prepare "$store" --big-mib "$big" --link-from "$work/native"
+    "$bench" prepare "$store" --big-mib "$big" --link-from "$work/native" "${python[@]}"
     case $name in
         artifactfs) options=(--durability relaxed) ;;
         artifactfs-buffered) options=(--durability relaxed --no-passthrough) ;;
@@ -241,7 +257,7 @@ arguments+=(--note "commit=$commit" --note "file system=$filesystem" --note "dur
 [[ -n ${ARTIFACTFS_BENCH_PEER:-} ]] && arguments+=(--note "peer=$ARTIFACTFS_BENCH_PEER")
 [[ -n $workloads ]] && arguments+=(--workloads "$workloads")
 # In the background, so that ^C ends this script at once and its trap takes everything away.
-"$bench" run "${arguments[@]}" --big-mib "$big" --rounds "$rounds" --changes "$changes" --pause "$pause" \
+"$bench" run "${arguments[@]}" "${python[@]}" --big-mib "$big" --rounds "$rounds" --changes "$changes" --warm-up "$warmup" \
     --json "$out/bench.json" --svg "$out/bench.svg" >"$out/bench.txt" &
 measuring=$!
 processes+=("$measuring")

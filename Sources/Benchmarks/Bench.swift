@@ -31,11 +31,16 @@ final class Bench {
     let stamps: [UInt64]
     /// In all of a run's file names: published artifacts stay, and a later run needs others.
     let runName: String
+    /// Whether it is what the others are compared with.
+    let isNative: Bool
     /// The round under way.
     var round = 0
 
-    init(target: Target, settings: Settings, stamps: [UInt64], runName: String, buffers: Buffers) throws(Failure) {
+    init(
+        target: Target, isNative: Bool, settings: Settings, stamps: [UInt64], runName: String, buffers: Buffers
+    ) throws(Failure) {
         self.target = target
+        self.isNative = isNative
         self.settings = settings
         self.stamps = stamps
         self.runName = runName
@@ -56,6 +61,18 @@ final class Bench {
 
     /// The sum of the stamps of blocks `0..<count`.
     func expectedSum(_ count: Int) -> UInt64 { stamps.prefix(count).reduce(0, &+) }
+
+    /// Asks for a name that is not there until the time is over: every answer comes from the process that serves the target. The native
+    /// directory has none.
+    func warmUp() throws(Failure) {
+        if isNative { return }
+        let missing = target.artifactDirectory + "/chrNone.tsv"
+        var facts = stat()
+        let end = Clock.now() + settings.warmUpSeconds
+        while Clock.now() < end {
+            for _ in 0..<64 where stat(missing, &facts) == 0 { throw Failure("\(missing) is there") }
+        }
+    }
 
     /// Refuses a sample whose work was not done.
     func require(_ condition: Bool, _ workload: String, _ found: @autoclosure () -> String) throws(Failure) {

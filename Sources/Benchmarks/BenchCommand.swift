@@ -52,12 +52,15 @@ struct PrepareCommand: ParsableCommand {
         help: ArgumentHelp(
             "Link the artifacts of this prepared directory, so that both have the very same files.", valueName: "dir"))
     var linkFrom: String?
+    @Option(help: ArgumentHelp("An interpreter with polars: Parquet artifacts are made too.", valueName: "python"))
+    var python: String?
     @OptionGroup var sizes: SizeOptions
 
     func run() throws {
         var settings = Settings()
         settings.files = sizes.files
         settings.bigMebibytes = sizes.bigMib
+        settings.python = python
         try Preparation.prepare(directory, settings: settings, twin: linkFrom)
     }
 }
@@ -81,7 +84,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Files that a round makes, publishes or removes.") var changes = 2_000
     @Option(help: "Random reads a round.") var randomReads = 20_000
     @Option(help: "Threads of the parallel workloads.") var threads = 8
-    @Option(help: "Seconds without work before each visit of a target.") var pause = 0.25
+    @Option(help: "Seconds of uncounted requests before each visit of a target.") var warmUp = 0.2
+    @Option(help: ArgumentHelp("An interpreter with polars, for the polars workload.", valueName: "python"))
+    var python: String?
     @Option(help: ArgumentHelp("A line for the report's head.", valueName: "key=text")) var note: [String] = []
     @Option(help: ArgumentHelp("Where the results go, with every round.", valueName: "file")) var json: String?
     @Option(help: ArgumentHelp("Where the plot goes.", valueName: "file")) var svg: String?
@@ -92,7 +97,7 @@ struct RunCommand: ParsableCommand {
         guard (1...10_000_000).contains(changes) else { throw ValidationError("--changes must be 1 to 10000000") }
         guard (1...1_000_000_000).contains(randomReads) else { throw ValidationError("--random-reads is too large") }
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be 1 to 256") }
-        guard (0...60).contains(pause) else { throw ValidationError("--pause must be 0 to 60") }
+        guard (0...60).contains(warmUp) else { throw ValidationError("--warm-up must be 0 to 60") }
     }
 
     func run() throws {
@@ -103,7 +108,9 @@ struct RunCommand: ParsableCommand {
         settings.randomReads = randomReads
         settings.threads = threads
         settings.rounds = rounds
-        settings.pauseSeconds = pause
+        settings.warmUpSeconds = warmUp
+        settings.python = python
+        settings.scratch = native + ".scratch"
         let stores = try Self.pairs(store, option: "--store")
         let processes = try Self.pairs(process, option: "--process")
         var targets = [try Target(name: "native", directory: native)]
@@ -135,7 +142,7 @@ struct RunCommand: ParsableCommand {
     }
 
     private func chosenWorkloads() throws -> [Workload] {
-        guard let workloads else { return Workload.all }
+        guard let workloads else { return Workload.all.filter { python != nil || $0.name != Workload.polars.name } }
         return try workloads.split(separator: ",").map { name in
             guard let found = Workload.all.first(where: { $0.name == name }) else {
                 let known = Workload.all.map(\.name).joined(separator: ", ")

@@ -9,6 +9,8 @@ enum Parallel {
         let buffer: UnsafeMutableRawPointer
         let gate: UnsafeMutablePointer<pthread_barrier_t>
         var result: Result<Loops.Tally, Failure> = .success(Loops.Tally())
+        var start = 0.0
+        var end = 0.0
 
         init(
             _ loop: @escaping Loops.Loop, _ paths: PathTable.Slice, _ gate: UnsafeMutablePointer<pthread_barrier_t>,
@@ -25,15 +27,18 @@ enum Parallel {
 
         func run() {
             pthread_barrier_wait(gate)
+            start = Clock.now()
             do throws(Failure) {
                 result = .success(try loop(paths, buffer))
             } catch {
                 result = .failure(error)
             }
+            end = Clock.now()
         }
     }
 
-    /// Times `threads` threads from their common start to the end of the last.
+    /// Times `threads` threads, from the first one's start to the last one's end: the thread that waits for them may get a processor
+    /// only when they are done.
     ///
     /// - Parameter block: A block that each thread gets a copy of, to write.
     static func time(
@@ -64,13 +69,14 @@ enum Parallel {
             handles.append(handle)
         }
         pthread_barrier_wait(gate)
-        let start = Clock.now()
         for handle in handles { pthread_join(handle, nil) }
-        let seconds = Clock.now() - start
         var total = Loops.Tally()
-        try withExtendedLifetime(parts) { () throws(Failure) in
-            for part in parts { total = total + (try part.result.get()) }
+        var (start, end) = (Double.infinity, 0.0)
+        for part in parts {
+            total = total + (try part.result.get())
+            start = min(start, part.start)
+            end = max(end, part.end)
         }
-        return (total, seconds)
+        return (total, end - start)
     }
 }

@@ -14,8 +14,15 @@ enum Preparation {
         if let twin {
             let other = try Target(name: "twin", directory: twin)
             for index in 0..<settings.files { try link(other.artifact(index), target.artifact(index)) }
+            if settings.python != nil {
+                for name in parquetNames {
+                    let path = "/base_layer/nucleotide_scores_chr\(name).parquet"
+                    try link(twin + path, store + path)
+                }
+            }
             return try link(other.bigArtifact, target.bigArtifact)
         }
+        if let python = settings.python { try makeParquet(python, in: store) }
         let megabyte = 1 << 20
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: megabyte, alignment: Content.blockSize)
         defer { buffer.deallocate() }
@@ -31,6 +38,25 @@ enum Preparation {
             fillMebibyte(buffer, piece: piece)
             guard Glibc.write(file, buffer, megabyte) == megabyte else { throw Failure.call("write", path) }
         }
+    }
+
+    private static let parquetNames = (1...22).map(String.init) + ["X", "Y"]
+
+    /// Makes the Parquet artifacts: 24 files of 100,000 rows, 1.5 MiB each. Their scores are ten times 0, 1, 2 and so on.
+    private static func makeParquet(_ python: String, in directory: String) throws(Failure) {
+        _ = try Tool.run(
+            [
+                python, "-c",
+                """
+                import sys
+                import polars
+                rows = 100_000
+                for number, name in enumerate(sys.argv[2:]):
+                    positions = polars.int_range(number * rows, (number + 1) * rows, eager=True)
+                    frame = polars.DataFrame({"position": positions, "score": positions * 10})
+                    frame.write_parquet(sys.argv[1] + name + ".parquet", compression="uncompressed")
+                """, directory + "/base_layer/nucleotide_scores_chr",
+            ] + parquetNames)
     }
 
     /// Fills a MiB with the blocks that are at `piece` MiB in the large artifact.

@@ -43,6 +43,36 @@ struct Report: Sendable {
         return Spread(zip(mine.rates, other.rates).compactMap { $1 > 0 ? $0 / $1 : nil })
     }
 
+    /// What threads give: a workload by several of them over the same work by one.
+    struct Scaling: Sendable {
+        let parallel: String
+        let single: String
+        let target: String
+        let factor: Double
+        /// The factor over that of the first target, the native directory.
+        let ofNative: Double
+    }
+
+    var scaling: [Scaling] {
+        var found: [Scaling] = []
+        for (parallel, single) in [("parallel-open-read", "open-read"), ("parallel-create", "create-session")] {
+            func factor(_ target: String) -> Double? {
+                guard let many = row(parallel, target).flatMap({ Spread($0.rates) }),
+                    let one = row(single, target).flatMap({ Spread($0.rates) }), one.median > 0
+                else { return nil }
+                return many.median / one.median
+            }
+            guard let first = targets.first, let native = factor(first), native > 0 else { continue }
+            for target in targets {
+                guard let own = factor(target) else { continue }
+                found.append(
+                    Scaling(
+                        parallel: parallel, single: single, target: target, factor: own, ofNative: own / native))
+            }
+        }
+        return found
+    }
+
     // MARK: The table
 
     /// Medians, ratios and their spread, a line for each workload and target.
@@ -71,6 +101,11 @@ struct Report: Sendable {
                 }
                 lines.append(line)
             }
+        }
+        for entry in scaling {
+            lines.append(
+                "\(entry.parallel) by \(settings.threads) threads over \(entry.single) on \(entry.target): "
+                    + "\(Format.ratio(entry.factor)) times, \(Format.ratio(entry.ofNative)) of native's")
         }
         for entry in memory {
             let start = Format.fixed(Double(entry.atStart) / 1_048_576, 1)
@@ -106,7 +141,7 @@ struct Report: Sendable {
                     ("bigMebibytes", .number(Double(settings.bigMebibytes))),
                     ("randomReads", .number(Double(settings.randomReads))),
                     ("threads", .number(Double(settings.threads))), ("rounds", .number(Double(settings.rounds))),
-                    ("pauseSeconds", .number(settings.pauseSeconds)),
+                    ("warmUpSeconds", .number(settings.warmUpSeconds)),
                 ])
             ),
             ("targets", .array(targets.map { .string($0) })),
@@ -125,6 +160,17 @@ struct Report: Sendable {
                                         ratio(row.workload, row.target, to: base).map { (base, spread($0)) }
                                     })
                             ),
+                        ])
+                    })
+            ),
+            (
+                "scaling",
+                .array(
+                    scaling.map { entry in
+                        .object([
+                            ("workload", .string(entry.parallel)), ("over", .string(entry.single)),
+                            ("target", .string(entry.target)), ("factor", .number(entry.factor)),
+                            ("ofNative", .number(entry.ofNative)),
                         ])
                     })
             ),

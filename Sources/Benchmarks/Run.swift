@@ -24,7 +24,9 @@ struct Run {
             // Peers show the native directory: no two targets may make the same name.
             let own = runName + "t\(index)"
             benches.append(
-                try Bench(target: target, settings: settings, stamps: stamps, runName: own, buffers: buffers))
+                try Bench(
+                    target: target, isNative: index == 0, settings: settings, stamps: stamps, runName: own,
+                    buffers: buffers))
             memoryAtStart.append(try Self.facts(of: target))
         }
         var rates = [[[Double]]](
@@ -37,7 +39,7 @@ struct Run {
                     let bench = benches[index]
                     if workload.writes && bench.target.isReadOnly { continue }
                     bench.round = round
-                    usleep(useconds_t(settings.pauseSeconds * 1e6))
+                    try bench.warmUp()
                     rates[which][index].append(try rate(of: workload, on: bench))
                 }
             }
@@ -111,7 +113,7 @@ struct Run {
                 "work",
                 "\(settings.files) artifacts of 4 KiB, \(settings.changes) changes a round, a file of "
                     + "\(settings.bigMebibytes) MiB, \(settings.threads) threads, \(settings.rounds) rounds, "
-                    + "a pause of \(Format.fixed(settings.pauseSeconds, 2)) s before each visit"
+                    + "\(Format.fixed(settings.warmUpSeconds, 2)) s to warm up before each visit"
             ),
         ] + notes
     }

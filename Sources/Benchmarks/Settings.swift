@@ -16,10 +16,15 @@ struct Settings: Sendable {
     /// A visit to a target measures at least so long, when its work can be repeated.
     var enoughSeconds = 0.1
 
-    /// A run does nothing for so long before each visit: a target that keeps processors awake makes the next one's round
-    /// trips up to five times faster for about 0.3 s (bindfs in a virtual machine: open, read and close in 24 µs right
-    /// after such a target, in 110 to 170 µs alone), and would be compared with what it gave away.
-    var pauseSeconds = 0.25
+    /// Before each visit a target is asked for names that are not there, for so long. What a file system's first requests take after
+    /// a rest, or after another's turn, is the luck of where the scheduler has put the two processes: bindfs was seen to make a
+    /// file in 55 µs for the first 60 ms, and in 220 µs from then on, however long it went on.
+    var warmUpSeconds = 0.2
+
+    /// A directory that is made when it is missing, on the native directory's file system, for what tools write.
+    var scratch = ""
+    /// An interpreter that has polars; without one there is no `polars` workload.
+    var python: String?
 
     var bigBytes: Int { bigMebibytes << 20 }
     var bigBlocks: Int { bigBytes / Content.blockSize }

@@ -63,6 +63,16 @@ struct Target: Sendable {
     /// The large production artifact. It lies in another directory, so that listings have only the small ones.
     var bigArtifact: String { published("chrBig.tsv") }
 
+    /// The directory with the Parquet artifacts, and what their names begin with there.
+    var parquetDirectory: String {
+        switch layout {
+        case .store: directory + "/base_layer"
+        case .tree: directory + "/production/base/nucleotide_scores"
+        }
+    }
+
+    var parquetPrefix: String { layout == .store ? "nucleotide_scores_chr" : "chr" }
+
     /// A production artifact of the type that the publishing workloads write.
     func published(_ name: String) -> String {
         switch layout {

@@ -25,6 +25,7 @@ struct Workload: Sendable {
 
     static let all: [Workload] = [
         .sequentialWrite, .sequentialRead, .randomRead, .mappedRead, .statNames, .openRead, .listAndStat,
-        .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction,
+        .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction, .grep, .awk, .copySession,
+        .polars,
     ]
 }
