@@ -82,7 +82,8 @@ extension Volume {
         return Created(
             entry: entry,
             opened: Opened(
-                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing, traits: [.noFlush]))
+                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing,
+                traits: Self.traits(flags, backing)))
     }
 
     private func createArtifact(
@@ -225,7 +226,8 @@ extension Volume {
             store.descriptors.fileOpened()
             return Created(
                 entry: entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope))),
-                opened: Opened(handle: handle, backing: backing, traits: isStaged ? [] : [.noFlush]))
+                opened: Opened(
+                    handle: handle, backing: backing, traits: Self.traits(flags, backing, isFlushed: isStaged)))
         } catch {
             namespace.removeName(of: file.id)
             if isStaged { namespace.unpin(file.id) }

@@ -71,7 +71,8 @@ extension Volume {
             let handle = handles.nextNumber()
             state.writers.append(.init(handle: handle, thread: caller.process))
             return Opened(
-                handle: handle, backing: state.open.backing, traits: needsFlush(state, standing) ? [] : [.noFlush])
+                handle: handle, backing: state.open.backing,
+                traits: Self.traits(flags, state.open.backing, isFlushed: needsFlush(state)))
         }
     }
 
@@ -87,9 +88,17 @@ extension Volume {
     }
 
     /// Whether anybody learns something from a writer's FLUSH: only files that are to be published.
-    private func needsFlush(_ state: borrowing ArtifactFile.State, _ standing: Standing) -> Bool {
+    private func needsFlush(_ state: borrowing ArtifactFile.State) -> Bool {
         if case .staged = state.phase { return true }
         return false
+    }
+
+    /// A handle's traits. Where the driver moves the bytes, those that a handle only writes go to it as they are: by way of the page
+    /// cache they would be copied once more.
+    static func traits(_ flags: OpenFlags, _ backing: BackingID?, isFlushed: Bool = false) -> OpenTraits {
+        var traits: OpenTraits = isFlushed ? [] : [.noFlush]
+        if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
+        return traits
     }
 
     private func truncateToNothing(_ file: ArtifactFile, _ state: borrowing ArtifactFile.State) throws(Errno) {
@@ -171,7 +180,8 @@ extension Volume {
                 }
             }
             return Opened(
-                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing, traits: [.noFlush])
+                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing,
+                traits: Self.traits(flags, open.backing))
         }
     }
 

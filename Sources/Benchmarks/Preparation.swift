@@ -48,13 +48,13 @@ enum Preparation {
             [
                 python, "-c",
                 """
-                import sys
-                import polars
+                from sys import argv
+                from polars import DataFrame, int_range
                 rows = 100_000
-                for number, name in enumerate(sys.argv[2:]):
-                    positions = polars.int_range(number * rows, (number + 1) * rows, eager=True)
-                    frame = polars.DataFrame({"position": positions, "score": positions * 10})
-                    frame.write_parquet(sys.argv[1] + name + ".parquet", compression="uncompressed")
+                for number, name in enumerate(argv[2:]):
+                    positions = int_range(number * rows, (number + 1) * rows, eager=True)
+                    frame = DataFrame({"position": positions, "score": positions * 10})
+                    frame.write_parquet(argv[1] + name + ".parquet", compression="uncompressed")
                 """, directory + "/base_layer/nucleotide_scores_chr",
             ] + parquetNames)
     }

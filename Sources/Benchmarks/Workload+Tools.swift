@@ -56,13 +56,15 @@ extension Workload {
         let (_, output) = try Tool.run([
             python, "-c",
             """
-            import glob, sys, time
-            import polars
-            pattern = sys.argv[1] + "*.parquet"
+            from glob import glob
+            from sys import argv
+            from time import monotonic
+            from polars import col, scan_parquet
+            pattern = argv[1] + "*.parquet"
             for turn in range(6):
-                if turn == 1: start = time.monotonic()
-                total = polars.scan_parquet(pattern).select(polars.col("score").sum()).collect().item()
-            print(time.monotonic() - start, total, len(glob.glob(pattern)))
+                if turn == 1: start = monotonic()
+                total = scan_parquet(pattern).select(col("score").sum()).collect().item()
+            print(monotonic() - start, total, len(glob(pattern)))
             """, bench.target.parquetDirectory + "/" + bench.target.parquetPrefix,
         ])
         let words = output.split(whereSeparator: \.isWhitespace)
