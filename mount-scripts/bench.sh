@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: mount-scripts/bench.sh [--quick] [--check] [--scale] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
+usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
 
 Builds release, makes its stores on /dev/shm (or in $TMPDIR when there is no room), mounts them, measures native
 directory, mounts and peers in turn, prints medians, ratios and their spread, and leaves bench.json and bench.svg in DIR
@@ -14,6 +14,8 @@ directory, mounts and peers in turn, prints medians, ratios and their spread, an
   --quick          smaller files and fewer rounds: under two minutes
   --check          compare the ratios with mount-scripts/bench-thresholds.json; exit 1 when something got slower
   --scale          measure a store of 1,000,000 artifacts instead ($ARTIFACTFS_BENCH_COUNT for another number)
+  --instructions   count the instructions of the driver's handlers instead, under valgrind, and compare them with the thresholds:
+                   they do not depend on what else the machine does
   --workloads A,B  only these
   --rounds N       counted rounds (7; quick: 3)
   --no-build       measure what is built already
@@ -36,12 +38,13 @@ TEXT
 say() { printf 'bench.sh: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-quick=0 check=0 scale=0 build=1 out='' workloads='' rounds=''
+quick=0 check=0 scale=0 instructions=0 build=1 out='' workloads='' rounds=''
 while (($#)); do
     case $1 in
         --quick) quick=1 ;;
         --check) check=1 ;;
         --scale) scale=1 ;;
+        --instructions) instructions=1 ;;
         --no-build) build=0 ;;
         --out | --workloads | --rounds)
             (($# > 1)) || { say "$1 needs a value"; usage >&2; exit 2; }
@@ -102,6 +105,10 @@ trap 'exit 143' TERM HUP
 missing=()
 command -v bindfs >/dev/null || missing+=(bindfs)
 command -v fusermount3 >/dev/null || missing+=(fuse3)
+if ((instructions)); then
+    command -v valgrind >/dev/null || missing+=(valgrind)
+    command -v strip >/dev/null || missing+=(binutils)
+fi
 if ((${#missing[@]})); then
     say "installing ${missing[*]}"
     sudo=()
@@ -122,7 +129,7 @@ bench=$root/.build/release/artifactfs-bench
 
 # A Python with polars, for the workload of that name: the tests', or one of our own.
 python=()
-if ((!scale)); then
+if ((!scale && !instructions)); then
     for candidate in "${ARTIFACTFS_TEST_PYTHON:-}" "$root/.build/venv/bin/python" "$out/venv/bin/python"; do
         if [[ -x $candidate ]] && "$candidate" -c 'import polars' 2>/dev/null; then python=(--python "$candidate"); break; fi
     done
@@ -145,6 +152,7 @@ else
     need=3400 big=256 rounds=${rounds:-7} changes=2000 warmup=0.2
 fi
 inodes=100000
+((instructions)) && need=100
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
 # A file system without a table of inodes says 0 or -.
 has_inodes() { df -Pi -- "$1" | awk -v least=$inodes 'NR == 2 { exit !($4 !~ /^[1-9]/ || $4 >= least) }'; }
@@ -203,6 +211,30 @@ if ((scale)); then
     "$bench" scale --mount "$work/mnt/large" --count "$count" --process "$served" --small "$work/mnt/small" \
         --small-count 2000 --json "$out/scale.json"
     say "results: $out/scale.json"
+    exit 0
+fi
+
+# --- instructions --------------------------------------------------------------------------------------------------------
+
+if ((instructions)); then
+    store=$work/counted_eval
+    mkdir -p -- "$store" "$work/mnt/counted"
+    "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "init failed"; }
+    "$bench" prepare "$store" --files 1000 --big-mib 1
+    # Valgrind 3.19 cannot read the debugging information that Swift writes; the names are enough.
+    strip -g -o "$work/artifactfs" "$artifactfs"
+    say "counting, which takes some ten times as long as it does without"
+    mounts+=("$work/mnt/counted")
+    valgrind --tool=callgrind --callgrind-out-file="$out/callgrind.out" "$work/artifactfs" mount --foreground \
+        --durability relaxed -o powersave "$store" "$work/mnt/counted" >"$work/counted.log" 2>&1 &
+    served=$!
+    processes+=("$served")
+    await_mount "$work/mnt/counted" "$served" "$work/counted.log"
+    "$bench" instructions --drive "$work/mnt/counted"
+    fusermount3 -u -- "$work/mnt/counted"
+    wait "$served" || fail "the driver ended with status $?"
+    "$bench" instructions --read "$out/callgrind.out" --thresholds "$root/mount-scripts/bench-thresholds.json"
+    say "the profile: callgrind_annotate $out/callgrind.out"
     exit 0
 fi
 

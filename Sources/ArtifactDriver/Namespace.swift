@@ -60,6 +60,15 @@ final class Namespace: Sendable {
         }
 
         /// Names are bytes to the kernel; Swift's `==` would also equate canonically equivalent text.
+        private func isSame(_ one: String, _ other: String) -> Bool {
+            guard one.utf8.count == other.utf8.count else { return false }
+            let result = one.utf8.withContiguousStorageIfAvailable { one in
+                other.utf8.withContiguousStorageIfAvailable { one.elementsEqual($0) }
+            }
+            if case .some(.some(let isSame)) = result { return isSame }
+            return one.utf8.elementsEqual(other.utf8)
+        }
+
         static func hash(_ name: String, in parent: InodeNumber) -> UInt32 {
             var hasher = Hasher()
             hasher.combine(parent.rawValue)
@@ -71,7 +80,7 @@ final class Namespace: Sendable {
         func number(of name: String, in parent: InodeNumber, _ hash: UInt32) -> InodeNumber? {
             let found = names.find(hash) { number in
                 guard let slot = slots[Int(number)] else { return false }
-                return slot.parent == parent && slot.name.utf8.elementsEqual(name.utf8)
+                return slot.parent == parent && isSame(slot.name, name)
             }
             return found.map { InodeNumber(rawValue: UInt64($0)) }
         }

@@ -64,7 +64,7 @@ public struct ArtifactSchema: Hashable, Sendable {
 
     private static func problem(with type: ArtifactType) -> String? {
         let name = type.name
-        guard NameRules.isFreeStem(name[...].utf8), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
+        guard NameRules.isFreeStem(name[...]), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
         else {
             return "is not a type name: letters, digits, '_' and '-', at most 100"
         }
@@ -76,7 +76,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         if type.formats.isEmpty { return "has no format" }
         for format in type.formats {
             guard format.hasPrefix("."), format.utf8.count >= 2, format.utf8.count <= 32,
-                NameRules.isFreeStem(format.dropFirst().utf8)
+                NameRules.isFreeStem(format.dropFirst())
             else {
                 return "has the format '\(format)', which is not an extension such as .tsv"
             }
@@ -85,7 +85,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         }
         if Set(type.formats).count != type.formats.count { return "names a format twice" }
         if type.directory != "." {
-            guard NameRules.isFreeStem(type.directory[...].utf8), type.directory.utf8.count <= 200 else {
+            guard NameRules.isFreeStem(type.directory[...]), type.directory.utf8.count <= 200 else {
                 return "has the directory '\(type.directory)', which is not '.' or one plain name"
             }
             if StoreLayout.reservedDirectories.contains(type.directory) {

@@ -56,8 +56,8 @@ public struct ArtifactType: Hashable, Sendable {
         if NameRules.isSame(stem, self.name) { return name }
         switch naming {
         case .whole: return nil
-        case .chromosome: return NameRules.isChromosome(stem.utf8) ? self.name + "_" + name : nil
-        case .free: return NameRules.isFreeStem(stem.utf8) ? name : nil
+        case .chromosome: return NameRules.isChromosome(stem) ? self.name + "_" + name : nil
+        case .free: return NameRules.isFreeStem(stem) ? name : nil
         }
     }
 
@@ -75,11 +75,11 @@ public struct ArtifactType: Hashable, Sendable {
             let rest = real.utf8.dropFirst(name.utf8.count)
             guard rest.first == UInt8(ascii: "_") else { return nil }
             let virtual = String(real[rest.index(after: rest.startIndex)...])
-            guard let (chromosome, _) = split(virtual), NameRules.isChromosome(chromosome.utf8),
+            guard let (chromosome, _) = split(virtual), NameRules.isChromosome(chromosome),
                 !NameRules.isTransient(virtual)
             else { return nil }
             return virtual
-        case .free: return NameRules.isFreeStem(stem.utf8) ? real : nil
+        case .free: return NameRules.isFreeStem(stem) ? real : nil
         }
     }
 

@@ -28,7 +28,9 @@ struct BenchCommand: ParsableCommand {
 
             Exit codes: 0 done, 1 slower than the thresholds or a failure, 64 wrong usage.
             """,
-        subcommands: [PrepareCommand.self, RunCommand.self, CheckCommand.self, ScaleCommand.self])
+        subcommands: [
+            PrepareCommand.self, RunCommand.self, CheckCommand.self, ScaleCommand.self, InstructionsCommand.self,
+        ])
 }
 
 /// How much there is to read: the same for preparing and running.
