@@ -55,6 +55,12 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether the quick check looks at everything that the whole one does.
+    private func isWholeQuickly(_ source: some ByteSource) -> Bool {
+        guard case .tsv = self else { return false }
+        return (1...Int64(TSV.window)).contains(source.count)
+    }
+
     /// Checks the whole file, once from its first byte to its last; what sealing does.
     ///
     /// - Parameter eachChunk: gets every byte in order, in pieces of any size, while they are in the cache (the store
@@ -63,8 +69,9 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     public func checkWhole(
         _ source: some ByteSource, eachChunk: (UnsafeRawBufferPointer) -> Void
     ) throws(FormatError) -> FormatFacts {
-        // The quick check is a cheap way to fail before gigabytes are read, and it makes its reasons the first reasons.
-        try checkQuickly(source)
+        // The quick check is a cheap way to fail before gigabytes are read, and it makes its reasons the first reasons. Of a short table
+        // it is the whole one.
+        if !isWholeQuickly(source) { try checkQuickly(source) }
         switch self {
         case .tsv:
             var scanner = TSVScanner()

@@ -2,24 +2,51 @@
 enum EscapedName {
     /// - Returns: at most `limit` bytes; a longer one keeps its end, which is the file's name, after `%~`.
     static func encode(_ path: String, limit: Int) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var units: [[UInt8]] = []
-        for byte in path.utf8 {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                units.append([byte])
-            default: units.append([UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+        var path = path
+        return path.withUTF8 { bytes in
+            let length = bytes.reduce(0) { $0 + (isKept($1) ? 1 : 3) }
+            // What is left out of a long path, from its beginning.
+            var first = 0
+            var kept = length
+            while length > limit, kept > limit - 2, first < bytes.count {
+                kept -= isKept(bytes[first]) ? 1 : 3
+                first += 1
+            }
+            return String(unsafeUninitializedCapacity: kept + 2) { text in
+                var end = 0
+                func add(_ byte: UInt8) {
+                    text[end] = byte
+                    end += 1
+                }
+                if length > limit {
+                    add(UInt8(ascii: "%"))
+                    add(UInt8(ascii: "~"))
+                }
+                for byte in bytes[first...] {
+                    if isKept(byte) {
+                        add(byte)
+                    } else {
+                        add(UInt8(ascii: "%"))
+                        add(digit(byte >> 4))
+                        add(digit(byte & 15))
+                    }
+                }
+                return end
             }
         }
-        var length = units.reduce(0) { $0 + $1.count }
-        if length <= limit { return String(decoding: units.joined(), as: UTF8.self) }
-        var kept = units[...]
-        while length > limit - 2, let first = kept.first {
-            length -= first.count
-            kept = kept.dropFirst()
+    }
+
+    private static func isKept(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
         }
-        return "%~" + String(decoding: kept.joined(), as: UTF8.self)
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
     }
 
     /// The path, or as much of it as the name kept.
