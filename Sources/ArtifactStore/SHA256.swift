@@ -3,11 +3,14 @@ internal import SystemPackage
 
 /// SHA-256 by the system's OpenSSL.
 struct SHA256: ~Copyable {
-    /// Looked up once: `EVP_sha256()` is looked up again with every digest. Nil when the system's policy forbids SHA-256.
-    ///
-    /// Proof that threads may share it: it is set once, by the first who asks, and OpenSSL never changes a fetched algorithm
-    /// (EVP_MD_fetch(3)).
-    nonisolated(unsafe) private static let algorithm = EVP_MD_fetch(nil, "SHA256", nil)
+    /// OpenSSL's SHA-256; nil when the system's policy forbids it.
+    private struct Algorithm: @unchecked Sendable {
+        // Proof: OpenSSL never changes an algorithm that was fetched, and any thread may use it (EVP_MD_fetch(3)).
+        let raw: OpaquePointer?
+    }
+
+    /// Looked up once: `EVP_sha256()` is looked up again with every digest.
+    private static let algorithm = Algorithm(raw: EVP_MD_fetch(nil, "SHA256", nil))
 
     private let context: OpaquePointer
     private var failed = false
@@ -15,7 +18,7 @@ struct SHA256: ~Copyable {
     /// - Throws: `ENOMEM`, or `ENOSYS` when the system's policy forbids SHA-256.
     init() throws(Errno) {
         guard let context = EVP_MD_CTX_new() else { throw .noMemory }
-        guard EVP_DigestInit_ex(context, Self.algorithm, nil) == 1 else {
+        guard EVP_DigestInit_ex(context, Self.algorithm.raw, nil) == 1 else {
             EVP_MD_CTX_free(context)
             throw .noFunction
         }
