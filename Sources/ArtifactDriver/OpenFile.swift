@@ -30,6 +30,9 @@ struct OpenFile: Sendable {
     /// A descriptor to read through.
     var forReading: FileDescriptor? { reading ?? writing }
 
+    /// A descriptor that can be read from, if one is open.
+    var readable: FileDescriptor? { reading ?? (isWritingReadable ? writing : nil) }
+
     /// Whether what the kernel read stays right from one open to the next.
     var keepsPages: Bool { if case .pages = transfer { true } else { false } }
 

@@ -89,20 +89,20 @@ extension Volume {
     }
 
     private func statusText() -> String {
-        var counts: [String: JSONValue] = [:]
+        var counts: JSONObject = [:]
         var total = 0
         for (rule, count) in denials.counts {
             counts[rule.rawValue] = number(count)
             total += count
         }
         let staged = stagedCounts()
-        let passthrough: [String: JSONValue] = [
+        let passthrough: JSONObject = [
             "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
             "obstacle": text(
                 store.isReadOnly
                     ? "a read-only mount needs none: the kernel keeps what was read" : connection?.passthroughObstacle),
         ]
-        let fields: [String: JSONValue] = [
+        let fields: JSONObject = [
             "version": .string(options.version),
             "pid": number(Int(getpid())),
             "store": .string(store.path),
@@ -144,7 +144,7 @@ extension Volume {
 
     private func denialsText() -> String {
         denials.all.map { denial in
-            let fields: [String: JSONValue] = [
+            let fields: JSONObject = [
                 "time": .string(TimeText.rfc3339(denial.time)),
                 "operation": .string(denial.operation),
                 "path": .string(denial.path),

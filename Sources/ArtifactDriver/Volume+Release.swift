@@ -96,7 +96,7 @@ extension Volume {
     /// What a file becomes when its last writer is gone.
     private enum Outcome {
         case nothing
-        case publish
+        case publish(bytes: Int64)
         case quarantine(reason: String)
         /// A killed writer that wrote nothing: only the name was taken.
         case drop
@@ -118,7 +118,7 @@ extension Volume {
         }
         switch outcome {
         case .nothing: break
-        case .publish: seals.submit { self.seal(file) }
+        case .publish(let bytes): seals.submit(file, bytes: bytes, publish: seal)
         case .quarantine(let reason): seals.submit { self.quarantine(file, reason: reason) }
         case .drop: seals.submit { self.drop(file) }
         }
@@ -138,7 +138,7 @@ extension Volume {
             return beginSealing(&state, real, writer: lastWriter) ? .quarantine(reason: reason) : .nothing
         }
         guard size > 0 else { return .nothing }  // Empty: stays writable.
-        return beginSealing(&state, real, writer: lastWriter) ? .publish : .nothing
+        return beginSealing(&state, real, writer: lastWriter) ? .publish(bytes: Int64(size)) : .nothing
     }
 
     /// From here on the file is immutable. Its descriptor is kept while the bytes move to their real path.

@@ -127,12 +127,13 @@ extension Volume {
         }
         if plan.unpinsReplaced, let replaced { namespace.unpin(replaced.id) }
         if plan.unpins { namespace.unpin(file.id) }
-        if plan.seals { seals.submit { self.seal(file) } }
+        if let bytes = plan.seals { seals.submit(file, bytes: bytes, publish: seal) }
     }
 
     /// What is left to do when the locks are given back.
     private struct Effect: Sendable {
-        var seals = false
+        /// How many bytes are to be published.
+        var seals: Int64?
         var unpins = false
         var unpinsReplaced = false
     }
@@ -232,18 +233,21 @@ extension Volume {
     }
 
     /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.
-    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Bool {
+    ///
+    /// - Returns: how many bytes are to be published; nil for nothing.
+    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Int64? {
         guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
             case .staged(let staged) = state.phase
-        else { return false }
+        else { return nil }
         let size = (try? state.open.any.map { try Linux.attributes($0) } ?? staged.attributes())?.st_size ?? 0
-        guard size > 0 else { return false }
+        guard size > 0 else { return nil }
         state.goesBack = true
-        return beginSealing(
+        let begins = beginSealing(
             &state, staged,
             writer: .init(
                 handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
                 program: ProcFile.program(ofThread: caller.process)))
+        return begins ? Int64(size) : nil
     }
 
     /// The bounded checks, while the rename can still be refused and nothing is lost.

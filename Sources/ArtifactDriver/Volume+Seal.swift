@@ -8,18 +8,39 @@ internal import SystemPackage
 
 /// Publishing and quarantine, on the seal queue: no program waits for what happens here.
 extension Volume {
-    /// Publishes a file in phase `sealing`.
-    func seal(_ file: ArtifactFile) {
-        let (phase, birth, goesBack) = file.state.withLock { ($0.phase, $0.birth, $0.goesBack) }
+    /// A file in phase `sealing`.
+    private struct Sealing {
+        let file: ArtifactFile
+        let place: (parent: TreeDirectory, name: String)
+        let birth: ArtifactFile.Birth?
+        let request: PublishRequest
+    }
+
+    /// Publishes files in phase `sealing`.
+    func seal(_ files: [ArtifactFile]) {
+        let sealings = files.compactMap(sealing)
+        for (sealing, outcome) in zip(sealings, store.publish(sealings.map(\.request))) { end(sealing, outcome) }
+    }
+
+    private func sealing(_ file: ArtifactFile) -> Sealing? {
+        let (phase, birth, goesBack, descriptor) = file.state.withLock {
+            ($0.phase, $0.birth, $0.goesBack, $0.open.readable)
+        }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
             case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
-        else { return }
+        else { return nil }
+        // The phase holds the descriptor until `finish`.
         let request = PublishRequest(
-            staged: staged, target: place.parent.real, name: realName,
+            staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
             record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
-        switch store.publish(request, settles: false) {
+        return Sealing(file: file, place: place, birth: birth, request: request)
+    }
+
+    private func end(_ sealing: Sealing, _ outcome: PublishOutcome) {
+        let (file, place, birth) = (sealing.file, sealing.place, sealing.birth)
+        switch outcome {
         case .sealed(_, let size, let lostModes):
             counters.sealed.add(1, ordering: .relaxed)
             finish(file, .published, isSmall: size <= ArtifactFile.fewBytes)

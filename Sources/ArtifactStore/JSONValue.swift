@@ -1,5 +1,5 @@
 /// A JSON value, for the ledger's lines and what plugs into them. Its text is always one line of valid UTF-8.
-public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
+public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     case null
     case bool(Bool)
     case integer(Int64)
@@ -7,8 +7,7 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     case number(Double)
     case string(String)
     case array([JSONValue])
-    /// Written in the order of the keys' spelling.
-    case object([String: JSONValue])
+    case object(JSONObject)
 
     /// The text, on one line.
     public var description: String {
@@ -43,20 +42,20 @@ public indirect enum JSONValue: Sendable, Hashable, CustomStringConvertible {
             text.append(UInt8(ascii: "]"))
         case .object(let members):
             text.append(UInt8(ascii: "{"))
-            Self.write(members.sorted { $0.key < $1.key }.lazy.map { ($0.key, $0.value) }, to: &text)
+            Self.write(members, to: &text)
             text.append(UInt8(ascii: "}"))
         }
     }
 
     /// Members in their order, without an object's braces.
-    static func write(_ members: some Sequence<(String, JSONValue)>, to text: inout [UInt8]) {
+    static func write(_ object: JSONObject, to text: inout [UInt8]) {
         var isFirst = true
-        for (key, value) in members {
+        for member in object.members {
             if !isFirst { text.append(UInt8(ascii: ",")) }
             isFirst = false
-            write(key, to: &text)
+            write(member.key, to: &text)
             text.append(UInt8(ascii: ":"))
-            value.write(to: &text)
+            member.value.write(to: &text)
         }
     }
 
@@ -166,12 +165,12 @@ private struct JSONReader {
 
     private mutating func object(depth: Int) -> JSONValue? {
         guard take("{") else { return nil }
-        var members: [String: JSONValue] = [:]
+        var members = JSONObject()
         if take("}") { return .object(members) }
         repeat {
             skipBlanks()
             guard let key = string(), take(":"), let value = value(depth: depth + 1) else { return nil }
-            members[key] = value
+            members.add(key, value)
         } while take(",")
         return take("}") ? .object(members) : nil
     }

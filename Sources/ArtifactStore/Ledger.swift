@@ -11,7 +11,7 @@ public struct LedgerEntry: Sendable {
     private let members: [UInt8]
 
     /// An entry with members in their order.
-    public init(event: String, _ members: [(String, JSONValue)]) {
+    public init(event: String, _ members: JSONObject) {
         self.event = event
         var text: [UInt8] = []
         text.reserveCapacity(1024)
@@ -29,8 +29,7 @@ public struct LedgerEntry: Sendable {
     func write(seq: Int64, after hash: String, at time: String, to text: inout [UInt8]) {
         text.append(UInt8(ascii: "{"))
         JSONValue.write(
-            [("seq", .integer(seq)), ("prev", .string(hash)), ("time", .string(time)), ("event", .string(event))],
-            to: &text)
+            ["seq": .integer(seq), "prev": .string(hash), "time": .string(time), "event": .string(event)], to: &text)
         if !members.isEmpty { text.append(UInt8(ascii: ",")) }
         text.append(contentsOf: members)
         text.append(UInt8(ascii: "}"))
@@ -145,12 +144,8 @@ public final class Ledger: Sendable {
                 LedgerEntry(
                     event: "ledger-repaired",
                     [
-                        (
-                            "note",
-                            .string(
-                                "the line before this one is not whole: a driver or the machine stopped while writing it"
-                            )
-                        )
+                        "note": .string(
+                            "the line before this one is not whole: a driver or the machine stopped while writing it")
                     ]),
                 at: 0)
         }

@@ -85,8 +85,16 @@ public final class RealDirectory: DescriptorHolder {
     /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made
     /// anew.
     public func refresh() throws(Errno) -> Directory? {
-        if let known = known(), try !Self.isRemoved(known) { return known }
-        return try reopen()
+        try refreshed()?.directory
+    }
+
+    /// The directory with its attributes, when it is the one that was known.
+    private func refreshed() throws(Errno) -> (directory: Directory, attributes: stat?)? {
+        if let known = known() {
+            let attributes = try SystemCall.attributes(known.descriptor)
+            if attributes.st_nlink > 0 { return (known, attributes) }
+        }
+        return try reopen().map { ($0, nil) }
     }
 
     /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its
@@ -107,7 +115,10 @@ public final class RealDirectory: DescriptorHolder {
 
     /// The attributes of the directory, or of the nearest ancestor that exists.
     public func nearestExistingAttributes() throws(Errno) -> stat {
-        if let known = try refresh() { return try SystemCall.attributes(known.descriptor) }
+        if let known = try refreshed() {
+            if let attributes = known.attributes { return attributes }
+            return try SystemCall.attributes(known.directory.descriptor)
+        }
         var directory = root
         for name in path.split(separator: "/") {
             do throws(Errno) {
@@ -148,10 +159,6 @@ public final class RealDirectory: DescriptorHolder {
             !attributes.contains(where: { $0.hasPrefix("user.") || $0.hasPrefix("system.posix_acl_") })
         else { return }
         try SystemCall.unlink(parent.descriptor, name, isDirectory: true)
-    }
-
-    private static func isRemoved(_ directory: Directory) throws(Errno) -> Bool {
-        try SystemCall.attributes(directory.descriptor).st_nlink == 0
     }
 
     private func reopen() throws(Errno) -> Directory? {

@@ -1,6 +1,7 @@
 public import ArtifactFormats
 public import Artifacts
 public import Glibc
+public import SystemPackage
 
 /// What the driver knows of an artifact when its last writer closes it. The store adds what it learns: size, hash, rows
 /// and columns, where the file is.
@@ -46,13 +47,13 @@ public struct RecordDraft: Sendable {
     /// For a promotion, the path on the mount that it comes from.
     public var origin: String?
     /// More for the record, by name; the seam for provenance. What the store or this type records itself wins.
-    public var fields: [String: JSONValue]
+    public var fields: JSONObject
 
     /// A draft.
     public init(
         virtualPath: String, type: String? = nil, layer: Layer? = nil, scope: Scope? = nil, key: String? = nil,
         format: String? = nil, opened: timespec? = nil, closed: timespec? = nil, writer: Writer? = nil,
-        origin: String? = nil, fields: [String: JSONValue] = [:]
+        origin: String? = nil, fields: JSONObject = [:]
     ) {
         self.virtualPath = virtualPath
         self.type = type
@@ -67,29 +68,33 @@ public struct RecordDraft: Sendable {
         self.fields = fields
     }
 
-    /// As members of a record.
-    var members: [String: JSONValue] {
-        var members = fields
-        members["path"] = .string(virtualPath)
-        members["type"] = type.map { .string($0) }
-        members["layer"] = layer.map { .string($0.rawValue) }
-        members["mode"] = scope.map { .string($0.mode.rawValue) }
+    /// As members of a record, with what the content's check found and where.
+    func members(facts: FormatFacts = FormatFacts(), host: String? = nil) -> JSONObject {
+        var members = JSONObject()
+        members.reserve(20)
+        members.add("path", .string(virtualPath))
+        members.add("type", type.map { .string($0) })
+        members.add("layer", layer.map { .string($0.rawValue) })
+        members.add("mode", scope.map { .string($0.mode.rawValue) })
         switch scope {
-        case .session(let name): members["session"] = .string(name.description)
-        case .test(let name): members["test"] = .string(name.description)
+        case .session(let name): members.add("session", .string(name.description))
+        case .test(let name): members.add("test", .string(name.description))
         case .production, nil: break
         }
-        members["key"] = key.map { .string($0) }
-        members["format"] = format.map { .string($0) }
-        members["opened"] = opened.map { .string(TimeText.rfc3339($0)) }
-        members["closed"] = closed.map { .string(TimeText.rfc3339($0)) }
-        if let writer {
-            members["uid"] = .integer(Int64(writer.uid))
-            members["gid"] = .integer(Int64(writer.gid))
-            members["pid"] = .integer(Int64(writer.pid))
-            members["command"] = writer.command.map { .string($0) }
-        }
-        members["origin"] = origin.map { .string($0) }
+        members.add("key", key.map { .string($0) })
+        members.add("format", format.map { .string($0) })
+        members.add("rows", facts.rows.map { .integer($0) })
+        members.add("columns", facts.columns.map { .array($0.map(\.json)) })
+        members.add("content", facts.details.isEmpty ? nil : .object(facts.json))
+        members.add("opened", opened.map { .string(TimeText.rfc3339($0)) })
+        members.add("closed", closed.map { .string(TimeText.rfc3339($0)) })
+        members.add("uid", writer.map { .integer(Int64($0.uid)) })
+        members.add("gid", writer.map { .integer(Int64($0.gid)) })
+        members.add("pid", writer.map { .integer(Int64($0.pid)) })
+        members.add("command", writer?.command.map { .string($0) })
+        members.add("host", host.map { .string($0) })
+        members.add("origin", origin.map { .string($0) })
+        members.addMissing(fields)
         return members
     }
 }
@@ -102,6 +107,8 @@ public struct PublishRequest: Sendable {
     public var target: RealDirectory
     /// Its name there.
     public var name: String
+    /// The staged file, open for reading until it is published; nil when it is to be opened.
+    public var descriptor: FileDescriptor?
     /// The check it must pass; nil when its type's checks are off. An empty file never passes.
     public var check: FormatCheck?
     /// What is known of it.
@@ -115,12 +122,14 @@ public struct PublishRequest: Sendable {
 
     /// A request.
     public init(
-        staged: RealFile, target: RealDirectory, name: String, check: FormatCheck?, record: RecordDraft,
-        origin: RealFile? = nil, attributesLock: @escaping @Sendable (() -> Void) -> Void = { $0() }
+        staged: RealFile, target: RealDirectory, name: String, descriptor: FileDescriptor? = nil,
+        check: FormatCheck?, record: RecordDraft, origin: RealFile? = nil,
+        attributesLock: @escaping @Sendable (() -> Void) -> Void = { $0() }
     ) {
         self.staged = staged
         self.target = target
         self.name = name
+        self.descriptor = descriptor
         self.check = check
         self.record = record
         self.origin = origin
@@ -139,19 +148,18 @@ public enum PublishOutcome: Sendable {
 }
 
 extension FormatFacts {
-    /// As members of a record.
-    var members: [String: JSONValue] {
-        var members: [String: JSONValue] = [:]
-        members["rows"] = rows.map { .integer($0) }
-        members["columns"] = columns.map { columns in
-            .array(
-                columns.map { column in
-                    var member: [String: JSONValue] = ["name": .string(column.name)]
-                    member["type"] = column.type.map { .string($0) }
-                    return .object(member)
-                })
-        }
-        if !details.isEmpty { members["content"] = .object(details.mapValues { .string($0) }) }
-        return members
+    /// The details, in the order of their names' spelling.
+    fileprivate var json: JSONObject {
+        var object = JSONObject()
+        for (name, value) in details.sorted(by: { $0.key < $1.key }) { object.add(name, .string(value)) }
+        return object
+    }
+}
+
+extension FormatFacts.Column {
+    fileprivate var json: JSONValue {
+        var object: JSONObject = ["name": .string(name)]
+        object.add("type", type.map { .string($0) })
+        return .object(object)
     }
 }

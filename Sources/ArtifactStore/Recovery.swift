@@ -108,13 +108,12 @@ struct Recovery {
         LedgerEntry(
             event: "removed-transient",
             [
-                ("mount", .string(mount)), ("staged", .string(staged)), ("path", .string(path)),
-                ("size", .integer(size)),
+                "mount": .string(mount), "staged": .string(staged), "path": .string(path), "size": .integer(size),
             ])
     }
 
     private mutating func take(
-        _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: [String: JSONValue]
+        _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: JSONObject
     ) throws(Errno) {
         _ = try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
             .take(file, path: path, reason: reason, record: record)
@@ -184,9 +183,9 @@ struct Recovery {
                 LedgerEntry(
                     event: "seal-abandoned",
                     [
-                        ("mount", .string(intent.mount)), ("staged", .string(intent.staged)),
-                        ("reason", .string("neither the staged file nor the artifact is there")),
-                        ("record", .object(intent.record)),
+                        "mount": .string(intent.mount), "staged": .string(intent.staged),
+                        "reason": .string("neither the staged file nor the artifact is there"),
+                        "record": .object(intent.record),
                     ])
             ])
             return
@@ -228,7 +227,7 @@ struct Recovery {
     }
 
     private mutating func finish(_ intent: SealIntent) throws(Errno) {
-        try ledger.append([intent.entry("sealed", [("recovered", .bool(true))])])
+        try ledger.append([intent.entry("sealed", ["recovered": .bool(true)])])
         report.finished.append(intent.directory + "/" + intent.name)
     }
 

@@ -14,7 +14,7 @@ struct SealIntent {
     /// The modification time as text.
     let modified: String
     let sha256: String
-    let record: [String: JSONValue]
+    let record: JSONObject
 
     /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
     var copyName: String {
@@ -24,7 +24,7 @@ struct SealIntent {
 
     init(
         mount: String, staged: String, directory: String, name: String, inode: UInt64, size: Int64, modified: String,
-        sha256: String, record: [String: JSONValue]
+        sha256: String, record: JSONObject
     ) {
         self.mount = mount
         self.staged = staged
@@ -52,13 +52,14 @@ struct SealIntent {
     }
 
     /// As a line: the intent, or what settles it.
-    func entry(_ event: String, _ more: [(String, JSONValue)] = []) -> LedgerEntry {
-        LedgerEntry(
-            event: event,
-            [
-                ("mount", .string(mount)), ("staged", .string(staged)), ("directory", .string(directory)),
-                ("name", .string(name)), ("inode", .integer(Int64(bitPattern: inode))), ("size", .integer(size)),
-                ("modified", .string(modified)), ("sha256", .string(sha256)),
-            ] + more + [("record", .object(record))])
+    func entry(_ event: String, _ more: JSONObject = [:]) -> LedgerEntry {
+        var members: JSONObject = [
+            "mount": .string(mount), "staged": .string(staged), "directory": .string(directory), "name": .string(name),
+            "inode": .integer(Int64(bitPattern: inode)), "size": .integer(size), "modified": .string(modified),
+            "sha256": .string(sha256),
+        ]
+        members.add(more)
+        members.add("record", .object(record))
+        return LedgerEntry(event: event, members)
     }
 }

@@ -1,4 +1,3 @@
-internal import ArtifactFormats
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -53,149 +52,107 @@ extension Store {
     ///
     /// The caller has made sure that nobody has the file open for writing.
     ///
-    /// - Parameter settles: whether the ledger's `sealed` line is written before this returns. Otherwise it goes with the ledger's next
-    ///   line; call `settle` when there is nothing more to publish.
     /// - Returns: what became of it. Whatever goes wrong, the bytes are kept: where the file was (a promotion), in
-    ///   quarantine, or, when even that fails,
-    ///   in staging; the reason says where.
-    public func publish(_ request: PublishRequest, settles: Bool = true) -> PublishOutcome {
-        guard let writable else {
-            return .quarantined(reason: "the store was opened read-only; the file is where it was")
-        }
-        var writeBits: UInt32 = 0
-        defer { if settles { writable.ledger.settle() } }
-        do throws(PublishFailure) {
-            return try publish(request, writable, &writeBits)
-        } catch .stopped {
-            return .quarantined(reason: "stopped")
-        } catch {
-            return keep(request, error.reason, writeBits, writable)
-        }
+    ///   quarantine, or, when even that fails, in staging; the reason says where.
+    public func publish(_ request: PublishRequest) -> PublishOutcome {
+        defer { settle() }
+        return publish([request]).first ?? .quarantined(reason: "stopped")
     }
 
-    /// Writes the `sealed` lines that `publish` left for later.
+    /// The same for several files. All take a step before the first takes the next one, so that they share the ledger's writes and what
+    /// the disk must commit. What is wrong with one is nothing to the others.
+    ///
+    /// The ledger's `sealed` lines go with its next lines; call `settle` when there is nothing more to publish.
+    ///
+    /// - Returns: what became of each, in their order.
+    public func publish(_ requests: [PublishRequest]) -> [PublishOutcome] {
+        guard let writable else {
+            return requests.map { _ in
+                .quarantined(reason: "the store was opened read-only; the file is where it was")
+            }
+        }
+        var outcomes = [PublishOutcome](repeating: .quarantined(reason: "stopped"), count: requests.count)
+        func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32) {
+            if case .stopped = failure { return }
+            outcomes[index] = keep(requests[index], failure.reason, writeBits, writable)
+        }
+        var files: [Publication] = []
+        files.reserveCapacity(requests.count)
+        defer { for file in files { file.close() } }
+        for (index, request) in requests.enumerated() {
+            var writeBits: UInt32 = 0
+            do throws(PublishFailure) {
+                files.append(
+                    try Publication(
+                        request, index: index, mount: writable.staging.mountID, host: host, &writeBits,
+                        step: { step throws(PublishFailure) in try self.step(step) }))
+            } catch {
+                end(index, error, writeBits)
+            }
+        }
+        func each(_ body: (Publication) throws(PublishFailure) -> Void) {
+            for place in files.indices where !files[place].isEnded {
+                do throws(PublishFailure) {
+                    try body(files[place])
+                } catch {
+                    files[place].isEnded = true
+                    end(files[place].index, error, files[place].writeBits)
+                }
+            }
+        }
+
+        if durability == .synced {
+            // All on their way before the first is waited for: one commit of the file system takes most of them.
+            if files.count > 1 { each { SystemCall.beginSync($0.descriptor) } }
+            each { file throws(PublishFailure) in
+                try attempt("brought to disk") { () throws(Errno) in try SystemCall.sync(file.descriptor) }
+            }
+        }
+        each { _ throws(PublishFailure) in try step(.fileSynced) }
+
+        var targets: [String: Directory] = [:]
+        each { file throws(PublishFailure) in
+            let directory = file.request.target
+            guard targets[directory.path] == nil else { return }
+            targets[directory.path] = try attempt("published, because its directory cannot be made") {
+                () throws(Errno) in try directory.ensure()
+            }
+        }
+        let logged = Result { () throws(Errno) in
+            try writable.ledger.append(files.filter { !$0.isEnded }.map(\.entry))
+        }
+        each { _ throws(PublishFailure) in
+            try attempt("recorded in the ledger") { () throws(Errno) in try logged.get() }
+            try step(.intentLogged)
+        }
+
+        each { file throws(PublishFailure) in
+            guard let target = targets[file.request.target.path] else { return }
+            try move(file, to: target)
+            try step(.moved)
+        }
+        if durability == .synced {
+            // The names are there and the records are on disk: what fails now fails for the whole file system, and
+            // recovery settles it.
+            for (_, target) in targets { try? SystemCall.sync(target.descriptor) }
+        }
+        each { _ throws(PublishFailure) in try step(.directorySynced) }
+
+        writable.ledger.appendLater(
+            files.filter { !$0.isEnded }.map { LedgerEntry(event: "sealed", like: $0.entry) })
+        each { file throws(PublishFailure) in
+            try step(.sealedLogged)
+            outcomes[file.index] = .sealed(
+                sha256: file.intent.sha256, size: file.intent.size, lostModes: file.writeBits & 0o022 != 0)
+        }
+        return outcomes
+    }
+
+    /// Writes the `sealed` lines that publishing several files left for later.
     public func settle() { writable?.ledger.settle() }
 
-    /// - Parameter writeBits: the permission bits that were taken away.
-    private func publish(
-        _ request: PublishRequest, _ writable: Writable, _ writeBits: inout UInt32
-    ) throws(PublishFailure) -> PublishOutcome {
-        let descriptor = try attempt("opened") { () throws(Errno) in
-            try request.staged.open(O_RDONLY | O_NONBLOCK)
-        }
-        defer { SystemCall.close(descriptor) }
-        let before = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
-        guard before.isRegular else { throw .refused("it is not a plain file") }
-        guard before.st_nlink == 1 else { throw .refused("it has other names, through which its bytes could change") }
-
-        // Facts and hash in one pass.
-        let source = FileSource(descriptor: descriptor, count: Int64(before.st_size))
-        let (sha256, facts) = try check(source, request.check ?? .notEmpty)
-        try step(.checked)
-
-        var after = try makeReadOnly(descriptor, request, &writeBits)
-        var known = before
-        while !after.isModified(like: known) {
-            // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
-            guard after.st_size == before.st_size,
-                try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256
-            else { throw .refused("it changed while it was being checked") }
-            known = after
-            after = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
-        }
-        try step(.madeReadOnly)
-
-        if durability == .synced {
-            _ = try attempt("brought to disk") { () throws(Errno) in try SystemCall.sync(descriptor) }
-        }
-        try step(.fileSynced)
-
-        let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
-            try request.target.ensure()
-        }
-        let intent = SealIntent(
-            mount: writable.staging.mountID, staged: request.staged.name, directory: request.target.path,
-            name: request.name, inode: UInt64(after.st_ino), size: Int64(after.st_size),
-            modified: TimeText.rfc3339(after.st_mtim), sha256: sha256,
-            record: record(request.record, facts))
-        let entry = intent.entry("seal-intent")
-        try attempt("recorded in the ledger") { () throws(Errno) in try writable.ledger.append([entry]) }
-        try step(.intentLogged)
-
-        try move(request, intent, descriptor, to: target)
-        try step(.moved)
-
-        if durability == .synced {
-            // The name is there and the record is on disk: what fails now fails for the whole file system, and recovery
-            // settles it.
-            try? SystemCall.sync(target.descriptor)
-        }
-        try step(.directorySynced)
-
-        writable.ledger.appendLater([LedgerEntry(event: "sealed", like: entry)])
-        try step(.sealedLogged)
-        return .sealed(sha256: sha256, size: Int64(after.st_size), lostModes: writeBits & 0o022 != 0)
-    }
-
-    /// Takes the write bits away, in one with any change of attributes that the writer may still make.
-    ///
-    /// - Returns: the attributes then.
-    private func makeReadOnly(
-        _ descriptor: FileDescriptor, _ request: PublishRequest, _ writeBits: inout UInt32
-    ) throws(PublishFailure) -> stat {
-        var taken: UInt32 = 0
-        var result = Result<stat, PublishFailure>.failure(.stopped)
-        request.attributesLock { () in
-            do throws(PublishFailure) {
-                taken = try attempt("looked at") { () throws(Errno) in
-                    try SystemCall.attributes(descriptor).permissions
-                }
-                _ = try attempt("made read-only") { () throws(Errno) in
-                    try SystemCall.retry { fchmod(descriptor.rawValue, taken & 0o555) }
-                }
-                result = .success(
-                    try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) })
-            } catch {
-                result = .failure(error)
-            }
-        }
-        writeBits = taken & 0o222
-        return try result.get()
-    }
-
-    private func check(
-        _ source: FileSource, _ check: FormatCheck
-    ) throws(PublishFailure) -> (String, FormatFacts) {
-        do {
-            var hash = try SHA256()
-            var hashed: Int64 = 0
-            let facts = try check.checkWhole(source) { chunk in
-                hash.update(chunk)
-                hashed += Int64(chunk.count)
-            }
-            // A check that did not hand on every byte must not lead to a wrong record.
-            let digest = hashed == source.count ? try hash.finish() : try source.sha256()
-            return (digest, facts)
-        } catch let error as FormatError {
-            switch error {
-            case .invalid(let reason): throw .refused(reason)
-            case .unreadable(let errno): throw .system(doing: "read", errno)
-            }
-        } catch {
-            throw .system(doing: "hashed", error as? Errno ?? .ioError)
-        }
-    }
-
-    private func record(_ draft: RecordDraft, _ facts: FormatFacts) -> [String: JSONValue] {
-        var members = draft.members
-        for (key, value) in facts.members { members[key] = value }
-        members["host"] = .string(host)
-        return members
-    }
-
-    private func move(
-        _ request: PublishRequest, _ intent: SealIntent, _ descriptor: FileDescriptor, to target: Directory
-    ) throws(PublishFailure) {
+    private func move(_ file: Publication, to target: Directory) throws(PublishFailure) {
+        let request = file.request
         let staged = request.staged
         let taken = "another writer published '\(request.name)' first (production artifacts are immutable)"
         do throws(Errno) {
@@ -208,7 +165,7 @@ extension Store {
         } catch .fileExists {
             throw .refused(taken)
         } catch .improperLink {
-            try moveAcross(request, intent, descriptor, to: target, taken: taken)
+            try moveAcross(file, to: target, taken: taken)
         } catch {
             throw .system(doing: "moved to its place", error)
         }
@@ -217,12 +174,12 @@ extension Store {
     /// The layer is on another file system than the staging directory (`EXDEV`): a hidden copy there, then the same
     /// rename.
     private func moveAcross(
-        _ request: PublishRequest, _ intent: SealIntent, _ descriptor: FileDescriptor, to target: Directory,
-        taken: String
+        _ file: Publication, to target: Directory, taken: String
     ) throws(PublishFailure) {
-        let copy = target.file(intent.copyName)
+        let request = file.request
+        let copy = target.file(file.intent.copyName)
         do throws(Errno) {
-            try FileCopy.copy(descriptor, to: copy, isSynced: durability == .synced)
+            try FileCopy.copy(file.descriptor, to: copy, isSynced: durability == .synced)
         } catch {
             try? copy.unlink()
             throw .system(doing: "copied to the file system of its place", error)
@@ -256,8 +213,8 @@ extension Store {
             let entry = LedgerEntry(
                 event: "restored",
                 [
-                    ("mount", .string(writable.staging.mountID)), ("staged", .string(request.staged.name)),
-                    ("reason", .string(reason)), ("record", .object(request.record.members)),
+                    "mount": .string(writable.staging.mountID), "staged": .string(request.staged.name),
+                    "reason": .string(reason), "record": .object(request.record.members()),
                 ])
             try? writable.ledger.append([entry])
             return .restored(reason: reason)
@@ -270,12 +227,6 @@ extension Store {
                 reason: reason + "; the bytes are kept in .artifactfs/staging/\(writable.staging.mountID)/"
                     + "\(request.staged.name) (they could not be moved to quarantine: \(error))")
         }
-    }
-
-    private func attempt<Value>(
-        _ what: String, _ body: () throws(Errno) -> Value
-    ) throws(PublishFailure) -> Value {
-        do throws(Errno) { return try body() } catch { throw .system(doing: what, error) }
     }
 
     private func step(_ step: PublishStep) throws(PublishFailure) {

@@ -16,7 +16,7 @@ extension Store {
         return try Quarantine(
             directory: writable.quarantine, ledger: writable.ledger, mount: writable.staging.mountID,
             isSynced: durability == .synced
-        ).take(file, path: record.virtualPath, reason: reason, record: record.members)
+        ).take(file, path: record.virtualPath, reason: reason, record: record.members())
     }
 }
 
@@ -29,7 +29,7 @@ struct Quarantine {
     let isSynced: Bool
 
     /// Moves a file here.
-    func take(_ file: RealFile, path: String, reason: String, record: [String: JSONValue]) throws(Errno) -> String {
+    func take(_ file: RealFile, path: String, reason: String, record: JSONObject) throws(Errno) -> String {
         let time = SystemCall.now()
         if isSynced, let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) {
             try? SystemCall.syncData(descriptor)
@@ -48,16 +48,18 @@ struct Quarantine {
             }
         }
         if isSynced { try? SystemCall.sync(directory.descriptor) }
-        let members: [(String, JSONValue)] = [
-            ("mount", .string(mount)), ("staged", .string(file.name)), ("quarantined", .string(name)),
-            ("reason", .string(reason)), ("record", .object(record)),
+        let members: JSONObject = [
+            "mount": .string(mount), "staged": .string(file.name), "quarantined": .string(name),
+            "reason": .string(reason), "record": .object(record),
         ]
         try? ledger.append([LedgerEntry(event: "quarantined", members)])
-        writeReason(name, [("time", .string(TimeText.rfc3339(time)))] + members)
+        var reason: JSONObject = ["time": .string(TimeText.rfc3339(time))]
+        reason.add(members)
+        writeReason(name, reason)
         return name
     }
 
-    private func writeReason(_ name: String, _ members: [(String, JSONValue)]) {
+    private func writeReason(_ name: String, _ members: JSONObject) {
         let file = directory.file(name + ".reason.json")
         guard let descriptor = try? file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600) else { return }
         defer { SystemCall.close(descriptor) }

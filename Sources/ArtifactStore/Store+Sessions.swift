@@ -59,7 +59,7 @@ extension Store {
             try writable.ledger.append([
                 LedgerEntry(
                     event: "session-begun",
-                    [("session", .string(name.description)), ("mount", .string(writable.staging.mountID))])
+                    ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
             ])
         } catch {
             SystemCall.close(descriptor)
@@ -92,7 +92,7 @@ extension Store {
             try writable.ledger.append([
                 LedgerEntry(
                     event: "session-resumed",
-                    [("session", .string(name.description)), ("mount", .string(writable.staging.mountID))])
+                    ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
             ])
         } catch {
             SystemCall.close(descriptor)

@@ -71,6 +71,9 @@ package enum SystemCall {
     /// fsync(2).
     package static func sync(_ descriptor: FileDescriptor) throws(Errno) { try retry { fsync(descriptor.rawValue) } }
 
+    /// sync_file_range(2): begins to write what a file has in memory.
+    static func beginSync(_ descriptor: FileDescriptor) { _ = clinux_begin_sync(descriptor.rawValue) }
+
     /// fdatasync(2).
     package static func syncData(_ descriptor: FileDescriptor) throws(Errno) {
         try retry { fdatasync(descriptor.rawValue) }

@@ -43,6 +43,10 @@ ssize_t clinux_copy_file_range(
     return syscall(SYS_copy_file_range, from, fromOffset, to, toOffset, length, flags);
 }
 
+int clinux_begin_sync(int fd) {
+    return sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
     return ioctl(fd, request, argument);
 }

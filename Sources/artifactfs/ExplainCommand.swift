@@ -178,7 +178,7 @@ private struct Question {
     func show(asJSON: Bool) {
         let refusal = verdict.refusal
         if asJSON {
-            let fields: [String: JSONValue] = [
+            let fields: JSONObject = [
                 "path": .string(path),
                 "allowed": .bool(refusal == nil),
                 "subject": .string(subject),

@@ -89,7 +89,7 @@ struct MountStatus {
         let denials = value["denials"]
         line("refused", String(denials?["total"]?.integer ?? 0))
         if case .object(let rules)? = denials?["by_rule"] {
-            for (rule, count) in rules.sorted(by: { $0.key < $1.key }) {
+            for (rule, count) in rules.sorted {
                 line("", "\(rule): \(count.integer ?? 0)")
             }
         }

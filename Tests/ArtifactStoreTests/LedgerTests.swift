@@ -7,7 +7,7 @@ import Testing
 @Suite struct LedgerTests {
     private func entry(_ number: Int) -> LedgerEntry {
         LedgerEntry(
-            event: "note", [("number", .integer(Int64(number))), ("text", .string("a\"b\\c\n\u{1B}[31m\u{2028}é"))])
+            event: "note", ["number": .integer(Int64(number)), "text": .string("a\"b\\c\n\u{1B}[31m\u{2028}é")])
     }
 
     @Test func chainsLinesOfManyThreadsAndMounts() throws {
@@ -91,7 +91,7 @@ import Testing
         let place = try TemporaryStore()
         do {
             let ledger = try #require(try place.open().ledger)
-            try ledger.append([LedgerEntry(event: "long", [("text", .string(String(repeating: "x", count: 300_000)))])])
+            try ledger.append([LedgerEntry(event: "long", ["text": .string(String(repeating: "x", count: 300_000))])])
         }
         try #require(try place.open().ledger).append([entry(1)])
         try place.verifyLedger()

@@ -57,6 +57,58 @@ import Testing
         try place.verifyLedger()
     }
 
+    /// Files that are published together: what is wrong with one is nothing to the others, and each is told its own.
+    @Test(arguments: Durability.allCases, [false, true])
+    func publishesTogether(durability: Durability, isHeldOpen: Bool) throws {
+        let place = try TemporaryStore()
+        let store = try place.open(durability: durability)
+        try place.write("base_layer/taken.tsv", "there before")
+        let texts = ["good.tsv": table, "bad.tsv": "a\tb\n1\n", "taken.tsv": table, "other.tsv": table + "x\t1\n"]
+        var requests: [PublishRequest] = []
+        var descriptors: [FileDescriptor] = []
+        defer { for descriptor in descriptors { SystemCall.close(descriptor) } }
+        for name in ["good.tsv", "bad.tsv", "taken.tsv", "other.tsv", "good.tsv", "there"] {
+            let staged = try TemporaryStore.stage(store, texts[name] ?? "twice", mode: 0o644)
+            var request = TemporaryStore.request(store, staged, name: name)
+            if isHeldOpen {
+                descriptors.append(try staged.open(O_RDONLY))
+                request.descriptor = descriptors.last
+            }
+            if name == "other.tsv" { request.target = store.directory("base_layer/new/place") }
+            if name == "there" {
+                try staged.unlink()
+                request.descriptor = nil
+            }
+            requests.append(request)
+        }
+        let outcomes = store.publish(requests).map { outcome -> String in
+            switch outcome {
+            case .sealed(let sha256, _, _): sha256
+            case .quarantined(let reason), .restored(let reason): String(reason.prefix(24))
+            }
+        }
+        let hash = try SHA256.digest(table.utf8)
+        let taken = "another writer published"
+        let expected = [
+            hash, "line 2 has only 1 column", taken, try SHA256.digest((table + "x\t1\n").utf8), taken,
+            "it could not be opened: ",
+        ]
+        #expect(outcomes == expected)
+        #expect(try place.read("base_layer/good.tsv") == table)
+        #expect(try place.read("base_layer/new/place/other.tsv") == table + "x\t1\n")
+        #expect(try place.read("base_layer/taken.tsv") == "there before")
+        #expect(!place.exists("base_layer/bad.tsv"))
+        #expect(try place.quarantined() == ["a\tb\n1\n", table, table].sorted())
+        #expect(try place.events("seal-intent").count == 4)
+        #expect(try place.events("quarantined").count == 3)
+        store.settle()
+        #expect(try place.events("sealed").compactMap { $0["name"]?.string } == ["good.tsv", "other.tsv"])
+        try place.verifyLedger()
+        for descriptor in descriptors { #expect(fcntl(descriptor.rawValue, F_GETFD) >= 0, "not ours to close") }
+        store.close()
+        #expect(try place.names(".artifactfs/staging") == [])
+    }
+
     @Test func bytesThatChangeWhileTheyAreChecked() throws {
         let place = try TemporaryStore()
         let store = try place.open()

@@ -48,6 +48,29 @@ import Testing
         }
     }
 
+    /// Several that are published together, and the driver killed when it had moved the first of them.
+    @Test(arguments: Durability.allCases) func settlesACrashBetweenFiles(durability: Durability) throws {
+        let place = try TemporaryStore()
+        let names = (0..<4).map { "chr\($0).tsv" }
+        do {
+            let store = try place.open(durability: durability)
+            let staged = try names.map { try TemporaryStore.stage(store, table + "\($0)\t0\n") }
+            store.stopAfter.withLock { $0 = .intentLogged }
+            let outcomes = store.publish(
+                zip(names, staged).map { TemporaryStore.request(store, $1, name: $0) })
+            #expect(outcomes.count == 4)
+            try staged[0].rename(to: try store.directory("base_layer").ensure().file(names[0]))
+        }
+        let store = try place.open(durability: durability)
+        for name in names { #expect(try place.read("base_layer/" + name) == table + "\(name)\t0\n") }
+        #expect(store.recovery.finished.count == 4 && store.recovery.problems == [])
+        #expect(try place.events("sealed").count == 4)
+        #expect(try place.quarantined() == [])
+        try place.verifyLedger()
+        store.close()
+        #expect(try place.open().recovery.isEmpty)
+    }
+
     @Test func doesNotReplaceWhatCameAfterTheCrash() throws {
         let place = try TemporaryStore()
         try crash(place, after: .intentLogged, .relaxed)

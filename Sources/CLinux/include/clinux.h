@@ -24,6 +24,9 @@ int clinux_fallocate(int fd, int mode, off_t offset, off_t length);
 ssize_t clinux_copy_file_range(
     int from, off_t *fromOffset, int to, off_t *toOffset, size_t length, unsigned flags);
 
+// sync_file_range(2) of a whole file with SYNC_FILE_RANGE_WRITE: does not wait.
+int clinux_begin_sync(int fd);
+
 int clinux_ioctl_pointer(int fd, unsigned long request, void *argument);
 
 int clinux_fcntl_int(int fd, int command, int argument);

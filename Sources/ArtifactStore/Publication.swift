@@ -1,0 +1,127 @@
+internal import ArtifactFormats
+internal import Glibc
+internal import SystemPackage
+
+/// A file on its way to being published: checked, read-only, and described.
+struct Publication {
+    /// Its place among those that are published together.
+    let index: Int
+    let request: PublishRequest
+    /// Open for reading.
+    let descriptor: FileDescriptor
+    /// The permission bits that were taken away.
+    let writeBits: UInt32
+    /// What the ledger says of it before it has its name.
+    let intent: SealIntent
+    /// The intent's line.
+    let entry: LedgerEntry
+    /// It is not published.
+    var isEnded = false
+
+    /// Takes a file's facts and hash in one pass, and its write bits.
+    ///
+    /// - Parameters:
+    ///   - writeBits: the bits that were taken away, also when this fails.
+    ///   - step: is told of each step.
+    init(
+        _ request: PublishRequest, index: Int, mount: String, host: String, _ writeBits: inout UInt32,
+        step: (PublishStep) throws(PublishFailure) -> Void
+    ) throws(PublishFailure) {
+        let descriptor = try attempt("opened") { () throws(Errno) -> FileDescriptor in
+            if let open = request.descriptor { return open }
+            return try request.staged.open(O_RDONLY | O_NONBLOCK)
+        }
+        do throws(PublishFailure) {
+            let before = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
+            guard before.isRegular else { throw .refused("it is not a plain file") }
+            guard before.st_nlink == 1 else {
+                throw .refused("it has other names, through which its bytes could change")
+            }
+            let source = FileSource(descriptor: descriptor, count: Int64(before.st_size))
+            let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty)
+            try step(.checked)
+
+            var after = try Self.makeReadOnly(descriptor, request, &writeBits)
+            var known = before
+            while !after.isModified(like: known) {
+                // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
+                guard after.st_size == before.st_size,
+                    try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256
+                else { throw .refused("it changed while it was being checked") }
+                known = after
+                after = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
+            }
+            try step(.madeReadOnly)
+
+            intent = SealIntent(
+                mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
+                inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),
+                sha256: sha256, record: request.record.members(facts: facts, host: host))
+        } catch {
+            if request.descriptor == nil { SystemCall.close(descriptor) }
+            throw error
+        }
+        self.index = index
+        self.request = request
+        self.descriptor = descriptor
+        self.writeBits = writeBits
+        entry = intent.entry("seal-intent")
+    }
+
+    /// Closes what this opened.
+    func close() { if request.descriptor == nil { SystemCall.close(descriptor) } }
+
+    private static func check(
+        _ source: FileSource, _ check: FormatCheck
+    ) throws(PublishFailure) -> (String, FormatFacts) {
+        do {
+            var hash = try SHA256()
+            var hashed: Int64 = 0
+            let facts = try check.checkWhole(source) { chunk in
+                hash.update(chunk)
+                hashed += Int64(chunk.count)
+            }
+            // A check that did not hand on every byte must not lead to a wrong record.
+            let digest = hashed == source.count ? try hash.finish() : try source.sha256()
+            return (digest, facts)
+        } catch let error as FormatError {
+            switch error {
+            case .invalid(let reason): throw .refused(reason)
+            case .unreadable(let errno): throw .system(doing: "read", errno)
+            }
+        } catch {
+            throw .system(doing: "hashed", error as? Errno ?? .ioError)
+        }
+    }
+
+    /// Takes the write bits away, in one with any change of attributes that the writer may still make.
+    ///
+    /// - Returns: the attributes then.
+    private static func makeReadOnly(
+        _ descriptor: FileDescriptor, _ request: PublishRequest, _ writeBits: inout UInt32
+    ) throws(PublishFailure) -> stat {
+        var taken: UInt32 = 0
+        var result = Result<stat, PublishFailure>.failure(.stopped)
+        request.attributesLock { () in
+            do throws(PublishFailure) {
+                taken = try attempt("looked at") { () throws(Errno) in
+                    try SystemCall.attributes(descriptor).permissions
+                }
+                _ = try attempt("made read-only") { () throws(Errno) in
+                    try SystemCall.retry { fchmod(descriptor.rawValue, taken & 0o555) }
+                }
+                result = .success(
+                    try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) })
+            } catch {
+                result = .failure(error)
+            }
+        }
+        writeBits = taken & 0o222
+        return try result.get()
+    }
+}
+
+/// Names what the system refused.
+func attempt<Value>(_ what: String, _ body: () throws(Errno) -> Value) throws(PublishFailure) -> Value {
+    do throws(Errno) { return try body() } catch { throw .system(doing: what, error) }
+}
