@@ -23,8 +23,11 @@ struct InstructionsCommand: ParsableCommand {
     /// The handlers by the kernel's names for the requests, with the beginning of their mangled Swift names.
     private static let handlers = [
         ("lookup", "6lookup_"), ("getattr", "10attributes_"), ("open", "4open_"), ("create", "6create_"),
-        ("release", "7release5inode"), ("unlink", "6unlink_"), ("readdir", "13readDirectory_"),
+        ("flush", "5flush_"), ("release", "7release5inode"), ("unlink", "6unlink_"), ("readdir", "13readDirectory_"),
+        ("publish", publishing),
     ]
+    /// `Volume.seal`, which publishes several files with a call.
+    private static let publishing = "ArtifactDriver6VolumeC4seal"
 
     func validate() throws {
         guard (drive == nil) != (read == nil) else { throw ValidationError("give --drive DIR or --read FILE") }
@@ -60,6 +63,7 @@ struct InstructionsCommand: ParsableCommand {
         let fresh = PathTable(count: Self.count) { target.session("chrFresh\($0).tsv") }
         _ = try Loops.create(fresh.all, block)
         _ = try Loops.unlinkFiles(fresh.all, block)
+        _ = try Loops.create(PathTable(count: Self.count) { target.published("chrSealed\($0).tsv") }.all, block)
         guard let directory = opendir(target.artifactDirectory) else { throw Failure.call("open", mount) }
         while readdir(directory) != nil {}
         closedir(directory)
@@ -78,8 +82,9 @@ struct InstructionsCommand: ParsableCommand {
         var slower = 0
         for (operation, mangled) in Self.handlers {
             let found = counted.filter { $0.key.contains(mangled) }
-            let calls = found.values.reduce(0) { $0 + $1.calls }
+            var calls = found.values.reduce(0) { $0 + $1.calls }
             guard calls > 0 else { throw Failure("no call of \(operation) is in \(path)") }
+            if mangled == Self.publishing { calls = Self.count }
             let each = Double(found.values.reduce(0) { $0 + $1.cost }) / Double(calls)
             var line =
                 Format.left(operation, 12) + Format.right(Format.grouped(each), 10) + " instructions, "
@@ -118,7 +123,9 @@ struct InstructionsCommand: ParsableCommand {
                 let id = value.prefix { $0 != " " }
                 let name = value.dropFirst(id.count + 1)
                 // The witness by which libfuse's side calls the driver.
-                if name.contains("ArtifactDriver6VolumeC10FuseKernel10FileSystem"), name.hasSuffix("TW") {
+                if name.contains("ArtifactDriver6VolumeC10FuseKernel10FileSystem") && name.hasSuffix("TW")
+                    || name.contains(publishing)
+                {
                     names[id] = String(name)
                 }
                 if line.hasPrefix("c") { callee = id }
