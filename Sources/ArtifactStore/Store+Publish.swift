@@ -118,11 +118,20 @@ extension Store {
                 () throws(Errno) in try directory.ensure()
             }
         }
-        let logged = Result { () throws(Errno) in
+        var obstacle: Errno?
+        do throws(Errno) {
             try writable.ledger.append(files.filter { !$0.isEnded }.map(\.entry))
+        } catch {
+            obstacle = error
         }
-        each { _ throws(PublishFailure) in
-            try attempt("recorded in the ledger") { () throws(Errno) in try logged.get() }
+        each { file throws(PublishFailure) in
+            if let obstacle {
+                try attempt("recorded in the ledger") { () throws(Errno) in
+                    // On a disk that is nearly full some may still have room.
+                    guard requests.count > 1 else { throw obstacle }
+                    try writable.ledger.append([file.entry])
+                }
+            }
             try step(.intentLogged)
         }
 

@@ -105,6 +105,55 @@ import Testing
         #expect(try LedgerReader.verify(ledger.file(name)) == [])
         store.close()
     }
+
+    /// Where the ledger has room for some of several, these are published and the others are kept.
+    @Test func aDiskThatIsNearlyFull() throws {
+        let temporary = try TemporaryDirectory()
+        let mounted = try Mounted(temporary.path, size: "512k")
+        defer { withExtendedLifetime(mounted) {} }
+        let path = temporary.path + "/store"
+        try Store.create(at: path)
+        let store = try Store(at: path, readOnly: false, durability: .relaxed)
+        let names = (0..<30).map { "chr\($0).tsv" }
+        let requests = try names.map {
+            TemporaryStore.request(store, try TemporaryStore.stage(store, table), name: $0)
+        }
+        let filler = try FileDescriptor.open(
+            temporary.path + "/filler", .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+        var filled = off_t(0)
+        while write(filler.rawValue, [UInt8](repeating: 1, count: 4096), 4096) > 0 { filled += 4096 }
+        ftruncate(filler.rawValue, filled - 2 * 4096)
+        var sealed: [String] = []
+        for (name, outcome) in zip(names, store.publish(requests)) {
+            switch outcome {
+            case .sealed: sealed.append(name)
+            case .quarantined(let reason): #expect(reason.contains("recorded in the ledger"))
+            case .restored: Issue.record("restored")
+            }
+        }
+        #expect((1..<30).contains(sealed.count), "\(sealed)")
+        let root = Directory(owning: try .open(path, .readOnly))
+        #expect(try root.directory("base_layer").entries().map(\.name).sorted() == sealed.sorted())
+        let quarantine = try root.directory(".artifactfs").directory("quarantine")
+        let kept = try quarantine.entries().filter { !$0.name.hasSuffix(".json") }
+        #expect(kept.count == 30 - sealed.count)
+        // Their `sealed` lines had no room: the next opening adds them.
+        ftruncate(filler.rawValue, 0)
+        SystemCall.close(filler)
+        store.close()
+        let again = try Store(at: path, readOnly: false, durability: .relaxed)
+        #expect(again.recovery.problems == [])
+        again.close()
+        let ledger = try root.directory(".artifactfs").directory("ledger")
+        let file = ledger.file(try #require(try ledger.entries().first?.name))
+        #expect(try LedgerReader.verify(file) == [])
+        var settled: [String] = []
+        try LedgerReader.forEachLine(of: file) { line in
+            let value = JSONValue(parsing: line)
+            if value?["event"] == .string("sealed"), let name = value?["name"]?.string { settled.append(name) }
+        }
+        #expect(settled.sorted() == sealed.sorted())
+    }
 }
 
 extension Store {
