@@ -71,15 +71,21 @@ final class SealQueue: Sendable {
     private static let rest = DispatchTimeInterval.milliseconds(2)
 
     private let workers: Int
+    /// Whether a worker rests between batches too.
+    private let gathers: Bool
     private let state = Mutex(State())
     private let group = DispatchGroup()
     private let whenIdle: @Sendable () -> Void
     private let queue = DispatchQueue(label: "artifactfs.seal", attributes: .concurrent)
     private let resting = DispatchSemaphore(value: 0)
 
-    /// - Parameter whenIdle: runs when nothing waits any more, before a worker rests.
-    init(workers: Int, whenIdle: @escaping @Sendable () -> Void) {
+    /// - Parameters:
+    ///   - gathers: what was taken together is dear, whatever it is: so as much as comes in a short while is taken together, except the
+    ///     first. A disk commits many files as quickly as one.
+    ///   - whenIdle: runs when nothing waits any more, before a worker rests.
+    init(workers: Int, gathers: Bool = false, whenIdle: @escaping @Sendable () -> Void) {
         self.workers = workers
+        self.gathers = gathers
         self.whenIdle = whenIdle
     }
 
@@ -113,9 +119,12 @@ final class SealQueue: Sendable {
 
     private func work() {
         while true {
-            while let next = state.withLock({ $0.next() }) { next() }
+            while let next = state.withLock({ $0.next() }) {
+                next()
+                if gathers { rest(evenWithWork: true) }
+            }
             whenIdle()
-            rest()
+            rest(evenWithWork: false)
             let isDone = state.withLock { state in
                 guard state.count == 0 else { return false }
                 state.running -= 1
@@ -125,10 +134,11 @@ final class SealQueue: Sendable {
         }
     }
 
-    /// Waits for more to come. The last worker does.
-    private func rest() {
+    /// Waits for more to come, until a batch is full. The only worker does.
+    private func rest(evenWithWork: Bool) {
         let rests = state.withLock { state in
-            guard state.count == 0, state.running == 1, state.drains == 0 else { return false }
+            guard evenWithWork ? state.weight < Self.batch : state.count == 0, state.running == 1, state.drains == 0
+            else { return false }
             state.isResting = true
             return true
         }

@@ -59,7 +59,7 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
-        seals = SealQueue(workers: 4) { store.settle() }
+        seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
         outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)

@@ -1,6 +1,7 @@
 import FuseKernel
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ArtifactDriver
@@ -18,8 +19,8 @@ import Testing
         ArtifactFile(id: InodeNumber(rawValue: UInt64(number)), size: 1)
     }
 
-    private func queue(_ seen: Seen, workers: Int = 4) -> SealQueue {
-        SealQueue(workers: workers) { seen.idle.add(1, ordering: .relaxed) }
+    private func queue(_ seen: Seen, workers: Int = 4, gathers: Bool = false) -> SealQueue {
+        SealQueue(workers: workers, gathers: gathers) { seen.idle.add(1, ordering: .relaxed) }
     }
 
     private func publish(_ seen: Seen, taking microseconds: UInt32 = 0) -> SealQueue.Publish {
@@ -39,6 +40,21 @@ import Testing
         #expect(seen.batches.withLock { $0.allSatisfy { $0.count <= 64 } })
         #expect(queue.pending == 0)
         #expect(seen.idle.load(ordering: .relaxed) > 0)
+    }
+
+    @Test func gathersWhatComesWhileItRests() {
+        let (seen, others) = (Seen(), Seen())
+        let queue = queue(seen, workers: 1, gathers: true)
+        queue.submit(file(1), bytes: 1, publish: publish(seen))
+        #expect(eventually(within: 5) { seen.count == 1 }, "the first does not wait")
+        // More come sooner than a worker has rested, nearly always: one after the other, as from one program.
+        for number in 2...400 {
+            queue.submit(file(number), bytes: 1, publish: publish(others))
+            usleep(20)
+        }
+        queue.drain()
+        #expect(others.all == (2...400).map { UInt64($0) })
+        #expect(others.count < 200, "\(others.count) batches")
     }
 
     @Test func aLargeFileGoesAlone() {
@@ -63,9 +79,9 @@ import Testing
         #expect(seen.batches.withLock { $0 } == [[1], [0], [2]])
     }
 
-    @Test func nothingWaitsForever() {
+    @Test(arguments: [false, true]) func nothingWaitsForever(gathers: Bool) {
         let seen = Seen()
-        let queue = queue(seen)
+        let queue = queue(seen, gathers: gathers)
         var number = 0
         // Around the time for which a worker waits for more.
         for round in 0..<200 {
@@ -81,9 +97,9 @@ import Testing
         #expect(queue.pending == 0)
     }
 
-    @Test func fromManyThreads() async {
+    @Test(arguments: [false, true]) func fromManyThreads(gathers: Bool) async {
         let seen = Seen()
-        let queue = queue(seen)
+        let queue = queue(seen, gathers: gathers)
         await withTaskGroup(of: Void.self) { group in
             for thread in 0..<4 {
                 group.addTask {
