@@ -1,6 +1,5 @@
 internal import ArtifactStore
 internal import CLinux
-internal import Dispatch
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
@@ -23,11 +22,12 @@ final class OutsideChanges: Sendable {
         var numbers: [String: Int32] = [:]
         /// Real directories that cannot be watched.
         var unwatched: Set<String> = []
-        var source: (any DispatchSourceRead)?
+        var thread: WorkerThread?
     }
 
     private let descriptor: Int32
-    private let queue = DispatchQueue(label: "artifactfs.changes")
+    /// Readable when the thread is to end.
+    private let end: Int32
     private let state = Mutex(State())
     private let namespace: Namespace
 
@@ -40,27 +40,29 @@ final class OutsideChanges: Sendable {
     init?(namespace: Namespace) {
         descriptor = clinux_inotify()
         guard descriptor >= 0 else { return nil }
+        end = clinux_eventfd()
         self.namespace = namespace
     }
 
-    deinit { Glibc.close(descriptor) }
+    deinit {
+        Glibc.close(descriptor)
+        Glibc.close(end)
+    }
 
     /// Begins to tell the kernel.
     func start(_ connection: KernelConnection) {
-        state.withLock { state in
-            let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-            source.setEventHandler { [weak self] in self?.read(connection) }
-            source.activate()
-            state.source = source
-        }
+        state.withLock { $0.thread = WorkerThread(name: "artifactfs-look") { self.serve(connection) } }
     }
 
     func stop() {
-        state.withLock { state in
-            state.source?.cancel()
-            state.source = nil
+        let thread = state.withLock { state in
+            defer { state.thread = nil }
+            return state.thread
         }
-        queue.sync {}
+        guard let thread else { return }
+        var one: UInt64 = 1
+        _ = write(end, &one, 8)
+        thread.join()
     }
 
     /// Whether changes in a directory are noticed, and were when what is to be answered now was looked at: not the first time, which
@@ -68,6 +70,7 @@ final class OutsideChanges: Sendable {
     func watches(_ directory: TreeDirectory) -> Bool {
         let path = directory.real.path
         let known = state.withLock { state -> Bool? in
+            if state.thread == nil { return false }
             if state.unwatched.contains(path) { return false }
             guard let number = state.numbers[path] else { return nil }
             if state.watches[number]?.directories.contains(where: { $0 === directory }) == false {
@@ -99,7 +102,35 @@ final class OutsideChanges: Sendable {
         var overflowed = false
     }
 
-    private func read(_ connection: KernelConnection) {
+    /// How long after a change the kernel is told once more, in nanoseconds.
+    private static let again: UInt64 = 100_000_000
+
+    private func serve(_ connection: KernelConnection) {
+        // An answer that was computed before the change may reach the kernel after it was told: it is told once more.
+        var told: [(again: UInt64, batch: Batch)] = []
+        while true {
+            let now = Clock.monotonic()
+            while let first = told.first, first.again <= now {
+                apply(first.batch, connection)
+                told.removeFirst()
+            }
+            var polls = (
+                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: end, events: Int16(POLLIN), revents: 0)
+            )
+            let time = told.first.map { Int32(clamping: ($0.again - now) / 1_000_000 + 1) } ?? -1
+            withUnsafeMutableBytes(of: &polls) { bytes in
+                if let first = bytes.assumingMemoryBound(to: pollfd.self).baseAddress { _ = poll(first, 2, time) }
+            }
+            if polls.1.revents != 0 { return }
+            guard polls.0.revents != 0 else { continue }
+            let batch = read()
+            apply(batch, connection)
+            told.append((Clock.monotonic() + Self.again, batch))
+        }
+    }
+
+    private func read() -> Batch {
         var batch = Batch()
         withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
             while let start = buffer.baseAddress {
@@ -108,10 +139,7 @@ final class OutsideChanges: Sendable {
                 Self.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]), into: &batch)
             }
         }
-        apply(batch, connection)
-        // An answer that was computed before the change may reach the kernel after it was told: tell it once more.
-        let again = batch
-        queue.asyncAfter(deadline: .now() + .milliseconds(100)) { [weak self] in self?.apply(again, connection) }
+        return batch
     }
 
     /// `struct inotify_event`: descriptor, mask, cookie, length, name.

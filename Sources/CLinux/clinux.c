@@ -47,6 +47,17 @@ int clinux_begin_sync(int fd) {
     return sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+int clinux_sem_wait(sem_t *semaphore, int milliseconds) {
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += milliseconds % 1000 * 1000000L;
+    end.tv_sec += milliseconds / 1000 + end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    return sem_clockwait(semaphore, CLOCK_MONOTONIC, &end);
+}
+
+void clinux_name_thread(pthread_t thread, const char *name) { pthread_setname_np(thread, name); }
+
 int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
     return ioctl(fd, request, argument);
 }

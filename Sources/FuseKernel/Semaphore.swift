@@ -1,11 +1,12 @@
+internal import CLinux
 internal import Glibc
 
 /// A POSIX semaphore (sem_overview(7)).
-final class Semaphore: @unchecked Sendable {
+package final class Semaphore: @unchecked Sendable {
     // Proof: `sem_wait` and `sem_post` are thread-safe, and the pointer never changes.
     private let raw: UnsafeMutablePointer<sem_t>
 
-    init() {
+    package init() {
         raw = .allocate(capacity: 1)
         sem_init(raw, 0, 0)
     }
@@ -15,6 +16,15 @@ final class Semaphore: @unchecked Sendable {
         raw.deallocate()
     }
 
-    func post() { sem_post(raw) }
-    func wait() { while sem_wait(raw) != 0, errno == EINTR {} }
+    package func post() { sem_post(raw) }
+
+    package func wait() { while sem_wait(raw) != 0, errno == EINTR {} }
+
+    /// Waits for so many milliseconds, or more when a signal interrupts; whether there was a post.
+    package func wait(milliseconds: Int32) -> Bool {
+        while clinux_sem_wait(raw, milliseconds) != 0 {
+            if errno != EINTR { return false }
+        }
+        return true
+    }
 }

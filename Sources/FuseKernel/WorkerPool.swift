@@ -37,7 +37,7 @@ final class WorkerPool: Sendable {
     /// How quickly requests have come lately: up with each that came soon after the one before, down with each that did not. The
     /// leader's.
     private let haste = Atomic<Int>(0)
-    private let threads = Mutex<[pthread_t]>([])
+    private let threads = Mutex<[WorkerThread]>([])
     private let semaphore: Semaphore
     /// Readable when the pool is to stop.
     private let wake: Int32
@@ -88,7 +88,7 @@ final class WorkerPool: Sendable {
         // No thread at all: this one serves alone.
         if threads.withLock({ $0.isEmpty }) { serve() } else { watch() }
         stop()
-        while let thread = threads.withLock({ $0.popLast() }) { pthread_join(thread, nil) }
+        while let thread = threads.withLock({ $0.popLast() }) { thread.join() }
     }
 
     /// Ends the service. May be called from any thread.
@@ -155,16 +155,7 @@ final class WorkerPool: Sendable {
     private func start() {
         threads.withLock { threads in
             guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return }
-            var thread = pthread_t()
-            let pool = Unmanaged.passRetained(self)
-            let result = pthread_create(
-                &thread, nil,
-                { argument in
-                    guard let argument else { return nil }
-                    Unmanaged<WorkerPool>.fromOpaque(argument).takeRetainedValue().serve()
-                    return nil
-                }, pool.toOpaque())
-            if result == 0 { threads.append(thread) } else { pool.release() }
+            if let thread = WorkerThread(name: "artifactfs", { self.serve() }) { threads.append(thread) }
         }
     }
 

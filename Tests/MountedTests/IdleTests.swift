@@ -14,25 +14,45 @@ extension MountedTests {
             }
         }
 
+        /// One quiet second of ten shows that nothing ticks: after the last request a while of watching is allowed, and somebody on the
+        /// machine may look at all mounts (df).
+        private func sleeps(_ mount: Mount) throws {
+            #expect(try wakes(mount) > 8, "the numbers count")
+            var quietest = Int.max
+            for _ in 0..<10 where quietest > 0 {
+                usleep(200_000)
+                let before = try wakes(mount)
+                usleep(1_000_000)
+                // Less than before: a thread has ended.
+                quietest = min(quietest, abs(try wakes(mount) - before))
+            }
+            #expect(quietest == 0, "the driver's threads woke \(quietest) times in an idle second")
+        }
+
         /// An idle mount costs no processor time: nobody polls, nothing ticks.
         @Test(arguments: MountVariant.both) func anIdleMountSleeps(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             let outcome = try shell(
                 "for i in $(seq 8); do printf 'a\\n1\\n' > production/base/splice_errors/chr$i.tsv; ls -R > /dev/null; done",
-                in: mount.root
-            )
+                in: mount.root)
             #expect(outcome.succeeded && mount.settle(), "\(outcome)")
-            #expect(try wakes(mount) > 8, "the numbers count")
-            // After the last request a while of watching is allowed, and somebody on the machine may look at all mounts (df):
-            // one quiet second of ten shows that nothing ticks.
-            var quietest = Int.max
-            for _ in 0..<10 where quietest > 2 {
-                usleep(200_000)
-                let before = try wakes(mount)
-                usleep(1_000_000)
-                quietest = min(quietest, try wakes(mount) - before)
+            try sleeps(mount)
+        }
+
+        /// Also one that watches for what others change.
+        @Test func anIdleReadOnlyMountSleeps() throws {
+            let writing = try Mount()
+            try write("a\n1\n", to: writing.production("base/splice_errors/chr1.tsv"))
+            #expect(writing.settle())
+            let mount = try Mount(store: writing.store, MountVariant(readOnly: true))
+            for number in 2...9 {
+                #expect(try shell("cat production/base/splice_errors/*; ls -R", in: mount.root).succeeded)
+                try write("a\n1\n", to: writing.production("base/splice_errors/chr\(number).tsv"))
+                #expect(writing.settle())
             }
-            #expect(quietest <= 2, "the driver's threads woke \(quietest) times in an idle second")
+            #expect(
+                eventually { (try? shell("ls production/base/splice_errors | wc -l", in: mount.root).output) == "9\n" })
+            try sleeps(mount)
         }
     }
 }

@@ -5,6 +5,8 @@
 // modules saw.
 #pragma once
 #include <stdint.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <sys/types.h>
 
 // What <fcntl.h> shows with _GNU_SOURCE only.
@@ -26,6 +28,12 @@ ssize_t clinux_copy_file_range(
 
 // sync_file_range(2) of a whole file with SYNC_FILE_RANGE_WRITE: does not wait.
 int clinux_begin_sync(int fd);
+
+// sem_clockwait(3) on the monotonic clock, for so many milliseconds.
+int clinux_sem_wait(sem_t *semaphore, int milliseconds);
+
+// pthread_setname_np(3): at most 15 bytes.
+void clinux_name_thread(pthread_t thread, const char *name);
 
 int clinux_ioctl_pointer(int fd, unsigned long request, void *argument);
 
