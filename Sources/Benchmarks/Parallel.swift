@@ -1,11 +1,14 @@
 import Glibc
 
-/// A loop run by several threads at once, each over its part of the paths.
+/// Work done by several threads at once, each its part.
 enum Parallel {
+    /// A thread's part, by its number, with memory of its own.
+    typealias Work = (_ thread: Int, UnsafeMutableRawPointer) throws(Failure) -> Loops.Tally
+
     /// One thread's part. The thread has it alone until it is joined.
     private final class Part {
-        let loop: Loops.Loop
-        let paths: PathTable.Slice
+        let number: Int
+        let work: Work
         let buffer: UnsafeMutableRawPointer
         let gate: UnsafeMutablePointer<pthread_barrier_t>
         var result: Result<Loops.Tally, Failure> = .success(Loops.Tally())
@@ -13,14 +16,14 @@ enum Parallel {
         var end = 0.0
 
         init(
-            _ loop: @escaping Loops.Loop, _ paths: PathTable.Slice, _ gate: UnsafeMutablePointer<pthread_barrier_t>,
-            copying block: UnsafeRawPointer
+            _ number: Int, _ gate: UnsafeMutablePointer<pthread_barrier_t>, copying content: UnsafeRawBufferPointer,
+            _ work: @escaping Work
         ) {
-            self.loop = loop
-            self.paths = paths
+            self.number = number
+            self.work = work
             self.gate = gate
-            buffer = UnsafeMutableRawPointer.allocate(byteCount: Content.blockSize, alignment: Content.blockSize)
-            memcpy(buffer, block, Content.blockSize)
+            buffer = UnsafeMutableRawPointer.allocate(byteCount: content.count, alignment: Content.blockSize)
+            if let base = content.baseAddress { memcpy(buffer, base, content.count) }
         }
 
         deinit { buffer.deallocate() }
@@ -29,7 +32,7 @@ enum Parallel {
             pthread_barrier_wait(gate)
             start = Clock.now()
             do throws(Failure) {
-                result = .success(try loop(paths, buffer))
+                result = .success(try work(number, buffer))
             } catch {
                 result = .failure(error)
             }
@@ -37,12 +40,23 @@ enum Parallel {
         }
     }
 
-    /// Times `threads` threads, from the first one's start to the last one's end: the thread that waits for them may get a processor
-    /// only when they are done.
+    /// Times a loop over many files, each thread with its part of the paths.
     ///
     /// - Parameter block: A block that each thread gets a copy of, to write.
     static func time(
         _ loop: @escaping Loops.Loop, _ paths: PathTable.Slice, block: UnsafeRawPointer, threads: Int
+    ) throws(Failure) -> (Loops.Tally, seconds: Double) {
+        try time(threads: threads, copying: UnsafeRawBufferPointer(start: block, count: Content.blockSize)) {
+            (thread, buffer) throws(Failure) in try loop(paths.part(thread, of: threads), buffer)
+        }
+    }
+
+    /// Times `threads` threads, from the first one's start to the last one's end: the thread that waits for them may get a processor
+    /// only when they are done.
+    ///
+    /// - Parameter content: what each thread gets a copy of, to write or to read over.
+    static func time(
+        threads: Int, copying content: UnsafeRawBufferPointer, _ work: @escaping Work
     ) throws(Failure) -> (Loops.Tally, seconds: Double) {
         let gate = UnsafeMutablePointer<pthread_barrier_t>.allocate(capacity: 1)
         defer { gate.deallocate() }
@@ -50,7 +64,7 @@ enum Parallel {
             throw Failure("cannot make a barrier for \(threads) threads")
         }
         defer { pthread_barrier_destroy(gate) }
-        let parts = (0..<threads).map { Part(loop, paths.part($0, of: threads), gate, copying: block) }
+        let parts = (0..<threads).map { Part($0, gate, copying: content, work) }
         var handles: [pthread_t] = []
         for part in parts {
             var handle = pthread_t()

@@ -55,7 +55,10 @@ struct Report: Sendable {
 
     var scaling: [Scaling] {
         var found: [Scaling] = []
-        for (parallel, single) in [("parallel-open-read", "open-read"), ("parallel-create", "create-session")] {
+        for (parallel, single) in [
+            ("parallel-read", "seq-read"), ("parallel-write", "seq-write"), ("parallel-open-read", "open-read"),
+            ("parallel-create", "create-session"),
+        ] {
             func factor(_ target: String) -> Double? {
                 guard let many = row(parallel, target).flatMap({ Spread($0.rates) }),
                     let one = row(single, target).flatMap({ Spread($0.rates) }), one.median > 0

@@ -63,6 +63,69 @@ extension Workload {
         return Sample(seconds: seconds, amount: Double(bench.settings.bigMebibytes))
     }
 
+    /// Over bytes that are there, as `sequentialWrite`.
+    static let parallelWrite = Workload(
+        name: "parallel-write", summary: "seq-write by several threads, each a file of its own", unit: .mebibytes,
+        writes: true
+    ) { (bench) throws(Failure) in
+        let threads = bench.settings.threads
+        let pieces = max(1, bench.settings.bigMebibytes / threads)
+        let names = bench.freshNames("Wide", count: threads) { bench.target.session($0) }
+        let paths = names.all
+        defer { for index in 0..<threads { Glibc.unlink(paths[index]) } }
+        func pass(_ flags: Int32) throws(Failure) -> (Loops.Tally, seconds: Double) {
+            let content = UnsafeRawBufferPointer(start: bench.buffer, count: mebibyte)
+            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(Failure) in
+                let file = open(paths[thread], O_WRONLY | O_CLOEXEC | flags, 0o644)
+                guard file >= 0 else { throw Failure.call("create", paths[thread]) }
+                for _ in 0..<pieces {
+                    guard write(file, buffer, mebibyte) == mebibyte else { throw Failure.call("write", paths[thread]) }
+                }
+                guard close(file) == 0 else { throw Failure.call("close", paths[thread]) }
+                return Loops.Tally()
+            }
+        }
+        _ = try pass(O_CREAT | O_EXCL)
+        let (_, seconds) = try pass(0)
+        let tally = try Loops.statFiles(paths, bench.buffer)
+        try bench.require(tally.bytes == threads * pieces * mebibyte, "parallel-write", "\(tally.bytes) bytes")
+        return Sample(seconds: seconds, amount: Double(threads * pieces))
+    }
+
+    static let parallelRead = Workload(
+        name: "parallel-read", summary: "several threads open one file, and each reads its part in 1 MiB blocks; warm",
+        unit: .mebibytes, writes: false
+    ) { (bench) throws(Failure) in
+        let threads = bench.settings.threads
+        let pieces = bench.settings.bigMebibytes
+        let path = bench.target.bigArtifact
+        func pass() throws(Failure) -> (Loops.Tally, seconds: Double) {
+            let content = UnsafeRawBufferPointer(start: bench.buffer, count: mebibyte)
+            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(Failure) in
+                let file = open(path, O_RDONLY | O_CLOEXEC)
+                guard file >= 0 else { throw Failure.call("open", path) }
+                defer { close(file) }
+                var tally = Loops.Tally()
+                for piece in (pieces * thread / threads)..<(pieces * (thread + 1) / threads) {
+                    guard pread(file, buffer, mebibyte, off_t(piece * mebibyte)) == mebibyte else {
+                        throw Failure.call("read", path)
+                    }
+                    tally.bytes += mebibyte
+                    for block in stride(from: 0, to: mebibyte, by: Content.blockSize) {
+                        tally.sum &+= Content.stamp(of: buffer + block)
+                    }
+                }
+                return tally
+            }
+        }
+        _ = try pass()
+        let (tally, seconds) = try pass()
+        try bench.require(
+            tally.bytes == bench.settings.bigBytes && tally.sum == bench.expectedSum(bench.settings.bigBlocks),
+            "parallel-read", "\(tally.bytes) bytes, or not the ones that were written")
+        return Sample(seconds: seconds, amount: Double(pieces))
+    }
+
     static let randomRead = Workload(
         name: "rand-read", summary: "pread of 4 KiB at random blocks of one open file; warm", unit: .operations,
         writes: false

@@ -24,8 +24,9 @@ struct Workload: Sendable {
     let body: @Sendable (Bench) throws(Failure) -> Sample
 
     static let all: [Workload] = [
-        .sequentialWrite, .sequentialRead, .randomRead, .mappedRead, .statNames, .openRead, .listAndStat,
-        .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction, .grep, .awk, .copySession,
+        .sequentialWrite, .sequentialRead, .parallelWrite, .parallelRead, .randomRead, .mappedRead, .statNames,
+        .openRead, .listAndStat, .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction,
+        .grep, .awk, .copySession,
         .polars,
     ]
 }
