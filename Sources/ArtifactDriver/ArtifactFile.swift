@@ -96,6 +96,8 @@ final class ArtifactFile: Sendable {
         var phase: Phase
         /// Whether its name on the mount is transient.
         var isTransient: Bool
+        /// Which file is published, as the kernel was told: it checked permissions with that one's attributes.
+        var identity: FileIdentity?
         /// Whether a sealed file is so small that the kernel may as well keep all of it.
         var isSmall = false
         /// Whether a sealed file was opened before: then it may well be opened often.
@@ -152,9 +154,10 @@ final class ArtifactFile: Sendable {
     }
 
     /// A published file of so many bytes.
-    init(id: InodeNumber, size: Int64) {
+    init(id: InodeNumber, size: Int64, identity: FileIdentity? = nil) {
         self.id = id
         var state = State(phase: .published)
+        state.identity = identity
         state.isSmall = size <= Self.fewBytes
         self.state = Mutex(state)
     }
@@ -165,6 +168,8 @@ final class ArtifactFile: Sendable {
 }
 
 extension ArtifactFile.State {
+    var isPublished: Bool { if case .published = phase { true } else { false } }
+
     /// The policy's state, given what the file's scope allows.
     func fileState(standing: Standing) -> FileState {
         switch phase {

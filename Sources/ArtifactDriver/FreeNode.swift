@@ -12,11 +12,11 @@ internal import SystemPackage
 /// by that name when it is needed again; before the mount changes a name, what has it is given its descriptor back (`FreeTrees`).
 final class FreeNode: DescriptorHolder {
     let id: InodeNumber
-    let fileID: Namespace.FileID
+    let identity: FileIdentity
     /// The session or test it is in; files do not move between scopes.
     let scope: Scope
     /// The kind, `S_IFMT` bits.
-    var kind: UInt32 { fileID.kind }
+    var kind: UInt32 { identity.kind }
     /// Guards the open handles; before `Namespace`'s lock in the order.
     let open = Mutex(OpenFile())
 
@@ -40,11 +40,11 @@ final class FreeNode: DescriptorHolder {
 
     /// Takes the descriptor over.
     init(
-        id: InodeNumber, fileID: Namespace.FileID, scope: Scope, descriptor: FileDescriptor, parent: FreeDirectory,
+        id: InodeNumber, identity: FileIdentity, scope: Scope, descriptor: FileDescriptor, parent: FreeDirectory,
         name: EntryName, trees: FreeTrees
     ) {
         self.id = id
-        self.fileID = fileID
+        self.identity = identity
         self.scope = scope
         self.trees = trees
         path = Mutex(Path(descriptor: descriptor, parent: parent, name: name.terminated))
@@ -131,7 +131,7 @@ final class FreeNode: DescriptorHolder {
         } catch .noSuchFileOrDirectory, .notDirectory {
             throw Errno.staleNFSFileHandle
         }
-        if let attributes = try? Linux.attributes(found), Namespace.FileID(attributes) == fileID { return found }
+        if (try? SystemCall.look(found).identity) == identity { return found }
         try? found.close()
         throw Errno.staleNFSFileHandle
     }
@@ -199,8 +199,13 @@ final class FreeNode: DescriptorHolder {
     }
 
     private func leadsHere(_ name: [CChar], in parent: FreeDirectory) -> Bool {
-        let found = try? Self.reaching(parent) { directory throws(Errno) in try Linux.attributes(name, in: directory) }
-        return found.map { Namespace.FileID($0) == fileID } ?? false
+        let found = try? Self.reaching(parent) { directory throws(Errno) in
+            try name.withUnsafeBufferPointer { name throws(Errno) -> FileIdentity? in
+                guard let name = name.baseAddress else { return nil }
+                return try SystemCall.look(directory, name).identity
+            }
+        }
+        return found == identity
     }
 }
 
@@ -279,8 +284,8 @@ final class FreeTrees: Sendable {
 
     /// The node that a name leads to, if the kernel knows it.
     private func node(_ name: EntryName, in directory: FileDescriptor) -> FreeNode? {
-        guard let attributes = try? Linux.attributes(name.pointer, in: directory) else { return nil }
-        return namespace.freeNode(Namespace.FileID(attributes))
+        guard let found = try? SystemCall.look(directory, name.pointer) else { return nil }
+        return namespace.freeNode(found.identity)
     }
 }
 

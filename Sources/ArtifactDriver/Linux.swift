@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import CLinux
 internal import Glibc
 internal import SystemPackage
@@ -45,21 +46,11 @@ enum Linux {
         return try path.withTerminated(body)
     }
 
-    /// Opens the file that an `O_PATH` descriptor names.
+    /// Opens the file that a descriptor names, `O_PATH` ones above all. Nobody makes it wait (a fifo, a lease).
     static func reopen(_ descriptor: FileDescriptor, _ flags: Int32) throws(Errno) -> FileDescriptor {
         try withPath(of: descriptor) { path throws(Errno) in
-            FileDescriptor(rawValue: try call { clinux_openat(AT_FDCWD, path, flags, 0) })
+            FileDescriptor(rawValue: try call { clinux_openat(AT_FDCWD, path, flags | O_NONBLOCK, 0) })
         }
-    }
-
-    /// Runs with the caller's file system ids, so that what is made is the caller's at once.
-    static func acting<Result>(
-        as caller: (user: UInt32, group: UInt32)?, _ body: () throws(Errno) -> Result
-    ) throws(Errno) -> Result {
-        guard let caller, caller.user != 0 || caller.group != 0 else { return try body() }
-        clinux_assume_identity(caller.user, caller.group)
-        defer { clinux_resume_identity() }
-        return try body()
     }
 }
 
@@ -137,6 +128,38 @@ extension Linux {
             } catch .outOfRange {
                 names = [CChar](repeating: 0, count: names.count * 4)
             }
+        }
+    }
+}
+
+extension Linux {
+    /// What a new plain file gets in a directory: the default list's permissions, or the mode without the umask (umask(2)).
+    static func inheritance(
+        of directory: FileDescriptor, mode: UInt32, umask: UInt32
+    ) throws(Errno) -> (mode: UInt32, list: AccessList?) {
+        let value: [UInt8]
+        do throws(Errno) {
+            value = try attribute(AccessList.defaultAttribute, of: directory)
+        } catch .noData, .notSupported {
+            return (mode & ~umask & 0o7777, nil)
+        }
+        guard let list = AccessList(attribute: value) else { throw Errno.ioError }
+        let inherited = list.inherited(mode: mode)
+        return (mode & 0o7000 | inherited.mode, inherited.list)
+    }
+
+    /// The C function is `getxattr`, on `/proc/self/fd`.
+    static func attribute(_ name: String, of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
+        var name = name
+        return try name.withTerminated { name throws(Errno) in
+            try withPath(of: descriptor) { path throws(Errno) in try attribute(name, ofPath: path) }
+        }
+    }
+
+    /// The C function is `setxattr`, on `/proc/self/fd`.
+    static func setAttribute(_ name: String, _ value: [UInt8], of descriptor: FileDescriptor) throws(Errno) {
+        _ = try withPath(of: descriptor) { path throws(Errno) in
+            try call { clinux_setxattr(path, name, value, value.count, 0) }
         }
     }
 }

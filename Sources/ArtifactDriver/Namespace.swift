@@ -1,4 +1,5 @@
 internal import Artifacts
+internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
@@ -19,26 +20,6 @@ final class Namespace: Sendable {
         /// Where it is named; the name is empty for free nodes and for what has been removed.
         var parent: InodeNumber
         var name: String
-    }
-
-    /// A real file's identity.
-    struct FileID: Hashable, Sendable {
-        let device: UInt64
-        let number: UInt64
-        /// The `S_IFMT` bits: a number is used again, and nobody keeps it while a node is without a descriptor.
-        let kind: UInt32
-
-        init(_ attributes: stat) {
-            device = UInt64(attributes.st_dev)
-            number = UInt64(attributes.st_ino)
-            kind = attributes.st_mode & S_IFMT
-        }
-
-        fileprivate var shortHash: UInt32 {
-            var hasher = Hasher()
-            hash(into: &hasher)
-            return UInt32(truncatingIfNeeded: hasher.finalize())
-        }
     }
 
     private struct State {
@@ -96,10 +77,10 @@ final class Namespace: Sendable {
             update(number) { $0.name = "" }
         }
 
-        func freeNode(_ id: FileID, _ hash: UInt32) -> (node: FreeNode, number: InodeNumber)? {
+        func freeNode(_ id: FileIdentity, _ hash: UInt32) -> (node: FreeNode, number: InodeNumber)? {
             var node: FreeNode?
             let number = free.find(hash) { number in
-                guard case .free(let found)? = slots[Int(number)]?.inode, found.fileID == id else { return false }
+                guard case .free(let found)? = slots[Int(number)]?.inode, found.identity == id else { return false }
                 node = found
                 return true
             }
@@ -165,7 +146,7 @@ final class Namespace: Sendable {
     }
 
     /// The free node of a real file, or a new one. Counts one lookup of the kernel's.
-    func findOrInsertFree(_ id: FileID, make: (InodeNumber) -> FreeNode) -> FreeNode {
+    func findOrInsertFree(_ id: FileIdentity, make: (InodeNumber) -> FreeNode) -> FreeNode {
         state.withLock { state in
             let hash = id.shortHash
             if let (node, number) = state.freeNode(id, hash) {
@@ -188,7 +169,7 @@ final class Namespace: Sendable {
     }
 
     /// The free node of a real file, if the kernel knows it.
-    func freeNode(_ id: FileID) -> FreeNode? { state.withLock { $0.freeNode(id, id.shortHash)?.node } }
+    func freeNode(_ id: FileIdentity) -> FreeNode? { state.withLock { $0.freeNode(id, id.shortHash)?.node } }
 
     private static func insert(
         in state: inout State, lookups: UInt64, pins: UInt32, parent: InodeNumber, name: String,
@@ -252,7 +233,7 @@ final class Namespace: Sendable {
         switch slot.inode {
         case .tree: return nil
         case .artifact, .made: state.unname(number)
-        case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: number.rawValue), node.fileID.shortHash)
+        case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: number.rawValue), node.identity.shortHash)
         }
         state.slots.free(Int(truncatingIfNeeded: number.rawValue))
         return slot.inode
@@ -305,5 +286,13 @@ final class Namespace: Sendable {
                 if case .artifact(let file)? = state[number]?.inode { file } else { nil }
             }
         }
+    }
+}
+
+extension FileIdentity {
+    fileprivate var shortHash: UInt32 {
+        var hasher = Hasher()
+        hash(into: &hasher)
+        return UInt32(truncatingIfNeeded: hasher.finalize())
     }
 }

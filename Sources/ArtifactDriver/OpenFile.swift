@@ -44,12 +44,16 @@ struct OpenFile: Sendable {
     /// - Parameters:
     ///   - writable: whether the handle may write.
     ///   - connection: registers the backing file; nil when the mount has no passthrough.
-    ///   - open: opens the real file with `O_*` flags.
+    ///   - caller: who opens it. Where another handle's descriptor serves, the file's permissions are looked at for this caller.
+    ///   - open: opens the real file with `O_*` flags and the caller's rights.
     mutating func add(
-        writable: Bool, connection: KernelConnection?, open: (Int32) throws(Errno) -> FileDescriptor
+        writable: Bool, connection: KernelConnection?, for caller: Caller, _ rights: CallerRights,
+        open: (Int32) throws(Errno) -> FileDescriptor
     ) throws(Errno) {
         if writable {
-            if writing == nil {
+            if let writing {
+                try rights.check(W_OK, on: writing, for: caller)
+            } else {
                 do throws(Errno) {
                     writing = try open(O_RDWR)
                 } catch .permissionDenied {
@@ -58,10 +62,14 @@ struct OpenFile: Sendable {
             }
             writers += 1
         } else {
-            if reading == nil, writing == nil || !isWritingReadable { reading = try open(O_RDONLY) }
+            if let shared = reading ?? (isWritingReadable ? writing : nil) {
+                try rights.check(R_OK, on: shared, for: caller)
+            } else {
+                reading = try open(O_RDONLY)
+            }
             readers += 1
         }
-        decideTransfer(connection)
+        decideTransfer(connection, for: caller, rights)
     }
 
     /// Counts a handle that reads a file which never changes, when the kernel may keep its pages: nothing is opened.
@@ -86,10 +94,13 @@ struct OpenFile: Sendable {
     }
 
     /// Counts the handle that a creation opened.
-    mutating func adopt(_ descriptor: FileDescriptor, writable: Bool, connection: KernelConnection?) {
+    mutating func adopt(
+        _ descriptor: FileDescriptor, writable: Bool, connection: KernelConnection?, for caller: Caller,
+        _ rights: CallerRights
+    ) {
         writing = descriptor
         if writable { writers += 1 } else { readers += 1 }
-        decideTransfer(connection)
+        decideTransfer(connection, for: caller, rights)
     }
 
     /// Without root a file that its owner may not read can still be open to write.
@@ -98,13 +109,16 @@ struct OpenFile: Sendable {
         return fcntl(writing.rawValue, F_GETFL) & O_ACCMODE == O_RDWR
     }
 
-    private mutating func decideTransfer(_ connection: KernelConnection?) {
+    /// The kernel writes to a backing file with the rights of the thread that registered it (fs/fuse/passthrough.c,
+    /// `fuse_backing_open`), so that is done as the caller.
+    private mutating func decideTransfer(
+        _ connection: KernelConnection?, for caller: Caller, _ rights: CallerRights
+    ) {
         guard case .undecided = transfer else { return }
-        if let connection, let descriptor = any, let id = try? connection.register(descriptor) {
-            transfer = .kernel(id)
-        } else {
-            transfer = .driver
-        }
+        transfer = .driver
+        guard let connection, let descriptor = any else { return }
+        let id = try? rights.acting(for: caller) { () throws(Errno) in try connection.register(descriptor) }
+        if let id { transfer = .kernel(id) }
     }
 
     /// The last handle that may write, or that may only read, is one fewer.

@@ -145,6 +145,40 @@ enum ProcFile {
         }
     }
 
+    /// The further groups of a thread, as `/proc/<pid>/status` has them (proc_pid_status(5)); nil when it is gone.
+    static func groups(ofThread thread: Int32) -> [gid_t]? {
+        guard thread > 0 else { return nil }
+        let descriptor = open(thread, "status")
+        guard descriptor >= 0 else { return nil }
+        defer { Glibc.close(descriptor) }
+        // 65,536 groups at most (NGROUPS_MAX), of up to 10 digits.
+        var text: [UInt8] = []
+        let whole = withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Bool in
+            while text.count < 1 << 20 {
+                let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+                if count == 0 { return true }
+                guard count > 0 else { return false }
+                text.append(contentsOf: buffer[..<count])
+            }
+            return false
+        }
+        return whole ? groups(inStatus: text) : nil
+    }
+
+    /// The numbers of the line `Groups:`; nil when there is no such line, or something else is in it.
+    static func groups(inStatus text: [UInt8]) -> [gid_t]? {
+        let key = Array("Groups:".utf8)
+        guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) }) else {
+            return nil
+        }
+        var groups: [gid_t] = []
+        for word in line.dropFirst(key.count).split(whereSeparator: { $0 == 9 || $0 == 32 }) {
+            guard let group = gid_t(String(decoding: word, as: UTF8.self)) else { return nil }
+            groups.append(group)
+        }
+        return groups
+    }
+
     /// Whether two threads belong to one process.
     static func isSameProcess(_ one: Int32, _ other: Int32) -> Bool {
         if one == other { return true }

@@ -45,19 +45,34 @@ extension Volume {
 
     // MARK: - What is shown
 
-    /// A directory of the tree looks like the real directory it shows, or the one that this would be made in.
+    /// A directory of the tree looks like the real directory it shows, or the one that this would be made in. The kernel is told.
     func attributes(of directory: TreeDirectory) throws(Errno) -> stat {
-        var shown = try directory.real.nearestExistingAttributes()
+        var shown = try directory.real.tell()
         shown.st_ino = ino_t(directory.stableNumber)
         if directory.place != .ordinaryTree { shown.st_nlink = 1 }  // "not counted": find(1) then trusts no count.
         return shown
     }
 
-    func attributes(of file: ArtifactFile) throws(Errno) -> stat {
+    /// - Parameter isByName: whether the file must have its name still, open handles or not.
+    func attributes(of file: ArtifactFile, isByName: Bool = false) throws(Errno) -> stat {
         let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
         return try file.state.withLock { state throws(Errno) -> stat in
-            try self.shown(self.realAttributes(of: file, state), as: standing)
+            if isByName || state.open.any == nil, case .published = state.phase {
+                let found = try foundPublished(file)
+                if state.identity == nil { state.identity = found.identity }
+                guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+                return self.shown(found.attributes, as: standing)
+            }
+            return try self.shown(self.realAttributes(of: file, state), as: standing)
         }
+    }
+
+    /// What has a published file's name.
+    private func foundPublished(_ file: ArtifactFile) throws(Errno) -> FoundFile {
+        guard let place = namespace.place(of: file.id),
+            case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
+        else { throw Errno.noSuchFileOrDirectory }
+        return try publishedFile(realName, in: place.parent)
     }
 
     /// The real file's attributes, wherever it is.
@@ -65,10 +80,9 @@ extension Volume {
         if let descriptor = state.open.any { return try Linux.attributes(descriptor) }
         switch state.phase {
         case .published:
-            guard let place = namespace.place(of: file.id),
-                case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
-            else { throw Errno.noSuchFileOrDirectory }
-            return try publishedAttributes(realName, in: place.parent)
+            let found = try foundPublished(file)
+            guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+            return found.attributes
         case .staged(let real), .sealing(let real), .discarded(let real): return try real.attributes()
         case .gone: throw Errno.noSuchFileOrDirectory
         }
@@ -89,23 +103,36 @@ extension Volume {
     ) throws(Errno) -> AttributesReply {
         let found = try self.inode(inode)
         switch found {
-        case .tree(let directory):
-            try enforce(
-                .refused(Refusal(.notPermitted, .fixedDirectory)), Operation.setAttributes.rawValue, directory.path,
-                request.caller)
+        case .tree(let directory): try change(directory, changes, caller: request.caller)
         case .made:
             try enforce(
                 .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.setAttributes.rawValue, "", request.caller)
         case .artifact(let file): try change(file, changes, handle: handle, caller: request.caller)
-        case .free(let node): try change(node, changes, caller: request.caller)
+        case .free(let node): try change(node, changes, handle: handle, caller: request.caller)
         }
         return try reply(for: found)
+    }
+
+    /// The tree's own directories are as the store has them; a session's or a test's own are its owner's, as everywhere.
+    private func change(_ directory: TreeDirectory, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
+        let verdict = OverwritePolicy.judgeChange(
+            ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
+        try enforce(verdict, Operation.setAttributes.rawValue, directory.path, caller)
+        guard changes.size == nil else { throw Errno.isDirectory }
+        // `scratch/` and its kin are made with the first write.
+        let real = try ensure(directory)
+        try apply(changes, to: real.descriptor, for: caller)
+        // What is private in one layer is private in all.
+        guard case .scope(let scope) = directory.location else { return }
+        for other in store.otherDirectories(of: scope) {
+            if let real = try? other.refresh() { try apply(changes, to: real.descriptor, for: caller) }
+        }
     }
 
     private func change(
         _ file: ArtifactFile, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
     ) throws(Errno) {
-        awaitRelease(of: file)
+        try deferIfClosing(file, caller)
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
         let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"
@@ -115,18 +142,13 @@ extension Volume {
                 let isWriter = handle.map { handle in state.writers.contains { $0.handle == handle } } ?? false
                 let operation: Operation = isWriter ? .writeOnHandle : .truncate
                 try enforce(OverwritePolicy.judge(operation, on: fileState), operation.rawValue, path, caller)
-                if let descriptor = state.open.writing {
-                    _ = try Linux.call { ftruncate(descriptor.rawValue, off_t(size)) }
+                if isWriter, let descriptor = state.open.writing {
+                    try truncate(descriptor, to: size, caller)
                 } else {
-                    let descriptor = try open(file, state, O_WRONLY)
-                    defer { try? descriptor.close() }
-                    _ = try Linux.call { ftruncate(descriptor.rawValue, off_t(size)) }
+                    try truncate(file, state, to: size, caller)
                 }
             }
-            guard
-                changes.mode != nil || changes.user != nil || changes.group != nil || changes.accessed != nil
-                    || changes.modified != nil
-            else { return }
+            guard changes.changesMore else { return }
             // What a truncation brings along (the kernel sets the times itself) is part of the truncation.
             if changes.size == nil {
                 let facts = Facts(isSettling: isSettling(state, caller))
@@ -138,8 +160,35 @@ extension Volume {
             if fileState == .sealing || fileState == .sealed, let mode = changes.mode {
                 changes.mode = mode & 0o555  // As when it was sealed.
             }
+            // What is staged is to be an artifact, and no artifact is a program that runs as somebody else.
+            if !state.isPublished, let mode = changes.mode { changes.mode = mode & 0o1777 }
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
-                try apply(changes, to: descriptor)
+                try apply(changes, to: descriptor, for: caller)
+            }
+        }
+    }
+
+    /// truncate(2), for a caller who need not have the file open: as if the caller opened it.
+    func truncate(
+        _ file: ArtifactFile, _ state: borrowing ArtifactFile.State, to size: Int64, _ caller: Caller
+    ) throws(Errno) {
+        let descriptor = try open(file, state, O_WRONLY, for: caller)
+        defer { try? descriptor.close() }
+        try truncate(descriptor, to: size, caller)
+    }
+
+    /// ftruncate(2) for a caller, so that quotas hold.
+    func truncate(_ descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
+        try rights.acting(for: caller) { () throws(Errno) in
+            _ = try Linux.call { ftruncate(descriptor.rawValue, off_t(size)) }
+        }
+    }
+
+    /// truncate(2) of the file that an `O_PATH` descriptor names.
+    func truncate(atPath descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
+        try rights.acting(for: caller) { () throws(Errno) in
+            _ = try Linux.withPath(of: descriptor) { path throws(Errno) in
+                try Linux.call { Glibc.truncate(path, off_t(size)) }
             }
         }
     }
@@ -153,27 +202,40 @@ extension Volume {
             || ProcFile.isSameProcess(caller.process, settling.opener)
     }
 
-    private func change(_ node: FreeNode, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
+    private func change(
+        _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
+    ) throws(Errno) {
         try enforceLive(node.scope, .setAttributes, "scratch", caller)
-        try node.withDescriptor { path throws(Errno) in try change(node, path, changes) }
-    }
-
-    private func change(_ node: FreeNode, _ path: FileDescriptor, _ changes: AttributeChanges) throws(Errno) {
-        if let size = changes.size {
-            let writing = node.open.withLock { $0.writing }
-            if let writing {
-                _ = try Linux.call { ftruncate(writing.rawValue, off_t(size)) }
-            } else {
-                _ = try Linux.withPath(of: path) { path throws(Errno) in
-                    try Linux.call { truncate(path, off_t(size)) }
+        try node.withDescriptor { path throws(Errno) in
+            if let size = changes.size {
+                guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
+                let isWriter = handle.map { $0 != Self.readerHandle } ?? false
+                if isWriter, let writing = node.open.withLock({ $0.writing }) {
+                    try truncate(writing, to: size, caller)
+                } else {
+                    try truncate(atPath: path, to: size, caller)
                 }
             }
+            if changes.changesMore { try apply(changes, to: path, for: caller) }
         }
-        try apply(changes, to: path)
+    }
+
+    /// As the caller, whom the kernel asks for what a change needs: a file's owner for its mode, root for another owner.
+    private func apply(
+        _ changes: AttributeChanges, to descriptor: FileDescriptor, for caller: Caller
+    ) throws(Errno) {
+        if changes.dropsSetID { try Self.dropSetID(descriptor) }
+        try rights.acting(for: caller) { () throws(Errno) in try Self.apply(changes, to: descriptor) }
+    }
+
+    /// What a write or a change of owner takes away, whoever makes it, is taken by the driver itself.
+    private static func dropSetID(_ descriptor: FileDescriptor) throws(Errno) {
+        guard let left = SetIDBits.dropped(from: try Linux.attributes(descriptor).st_mode) else { return }
+        _ = try Linux.withPath(of: descriptor) { path throws(Errno) in try Linux.call { chmod(path, left & 0o7777) } }
     }
 
     /// Owner before mode: a change of owner drops the set-id bits.
-    private func apply(_ changes: AttributeChanges, to descriptor: FileDescriptor) throws(Errno) {
+    private static func apply(_ changes: AttributeChanges, to descriptor: FileDescriptor) throws(Errno) {
         if changes.user != nil || changes.group != nil {
             let user = changes.user ?? UInt32.max
             let group = changes.group ?? UInt32.max

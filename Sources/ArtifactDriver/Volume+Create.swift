@@ -28,11 +28,6 @@ extension Volume {
         }
     }
 
-    /// The ids to act with, when they are not the driver's own.
-    func identity(_ caller: Caller) -> (user: UInt32, group: UInt32)? {
-        actsForOthers ? (caller.user, caller.group) : nil
-    }
-
     /// The scope of a free directory, when something may be made in it.
     func liveScope(
         of directory: TreeDirectory, _ creation: Creation, _ name: EntryName, _ caller: Caller
@@ -45,19 +40,26 @@ extension Volume {
     }
 
     /// The real directory, made now when this is the first write to it.
-    func ensure(_ directory: TreeDirectory) throws(Errno) -> Directory { try directory.real.ensure() }
+    func ensure(_ directory: TreeDirectory) throws(Errno) -> Directory { try directory.real.ensure(asTold: true) }
 
     private func createFree(
         _ name: EntryName, in directory: FreeDirectory, scope: Scope, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
-        let passed = flags.rawValue & (O_EXCL | O_TRUNC)
-        let descriptor = try directory.withDescriptor { directory throws(Errno) in
-            try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
-                let open = O_RDWR | O_CREAT | O_NOFOLLOW | passed
-                return FileDescriptor(
-                    rawValue: try Linux.call { clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777) })
+        let descriptor: FileDescriptor
+        do throws(Errno) {
+            descriptor = try directory.withDescriptor { directory throws(Errno) in
+                try rights.creating(for: caller) { () throws(Errno) -> FileDescriptor in
+                    let open = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+                    return FileDescriptor(
+                        rawValue: try Linux.call {
+                            clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777)
+                        })
+                }
             }
+        } catch .fileExists where !flags.isExclusive {
+            // The kernel knew of no such name, and has checked no permission for it: whoever made it meanwhile, it is opened as any other.
+            return try openFree(name, in: directory, scope: scope, flags, caller)
         }
         // The node is found by the name, so that hard links and what another handle has open come together.
         let entry: Entry
@@ -69,9 +71,16 @@ extension Volume {
             try? descriptor.close()
             throw Errno.ioError
         }
+        // Moved away and replaced in between: what was made is not what the name leads to.
+        guard (try? SystemCall.look(descriptor).identity) == node.identity else {
+            namespace.forget(entry.inode, lookups: 1)
+            try? descriptor.close()
+            throw Errno.staleNFSFileHandle
+        }
         let backing = node.open.withLock { open -> BackingID? in
             if open.writing == nil {
-                open.adopt(descriptor, writable: flags.isWritable, connection: passthrough)
+                open.adopt(
+                    descriptor, writable: flags.isWritable, connection: passthrough, for: caller, rights)
             } else {
                 open.join(writable: flags.isWritable)
                 try? descriptor.close()
@@ -84,6 +93,23 @@ extension Volume {
             opened: Opened(
                 handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing,
                 traits: Self.traits(flags, backing)))
+    }
+
+    /// A file in an ordinary tree that CREATE found to be there.
+    private func openFree(
+        _ name: EntryName, in directory: FreeDirectory, scope: Scope, _ flags: OpenFlags, _ caller: Caller
+    ) throws(Errno) -> Created {
+        let entry = try freeEntry(name, in: directory, scope: scope)
+        do throws(Errno) {
+            // A link, say: the kernel looks the name up again and goes on from there.
+            guard case .free(let node)? = namespace[entry.inode], node.kind == S_IFREG else {
+                throw Errno.staleNFSFileHandle
+            }
+            return Created(entry: entry, opened: try open(node, flags, caller: caller))
+        } catch {
+            namespace.forget(entry.inode, lookups: 1)
+            throw error
+        }
     }
 
     private func createArtifact(
@@ -127,7 +153,7 @@ extension Volume {
                 .file, named: .artifact(realName: realName), in: directory.place,
                 standing: standing(of: directory.scope)
             ).refusal == nil,
-            let real = try directory.real.current(), namespace.number(of: name, in: directory.id) == nil
+            let real = try directory.real.verified(), namespace.number(of: name, in: directory.id) == nil
         else { return nil }
         let file = RealFile(directory: real, name: realName)
         if directory.isProduction {
@@ -157,8 +183,8 @@ extension Volume {
         _ name: String, _ real: RealFile, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
-        let descriptor = try Linux.acting(as: identity(caller)) { () throws(Errno) -> FileDescriptor in
-            try real.open(O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode & 0o7777)
+        let descriptor = try rights.creating(for: caller) { () throws(Errno) -> FileDescriptor in
+            try real.open(O_RDWR | O_CREAT | O_EXCL, mode: mode & 0o7777)
         }
         return try finishCreation(name, in: directory, descriptor, flags, caller, phase: .published, isTransient: false)
     }
@@ -168,10 +194,25 @@ extension Volume {
         _ name: String, in directory: TreeDirectory, isTransient: Bool, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
-        let owner = actsForOthers ? try ownerOfNew(in: directory, caller) : nil
+        // Nobody but the driver may make files in staging: whether the caller may make one here, and what it is given, is asked of the
+        // directory that it is for.
+        let parent = try directory.real.nearestExisting()
+        defer { withExtendedLifetime(parent) {} }
+        try rights.checkCreation(in: parent, for: caller)
+        let inherited = try Linux.inheritance(of: parent.descriptor, mode: mode & ~0o6000, umask: caller.umask)
+        let owner = rights.actsForOthers ? try ownerOfNew(in: parent.descriptor, caller) : nil
         let staged = try staging().create(
-            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: mode & 0o7777,
+            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: inherited.mode,
             owner: owner)
+        if let list = inherited.list {
+            do throws(Errno) {
+                try Linux.setAttribute(AccessList.accessAttribute, list.attribute, of: staged.descriptor)
+            } catch {
+                try? staged.file.unlink()
+                try? staged.descriptor.close()
+                throw error
+            }
+        }
         do throws(Errno) {
             return try finishCreation(
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
@@ -190,9 +231,9 @@ extension Volume {
 
     /// The caller, and the directory's group where it has the set-group-id bit (inode(7)).
     private func ownerOfNew(
-        in directory: TreeDirectory, _ caller: Caller
+        in parent: FileDescriptor, _ caller: Caller
     ) throws(Errno) -> (uid: UInt32, gid: UInt32) {
-        let parent = try directory.real.nearestExistingAttributes()
+        let parent = try Linux.attributes(parent)
         return (caller.user, parent.st_mode & S_ISGID != 0 ? parent.st_gid : caller.group)
     }
 
@@ -205,10 +246,22 @@ extension Volume {
         let birth =
             isStaged
             ? ArtifactFile.Birth(path: directory.path(of: name), caller: caller) : nil
-        let found = namespace.findOrInsert(
-            name, in: directory.id, remembering: true, pinned: isStaged,
-            make: { .artifact(ArtifactFile(id: $0, phase: phase, isTransient: isTransient, birth: birth)) })
-        guard case .artifact(let file) = found.inode, found.isNew || !isStaged else {
+        func named() -> (inode: Inode, number: InodeNumber, isNew: Bool) {
+            namespace.findOrInsert(
+                name, in: directory.id, remembering: true, pinned: isStaged,
+                make: { .artifact(ArtifactFile(id: $0, phase: phase, isTransient: isTransient, birth: birth)) })
+        }
+        var found = named()
+        let made = try? SystemCall.look(descriptor)
+        if !isStaged, !found.isNew, case .artifact(let known) = found.inode,
+            known.state.withLock({ $0.identity }) != made?.identity
+        {
+            // What had the name was removed outside.
+            namespace.removeName(of: found.number)
+            namespace.forget(found.number, lookups: 1)
+            found = named()
+        }
+        guard case .artifact(let file) = found.inode, found.isNew || !isStaged, let made else {
             // Somebody made the name in the meantime.
             namespace.forget(found.number, lookups: 1)
             try? descriptor.close()
@@ -216,16 +269,28 @@ extension Volume {
         }
         let handle = flags.isWritable ? handles.nextNumber() : Self.readerHandle
         do throws(Errno) {
-            let (attributes, backing) = try file.state.withLock { state throws(Errno) -> (stat, BackingID?) in
-                if !found.isNew { state.phase = phase }
-                let attributes = try Linux.attributes(descriptor)
-                state.open.adopt(descriptor, writable: flags.isWritable, connection: passthrough)
+            let backing = try file.state.withLock { state throws(Errno) -> BackingID? in
+                if !isStaged {
+                    // Looked up already by somebody who listed the directory: the same file, or not this name's any more.
+                    guard state.identity == nil || state.identity == made.identity else {
+                        throw Errno.staleNFSFileHandle
+                    }
+                    state.identity = made.identity
+                }
+                if state.open.writing == nil {
+                    state.open.adopt(
+                        descriptor, writable: flags.isWritable, connection: passthrough, for: caller, rights)
+                } else {
+                    state.open.join(writable: flags.isWritable)
+                    try? descriptor.close()
+                }
                 if flags.isWritable { state.writers.append(.init(handle: handle, thread: caller.process)) }
-                return (attributes, state.open.backing)
+                return state.open.backing
             }
             store.descriptors.fileOpened()
             return Created(
-                entry: entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope))),
+                entry: entry(
+                    file, in: directory, attributes: shown(made.attributes, as: standing(of: directory.scope))),
                 opened: Opened(
                     handle: handle, backing: backing, traits: Self.traits(flags, backing, isFlushed: isStaged)))
         } catch {

@@ -68,7 +68,9 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, mode: Int32, offset: Int64, length: Int64
     ) throws(Errno) {
         let descriptor = try writing(inode)
-        _ = try Linux.call { clinux_fallocate(descriptor.rawValue, mode, off_t(offset), off_t(length)) }
+        try rights.acting(for: request.caller) { () throws(Errno) in
+            _ = try Linux.call { clinux_fallocate(descriptor.rawValue, mode, off_t(offset), off_t(length)) }
+        }
     }
 
     public func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
@@ -76,8 +78,10 @@ extension Volume {
         var from = off_t(copy.source.offset)
         var to = off_t(copy.destination.offset)
         return try withReading(copy.source.inode) { source throws(Errno) in
-            try Linux.call {
-                clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
+            try rights.acting(for: request.caller) { () throws(Errno) in
+                try Linux.call {
+                    clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
+                }
             }
         }
     }
@@ -105,7 +109,9 @@ extension Volume {
         switch inode {
         case .artifact(let file):
             return try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
-        case .free(let node): return try node.withDescriptor { path throws(Errno) in try Linux.reopen(path, O_RDONLY) }
+        case .free(let node):
+            guard node.kind == S_IFREG else { throw Errno.invalidArgument }
+            return try node.withDescriptor { path throws(Errno) in try Linux.reopen(path, O_RDONLY) }
         case .tree, .made: throw Errno.isDirectory
         }
     }

@@ -3,6 +3,7 @@ internal import ArtifactStore
 internal import CLinux
 public import FuseKernel
 internal import Glibc
+internal import Synchronization
 public import SystemPackage
 
 extension Volume {
@@ -92,41 +93,49 @@ extension Volume {
     // MARK: - Artifacts
 
     /// The file of a name in a typed directory, `plots/`, or a scope's root, counted as a lookup.
-    func artifactEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
+    func artifactEntry(_ name: String, in directory: TreeDirectory, attempts: Int = 4) throws(Errno) -> Entry {
         if case .artifact(let file)? = namespace.find(name, in: directory.id, remembering: true) {
             do throws(Errno) {
-                return entry(file, in: directory, attributes: try attributes(of: file))
+                return entry(file, in: directory, attributes: try attributes(of: file, isByName: true))
             } catch {
+                let isGone = error == .noSuchFileOrDirectory || error == .staleNFSFileHandle
+                // Removed or replaced outside: what is there now is another file, and another inode.
+                if isGone, file.state.withLock({ $0.isPublished }) { namespace.removeName(of: file.id) }
                 namespace.forget(file.id, lookups: 1)
-                guard error == .noSuchFileOrDirectory else { throw error }
-                // Removed or replaced outside: what is there now is another file.
+                guard isGone else { throw error }
             }
         }
         guard case .artifact(let realName) = OverwritePolicy.classify(name, in: directory.place) else {
             throw Errno.noSuchFileOrDirectory
         }
-        let attributes = try publishedAttributes(realName, in: directory)
-        let inode = namespace.findOrInsert(
+        let found = try publishedFile(realName, in: directory)
+        let (inode, number, isNew) = namespace.findOrInsert(
             name, in: directory.id, remembering: true,
-            make: { .artifact(ArtifactFile(id: $0, size: Int64(attributes.st_size))) }
-        ).inode
-        guard case .artifact(let file) = inode else { throw Errno.noSuchFileOrDirectory }
-        return entry(file, in: directory, attributes: shown(attributes, as: standing(of: directory.scope)))
+            make: {
+                .artifact(ArtifactFile(id: $0, size: Int64(found.attributes.st_size), identity: found.identity))
+            })
+        // Another request was faster, and may have seen another file: it is not told of this one.
+        guard isNew, case .artifact(let file) = inode else {
+            namespace.forget(number, lookups: 1)
+            guard !isNew, attempts > 0 else { throw Errno.staleNFSFileHandle }
+            return try artifactEntry(name, in: directory, attempts: attempts - 1)
+        }
+        return entry(file, in: directory, attributes: shown(found.attributes, as: standing(of: directory.scope)))
     }
 
-    /// `stat` of a published file: a plain file, or it is not there.
-    func publishedAttributes(_ realName: String, in directory: TreeDirectory) throws(Errno) -> stat {
+    /// A published file by its real name: a plain file, or it is not there.
+    func publishedFile(_ realName: String, in directory: TreeDirectory) throws(Errno) -> FoundFile {
         guard let real = try directory.real.current() else { throw Errno.noSuchFileOrDirectory }
-        var found: stat
+        let found: FoundFile
         do throws(Errno) {
-            found = try RealFile(directory: real, name: realName).attributes()
+            found = try RealFile(directory: real, name: realName).look()
         } catch .noSuchFileOrDirectory {
-            // The directory itself may have been removed and made anew outside.
-            guard let fresh = try directory.real.refresh(), fresh !== real else { throw Errno.noSuchFileOrDirectory }
-            found = try RealFile(directory: fresh, name: realName).attributes()
+            // The directory itself may have been moved, or removed and made anew: the kernel is to ask for that one.
+            _ = try directory.real.verified()
+            throw Errno.noSuchFileOrDirectory
         }
         // A symbolic link could lead out of the store, and anything else is no artifact.
-        guard found.st_mode & S_IFMT == S_IFREG else { throw Errno.noSuchFileOrDirectory }
+        guard found.isRegular else { throw Errno.noSuchFileOrDirectory }
         return found
     }
 
@@ -145,19 +154,18 @@ extension Volume {
         let descriptor = try parent.withDescriptor { directory throws(Errno) in
             try Linux.openPath(name.pointer, in: directory)
         }
-        var attributes = stat()
+        let found: FoundFile
         do throws(Errno) {
-            attributes = try Linux.attributes(descriptor)
+            found = try SystemCall.look(descriptor)
         } catch {
             try? descriptor.close()
             throw error
         }
-        let id = Namespace.FileID(attributes)
         var isNew = false
-        let node = namespace.findOrInsertFree(id) { number in
+        let node = namespace.findOrInsertFree(found.identity) { number in
             isNew = true
             return FreeNode(
-                id: number, fileID: id, scope: scope, descriptor: descriptor, parent: parent, name: name,
+                id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent, name: name,
                 trees: freeTrees)
         }
         if isNew {
@@ -167,7 +175,7 @@ extension Volume {
             node.wasFound(name, in: parent)
         }
         return Entry(
-            inode: node.id, generation: namespace.generation(of: node.id), attributes: attributes,
+            inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
             entryTimeout: timeout(of: scope), attributesTimeout: timeout(of: scope))
     }
 

@@ -36,7 +36,7 @@ extension Volume {
         for found in names {
             if found.name == MadeNames.latest { return nil }
             guard let realName = found.name, let name = type.virtualName(forReal: realName),
-                let time = try? publishedAttributes(realName, in: directory).st_mtim
+                let time = try? publishedFile(realName, in: directory).attributes.st_mtim
             else { continue }
             if let known = newest,
                 (known.time.tv_sec, known.time.tv_nsec, known.name) > (time.tv_sec, time.tv_nsec, name)

@@ -53,9 +53,11 @@ extension Volume {
             try enforceLive(node.scope, .link, newName.string ?? "?", caller)
             try node.withDescriptor { file throws(Errno) in
                 try target.directory.withDescriptor { directory throws(Errno) in
-                    try Linux.withPath(of: file) { path throws(Errno) in
-                        _ = try Linux.call {
-                            linkat(AT_FDCWD, path, directory.rawValue, newName.pointer, AT_SYMLINK_FOLLOW)
+                    try rights.acting(for: caller) { () throws(Errno) in
+                        try Linux.withPath(of: file) { path throws(Errno) in
+                            _ = try Linux.call {
+                                linkat(AT_FDCWD, path, directory.rawValue, newName.pointer, AT_SYMLINK_FOLLOW)
+                            }
                         }
                     }
                 }
@@ -104,12 +106,12 @@ extension Volume {
             }
             let scope = try liveScope(of: directory, creation, name, caller)
             let real = try ensure(directory)
-            try Linux.acting(as: identity(caller)) { () throws(Errno) in try make(real.descriptor) }
+            try rights.creating(for: caller) { () throws(Errno) in try make(real.descriptor) }
             return try freeEntry(name, in: .top(directory.real), scope: scope)
         case .free(let node):
             try enforceLive(node.scope, .openToWrite, name.string ?? "?", caller)
             try node.withDescriptor { directory throws(Errno) in
-                try Linux.acting(as: identity(caller)) { () throws(Errno) in try make(directory) }
+                try rights.creating(for: caller) { () throws(Errno) in try make(directory) }
             }
             return try freeEntry(name, in: .node(node), scope: node.scope)
         case .made:
@@ -129,23 +131,28 @@ extension Volume {
             .directory, named: classify(name, in: directory), in: directory.place,
             standing: standing(of: directory.scope))
         try enforce(verdict, Creation.directory.rawValue, directory.path(of: name), caller)
-        let parent = try directory.real.nearestExistingAttributes()
-        // A directory with the set-group-id bit gives its group and the bit (inode(7)).
-        let inherits = parent.st_mode & S_ISGID != 0
-        let group = inherits ? parent.st_gid : actsForOthers ? caller.group : getegid()
-        let owner = (uid: actsForOthers ? caller.user : geteuid(), gid: group)
-        let mode = mode & 0o7777 | parent.st_mode & S_ISGID
         switch directory.location {
         case .mode(.development):
             guard let session = SessionName(name) else { throw Errno.invalidArgument }
+            try rights.checkCreation(in: directory.real.nearestExisting(), for: caller)
             try store.beginSession(named: session)
-            try store.makeSessionDirectory(session, mode: mode, owner: owner)
+            try makeScope(.session(session), mode, caller)
             moveSession(to: session)
         case .mode(.test):
             guard let test = TestName(name) else { throw Errno.invalidArgument }
-            try store.makeTest(test, mode: mode, owner: owner)
+            try makeScope(.test(test), mode, caller)
         default: throw Errno.invalidArgument
         }
         return try treeEntry(name, in: directory)
+    }
+
+    /// A session's or a test's own directory, made by the caller, and with the same owner and permissions in the other layers: what is
+    /// private is private in each.
+    private func makeScope(_ scope: Scope, _ mode: UInt32, _ caller: Caller) throws(Errno) {
+        try store.makeScope(scope) { parent, name throws(Errno) in
+            try rights.creating(for: caller) { () throws(Errno) in
+                _ = try Linux.call { mkdirat(parent.rawValue, name, mode & 0o7777) }
+            }
+        }
     }
 }

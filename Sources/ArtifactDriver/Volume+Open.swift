@@ -31,7 +31,7 @@ extension Volume {
 
     func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         let changes = flags.isWritable || flags.truncates
-        if changes { awaitRelease(of: file) }
+        if changes { try deferIfClosing(file, caller) }
         let operation: Operation = flags.truncates ? .openTruncating : changes ? .openToWrite : .openToRead
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
@@ -48,13 +48,17 @@ extension Volume {
             }
             // Copied out for the closure; the state is exclusively ours while the lock is held.
             let current = state
-            try state.open.add(writable: flags.isWritable, connection: passthrough) { mode throws(Errno) in
-                try self.open(file, current, mode)
-            }
+            try state.open.add(
+                writable: flags.isWritable, connection: passthrough, for: caller, rights
+            ) { mode throws(Errno) in try self.open(file, current, mode, for: caller) }
             store.descriptors.fileOpened()
             if flags.truncates {
                 do throws(Errno) {
-                    try truncateToNothing(file, state)
+                    if flags.isWritable, let writing = state.open.writing {
+                        try truncate(writing, to: 0, caller)
+                    } else {
+                        try truncate(file, state, to: 0, caller)
+                    }
                 } catch {
                     state.open.remove(writable: flags.isWritable, connection: passthrough)
                     store.descriptors.fileClosed()
@@ -101,38 +105,38 @@ extension Volume {
         return traits
     }
 
-    private func truncateToNothing(_ file: ArtifactFile, _ state: borrowing ArtifactFile.State) throws(Errno) {
-        if let writing = state.open.writing {
-            _ = try Linux.call { ftruncate(writing.rawValue, 0) }
-        } else {
-            let descriptor = try open(file, state, O_WRONLY)
-            defer { try? descriptor.close() }
-            _ = try Linux.call { ftruncate(descriptor.rawValue, 0) }
-        }
-    }
-
     /// Opens the real file, wherever it is.
+    ///
+    /// - Parameter caller: whose rights decide; nil on the driver's own account.
+    /// - Throws: `ESTALE` when its name leads to another file than the one that the kernel checked: it then looks the path up anew.
     func open(
-        _ file: ArtifactFile, _ state: borrowing ArtifactFile.State, _ flags: Int32
+        _ file: ArtifactFile, _ state: borrowing ArtifactFile.State, _ flags: Int32, for caller: Caller? = nil
     ) throws(Errno) -> FileDescriptor {
         switch state.phase {
         case .published:
             guard let place = namespace.place(of: file.id), let real = try realFile(place.name, in: place.parent) else {
                 throw Errno.noSuchFileOrDirectory
             }
-            return try real.open(flags | O_NOFOLLOW)
-        case .staged(let real), .sealing(let real), .discarded(let real): return try real.open(flags | O_NOFOLLOW)
+            guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
+            guard let caller else { return try real.open(flags, seen: identity) }
+            return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
+        case .staged(let real), .sealing(let real), .discarded(let real):
+            guard let caller else { return try real.open(flags | O_NONBLOCK) }
+            // Nobody but the driver may search staging; the file itself is the caller's or not.
+            let path = try real.open(Int32(CLINUX_O_PATH))
+            defer { try? path.close() }
+            return try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, flags) }
         case .gone: throw Errno.noSuchFileOrDirectory
         }
     }
 
-    /// Runs with an open descriptor of a file whose lock is held: one that handles share, or its own.
+    /// Runs with a descriptor of a file whose lock is held, which names it whoever may open it (`O_PATH`) and is good for its attributes.
     func withDescriptor<Result>(
         of file: ArtifactFile, _ state: borrowing ArtifactFile.State,
         _ body: (FileDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
         if let descriptor = state.open.any { return try body(descriptor) }
-        let descriptor = try open(file, state, O_RDONLY)
+        let descriptor = try open(file, state, Int32(CLINUX_O_PATH))
         defer { try? descriptor.close() }
         return try body(descriptor)
     }
@@ -155,23 +159,23 @@ extension Volume {
     private func open(
         _ node: FreeNode, _ path: FileDescriptor, _ flags: OpenFlags, caller: Caller
     ) throws(Errno) -> Opened {
-        // A write by passthrough would not take the bits away (`SetIDBits`).
+        // The kernel opens fifos, sockets and devices by itself.
+        guard node.kind == S_IFREG else { throw Errno.invalidArgument }
+        // Who is root when the file is registered would leave the bits to whoever writes then (`SetIDBits`).
         let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(path).st_mode : 0
-        let hasSetID = SetIDBits.dropped(from: mode) != nil
+        let connection = SetIDBits.dropped(from: mode) == nil ? passthrough : nil
         return try node.open.withLock { open throws(Errno) -> Opened in
-            let connection = hasSetID ? nil : passthrough
-            try open.add(writable: flags.isWritable, connection: connection) { mode throws(Errno) in
-                try Linux.reopen(path, mode)
+            try open.add(writable: flags.isWritable, connection: connection, for: caller, rights) {
+                mode throws(Errno) in
+                try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, mode) }
             }
             store.descriptors.fileOpened()
             if flags.truncates {
                 do throws(Errno) {
-                    if let writing = open.writing {
-                        _ = try Linux.call { ftruncate(writing.rawValue, 0) }
+                    if flags.isWritable, let writing = open.writing {
+                        try truncate(writing, to: 0, caller)
                     } else {
-                        _ = try Linux.withPath(of: path) { path throws(Errno) in
-                            try Linux.call { truncate(path, 0) }
-                        }
+                        try truncate(atPath: path, to: 0, caller)
                     }
                 } catch {
                     open.remove(writable: flags.isWritable, connection: passthrough)
@@ -185,16 +189,12 @@ extension Volume {
         }
     }
 
-    /// Waits a little when every writer of a file has closed it and the kernel's RELEASE may be on the way.
+    /// Puts the answer off for a little while when every writer of a file has closed it and the kernel's RELEASE may be on the way.
     ///
     /// `close` returns before RELEASE is handled, but RELEASE is in the queue before the next request of the same process
     /// (fs/fuse/file.c, `fuse_file_put`). Without this a program could close an artifact and then append to it, depending on which
-    /// worker is faster. A shell's `>` (open, dup2, close) looks the same until its command writes: it costs that wait once.
-    func awaitRelease(of file: ArtifactFile) {
-        var waited: UInt32 = 0
-        while waited < 50_000, file.state.withLock({ $0.isPerhapsClosing }) {
-            usleep(200)
-            waited += 200
-        }
+    /// worker is faster. A shell's `>` (open, dup2, close) looks the same until its command writes: it costs that time once.
+    func deferIfClosing(_ file: ArtifactFile, _ caller: Caller) throws(Errno) {
+        if caller.canWait, file.state.withLock({ $0.isPerhapsClosing }) { throw Errno.answerLater }
     }
 }

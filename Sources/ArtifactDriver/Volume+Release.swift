@@ -89,6 +89,7 @@ extension Volume {
         case .artifact(let file):
             store.descriptors.fileClosed()
             release(file, handle)
+            connection?.reconsider()
         }
         sweepIfDue()
     }

@@ -12,10 +12,10 @@ extension Volume {
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), request.caller)
-            try removeFree(name, in: .top(directory.real), 0)
+            try removeFree(name, in: .top(directory.real), 0, request.caller)
         case .free(let node):
             try enforceLive(node.scope, .unlink, name.string ?? "?", request.caller)
-            try removeFree(name, in: .node(node), 0)
+            try removeFree(name, in: .node(node), 0, request.caller)
         case .tree(let directory): try unlinkArtifact(try text(name), in: directory, request.caller)
         case .made:
             try enforce(
@@ -25,10 +25,14 @@ extension Volume {
         }
     }
 
-    private func removeFree(_ name: EntryName, in parent: FreeDirectory, _ flags: Int32) throws(Errno) {
+    private func removeFree(
+        _ name: EntryName, in parent: FreeDirectory, _ flags: Int32, _ caller: Caller
+    ) throws(Errno) {
         try parent.withDescriptor { directory throws(Errno) in
             try freeTrees.changing((directory, name)) { () throws(Errno) in
-                _ = try Linux.call { unlinkat(directory.rawValue, name.pointer, flags) }
+                try rights.acting(for: caller) { () throws(Errno) in
+                    _ = try Linux.call { unlinkat(directory.rawValue, name.pointer, flags) }
+                }
             }
         }
     }
@@ -41,27 +45,43 @@ extension Volume {
         }
         let file = try self.file(name, in: directory)
         defer { namespace.forget(file.id, lookups: 1) }
-        awaitRelease(of: file)
+        try deferIfClosing(file, caller)
         let standing = self.standing(of: directory.scope)
         let wasPinned = try file.state.withLock { state throws(Errno) -> Bool in
             try enforce(
                 OverwritePolicy.judge(.unlink, on: state.fileState(standing: standing)), Operation.unlink.rawValue,
                 directory.path(of: name), caller)
-            return try self.remove(file, &state, name, directory)
+            return try self.remove(file, &state, name, directory, for: caller)
         }
         if wasPinned { namespace.unpin(file.id) }
     }
 
     /// Takes a file's name away, with its lock held and the policy asked.
     ///
+    /// - Parameter caller: whose rights decide; nil on the driver's own account.
     /// - Returns: whether the file was pinned and the caller must unpin it.
     func remove(
-        _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ name: String, _ directory: TreeDirectory
+        _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ name: String, _ directory: TreeDirectory,
+        for caller: Caller?
     ) throws(Errno) -> Bool {
+        if case .staged(let real) = state.phase, let caller {
+            let attributes =
+                if let descriptor = state.open.any { try Linux.attributes(descriptor) } else {
+                    try real.attributes()
+                }
+            try rights.checkRemoval(
+                of: attributes,
+                from: directory.real.nearestExisting(), for: caller)
+        }
         switch state.phase {
         case .published:
             guard let real = try realFile(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
-            try real.unlink()
+            guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
+            if let caller {
+                try rights.acting(for: caller) { () throws(Errno) in try real.unlink() }
+            } else {
+                try real.unlink()
+            }
             namespace.removeName(of: file.id)
             state.phase = .gone
             return false
@@ -95,10 +115,10 @@ extension Volume {
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), caller)
-            try removeFree(name, in: .top(directory.real), AT_REMOVEDIR)
+            try removeFree(name, in: .top(directory.real), AT_REMOVEDIR, caller)
         case .free(let node):
             try enforceLive(node.scope, .unlink, name.string ?? "?", caller)
-            try removeFree(name, in: .node(node), AT_REMOVEDIR)
+            try removeFree(name, in: .node(node), AT_REMOVEDIR, caller)
         case .tree(let directory): try removeTreeDirectory(try text(name), in: directory, caller)
         case .made:
             try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", name.string ?? "?", caller)

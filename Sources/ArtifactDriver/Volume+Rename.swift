@@ -19,7 +19,7 @@ extension Volume {
             // A file that moved to another scope would take its rules along: a copy does not.
             guard from.scope == to.scope else { throw Errno.improperLink }
             try enforceLive(from.scope, .renameFrom, name.string ?? "?", caller)
-            try renameFree(name, in: from.directory, to: newName, in: to.directory, flags)
+            try renameFree(name, in: from.directory, to: newName, in: to.directory, flags, caller)
         case (nil, nil):
             guard case .tree(let source) = source, case .tree(let target) = target else {
                 try enforce(
@@ -43,13 +43,15 @@ extension Volume {
 
     private func renameFree(
         _ name: EntryName, in source: FreeDirectory, to newName: EntryName, in target: FreeDirectory,
-        _ flags: RenameFlags
+        _ flags: RenameFlags, _ caller: Caller
     ) throws(Errno) {
         try source.withDescriptor { from throws(Errno) in
             try target.withDescriptor { to throws(Errno) in
                 try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
-                    _ = try Linux.call {
-                        clinux_renameat2(from.rawValue, name.pointer, to.rawValue, newName.pointer, flags.rawValue)
+                    try rights.acting(for: caller) { () throws(Errno) in
+                        _ = try Linux.call {
+                            clinux_renameat2(from.rawValue, name.pointer, to.rawValue, newName.pointer, flags.rawValue)
+                        }
                     }
                 }
                 freeTrees.moved(to: newName, in: target, to)
@@ -101,8 +103,8 @@ extension Volume {
         if try subdirectory(newName, of: target) != nil { throw Errno.isDirectory }
         do throws(Errno) { replaced = try self.file(newName, in: target) } catch .noSuchFileOrDirectory {}
         defer { if let replaced { namespace.forget(replaced.id, lookups: 1) } }
-        awaitRelease(of: file)
-        if let replaced { awaitRelease(of: replaced) }
+        try deferIfClosing(file, caller)
+        if let replaced { try deferIfClosing(replaced, caller) }
 
         if flags.contains(.exchange) {
             return try refuseExchange(of: file, from, with: replaced, to, caller)
@@ -163,10 +165,18 @@ extension Volume {
         // A staged file that is replaced has no name at the target's real path: it goes by itself.
         func removeReplaced() throws(Errno) {
             guard let replaced, var state = other else { return }
-            effect.unpinsReplaced = try remove(replaced, &state, to.name, to.directory)
+            effect.unpinsReplaced = try remove(replaced, &state, to.name, to.directory, for: caller)
             other = state
         }
         let isStagedName = to.directory.isProduction || named == .transient
+        // Staging is the driver's: what the caller may do is asked of the directories that the names are in.
+        let (source, target) = (
+            try from.directory.real.nearestExisting(), try to.directory.real.nearestExisting()
+        )
+        if !state.isPublished || isStagedName {
+            try rights.checkRemoval(of: try realAttributes(of: file, state), from: source, for: caller)
+            try rights.checkCreation(in: target, for: caller)
+        }
 
         switch (state.phase, isStagedName) {
         case (.staged(let staged), true):
@@ -188,8 +198,14 @@ extension Volume {
                 }
                 if state.writers.isEmpty { try checkBeforePublishing(real, state, to, caller) }
             }
+            guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
             try removeReplaced()
             let staged = try restage(real, to.path, isTransient: named == .transient)
+            guard try staged.look().identity == state.identity else {
+                // Replaced outside in that moment: not the caller's to promote.
+                try staged.rename(to: real, flags: 1)
+                throw Errno.staleNFSFileHandle
+            }
             state.phase = .staged(staged)
             state.birth = .init(
                 path: to.path, caller: caller,
@@ -205,13 +221,19 @@ extension Volume {
             if case .staged? = other?.phase { try removeReplaced() }
             switch state.phase {
             case .staged(let staged):
+                let identity = try staged.look().identity
+                if let other, other.isPublished {
+                    try rights.checkRemoval(of: destination.attributes(), from: target, for: caller)
+                }
                 try staged.rename(to: destination, flags: 0)
+                state.identity = identity
                 effect.unpins = true
             case .published:
                 guard let real = try realFile(from.name, in: from.directory) else {
                     throw Errno.noSuchFileOrDirectory
                 }
-                try real.rename(to: destination, flags: 0)
+                guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
+                try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, flags: 0) }
             case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
             }
             if case .published? = other?.phase { other?.phase = .gone }

@@ -43,9 +43,9 @@ extension Volume {
         switch outcome {
         case .sealed(_, let size, let lostModes):
             counters.sealed.add(1, ordering: .relaxed)
-            finish(file, .published, isSmall: size <= ArtifactFile.fewBytes)
+            let isOther = finish(file, .published, at: sealing.request, isSmall: size <= ArtifactFile.fewBytes)
             // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
-            if lostModes { connection?.invalidate(file.id, andData: false) }
+            if lostModes || isOther { connection?.invalidate(file.id, andData: false) }
         case .quarantined(let reason):
             counters.quarantined.add(1, ordering: .relaxed)
             fail(file, place, birth, reason)
@@ -113,16 +113,28 @@ extension Volume {
         connection?.invalidate(name: place.name, in: place.parent.id)
     }
 
-    private func finish(_ file: ArtifactFile, _ phase: ArtifactFile.Phase, isSmall: Bool = false) {
-        file.state.withLock { state in
+    /// - Parameter request: what was published.
+    /// - Returns: whether another file than the staged one is at the real path: a copy, where that is another file system.
+    @discardableResult
+    private func finish(
+        _ file: ArtifactFile, _ phase: ArtifactFile.Phase, at request: PublishRequest? = nil, isSmall: Bool = false
+    ) -> Bool {
+        defer { namespace.unpin(file.id) }
+        return file.state.withLock { state in
+            let staged = state.open.any.flatMap { try? SystemCall.look($0) }?.identity
+            state.identity = request.flatMap { request in
+                try? request.target.refresh().map { directory throws(Errno) in
+                    try directory.file(request.name).look().identity
+                }
+            }
             if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
             state.isSmall = isSmall
             state.birth = nil
             state.lastWriter = nil
             state.goesBack = false
+            return staged != state.identity
         }
-        namespace.unpin(file.id)
     }
 
     /// What is known of an artifact when it is published.

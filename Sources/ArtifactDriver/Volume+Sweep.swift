@@ -35,7 +35,7 @@ extension Volume {
                 guard case .staged(let staged) = state.phase, state.isTransient, !state.open.isOpen,
                     store.isOld(staged, keepingSeconds: keepingSeconds),
                     let size = try? staged.attributes().st_size,
-                    (try? remove(file, &state, place.name, place.parent)) != nil
+                    (try? remove(file, &state, place.name, place.parent, for: nil)) != nil
                 else { return false }
                 store.recordRemoval(of: staged, path: path, size: Int64(size))
                 return true

@@ -23,9 +23,7 @@ extension Volume {
         switch try self.inode(inode) {
         case .free(let node):
             return try node.withDescriptor { descriptor throws(Errno) in
-                try Linux.withPath(of: descriptor) { path throws(Errno) in
-                    try Linux.attribute(name.pointer, ofPath: path)
-                }
+                try attribute(name, of: descriptor, for: request.caller)
             }
         case .artifact(let file):
             if name.string == ArtifactAttribute.state {
@@ -35,26 +33,42 @@ extension Volume {
             // "Not supported" is also what setting it gives; ls(1) then asks for no other file's `security.selinux`.
             guard isKept(name) else { throw Errno.notSupported }
             return try withDescriptor(of: file) { descriptor throws(Errno) in
-                try Linux.withPath(of: descriptor) { path throws(Errno) in
-                    try Linux.attribute(name.pointer, ofPath: path)
-                }
+                try attribute(name, of: descriptor, for: request.caller)
             }
         case .tree(let directory):
-            // Access lists decide who may do what, so a directory shows those of the real one.
-            guard name.string?.hasPrefix("system.posix_acl_") == true, let real = try directory.real.current() else {
-                throw Errno.noData
-            }
-            return try Linux.withPath(of: real.descriptor) { path throws(Errno) in
-                try Linux.attribute(name.pointer, ofPath: path)
+            // Access lists decide who may do what, so a directory shows those of the real one, or of the one that it would be made in.
+            guard name.string.map(Self.isAccessList) == true else { throw Errno.noData }
+            let real = try directory.real.nearestExisting()
+            return try withExtendedLifetime(real) { () throws(Errno) in
+                try attribute(name, of: real.descriptor, for: request.caller)
             }
         case .made: throw Errno.noData
         }
     }
 
+    private static func isAccessList(_ name: String) -> Bool {
+        name == AccessList.accessAttribute || name == AccessList.defaultAttribute
+    }
+
+    /// An attribute of a real file. The kernel asks for access lists on its own account, to decide with them, and takes no other word for
+    /// "none" than `ENODATA`.
+    private func attribute(
+        _ name: EntryName, of descriptor: FileDescriptor, for caller: Caller
+    ) throws(Errno) -> [UInt8] {
+        let isAccessList = name.string.map(Self.isAccessList) ?? false
+        do throws(Errno) {
+            return try rights.acting(for: caller) { () throws(Errno) in
+                try Linux.withPath(of: descriptor) { path throws(Errno) in
+                    try Linux.attribute(name.pointer, ofPath: path)
+                }
+            }
+        } catch .notSupported where isAccessList { throw Errno.noData }
+    }
+
     /// Whether an artifact's real file may keep an attribute of this name.
     private func isKept(_ name: EntryName) -> Bool {
         guard let text = name.string else { return false }
-        return text.hasPrefix("user.") || text.hasPrefix("system.posix_acl_")
+        return text.hasPrefix("user.") || Self.isAccessList(text)
     }
 
     public func extendedAttributeNames(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8] {
@@ -78,28 +92,39 @@ extension Volume {
     public func setExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
     ) throws(Errno) {
-        try changeAttribute(inode, name, request.caller) { path throws(Errno) in
-            _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
+        try changeAttribute(inode, name, request.caller) { path, isSealed throws(Errno) in
+            guard isSealed, name.string == AccessList.accessAttribute else {
+                _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
+                return
+            }
+            guard let list = AccessList(attribute: Array(value)) else { throw Errno.invalidArgument }
+            let kept = list.withoutWriting.attribute
+            _ = try Linux.call { clinux_setxattr(path, name.pointer, kept, kept.count, flags) }
         }
     }
 
     public func removeExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno) {
-        try changeAttribute(inode, name, request.caller) { path throws(Errno) in
+        try changeAttribute(inode, name, request.caller) { path, _ throws(Errno) in
             _ = try Linux.call { clinux_removexattr(path, name.pointer) }
         }
     }
 
     private func changeAttribute(
         _ inode: InodeNumber, _ name: EntryName, _ caller: Caller,
-        _ change: (UnsafePointer<CChar>) throws(Errno) -> Void
+        _ change: (_ path: UnsafePointer<CChar>, _ isSealed: Bool) throws(Errno) -> Void
     ) throws(Errno) {
+        func changeAsCaller(_ descriptor: FileDescriptor) throws(Errno) {
+            try rights.acting(for: caller) { () throws(Errno) in
+                try Linux.withPath(of: descriptor) { path throws(Errno) in try change(path, false) }
+            }
+        }
         let operation = Operation.setExtendedAttribute.rawValue
         switch try self.inode(inode) {
         case .free(let node):
             try enforceLive(node.scope, .setExtendedAttribute, "scratch", caller)
-            try node.withDescriptor { descriptor throws(Errno) in try Linux.withPath(of: descriptor, change) }
+            try node.withDescriptor(changeAsCaller)
         case .artifact(let file):
             let place = namespace.place(of: file.id)
             let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"
@@ -107,11 +132,11 @@ extension Volume {
             if text.hasPrefix(ArtifactAttribute.prefix), !ArtifactAttribute.settable.contains(text) {
                 try enforce(.refused(Refusal(.notPermitted, .reservedAttribute)), operation, path, caller)
             }
-            guard text.hasPrefix("user.") else {
+            guard text.hasPrefix("user.") || text == AccessList.accessAttribute else {
                 try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, path, caller)
                 return
             }
-            awaitRelease(of: file)
+            try deferIfClosing(file, caller)
             let standing = self.standing(of: place?.parent.scope)
             try file.state.withLock { state throws(Errno) in
                 let facts = Facts(isSettling: isSettling(state, caller))
@@ -121,12 +146,22 @@ extension Volume {
                 try withDescriptor(of: file, state) { descriptor throws(Errno) in
                     // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
                     let mode = try Linux.attributes(descriptor).st_mode
-                    let lifts = (fileState == .sealed || fileState == .sealing) && !actsForOthers && mode & S_IWUSR == 0
-                    if lifts { fchmod(descriptor.rawValue, mode & 0o7777 | S_IWUSR) }
-                    defer { if lifts { fchmod(descriptor.rawValue, mode & 0o7777) } }
-                    try Linux.withPath(of: descriptor, change)
+                    guard fileState == .sealed || fileState == .sealing else { return try changeAsCaller(descriptor) }
+                    // The writer may, for a few seconds, what the mode forbids even the owner: root's driver does it by itself.
+                    let lifts = !rights.actsForOthers && mode & S_IWUSR == 0
+                    try Linux.withPath(of: descriptor) { path throws(Errno) in
+                        if lifts { _ = try Linux.call { chmod(path, mode & 0o7777 | S_IWUSR) } }
+                        defer { if lifts { _ = try? Linux.call { chmod(path, mode & 0o7777) } } }
+                        try change(path, true)
+                    }
                 }
             }
+        case .tree(let directory) where name.string.map(Self.isAccessList) == true:
+            let verdict = OverwritePolicy.judgeChange(
+                ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
+            try enforce(verdict, operation, directory.path, caller)
+            let real = try ensure(directory)
+            try changeAsCaller(real.descriptor)
         case .tree, .made:
             try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, "", caller)
         }

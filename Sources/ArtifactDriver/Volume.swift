@@ -46,8 +46,7 @@ public final class Volume: FileSystem {
     let outside: OutsideChanges?
     /// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.
     let hiddenContents = Mutex<[HiddenFile: [UInt8]]>([:])
-    /// Whether the driver acts for other users and so must give files to them.
-    let actsForOthers = geteuid() == 0
+    let rights = CallerRights(actsForOthers: geteuid() == 0)
     let startTime = Clock.monotonic()
     /// When old files are looked for next, on the monotonic clock, with the first close after that.
     let nextSweep: Atomic<UInt64>

@@ -5,15 +5,28 @@ public import SystemPackage
 
 /// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again
 /// when it was removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
+///
+/// The kernel checks permissions with the attributes that it was told (``tell()``), and whoever may rename in the directory above can
+/// put another one in its place at any time. So what is done for a request is done in the directory that was told of, or fails with
+/// `ESTALE`: the kernel then asks anew.
 public final class RealDirectory: DescriptorHolder {
     /// Relative to the store; `.` is the store itself.
     public let path: String
+
+    /// What the kernel was told that the path leads to.
+    private enum Told: Equatable {
+        case nothing
+        /// Nothing was there: the attributes of an ancestor.
+        case missing
+        case directory(FileIdentity)
+    }
 
     private let root: Directory
     private let isSynced: Bool
     /// The open directory, when it was found before.
     private struct Cached {
         var directory: Directory?
+        var told = Told.nothing
         /// Since the budget last asked.
         var wasUsed = false
         /// In the budget, while there is a directory.
@@ -45,17 +58,18 @@ public final class RealDirectory: DescriptorHolder {
         return closed != nil  // Whoever works with it still keeps it open.
     }
 
-    private func known() -> Directory? {
+    private func known() -> (directory: Directory?, told: Told) {
         cached.withLock { cached in
             cached.wasUsed = true
-            return cached.directory
+            return (cached.directory, cached.told)
         }
     }
 
     /// Keeps what was found for the next time.
-    private func keep(_ found: Directory?) {
+    private func keep(_ found: Directory?, told: Told? = nil) {
         let (place, isNew) = cached.withLock { cached -> (Int?, Bool) in
             cached.directory = found
+            if let told { cached.told = told }
             cached.wasUsed = true
             defer { if found == nil { cached.place = nil } }
             return (cached.place, cached.place == nil)
@@ -74,51 +88,120 @@ public final class RealDirectory: DescriptorHolder {
         }
     }
 
-    /// The directory, or nil when it does not exist. Once found it costs no system call; see ``refresh()``.
+    /// The directory that was told of, or nil when there is none. Once found it costs no system call; it may have gone elsewhere since:
+    /// see ``verified()``.
     ///
-    /// - Throws: `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
+    /// - Throws: `ESTALE` when the path leads to another one, `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
     public func current() throws(Errno) -> Directory? {
-        if let known = known() { return known }
-        return try reopen()
-    }
-
-    /// The directory, after an `ENOENT` through the one that ``current()`` gave: it may have been removed, and made
-    /// anew.
-    public func refresh() throws(Errno) -> Directory? {
-        try refreshed()?.directory
-    }
-
-    /// The directory with its attributes, when it is the one that was known.
-    private func refreshed() throws(Errno) -> (directory: Directory, attributes: stat?)? {
-        if let known = known() {
-            let attributes = try SystemCall.attributes(known.descriptor)
-            if attributes.st_nlink > 0 { return (known, attributes) }
+        let (known, told) = known()
+        if let known { return known }
+        guard let found = try Self.open(path, beneath: root) else { return nil }
+        let identity = Told.directory(try SystemCall.look(found.descriptor).identity)
+        switch told {
+        case .nothing, identity: break
+        case .missing: guard try isAsItsParent(found) else { throw .staleNFSFileHandle }
+        case .directory: throw .staleNFSFileHandle
         }
-        return try reopen().map { ($0, nil) }
+        keep(found, told: identity)
+        return found
+    }
+
+    /// Whether a directory that was made meanwhile lets in whom the one above it does, as one that was made by ``ensure(asTold:)``: the
+    /// kernel was told of that one's attributes.
+    private func isAsItsParent(_ directory: Directory) throws(Errno) -> Bool {
+        let names = path.split(separator: "/")
+        guard let parent = try Self.open(names.dropLast().joined(separator: "/"), beneath: root) else { return false }
+        let (model, found) = (
+            try SystemCall.attributes(parent.descriptor), try SystemCall.attributes(directory.descriptor)
+        )
+        return withExtendedLifetime(parent) {
+            found.permissions == model.permissions && (found.st_uid, found.st_gid) == (model.st_uid, model.st_gid)
+                && !Self.hasAccessList(parent) && !Self.hasAccessList(directory)
+        }
+    }
+
+    private static func hasAccessList(_ directory: Directory) -> Bool {
+        let names = try? directory.file(".").extendedAttributes()
+        return names?.contains { $0.hasPrefix("system.posix_acl_access") } ?? true
+    }
+
+    /// The directory that was told of, when its path leads to it at this moment; nil when there is none.
+    ///
+    /// - Throws: as ``current()``.
+    public func verified() throws(Errno) -> Directory? {
+        guard let known = try current() else { return nil }
+        guard try leads(to: known) else { throw .staleNFSFileHandle }
+        return known
+    }
+
+    /// What the path leads to at this moment, whatever was told; nil when there is nothing. Not for requests whose permissions the kernel
+    /// has checked.
+    public func refresh() throws(Errno) -> Directory? {
+        let (known, told) = known()
+        if let known, try leads(to: known) { return known }
+        let found = try Self.open(path, beneath: root)
+        if told == .nothing, let found {
+            keep(found, told: .directory(try SystemCall.look(found.descriptor).identity))
+        }
+        return found
+    }
+
+    /// Whether the path leads to an open directory. A link on the way would be followed, and could only lead to the same one.
+    private func leads(to directory: Directory) throws(Errno) -> Bool {
+        if directory === root { return true }
+        do throws(Errno) {
+            return try SystemCall.look(root.descriptor, path).identity
+                == SystemCall.look(directory.descriptor).identity
+        } catch .noSuchFileOrDirectory, .notDirectory { return false }
     }
 
     /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its
     /// parent, so that what a mount showed before it existed is what it shows afterwards. With synced durability the
     /// names are on disk then.
-    public func ensure() throws(Errno) -> Directory {
-        if let known = try refresh() { return known }
+    ///
+    /// - Parameter asTold: whether it is for a request whose permissions the kernel has checked.
+    /// - Throws: `ESTALE` when another one was told of.
+    public func ensure(asTold: Bool = false) throws(Errno) -> Directory {
+        if let known = try asTold ? verified() : refresh() { return known }
+        let told = known().told
+        if asTold, case .directory = told { throw .staleNFSFileHandle }
         var directory = root
         for name in path.split(separator: "/") {
             directory = try Self.ensure(String(name), in: directory, isSynced: isSynced)
         }
-        keep(directory)
+        keep(directory, told: .directory(try SystemCall.look(directory.descriptor).identity))
         return directory
     }
 
     /// The directory may have gone elsewhere: the next use opens what its path leads to.
-    package func forget() { keep(nil) }
+    package func forget() { keep(nil, told: .nothing) }
 
-    /// The attributes of the directory, or of the nearest ancestor that exists.
-    public func nearestExistingAttributes() throws(Errno) -> stat {
-        if let known = try refreshed() {
-            if let attributes = known.attributes { return attributes }
-            return try SystemCall.attributes(known.directory.descriptor)
+    /// The attributes of the directory, or of the nearest ancestor that exists, for the kernel: from now on this is the directory that
+    /// was told of.
+    public func tell() throws(Errno) -> stat {
+        let (known, told) = known()
+        if let known {
+            if known === root { return try SystemCall.attributes(known.descriptor) }
+            let found = try? SystemCall.look(root.descriptor, path)
+            if let found, told == .directory(found.identity) { return found.attributes }
         }
+        if let opened = try Self.open(path, beneath: root) {
+            let found = try SystemCall.look(opened.descriptor)
+            keep(opened, told: .directory(found.identity))
+            return found.attributes
+        }
+        keep(nil, told: .missing)
+        let ancestor = try nearestAncestor()
+        return try withExtendedLifetime(ancestor) { () throws(Errno) in try SystemCall.attributes(ancestor.descriptor) }
+    }
+
+    /// The directory, or the nearest ancestor that exists: what decides who may make something here.
+    public func nearestExisting() throws(Errno) -> Directory {
+        if let known = try verified() { return known }
+        return try nearestAncestor()
+    }
+
+    private func nearestAncestor() throws(Errno) -> Directory {
         var directory = root
         for name in path.split(separator: "/") {
             do throws(Errno) {
@@ -127,7 +210,7 @@ public final class RealDirectory: DescriptorHolder {
                 break
             }
         }
-        return try SystemCall.attributes(directory.descriptor)
+        return directory
     }
 
     /// Removes the directory when it is empty; it is made again by the next ``ensure()``.
@@ -138,7 +221,7 @@ public final class RealDirectory: DescriptorHolder {
         guard let name = parts.last, let parent = try Self.open(parts.dropLast().joined(separator: "/"), beneath: root)
         else { throw .noSuchFileOrDirectory }
         try SystemCall.unlink(parent.descriptor, String(name), isDirectory: true)
-        keep(nil)
+        keep(nil, told: .missing)
     }
 
     /// Removes the directory when it is empty and has nothing of its own: ``ensure()`` would make the same again. One that somebody
@@ -159,12 +242,6 @@ public final class RealDirectory: DescriptorHolder {
             !attributes.contains(where: { $0.hasPrefix("user.") || $0.hasPrefix("system.posix_acl_") })
         else { return }
         try SystemCall.unlink(parent.descriptor, name, isDirectory: true)
-    }
-
-    private func reopen() throws(Errno) -> Directory? {
-        let found = try Self.open(path, beneath: root)
-        keep(found)
-        return found
     }
 
     /// Opens a path without following links: openat2(2), or component by component where there is no openat2

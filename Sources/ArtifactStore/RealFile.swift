@@ -30,6 +30,33 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `fstatat`.
     public func attributes() throws(Errno) -> stat { try SystemCall.attributes(directory.descriptor, name) }
 
+    /// What has the name, and which file it is; a symbolic link itself.
+    ///
+    /// The corresponding C function is `statx`.
+    public func look() throws(Errno) -> FoundFile { try SystemCall.look(directory.descriptor, name) }
+
+    /// Opens the file if it is still the one that was seen under this name, whatever the name leads to by now. A fifo does not make it
+    /// wait, nor somebody's lease.
+    ///
+    /// - Parameter flags: `O_*`; `O_NOFOLLOW`, `O_NONBLOCK` and `O_CLOEXEC` are added.
+    /// - Throws: `ESTALE` when the name leads to another file.
+    public func open(_ flags: Int32, seen identity: FileIdentity) throws(Errno) -> FileDescriptor {
+        let descriptor: FileDescriptor
+        do throws(Errno) {
+            descriptor = try open(flags | O_NONBLOCK)
+        } catch .tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .isDirectory {
+            // A link, a socket, a fifo that nobody reads: it was a plain file.
+            throw .staleNFSFileHandle
+        }
+        do throws(Errno) {
+            guard try SystemCall.look(descriptor).identity == identity else { throw Errno.staleNFSFileHandle }
+            return descriptor
+        } catch {
+            SystemCall.close(descriptor)
+            throw error
+        }
+    }
+
     /// Whether something has the name, or may have it: only `ENOENT` says no.
     public var exists: Bool {
         do throws(Errno) {

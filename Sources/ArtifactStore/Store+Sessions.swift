@@ -150,7 +150,7 @@ extension Store {
         }
     }
 
-    private func parentAndName(of scope: Scope, in layer: Layer) -> (RealDirectory, String) {
+    func parentAndName(of scope: Scope, in layer: Layer) -> (RealDirectory, String) {
         let path = StoreLayout.directory(of: scope, in: layer)
         let parts = path.split(separator: "/")
         return (directory(parts.dropLast().joined(separator: "/")), String(parts.last ?? ""))

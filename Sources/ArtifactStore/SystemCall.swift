@@ -43,6 +43,22 @@ package enum SystemCall {
         return result
     }
 
+    /// statx(2) of a name, which is not followed when it is a symbolic link.
+    package static func look(_ directory: FileDescriptor, _ name: UnsafePointer<CChar>) throws(Errno) -> FoundFile {
+        var attributes = stat()
+        var born: Int64 = 0
+        try retry { clinux_stat_at(directory.rawValue, name, AT_SYMLINK_NOFOLLOW, &attributes, &born) }
+        return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
+    }
+
+    /// statx(2) of an open descriptor, `O_PATH` too.
+    package static func look(_ descriptor: FileDescriptor) throws(Errno) -> FoundFile {
+        var attributes = stat()
+        var born: Int64 = 0
+        try retry { clinux_stat_at(descriptor.rawValue, "", Int32(CLINUX_AT_EMPTY_PATH), &attributes, &born) }
+        return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
+    }
+
     /// renameat2(2).
     package static func rename(
         _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String, _ flags: UInt32

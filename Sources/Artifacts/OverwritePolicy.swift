@@ -227,6 +227,17 @@ extension OverwritePolicy {
         }
     }
 
+    /// Judges chmod, chown, utimens and access lists of a directory of the tree: a session's or a test's own, and its free ones, are their
+    /// owner's.
+    public static func judgeChange(ofDirectoryIn place: Place, standing: Standing) -> Verdict {
+        switch place {
+        case .scopeRoot, .plots, .ordinaryTree:
+            standing == .live ? .allowed : refuse(.notPermitted, standing == .frozen ? .frozenSession : .fixedDirectory)
+        case .fixed, .production, .sessions, .tests, .typed: refuse(.notPermitted, .fixedDirectory)
+        case .hidden: refuse(.notPermitted, .hiddenEntry)
+        }
+    }
+
     /// The state of a file that is not staged, by where it is.
     public static func stateOfPublished(in standing: Standing) -> FileState {
         switch standing {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,8 +13,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -72,22 +75,90 @@ void clinux_syslog(int priority, const char *text) {
 
 void clinux_set_process_name(const char *name) { (void)prctl(PR_SET_NAME, name); }
 
-void clinux_assume_identity(uid_t user, gid_t group) {
-    // The raw calls: glibc's wrappers of other id calls would change every thread.
-    syscall(SYS_setfsgid, group);
-    syscall(SYS_setfsuid, user);
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2];
-    if (syscall(SYS_capget, &header, data) == 0) {
-        data[0].effective = data[0].permitted;
-        data[1].effective = data[1].permitted;
-        (void)syscall(SYS_capset, &header, data);
-    }
+int clinux_stat_at(int dir, const char *name, int flags, void *stat, int64_t *born) {
+    struct stat *found = stat;
+    struct statx x;
+    if (statx(dir, name, flags, STATX_BASIC_STATS | STATX_BTIME, &x) != 0) return -1;
+    memset(found, 0, sizeof *found);
+    found->st_dev = makedev(x.stx_dev_major, x.stx_dev_minor);
+    found->st_ino = x.stx_ino;
+    found->st_mode = x.stx_mode;
+    found->st_nlink = x.stx_nlink;
+    found->st_uid = x.stx_uid;
+    found->st_gid = x.stx_gid;
+    found->st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor);
+    found->st_size = (off_t)x.stx_size;
+    found->st_blksize = x.stx_blksize;
+    found->st_blocks = (blkcnt_t)x.stx_blocks;
+    found->st_atim.tv_sec = x.stx_atime.tv_sec;
+    found->st_atim.tv_nsec = x.stx_atime.tv_nsec;
+    found->st_mtim.tv_sec = x.stx_mtime.tv_sec;
+    found->st_mtim.tv_nsec = x.stx_mtime.tv_nsec;
+    found->st_ctim.tv_sec = x.stx_ctime.tv_sec;
+    found->st_ctim.tv_nsec = x.stx_ctime.tv_nsec;
+    // Only compared, so it may wrap.
+    *born = x.stx_mask & STATX_BTIME
+                ? (int64_t)((uint64_t)x.stx_btime.tv_sec * 1000000000u + x.stx_btime.tv_nsec)
+                : 0;
+    return 0;
 }
 
-void clinux_resume_identity(void) {
+// The raw calls in what follows: glibc's wrappers of id calls would change every thread.
+
+// What a thread that acts for users has of its own, once it did.
+static __thread int has_own_umask;
+static __thread int has_capabilities;
+static __thread struct __user_cap_data_struct capabilities[2];
+
+static void set_reserves(int in_effect) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    if (!has_capabilities) {
+        if (syscall(SYS_capget, &header, capabilities) != 0) return;
+        has_capabilities = 1;
+    }
+    int index = CAP_TO_INDEX(CAP_SYS_RESOURCE);
+    if (!(capabilities[index].permitted & CAP_TO_MASK(CAP_SYS_RESOURCE))) return;
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) != 0) return;
+    if (in_effect) {
+        data[index].effective |= capabilities[index].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+    } else {
+        data[index].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+    }
+    (void)syscall(SYS_capset, &header, data);
+}
+
+void clinux_set_umask(mode_t mask) {
+    if (!has_own_umask) {
+        (void)unshare(CLONE_FS);
+        has_own_umask = 1;
+    }
+    (void)umask(mask);
+}
+
+int clinux_act_as(uid_t user, gid_t group, const gid_t *groups, int count) {
+    if (count >= 0 && syscall(SYS_setgroups, count, groups) != 0) return -1;
+    syscall(SYS_setfsgid, group);
+    syscall(SYS_setfsuid, user);
+    // They tell the id before and never fail (setfsuid(2)): asked once more, they tell whether it is so.
+    if ((uid_t)syscall(SYS_setfsuid, user) != user || (gid_t)syscall(SYS_setfsgid, group) != group) {
+        clinux_act_for_itself(count >= 0);
+        errno = EPERM;
+        return -1;
+    }
+    if (user != 0) set_reserves(0);
+    return 0;
+}
+
+void clinux_act_for_itself(int with_groups) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);
+    if (with_groups) (void)syscall(SYS_setgroups, 0, NULL);
+    set_reserves(1);
+}
+
+int clinux_may_access(int fd, int mode) {
+    return (int)syscall(SYS_faccessat2, fd, "", mode, AT_EACCESS | AT_EMPTY_PATH);
 }
 
 int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }

@@ -16,13 +16,18 @@ public final class KernelConnection: Sendable {
     /// Whether `descriptor` is still the kernel's: afterwards its number may be another file's.
     private let isOpen = Atomic<Bool>(true)
     private let workers: WorkerPool?
+    private let late: LateAnswers?
 
-    init(hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?) {
+    init(
+        hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?,
+        late: LateAnswers? = nil
+    ) {
         self.hasPassthrough = hasPassthrough
         passthroughObstacle = obstacle
         self.descriptor = descriptor
         self.session = Mutex(session)
         self.workers = workers
+        self.late = late
     }
 
     /// The kernel's side is gone.
@@ -33,6 +38,9 @@ public final class KernelConnection: Sendable {
 
     /// Tells that the handler is about to take long or to wait: somebody else should look for requests.
     public func willBlock() { workers?.appoint() }
+
+    /// Something came that requests wait for whose handlers threw `Errno.answerLater`: they are handled again.
+    public func reconsider() { late?.reconsider() }
 
     /// Registers an open file as backing file. It stays registered when the descriptor is closed.
     ///

@@ -8,6 +8,7 @@ internal import SystemPackage
 final class Dispatcher: Sendable {
     let fileSystem: any FileSystem
     let negotiation: Negotiation
+    let late = LateAnswers()
     private let connectionBox = Mutex<KernelConnection?>(nil)
     private let pool = Mutex<WorkerPool?>(nil)
     private let session = Mutex<SessionPointer?>(nil)
@@ -38,7 +39,7 @@ final class Dispatcher: Sendable {
             }
             let connection = KernelConnection(
                 hasPassthrough: works, obstacle: obstacle, descriptor: device, session: session,
-                workers: pool.withLock { $0 })
+                workers: pool.withLock { $0 }, late: late)
             connectionBox.withLock { $0 = connection }
             fileSystem.start(connection)
             isStarted.store(true, ordering: .releasing)
@@ -46,7 +47,10 @@ final class Dispatcher: Sendable {
     }
 
     /// The descriptor is about to be closed.
-    func disconnect() { connectionBox.withLock { $0 }?.end() }
+    func disconnect() {
+        late.end()
+        connectionBox.withLock { $0 }?.end()
+    }
 
     func stop() {
         fileSystem.stop()

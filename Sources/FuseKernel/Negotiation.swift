@@ -61,8 +61,8 @@ final class Negotiation: Sendable {
                 | UInt32(FUSE_CAP_SPLICE_WRITE) | UInt32(FUSE_CAP_SPLICE_MOVE) | UInt32(FUSE_CAP_READDIRPLUS_AUTO))
         cfuse_want_kill_priv_v2(connection)
         if let longestRead { connection.pointee.max_read = longestRead }
-        // With ACLs a default ACL replaces the umask, so the kernel must not have applied it before (umask(2)).
-        if wantsACL { cfuse_want(connection, UInt32(FUSE_CAP_POSIX_ACL) | UInt32(FUSE_CAP_DONT_MASK), 0) }
+        // A default ACL replaces the umask, so the kernel must not have applied it before (umask(2)).
+        cfuse_want(connection, UInt32(FUSE_CAP_DONT_MASK) | (wantsACL ? UInt32(FUSE_CAP_POSIX_ACL) : 0), 0)
         if wantsPassthrough, cfuse_want_passthrough(connection, depth) != 0 {
             agreedPassthrough.store(true, ordering: .relaxed)
         }

@@ -20,38 +20,74 @@ private func serve(
     }
 }
 
+/// The same for a request whose answer may have to wait.
+///
+/// - Parameter later: makes what handles it again, from copies of what it was given: libfuse's buffer is another request's by then.
+private func serve(
+    _ raw: fuse_req_t?, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply,
+    later: () throws(Errno) -> LateAnswers.Attempt
+) {
+    guard let raw, let userdata = fuse_req_userdata(raw) else { return }
+    Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef { dispatcher in
+        dispatcher.startIfNeeded()
+        let request = Request(raw, canWait: true)
+        do throws(Errno) {
+            let reply = try body(dispatcher.fileSystem, request)
+            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem) }
+        } catch {
+            guard error == .answerLater else {
+                _ = request.answer(.error(error))
+                return
+            }
+            request.keep()
+            serveLater(raw, dispatcher, later)
+        }
+    }
+}
+
+private func serveLater(
+    _ raw: fuse_req_t, _ dispatcher: Dispatcher, _ later: () throws(Errno) -> LateAnswers.Attempt
+) {
+    do throws(Errno) {
+        let attempt = try later()
+        if dispatcher.late.keep(SentRequest(raw: raw), attempt, dispatcher.fileSystem) { return }
+        let request = Request(raw)
+        do throws(Errno) {
+            let reply = try attempt(dispatcher.fileSystem, request)
+            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem) }
+        } catch {
+            _ = request.answer(.error(error))
+        }
+    } catch {
+        _ = Request(raw).answer(.error(error))
+    }
+}
+
+/// A name to keep, with its NUL.
+private func copy(_ pointer: UnsafePointer<CChar>?) throws(Errno) -> [CChar] {
+    guard let pointer else { throw Errno.invalidArgument }
+    return Array(UnsafeBufferPointer(start: pointer, count: strlen(pointer) + 1))
+}
+
+extension [CChar] {
+    fileprivate func withName<Result>(_ body: (EntryName) throws(Errno) -> Result) throws(Errno) -> Result {
+        try withUnsafeBufferPointer { buffer throws(Errno) -> Result in
+            guard let start = buffer.baseAddress else { throw Errno.invalidArgument }
+            return try body(EntryName(start))
+        }
+    }
+}
+
 /// Nobody waited for the reply any more (the caller was interrupted): what it handed out will never be released or forgotten.
-private func takeBack(_ reply: Reply, _ fileSystem: any FileSystem) {
+func takeBack(_ reply: Reply, _ fileSystem: any FileSystem) {
     switch reply {
     case .entry(let entry): if entry.inode.rawValue != 0 { fileSystem.forget(entry.inode, lookups: 1) }
     case .created(let created):
         fileSystem.release(inode: created.entry.inode, handle: created.opened.handle)
         fileSystem.forget(created.entry.inode, lookups: 1)
-    // Of these the inode is known to the callback only: `serveOpen`.
+    case .opened(let opened, let inode): fileSystem.release(inode: inode, handle: opened.handle)
+    case .openedDirectory(let opened, let inode): fileSystem.releaseDirectory(inode: inode, handle: opened.handle)
     default: break
-    }
-}
-
-/// Answers OPEN or OPENDIR. When nobody waits for the handle any more, no RELEASE will come for it.
-private func serveOpen(
-    _ raw: fuse_req_t?, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply,
-    takeBack: (any FileSystem, HandleID) -> Void
-) {
-    guard let raw, let userdata = fuse_req_userdata(raw) else { return }
-    Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef { dispatcher in
-        dispatcher.startIfNeeded()
-        let request = Request(raw)
-        do throws(Errno) {
-            let reply = try body(dispatcher.fileSystem, request)
-            guard !request.answer(reply) else { return }
-            switch reply {
-            case .opened(let opened): takeBack(dispatcher.fileSystem, opened.handle)
-            case .openedDirectory(let opened): takeBack(dispatcher.fileSystem, opened.handle)
-            default: break
-            }
-        } catch {
-            _ = request.answer(.error(error))
-        }
     }
 }
 
@@ -107,6 +143,32 @@ private func changes(_ attributes: stat, valid: Int32) -> AttributeChanges {
     if has(7) { changes.accessed = .now } else if has(4) { changes.accessed = .at(attributes.st_atim) }
     if has(8) { changes.modified = .now } else if has(5) { changes.modified = .at(attributes.st_mtim) }
     return changes
+}
+
+private func change(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ attributes: stat, valid: Int32,
+    _ handle: HandleID?
+) throws(Errno) -> Reply {
+    var changes = changes(attributes, valid: valid)
+    // 3.14 masks the kernel's bit 11 away; it stands for "the caller has not CAP_FSETID", which is root's.
+    if valid & (1 << 11) != 0 || (changes.size != nil && request.caller.user != 0) {
+        try SetIDBits.drop(fs, request, inode, in: &changes)
+    }
+    return .attributes(try fs.setAttributes(request, inode: inode, changes: changes, handle: handle))
+}
+
+private func open(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ flags: OpenFlags
+) throws(Errno) -> Reply {
+    let opened = try fs.open(request, inode: inode, flags: flags)
+    guard flags.truncates || flags.isWritable && opened.backing != nil else { return .opened(opened, inode) }
+    do throws(Errno) {
+        try SetIDBits.drop(fs, request, inode)
+    } catch {
+        fs.release(inode: inode, handle: opened.handle)
+        throw error
+    }
+    return .opened(opened, inode)
 }
 
 /// The table of callbacks. Each closure captures nothing, as C requires, and does nothing but call `serve`.
@@ -178,6 +240,14 @@ enum Operations {
             serve(raw) { fs, request throws(Errno) in
                 try fs.unlink(request, parent: number(parent), name: try name(text))
                 return .done
+            } later: { () throws(Errno) in
+                let name = try copy(text)
+                return { fs, request throws(Errno) in
+                    try name.withName { name throws(Errno) in
+                        try fs.unlink(request, parent: number(parent), name: name)
+                    }
+                    return .done
+                }
             }
         }
         table.rmdir = { raw, parent, text in
@@ -192,6 +262,18 @@ enum Operations {
                     request, parent: number(parent), name: try name(text), newParent: number(newParent),
                     newName: try name(newText), flags: RenameFlags(rawValue: flags))
                 return .done
+            } later: { () throws(Errno) in
+                let (name, newName) = (try copy(text), try copy(newText))
+                return { fs, request throws(Errno) in
+                    try name.withName { (name) throws(Errno) in
+                        try newName.withName { (newName) throws(Errno) in
+                            try fs.rename(
+                                request, parent: number(parent), name: name, newParent: number(newParent),
+                                newName: newName, flags: RenameFlags(rawValue: flags))
+                        }
+                    }
+                    return .done
+                }
             }
         }
     }
@@ -204,16 +286,15 @@ enum Operations {
             }
         }
         table.setattr = { raw, inode, attributes, valid, info in
+            let handle = info == nil ? nil : handle(info)
             serve(raw) { fs, request throws(Errno) in
                 guard let attributes else { throw Errno.invalidArgument }
-                var changes = changes(attributes.pointee, valid: valid)
-                // 3.14 masks the kernel's bit 11 away; it stands for "the caller has not CAP_FSETID", which is root's.
-                if valid & (1 << 11) != 0 || (changes.size != nil && request.caller.user != 0) {
-                    try SetIDBits.drop(fs, request, number(inode), in: &changes)
+                return try change(fs, request, number(inode), attributes.pointee, valid: valid, handle)
+            } later: { () throws(Errno) in
+                guard let copy = attributes?.pointee else { throw Errno.invalidArgument }
+                return { fs, request throws(Errno) in
+                    try change(fs, request, number(inode), copy, valid: valid, handle)
                 }
-                return .attributes(
-                    try fs.setAttributes(
-                        request, inode: number(inode), changes: changes, handle: info == nil ? nil : handle(info)))
             }
         }
         table.statfs = { raw, inode in
@@ -244,12 +325,33 @@ enum Operations {
                     request, inode: number(inode), name: try name(text),
                     value: UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : size), flags: flags)
                 return .done
+            } later: { () throws(Errno) in
+                let name = try copy(text)
+                let bytes = Array(UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : size))
+                return { fs, request throws(Errno) in
+                    try name.withName { name throws(Errno) in
+                        try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+                            try fs.setExtendedAttribute(
+                                request, inode: number(inode), name: name, value: UnsafeRawBufferPointer(bytes),
+                                flags: flags)
+                        }
+                    }
+                    return .done
+                }
             }
         }
         table.removexattr = { raw, inode, text in
             serve(raw) { fs, request throws(Errno) in
                 try fs.removeExtendedAttribute(request, inode: number(inode), name: try name(text))
                 return .done
+            } later: { () throws(Errno) in
+                let name = try copy(text)
+                return { fs, request throws(Errno) in
+                    try name.withName { name throws(Errno) in
+                        try fs.removeExtendedAttribute(request, inode: number(inode), name: name)
+                    }
+                    return .done
+                }
             }
         }
         table.ioctl = { raw, inode, command, _, _, _, _, _, outSize in
@@ -262,27 +364,26 @@ enum Operations {
 
     private static func files(_ table: inout fuse_lowlevel_ops) {
         table.open = { raw, inode, info in
-            serveOpen(raw) { fs, request throws(Errno) in
-                let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
-                let opened = try fs.open(request, inode: number(inode), flags: flags)
-                guard flags.truncates || flags.isWritable && opened.backing != nil else { return .opened(opened) }
-                do throws(Errno) {
-                    try SetIDBits.drop(fs, request, number(inode))
-                } catch {
-                    fs.release(inode: number(inode), handle: opened.handle)
-                    throw error
-                }
-                return .opened(opened)
-            } takeBack: {
-                $0.release(inode: number(inode), handle: $1)
+            let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
+            serve(raw) { fs, request throws(Errno) in
+                try open(fs, request, number(inode), flags)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in try open(fs, request, number(inode), flags) }
             }
         }
         table.create = { raw, parent, text, mode, info in
+            let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
             serve(raw) { fs, request throws(Errno) in
                 .created(
-                    try fs.create(
-                        request, parent: number(parent), name: try name(text), mode: mode,
-                        flags: OpenFlags(rawValue: info?.pointee.flags ?? 0)))
+                    try fs.create(request, parent: number(parent), name: try name(text), mode: mode, flags: flags))
+            } later: { () throws(Errno) in
+                let name = try copy(text)
+                return { fs, request throws(Errno) in
+                    .created(
+                        try name.withName { name throws(Errno) in
+                            try fs.create(request, parent: number(parent), name: name, mode: mode, flags: flags)
+                        })
+                }
             }
         }
         table.read = { raw, inode, size, offset, info in
@@ -310,7 +411,8 @@ enum Operations {
                     request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
                 try SetIDBits.drop(target, request.caller)
                 return .written(
-                    try Transfer.write(UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset))
+                    try Transfer.write(
+                        UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset, for: request.caller))
             }
         }
         table.flush = { raw, inode, info in
@@ -360,10 +462,8 @@ enum Operations {
 
     private static func directories(_ table: inout fuse_lowlevel_ops) {
         table.opendir = { raw, inode, _ in
-            serveOpen(raw) { fs, request throws(Errno) in
-                .openedDirectory(try fs.openDirectory(request, inode: number(inode)))
-            } takeBack: {
-                $0.releaseDirectory(inode: number(inode), handle: $1)
+            serve(raw) { fs, request throws(Errno) in
+                .openedDirectory(try fs.openDirectory(request, inode: number(inode)), number(inode))
             }
         }
         table.readdir = { raw, inode, size, offset, info in

@@ -10,8 +10,9 @@ enum Reply {
     case error(Errno)
     case entry(Entry)
     case attributes(AttributesReply)
-    case opened(Opened)
-    case openedDirectory(OpenedDirectory)
+    /// A handle, and whose it is.
+    case opened(Opened, InodeNumber)
+    case openedDirectory(OpenedDirectory, InodeNumber)
     case created(Created)
     case bytes([UInt8])
     /// Bytes in memory that live until the reply is sent.
@@ -39,10 +40,10 @@ enum Reply {
         case .attributes(let reply):
             var attributes = reply.attributes
             return fuse_reply_attr(raw, &attributes, reply.timeout)
-        case .opened(let opened):
+        case .opened(let opened, _):
             return cfuse_reply_open(
                 raw, opened.handle.rawValue, opened.traits.rawValue, opened.backing?.rawValue ?? 0)
-        case .openedDirectory(let opened):
+        case .openedDirectory(let opened, _):
             return cfuse_reply_open(raw, opened.handle.rawValue, opened.traits.rawValue, 0)
         case .created(let created):
             var parameters = Self.parameters(created.entry)

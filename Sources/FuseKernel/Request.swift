@@ -17,11 +17,14 @@ public struct Request: ~Copyable {
         raw = nil
     }
 
-    init(_ raw: fuse_req_t) {
+    /// - Parameter canWait: whether it may be kept and answered later.
+    init(_ raw: fuse_req_t, canWait: Bool = false) {
         let context = fuse_req_ctx(raw)
-        caller = Caller(
+        var caller = Caller(
             user: context?.pointee.uid ?? 0, group: context?.pointee.gid ?? 0, process: context?.pointee.pid ?? 0,
             umask: context?.pointee.umask ?? 0)
+        caller.canWait = canWait
+        self.caller = caller
         self.raw = raw
     }
 
@@ -34,6 +37,9 @@ public struct Request: ~Copyable {
         guard let raw else { return true }
         return reply.send(raw) != -ENOENT
     }
+
+    /// Leaves the answer to whoever has kept the request.
+    consuming func keep() { discard self }
 
     deinit {
         if let raw { fuse_reply_err(raw, EIO) }

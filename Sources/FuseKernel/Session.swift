@@ -30,8 +30,9 @@ public struct MountOptions: Sendable {
     public var extra: [String] = []
     /// Whether the kernel enforces POSIX ACLs, which the file system keeps as `system.posix_acl_*` attributes, where it can.
     ///
-    /// Then it does not apply the umask to modes, because a default ACL replaces it: the file system applies `Caller.umask` itself
-    /// where a directory has no default ACL, and keeps mode and ACL in step (libfuse, `FUSE_CAP_POSIX_ACL`).
+    /// Then the kernel checks permissions (fs/fuse/inode.c, `process_init_reply`), and the file system keeps mode and ACL in step
+    /// (libfuse, `FUSE_CAP_POSIX_ACL`). With ACLs or without, the kernel does not apply the umask, which a default ACL replaces: the file
+    /// system applies `Caller.umask` where a directory has none.
     public var posixACL = false
     /// Where the backing files are, to find out whether they are on overlayfs, which passthrough must allow for.
     public var backingDirectory: String?

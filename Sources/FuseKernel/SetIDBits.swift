@@ -27,9 +27,9 @@ public enum SetIDBits {
     static func drop(_ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber) throws(Errno) {
         guard request.caller.user != 0 else { return }
         let mode = try fs.attributes(request, inode: inode, handle: nil).attributes.st_mode
-        guard let left = dropped(from: mode) else { return }
+        guard dropped(from: mode) != nil else { return }
         var changes = AttributeChanges()
-        changes.mode = left & 0o7777
+        changes.dropsSetID = true
         _ = try fs.setAttributes(request, inode: inode, changes: changes, handle: nil)
     }
 
@@ -39,7 +39,7 @@ public enum SetIDBits {
     ) throws(Errno) {
         guard changes.mode == nil else { return }
         let mode = try fs.attributes(request, inode: inode, handle: nil).attributes.st_mode
-        if let left = dropped(from: mode) { changes.mode = left & 0o7777 }
+        if dropped(from: mode) != nil { changes.dropsSetID = true }
     }
 
     /// Before a write by the session. The C functions are `fstat` and `fchmod`.

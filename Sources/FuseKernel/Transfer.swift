@@ -1,8 +1,11 @@
+internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
 /// Moving bytes between a file and memory, whole.
 enum Transfer {
+    private static let isRoot = geteuid() == 0
+
     /// Reads until the buffer is full or the file ends. The C function is `pread`.
     static func read(
         _ descriptor: FileDescriptor, _ buffer: UnsafeMutableRawBufferPointer, at offset: off_t
@@ -24,9 +27,14 @@ enum Transfer {
 
     /// Writes everything, or as much as fits: then fewer bytes than offered is the answer, and the next write gets the error. The C
     /// function is `pwrite`.
+    ///
+    /// - Parameter caller: a driver of root's writes as this user, so that quotas hold and the disk's reserve stays root's.
     static func write(
-        _ bytes: UnsafeRawBufferPointer, _ descriptor: FileDescriptor, at offset: off_t
+        _ bytes: UnsafeRawBufferPointer, _ descriptor: FileDescriptor, at offset: off_t, for caller: Caller
     ) throws(Errno) -> Int {
+        let isForAnother = caller.user != 0 && isRoot
+        if isForAnother, clinux_act_as(caller.user, caller.group, nil, -1) != 0 { throw Errno.notPermitted }
+        defer { if isForAnother { clinux_act_for_itself(0) } }
         var done = 0
         while done < bytes.count {
             let count = pwrite(

@@ -55,8 +55,10 @@ public struct Caller: Sendable {
     public var group: UInt32
     /// The calling *thread's* id; 0 when it is in another pid namespace or the kernel itself.
     public var process: Int32
-    /// The caller's umask. Set for requests that create; the kernel has already applied it to the mode.
+    /// The caller's umask. Set for requests that create; the kernel has not applied it to the mode, because a default ACL replaces it.
     public var umask: UInt32
+    /// Whether the handler may throw `Errno.answerLater`.
+    public var canWait = false
 
     /// A caller with the given ids.
     public init(user: UInt32, group: UInt32, process: Int32, umask: UInt32) {
@@ -125,6 +127,14 @@ public struct AttributeChanges: Sendable {
     public var accessed: Time?
     /// Time of the last modification.
     public var modified: Time?
+    /// Whether the set-id bits that go with such a change (`SetIDBits.dropped`) are to be taken away, before the rest and by whomever the
+    /// change is made: not something that the caller asked for.
+    public var dropsSetID = false
+
+    /// Whether anything but the size changes.
+    public var changesMore: Bool {
+        mode != nil || user != nil || group != nil || accessed != nil || modified != nil || dropsSetID
+    }
 
     /// No change.
     public init() {}

@@ -25,7 +25,7 @@ enum Serve {
         raiseDescriptorLimit()
         let store = try Store(at: request.store, readOnly: request.isReadOnly, durability: request.durability)
         store.recovery.write(to: Logger(label: "artifactfs"))
-        // The kernel has applied the caller's umask to every mode that arrives.
+        // What is made for a caller is made with the caller's umask.
         umask(0)
         let volume: Volume
         do {
@@ -42,6 +42,7 @@ enum Serve {
         // A mount for root alone: root may do what modes forbid. An ordinary user may not, also with what the kernel still remembers
         // of a directory that was closed meanwhile, so there the kernel checks.
         options.checksPermissions = request.allowsOthers || geteuid() != 0
+        options.posixACL = options.checksPermissions
         options.passthrough = request.passthrough
         options.keepsProcessorsAwake = !request.savesPower
         options.extra = request.extra

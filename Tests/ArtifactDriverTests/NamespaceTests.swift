@@ -18,7 +18,7 @@ import Testing
     @Test func anInodeIsOneWord() {
         #expect(MemoryLayout<Inode>.size == 8)
         #expect(MemoryLayout<Inode?>.size == 8)
-        #expect(MemoryLayout<ArtifactFile.State>.size <= 64)
+        #expect(MemoryLayout<ArtifactFile.State>.size <= 96)
     }
 
     @Test(arguments: 1...8) func slotsAgainstADictionary(seed: UInt64) {

@@ -113,7 +113,7 @@ import Testing
         if isRoot { #expect(chown(place.path + "/base_layer", 1234, 2345) == 0) }
         #expect(chmod(place.path + "/base_layer", 0o2751) == 0)
         let directory = store.directory("base_layer/dev/x/predictions")
-        let before = try directory.nearestExistingAttributes()
+        let before = try directory.tell()
         _ = try directory.ensure()
         let after = try place.attributes("base_layer/dev/x/predictions")
         #expect(after.permissions == 0o2751)

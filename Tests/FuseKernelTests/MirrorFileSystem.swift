@@ -131,14 +131,14 @@ final class MirrorFileSystem: FileSystem {
     func makeNode(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, device: UInt64
     ) throws(Errno) -> Entry {
-        try check(mknodat(try descriptor(parent), name.pointer, mode, dev_t(device)))
+        try check(mknodat(try descriptor(parent), name.pointer, mode & ~request.caller.umask, dev_t(device)))
         return try entry(parent, name)
     }
 
     func makeDirectory(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32
     ) throws(Errno) -> Entry {
-        try check(mkdirat(try descriptor(parent), name.pointer, mode))
+        try check(mkdirat(try descriptor(parent), name.pointer, mode & ~request.caller.umask))
         return try entry(parent, name)
     }
 
@@ -188,6 +188,11 @@ final class MirrorFileSystem: FileSystem {
         _ request: borrowing Request, inode: InodeNumber, changes: AttributeChanges, handle: HandleID?
     ) throws(Errno) -> AttributesReply {
         let path = try path(inode)
+        if changes.dropsSetID {
+            var found = stat()
+            try check(stat(path, &found))
+            if let left = SetIDBits.dropped(from: found.st_mode) { try check(chmod(path, left & 0o7777)) }
+        }
         if let mode = changes.mode { try check(chmod(path, mode)) }
         if changes.user != nil || changes.group != nil {
             try check(chown(path, changes.user ?? uid_t.max, changes.group ?? gid_t.max))
@@ -276,7 +281,9 @@ final class MirrorFileSystem: FileSystem {
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
     ) throws(Errno) -> Created {
         let file = try check(
-            clinux_openat(try descriptor(parent), name.pointer, flags.rawValue | O_CREAT | O_NOFOLLOW, mode))
+            clinux_openat(
+                try descriptor(parent), name.pointer, flags.rawValue | O_CREAT | O_NOFOLLOW,
+                mode & ~request.caller.umask))
         let entry = try entry(parent, name)
         return Created(entry: entry, opened: opened(entry.inode, file))
     }

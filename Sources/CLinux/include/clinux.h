@@ -45,13 +45,25 @@ void clinux_syslog(int priority, const char *text);
 // The process's name, as pgrep(1) and top(1) show it (PR_SET_NAME); call it from the first thread.
 void clinux_set_process_name(const char *name);
 
-// Acting for a user: file system ids of the calling thread only (setfsuid(2)), so that what is made belongs to the caller at once.
-// The thread keeps its capabilities, which the kernel drops with fsuid 0: the kernel has already checked the caller's permissions
-// (default_permissions) with all its groups, which this thread does not have.
-void clinux_assume_identity(uid_t user, gid_t group);
+// statx(2): what fstatat(2) tells, and when the file was born in nanoseconds (to be compared only; 0 where the file system does not
+// say). A number may be used again for another file; number and birth together are not. `stat` is a `struct stat`, which this header
+// leaves to the others to declare.
+int clinux_stat_at(int dir, const char *name, int flags, void *stat, int64_t *born);
 
-// Root's ids again.
-void clinux_resume_identity(void);
+// Acting for a user, in the calling thread only (credentials(7)): the file system ids are the user's and, when `count` is not
+// negative, the further groups. With an fsuid other than 0 the kernel takes CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+// CAP_FOWNER, CAP_FSETID, CAP_LINUX_IMMUTABLE, CAP_MAC_OVERRIDE and CAP_MKNOD out of effect (capabilities(7)), and this takes
+// CAP_SYS_RESOURCE: the kernel decides as it would for the user, quotas hold, and root's reserve of a disk stays root's.
+int clinux_act_as(uid_t user, gid_t group, const gid_t *groups, int count);
+
+// Root's ids again, and no further groups when there were some.
+void clinux_act_for_itself(int with_groups);
+
+// The calling thread's umask, which from the first call on is its own (unshare(2), CLONE_FS).
+void clinux_set_umask(mode_t mask);
+
+// faccessat2(2) on an open descriptor, O_PATH too, with the thread's file system ids.
+int clinux_may_access(int fd, int mode);
 
 // inotify_init1(2), close-on-exec and non-blocking.
 int clinux_inotify(void);

@@ -1,0 +1,148 @@
+internal import CFuse
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+extension Errno {
+    /// Not for programs: a handler throws it where something that is on its way decides, when `Caller.canWait`. The request is handled again
+    /// when the file system says that something came (`KernelConnection.reconsider`), and at the latest after `LateAnswers.longest`, when
+    /// it cannot wait any more. Meanwhile no thread waits for it.
+    public static let answerLater = Errno(rawValue: 1_000_000)
+}
+
+/// Requests whose answers must wait for something that users control, such as a `close` that may be under way. They are handled again by a
+/// thread of their own, which there is from the first of them on and which sleeps while there are none.
+final class LateAnswers: Sendable {
+    /// Handles a request again.
+    typealias Attempt = @Sendable (any FileSystem, borrowing Request) throws(Errno) -> Reply
+
+    private struct Waiting: Sendable {
+        let request: SentRequest
+        let attempt: Attempt
+        /// On the monotonic clock.
+        let end: UInt64
+    }
+
+    private struct State {
+        var waiting: [Waiting] = []
+        var hasThread = false
+        /// Whether the thread is to look at all of them.
+        var isReconsidered = false
+        var isEnded = false
+    }
+
+    /// In milliseconds.
+    static let longest: Int32 = 50
+    /// More than these are answered at once.
+    private static let most = 4096
+
+    private let state = Mutex(State())
+    private let count = Atomic<Int>(0)
+    private let wake = Semaphore()
+    private let ended = Semaphore()
+
+    /// Keeps a request.
+    ///
+    /// - Returns: false when it is to be answered now.
+    func keep(_ request: SentRequest, _ attempt: @escaping Attempt, _ fileSystem: any FileSystem) -> Bool {
+        let end = Clock.now() &+ UInt64(Self.longest) * 1_000_000
+        let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
+            guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
+            state.waiting.append(Waiting(request: request, attempt: attempt, end: end))
+            // What it waits for may have come since it was decided that it waits.
+            state.isReconsidered = true
+            defer { state.hasThread = true }
+            return (true, !state.hasThread)
+        }
+        guard isKept else { return false }
+        count.add(1, ordering: .sequentiallyConsistent)
+        guard starts else {
+            wake.post()
+            return true
+        }
+        if let thread = WorkerThread(name: "artifactfs-late", { self.serve(fileSystem) }) {
+            thread.detach()
+            return true
+        }
+        // No thread to be had: whoever brought it answers.
+        let waiting = state.withLock { state in
+            state.hasThread = false
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for one in waiting { answer(one, fileSystem, canWait: false) }
+        return true
+    }
+
+    /// Something came that requests may wait for. Costs next to nothing while none does.
+    func reconsider() {
+        guard count.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        state.withLock { $0.isReconsidered = true }
+        wake.post()
+    }
+
+    /// Answers what waits, and keeps nothing more.
+    func end() {
+        let hasThread = state.withLock { state in
+            state.isEnded = true
+            return state.hasThread
+        }
+        guard hasThread else { return }
+        wake.post()
+        ended.wait()
+    }
+
+    private func serve(_ fileSystem: any FileSystem) {
+        while true {
+            let (all, isEnded) = state.withLock { state -> ([Waiting], Bool) in
+                defer {
+                    state.waiting = []
+                    state.isReconsidered = false
+                }
+                return (state.waiting, state.isEnded)
+            }
+            var left: [Waiting] = []
+            for one in all {
+                let canWait = !isEnded && Clock.now() < one.end
+                if !answer(one, fileSystem, canWait: canWait) { left.append(one) }
+            }
+            if isEnded, all.isEmpty { break }
+            let (time, isReconsidered) = state.withLock { state -> (Int32?, Bool) in
+                state.waiting = left + state.waiting
+                let now = Clock.now()
+                let next = state.waiting.map(\.end).min()
+                return (
+                    next.map { $0 > now ? Int32(clamping: ($0 - now) / 1_000_000 + 1) : 0 },
+                    state.isReconsidered || state.isEnded
+                )
+            }
+            if isReconsidered { continue }
+            if let time { _ = wake.wait(milliseconds: time) } else { wake.wait() }
+        }
+        ended.post()
+    }
+
+    /// - Returns: whether it was answered.
+    @discardableResult
+    private func answer(_ one: Waiting, _ fileSystem: any FileSystem, canWait: Bool) -> Bool {
+        let request = Request(one.request.raw, canWait: canWait)
+        do throws(Errno) {
+            let reply = try one.attempt(fileSystem, request)
+            if !request.answer(reply) { takeBack(reply, fileSystem) }
+        } catch {
+            if error == .answerLater, canWait {
+                request.keep()
+                return false
+            }
+            _ = request.answer(.error(error == .answerLater ? .resourceTemporarilyUnavailable : error))
+        }
+        count.subtract(1, ordering: .sequentiallyConsistent)
+        return true
+    }
+}
+
+/// A request that libfuse keeps until it is answered.
+struct SentRequest: @unchecked Sendable {
+    // Proof: a `fuse_req_t` lives until its answer (lib/fuse_lowlevel.c, `fuse_free_req`), which any one thread may send.
+    let raw: fuse_req_t
+}
