@@ -119,14 +119,17 @@ extension Volume {
             ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
         try enforce(verdict, Operation.setAttributes.rawValue, directory.path, caller)
         guard changes.size == nil else { throw Errno.isDirectory }
-        // `scratch/` and its kin are made with the first write.
-        let real = try ensure(directory)
-        try apply(changes, to: real.descriptor, for: caller)
-        // What is private in one layer is private in all.
-        guard case .scope(let scope) = directory.location else { return }
-        for other in store.otherDirectories(of: scope) {
-            if let real = try? other.refresh() { try apply(changes, to: real.descriptor, for: caller) }
+        try eachReal(of: directory) { real throws(Errno) in try apply(changes, to: real, for: caller) }
+    }
+
+    /// Runs with the real directory of one of the tree, made now when nothing was written to it yet, and of a session's or a test's own with
+    /// those in the other layers: what is private in one is private in all.
+    func eachReal(of directory: TreeDirectory, _ body: (FileDescriptor) throws(Errno) -> Void) throws(Errno) {
+        var all = [try ensure(directory)]
+        if case .scope(let scope) = directory.location {
+            for other in store.otherDirectories(of: scope) { if let real = try other.refresh() { all.append(real) } }
         }
+        for real in all { try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) } }
     }
 
     private func change(

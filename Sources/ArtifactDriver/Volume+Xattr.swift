@@ -160,8 +160,7 @@ extension Volume {
             let verdict = OverwritePolicy.judgeChange(
                 ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
             try enforce(verdict, operation, directory.path, caller)
-            let real = try ensure(directory)
-            try changeAsCaller(real.descriptor)
+            try eachReal(of: directory, changeAsCaller)
         case .tree, .made:
             try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, "", caller)
         }

@@ -227,13 +227,12 @@ extension OverwritePolicy {
         }
     }
 
-    /// Judges chmod, chown, utimens and access lists of a directory of the tree: a session's or a test's own, and its free ones, are their
-    /// owner's.
+    /// Judges chmod, chown, utimens and access lists of a directory of the tree: those of a session and of a test are their owner's.
     public static func judgeChange(ofDirectoryIn place: Place, standing: Standing) -> Verdict {
         switch place {
-        case .scopeRoot, .plots, .ordinaryTree:
+        case .scopeRoot, .typed, .plots, .ordinaryTree:
             standing == .live ? .allowed : refuse(.notPermitted, standing == .frozen ? .frozenSession : .fixedDirectory)
-        case .fixed, .production, .sessions, .tests, .typed: refuse(.notPermitted, .fixedDirectory)
+        case .fixed, .production, .sessions, .tests: refuse(.notPermitted, .fixedDirectory)
         case .hidden: refuse(.notPermitted, .hiddenEntry)
         }
     }
