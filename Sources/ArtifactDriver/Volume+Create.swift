@@ -138,7 +138,15 @@ extension Volume {
             let real = RealFile(directory: try ensure(directory), name: realName)
             return try createLive(name, real, in: directory, mode, flags, caller)
         }
-        return try createStaged(name, in: directory, isTransient: named == .transient, mode, flags, caller)
+        do throws(Errno) {
+            return try createStaged(name, in: directory, named, mode, flags, caller)
+        } catch .fileExists {
+            // Nothing that this mount shows: another mount's file, or a moment's race.
+            try enforce(
+                .refused(Refusal(.fileExists, .anotherWriter)), Creation.file.rawValue, directory.path(of: name), caller
+            )
+            throw Errno.fileExists
+        }
     }
 
     /// A new file, the usual case: nothing has the name. Of a session or test the file system itself says whether that is so.
@@ -157,8 +165,9 @@ extension Volume {
         else { return nil }
         let file = RealFile(directory: real, name: realName)
         if directory.isProduction {
-            guard !file.exists else { return nil }
-            return try createStaged(name, in: directory, isTransient: false, mode, flags, caller)
+            do throws(Errno) {
+                return try createStaged(name, in: directory, .artifact(realName: realName), mode, flags, caller)
+            } catch .fileExists { return nil }
         }
         do throws(Errno) {
             return try createLive(name, file, in: directory, mode, flags, caller)
@@ -190,10 +199,13 @@ extension Volume {
     }
 
     /// A file of production, or one with a transient name: staged.
+    ///
+    /// - Throws: `EEXIST` when something has the name, here or in another mount.
     private func createStaged(
-        _ name: String, in directory: TreeDirectory, isTransient: Bool, _ mode: UInt32, _ flags: OpenFlags,
+        _ name: String, in directory: TreeDirectory, _ named: NameClass, _ mode: UInt32, _ flags: OpenFlags,
         _ caller: Caller
     ) throws(Errno) -> Created {
+        let isTransient = named == .transient
         // Nobody but the driver may make files in staging: whether the caller may make one here, and what it is given, is asked of the
         // directory that it is for.
         let parent = try directory.real.nearestExisting()
@@ -203,12 +215,12 @@ extension Volume {
         let owner = rights.actsForOthers ? try ownerOfNew(in: parent.descriptor, caller) : nil
         let staged = try staging().create(
             hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: inherited.mode,
-            owner: owner)
+            owner: owner, target: target(named, in: directory))
         if let list = inherited.list {
             do throws(Errno) {
                 try Linux.setAttribute(AccessList.accessAttribute, list.attribute, of: staged.descriptor)
             } catch {
-                try? staged.file.unlink()
+                try? staging().remove(staged.file)
                 try? staged.descriptor.close()
                 throw error
             }
@@ -218,9 +230,15 @@ extension Volume {
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
                 isTransient: isTransient)
         } catch {
-            try? staged.file.unlink()
+            try? staging().remove(staged.file)
             throw error
         }
+    }
+
+    /// What a staged file with a name is to become; nothing when its name is transient.
+    func target(_ named: NameClass, in directory: TreeDirectory) -> Staging.Target? {
+        guard case .artifact(let realName) = named, directory.isProduction else { return nil }
+        return Staging.Target(directory: directory.real, name: realName)
     }
 
     /// The store's staging directory; a read-only store has none.

@@ -64,15 +64,7 @@ extension Volume {
         _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ name: String, _ directory: TreeDirectory,
         for caller: Caller?
     ) throws(Errno) -> Bool {
-        if case .staged(let real) = state.phase, let caller {
-            let attributes =
-                if let descriptor = state.open.any { try Linux.attributes(descriptor) } else {
-                    try real.attributes()
-                }
-            try rights.checkRemoval(
-                of: attributes,
-                from: directory.real.nearestExisting(), for: caller)
-        }
+        if let caller { try checkRemovalOfStaged(state, directory, for: caller) }
         switch state.phase {
         case .published:
             guard let real = try realFile(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
@@ -88,14 +80,25 @@ extension Volume {
         case .staged(let real):
             namespace.removeName(of: file.id)
             if !state.isTransient, !state.writers.isEmpty {
+                try? staging().release(real)
                 state.phase = .discarded(real)  // Its pin ends when the writer's bytes are in quarantine.
                 return false
             }
-            try real.unlink()
+            try staging().remove(real)
             state.phase = .gone
             return true
         case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
+    }
+
+    /// Whether a caller may take a staged file's name away: asked of the directory that it is for.
+    func checkRemovalOfStaged(
+        _ state: ArtifactFile.State, _ directory: TreeDirectory, for caller: Caller
+    ) throws(Errno) {
+        guard case .staged(let real) = state.phase else { return }
+        let attributes =
+            if let descriptor = state.open.any { try Linux.attributes(descriptor) } else { try real.attributes() }
+        try rights.checkRemoval(of: attributes, from: directory.real.nearestExisting(), for: caller)
     }
 
     /// The file of a name, counted as a lookup that the caller must forget.

@@ -178,14 +178,18 @@ extension Volume {
             try rights.checkCreation(in: target, for: caller)
         }
 
+        // Asked before anything is done: what is replaced goes when the rest has succeeded.
+        if let other { try checkRemovalOfStaged(other, to.directory, for: caller) }
+
         switch (state.phase, isStagedName) {
         case (.staged(let staged), true):
             if to.directory.isProduction, named != .transient, state.writers.isEmpty {
                 try checkBeforePublishing(staged, state, to, caller)
             }
-            try removeReplaced()
-            let renamed = try restage(staged, to.path, isTransient: named == .transient)
+            let renamed = try newStaged(named, to, replacing: other)
+            try restage(staged, to: renamed)
             state.phase = .staged(renamed)
+            try removeReplaced()
         case (.published, true):
             guard let real = try realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
             if to.directory.isProduction, named != .transient {
@@ -199,10 +203,11 @@ extension Volume {
                 if state.writers.isEmpty { try checkBeforePublishing(real, state, to, caller) }
             }
             guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
-            try removeReplaced()
-            let staged = try restage(real, to.path, isTransient: named == .transient)
+            let staged = try newStaged(named, to, replacing: other)
+            try restage(real, to: staged)
             guard try staged.look().identity == state.identity else {
                 // Replaced outside in that moment: not the caller's to promote.
+                store.staging?.release(staged)
                 try staged.rename(to: real, flags: 1)
                 throw Errno.staleNFSFileHandle
             }
@@ -211,6 +216,7 @@ extension Volume {
                 path: to.path, caller: caller,
                 origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
             namespace.pin(file.id)
+            try removeReplaced()
         default: break
         }
 
@@ -227,6 +233,7 @@ extension Volume {
                 }
                 try staged.rename(to: destination, flags: 0)
                 state.identity = identity
+                store.staging?.release(staged)
                 effect.unpins = true
             case .published:
                 guard let real = try realFile(from.name, in: from.directory) else {
@@ -247,11 +254,27 @@ extension Volume {
         return effect
     }
 
-    /// Moves a file into staging, or to another name there: names in staging say what recovery is to make of a file.
-    private func restage(_ file: RealFile, _ path: String, isTransient: Bool) throws(Errno) -> RealFile {
-        let staged = try staging().unusedName(hint: path, kind: isTransient ? .transient : .artifact)
-        try file.rename(to: staged)
+    /// A name in staging for a file that is renamed: names there say what recovery is to make of a file. A valid production name is taken
+    /// in all mounts of the store, from the file that it is taken from in this one, if there is one.
+    private func newStaged(
+        _ named: NameClass, _ to: Side, replacing replaced: ArtifactFile.State?
+    ) throws(Errno) -> RealFile {
+        let staged = try staging().unusedName(hint: to.path, kind: named == .transient ? .transient : .artifact)
+        var former: RealFile?
+        if case .staged(let file)? = replaced?.phase { former = file }
+        if let target = target(named, in: to.directory) {
+            try staging().reserve(target, for: staged, replacing: former)
+        }
         return staged
+    }
+
+    /// Moves a file into staging, or to another name there.
+    private func restage(_ file: RealFile, to staged: RealFile) throws(Errno) {
+        do throws(Errno) { try file.rename(to: staged) } catch {
+            store.staging?.release(staged)
+            throw error
+        }
+        store.staging?.release(file)
     }
 
     /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.

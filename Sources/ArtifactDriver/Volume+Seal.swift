@@ -46,11 +46,11 @@ extension Volume {
             let isOther = finish(file, .published, at: sealing.request, isSmall: size <= ArtifactFile.fewBytes)
             // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
             if lostModes || isOther { connection?.invalidate(file.id, andData: false) }
-        case .quarantined(let reason):
+        case .quarantined(let reason, let rule):
             counters.quarantined.add(1, ordering: .relaxed)
-            fail(file, place, birth, reason)
-        case .restored(let reason):
-            fail(file, place, birth, reason)
+            fail(file, place, birth, reason, rule)
+        case .restored(let reason, let rule):
+            fail(file, place, birth, reason, rule)
             if let origin = birth?.origin { connection?.invalidate(name: origin.name, in: origin.directory) }
         }
     }
@@ -85,7 +85,7 @@ extension Volume {
     /// Frees the name of a file that nothing was written to.
     func drop(_ file: ArtifactFile) {
         guard case .sealing(let staged) = file.state.withLock({ $0.phase }) else { return }
-        try? staged.unlink()
+        try? store.staging?.remove(staged)
         let place = namespace.place(of: file.id)
         namespace.removeName(of: file.id)
         file.state.withLock { $0.phase = .gone }
@@ -95,7 +95,7 @@ extension Volume {
 
     private func fail(
         _ file: ArtifactFile, _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?,
-        _ reason: String
+        _ reason: String, _ rule: Rule = .failedCheck
     ) {
         let writer = file.state.withLock { $0.lastWriter }
         if let denial = writer?.denial {
@@ -103,7 +103,7 @@ extension Volume {
         } else {
             let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
             denials.add(
-                Refusal(.invalidArgument, .failedCheck), operation: "publish",
+                Refusal(rule == .anotherWriter ? .fileExists : .invalidArgument, rule), operation: "publish",
                 path: place.parent.path(of: place.name),
                 caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: process, umask: 0),
                 program: writer?.program ?? "", detail: reason)

@@ -66,16 +66,22 @@ extension ArtifactManager {
         guard let staging = store.staging else { throw .system(.readOnlyFileSystem, path: path) }
         let virtualPath = "\(scope.mode.rawValue)/\(key.layer.rawValue)/\(key.type.name)/\(key.virtualName)"
         let opened = SystemCall.now()
+        let target = Staging.Target(directory: store.directory(directory(of: key)), name: key.realName)
         let staged = staging.unusedName(hint: virtualPath, kind: .artifact)
-        let descriptor = try naming(path) { () throws(Errno) in
-            try staged.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o666)
+        let descriptor: FileDescriptor
+        do throws(Errno) {
+            try staging.reserve(target, for: staged)
+            descriptor = try staged.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o666)
+        } catch {
+            staging.release(staged)
+            throw error == .fileExists ? .exists(path: path, mode: scope.mode) : .system(error, path: path)
         }
         do throws(ArtifactError) {
             defer { SystemCall.close(descriptor) }
             try contents.write(to: descriptor, path: path)
         } catch {
             // A copy that failed is nobody's artifact: the caller has the contents.
-            try? staged.unlink()
+            try? staging.remove(staged)
             throw error
         }
         let writer = RecordDraft.Writer(
@@ -85,13 +91,12 @@ extension ArtifactManager {
             format: key.format, opened: opened, closed: SystemCall.now(), writer: writer)
         let outcome = store.publish(
             PublishRequest(
-                staged: staged, target: store.directory(directory(of: key)), name: key.realName,
+                staged: staged, target: target.directory, name: target.name,
                 check: key.type.isChecked ? FormatCheck(fileExtension: key.format) : nil, record: record))
         switch outcome {
         case .sealed: return
-        case .quarantined(let reason), .restored(let reason):
-            // Another writer was faster: then the name is taken now.
-            if try existingFile(key) != nil { throw .exists(path: path, mode: scope.mode) }
+        case .quarantined(let reason, let rule), .restored(let reason, let rule):
+            if rule == .anotherWriter { throw .exists(path: path, mode: scope.mode) }
             throw .notPublished(path: path, reason: reason)
         }
     }

@@ -141,10 +141,10 @@ public struct PublishRequest: Sendable {
 public enum PublishOutcome: Sendable {
     /// It is at its real name, whole, read-only, with its record. `lostModes`: others than its owner could write to it before.
     case sealed(sha256: String, size: Int64, lostModes: Bool)
-    /// It is not published; its bytes are kept. The reason says why, and where they are.
-    case quarantined(reason: String)
+    /// It is not published; its bytes are kept. The reason says why, and where they are; the rule is the one that it was judged by.
+    case quarantined(reason: String, rule: Rule)
     /// It is not published; a promoted file is back where it was.
-    case restored(reason: String)
+    case restored(reason: String, rule: Rule)
 }
 
 extension FormatFacts {

@@ -24,6 +24,7 @@ struct Recovery {
     let stagings: Directory
     let quarantine: Directory
     let ledgers: Directory
+    let reserved: Directory
     let ledger: Ledger
     /// For how long temporary files are kept.
     let transientSeconds: Int
@@ -35,13 +36,14 @@ struct Recovery {
     private static let leftSuffix = ".left"
 
     init(
-        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, ledger: Ledger,
-        transientSeconds: Int, durability: Durability
+        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory,
+        ledger: Ledger, transientSeconds: Int, durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
         self.quarantine = quarantine
         self.ledgers = ledgers
+        self.reserved = reserved
         self.ledger = ledger
         self.transientSeconds = transientSeconds
         self.durability = durability
@@ -72,8 +74,16 @@ struct Recovery {
         if !isSettled {
             for intent in try openIntents(of: mount) { try settle(intent, in: directory) }
         }
-        for entry in try directory.entries() where entry.name != Staging.lockName {
+        let entries = try directory.entries()
+        for entry in entries where !Staging.isLock(entry.name) {
             try settle(directory.file(entry.name), mount: mount)
+        }
+        // Nobody writes any more what the mount had taken names for.
+        try Reservations.releaseAll(of: lock, in: reserved)
+        for entry in entries where Staging.isLock(entry.name) && entry.name != Staging.lockName {
+            let another = try directory.file(entry.name).open(O_RDWR | O_NONBLOCK)
+            defer { SystemCall.close(another) }
+            try Reservations.releaseAll(of: another, in: reserved)
         }
         Staging.removeIfEmpty(directory, named: name, in: stagings)
         if !isSettled, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
@@ -195,6 +205,10 @@ struct Recovery {
             return
         }
         do throws(Errno) {
+            guard
+                try Reservations.reserve(
+                    intent.directory + "/" + intent.name, for: staging.file(Staging.lockName), in: reserved)
+            else { throw .fileExists }
             let directory = try target.ensure()
             do throws(Errno) {
                 try staged.rename(to: directory.file(intent.name), flags: SystemCall.noReplace)

@@ -19,8 +19,27 @@ public final class Staging: Sendable {
         case transient = "t"
     }
 
+    /// A real file of production that a staged file is to become.
+    public struct Target: Sendable {
+        /// Where it will be.
+        public let directory: RealDirectory
+        /// Its name there.
+        public let name: String
+
+        /// A target.
+        public init(directory: RealDirectory, name: String) {
+            self.directory = directory
+            self.name = name
+        }
+
+        var path: String { directory.path + "/" + name }
+    }
+
     /// The name of a staging directory's lock file.
     static let lockName = ".lock"
+
+    /// Whether a file of a staging directory is one of its locks: ``lockName``, or what ``Reservations`` adds.
+    static func isLock(_ name: String) -> Bool { name.hasPrefix(lockName) }
 
     /// The open directory.
     public let directory: Directory
@@ -29,6 +48,7 @@ public final class Staging: Sendable {
 
     private let schema: ArtifactSchema
     private let lock: FileDescriptor
+    private let reservations: Reservations
     private let user = geteuid()
     private let group = getegid()
     /// Bits that the process's umask takes from modes, as it was when the store was opened.
@@ -37,11 +57,12 @@ public final class Staging: Sendable {
     private let isKept = Atomic<Bool>(false)
 
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
-    init(in parent: Directory, mountID: String, schema: ArtifactSchema) throws(Errno) {
+    init(in parent: Directory, mountID: String, schema: ArtifactSchema, reserved: Directory) throws(Errno) {
         directory = try parent.directory(mountID, orMakeWith: 0o700)
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
+            reservations = try Reservations(in: reserved, staging: directory, lock: lock)
         } catch {
             SystemCall.close(lock)
             throw error
@@ -60,12 +81,19 @@ public final class Staging: Sendable {
     ///   - kind: how to understand the file; nil decides by the schema and the hint.
     ///   - mode: its permission bits; the process's umask is not applied.
     ///   - owner: nil for the thread's own.
+    ///   - target: what it is to become: no other file, of any mount, is made to become the same.
     /// - Returns: the file, and a descriptor open for reading and writing, which the caller closes.
+    /// - Throws: `EEXIST` when the target is there, or taken by another.
     public func create(
-        hint: String, kind: Kind? = nil, mode: UInt32, owner: (uid: UInt32, gid: UInt32)? = nil
+        hint: String, kind: Kind? = nil, mode: UInt32, owner: (uid: UInt32, gid: UInt32)? = nil, target: Target? = nil
     ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
         let file = unusedName(hint: hint, kind: kind)
-        let descriptor = try file.open(O_RDWR | O_CREAT | O_EXCL, mode: mode & 0o7777)
+        if let target { try reserve(target, for: file) }
+        let descriptor: FileDescriptor
+        do throws(Errno) { descriptor = try file.open(O_RDWR | O_CREAT | O_EXCL, mode: mode & 0o7777) } catch {
+            release(file)
+            throw error
+        }
         do throws(Errno) {
             if let owner, (owner.uid, owner.gid) != (user, group) {
                 try SystemCall.retry { fchown(descriptor.rawValue, owner.uid, owner.gid) }
@@ -75,10 +103,35 @@ public final class Staging: Sendable {
             }
         } catch {
             SystemCall.close(descriptor)
-            try? file.unlink()
+            try? remove(file)
             throw error
         }
         return (file, descriptor)
+    }
+
+    /// Takes a target's name for a staged file, in all mounts of the store, until the file leaves staging or is released.
+    ///
+    /// - Parameter former: another staged file of this mount, which the new one replaces: what it has taken passes over.
+    /// - Throws: `EEXIST` when the target is there, or taken by another.
+    public func reserve(_ target: Target, for file: RealFile, replacing former: RealFile? = nil) throws(Errno) {
+        try reservations.reserve(
+            target.path, for: Self.number(of: file.name), replacing: former.map { Self.number(of: $0.name) })
+        do throws(Errno) {
+            // Whoever published it had taken the name before, and gave it back after.
+            if let there = try target.directory.current(), there.file(target.name).exists { throw .fileExists }
+        } catch {
+            release(file)
+            throw error
+        }
+    }
+
+    /// Gives back what a staged file has taken, when it is not to be published.
+    public func release(_ file: RealFile) { reservations.release(Self.number(of: file.name)) }
+
+    /// Removes a staged file, and gives back what it has taken.
+    public func remove(_ file: RealFile) throws(Errno) {
+        try file.unlink()
+        release(file)
     }
 
     /// A name that no staged file has or will have, to rename a file to.
@@ -95,6 +148,13 @@ public final class Staging: Sendable {
         return (kind, EscapedName.decode(parts[2]))
     }
 
+    /// The number in a staged file's name, by which it is known to what it has taken.
+    private static func number(of name: String) -> UInt64 {
+        let parts = name.utf8.split(separator: UInt8(ascii: "-"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count > 1 else { return 0 }
+        return UInt64(Substring(parts[1])) ?? 0
+    }
+
     private static func kind(of path: String, _ schema: ArtifactSchema) -> Kind {
         let (location, rest) = schema.locate(path)
         guard rest.count == 1, let name = rest.first, case .typed(_, _, let type) = location else { return .artifact }
@@ -107,17 +167,21 @@ public final class Staging: Sendable {
     /// Removes what the mount leaves that is nothing: empty files, and the directory when it is empty.
     func clean(in parent: Directory) {
         guard let entries = try? directory.entries() else { return }
-        for entry in entries where entry.name != Self.lockName {
+        var left: Set<UInt64> = []
+        for entry in entries where !Self.isLock(entry.name) {
             let file = directory.file(entry.name)
             if let found = try? file.attributes(), found.isRegular, found.st_size == 0 { try? file.unlink() }
+            if file.exists { left.insert(Self.number(of: file.name)) }
         }
+        // What stays may yet be published by recovery, so it keeps its name; nobody's lock guards it then.
+        reservations.release { left.contains($0) }
         if !isKept.load(ordering: .relaxed) { Self.removeIfEmpty(directory, named: mountID, in: parent) }
     }
 
     /// Removes a staging directory in which nothing but its lock is.
     static func removeIfEmpty(_ directory: Directory, named name: String, in parent: Directory) {
-        guard let entries = try? directory.entries(), entries.allSatisfy({ $0.name == lockName }) else { return }
-        try? SystemCall.unlink(directory.descriptor, lockName)
+        guard let entries = try? directory.entries(), entries.allSatisfy({ isLock($0.name) }) else { return }
+        for entry in entries { try? SystemCall.unlink(directory.descriptor, entry.name) }
         try? SystemCall.unlink(parent.descriptor, name, isDirectory: true)
     }
 

@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -32,6 +33,8 @@ enum PublishStep: String, CaseIterable, Sendable {
 /// Why a file is not published.
 enum PublishFailure: Error {
     case refused(String)
+    /// The name is another's.
+    case lost(name: String)
     /// `doing` completes "could not be ...".
     case system(doing: String, Errno)
     /// A test stopped here.
@@ -40,9 +43,16 @@ enum PublishFailure: Error {
     var reason: String {
         switch self {
         case .refused(let reason): reason
+        case .lost(let name):
+            "another writer published '\(name)' first (production artifacts are immutable)"
         case .system(let doing, let errno): "it could not be \(doing): \(errno)"
         case .stopped: "stopped"
         }
+    }
+
+    /// The rule that the file was judged by.
+    var rule: Rule {
+        if case .lost = self { .anotherWriter } else { .failedCheck }
     }
 }
 
@@ -56,7 +66,7 @@ extension Store {
     ///   quarantine, or, when even that fails, in staging; the reason says where.
     public func publish(_ request: PublishRequest) -> PublishOutcome {
         defer { settle() }
-        return publish([request]).first ?? .quarantined(reason: "stopped")
+        return publish([request]).first ?? .quarantined(reason: "stopped", rule: .failedCheck)
     }
 
     /// The same for several files. All take a step before the first takes the next one, so that they share the ledger's writes and what
@@ -68,13 +78,15 @@ extension Store {
     public func publish(_ requests: [PublishRequest]) -> [PublishOutcome] {
         guard let writable else {
             return requests.map { _ in
-                .quarantined(reason: "the store was opened read-only; the file is where it was")
+                .quarantined(
+                    reason: "the store was opened read-only; the file is where it was", rule: .failedCheck)
             }
         }
-        var outcomes = [PublishOutcome](repeating: .quarantined(reason: "stopped"), count: requests.count)
+        var outcomes = [PublishOutcome](
+            repeating: .quarantined(reason: "stopped", rule: .failedCheck), count: requests.count)
         func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32) {
             if case .stopped = failure { return }
-            outcomes[index] = keep(requests[index], failure.reason, writeBits, writable)
+            outcomes[index] = keep(requests[index], failure, writeBits, writable)
         }
         var files: [Publication] = []
         files.reserveCapacity(requests.count)
@@ -151,6 +163,7 @@ extension Store {
             files.filter { !$0.isEnded }.map { LedgerEntry(event: "sealed", like: $0.entry) })
         each { file throws(PublishFailure) in
             try step(.sealedLogged)
+            writable.staging.release(file.request.staged)
             outcomes[file.index] = .sealed(
                 sha256: file.intent.sha256, size: file.intent.size, lostModes: file.writeBits & 0o022 != 0)
         }
@@ -163,7 +176,6 @@ extension Store {
     private func move(_ file: Publication, to target: Directory) throws(PublishFailure) {
         let request = file.request
         let staged = request.staged
-        let taken = "another writer published '\(request.name)' first (production artifacts are immutable)"
         do throws(Errno) {
             do throws(Errno) {
                 try staged.rename(to: target.file(request.name), flags: SystemCall.noReplace)
@@ -172,9 +184,9 @@ extension Store {
                 try staged.rename(to: try request.target.ensure().file(request.name), flags: SystemCall.noReplace)
             }
         } catch .fileExists {
-            throw .refused(taken)
+            throw .lost(name: request.name)
         } catch .improperLink {
-            try moveAcross(file, to: target, taken: taken)
+            try moveAcross(file, to: target)
         } catch {
             throw .system(doing: "moved to its place", error)
         }
@@ -182,9 +194,7 @@ extension Store {
 
     /// The layer is on another file system than the staging directory (`EXDEV`): a hidden copy there, then the same
     /// rename.
-    private func moveAcross(
-        _ file: Publication, to target: Directory, taken: String
-    ) throws(PublishFailure) {
+    private func moveAcross(_ file: Publication, to target: Directory) throws(PublishFailure) {
         let request = file.request
         let copy = target.file(file.intent.copyName)
         do throws(Errno) {
@@ -198,7 +208,7 @@ extension Store {
             try copy.rename(to: target.file(request.name), flags: SystemCall.noReplace)
         } catch {
             try? copy.unlink()
-            if error == .fileExists { throw .refused(taken) }
+            if error == .fileExists { throw .lost(name: request.name) }
             throw .system(doing: "moved to its place", error)
         }
         try? request.staged.unlink()
@@ -206,8 +216,9 @@ extension Store {
 
     /// A file that is not published: back to where it was, else to quarantine, else left in staging.
     private func keep(
-        _ request: PublishRequest, _ reason: String, _ writeBits: UInt32, _ writable: Writable
+        _ request: PublishRequest, _ failure: PublishFailure, _ writeBits: UInt32, _ writable: Writable
     ) -> PublishOutcome {
+        let (reason, rule) = (failure.reason, failure.rule)
         if writeBits != 0 {
             request.attributesLock { () in
                 if let found = try? request.staged.attributes() {
@@ -218,6 +229,7 @@ extension Store {
         if let origin = request.origin,
             (try? request.staged.rename(to: origin, flags: SystemCall.noReplace)) != nil
         {
+            writable.staging.release(request.staged)
             if durability == .synced { try? SystemCall.sync(origin.directory.descriptor) }
             let entry = LedgerEntry(
                 event: "restored",
@@ -226,15 +238,16 @@ extension Store {
                     "reason": .string(reason), "record": .object(request.record.members()),
                 ])
             try? writable.ledger.append([entry])
-            return .restored(reason: reason)
+            return .restored(reason: reason, rule: rule)
         }
         do throws(Errno) {
             let name = try quarantine(request.staged, reason: reason, record: request.record)
-            return .quarantined(reason: reason + "; the bytes are kept in .artifactfs/quarantine/" + name)
+            return .quarantined(
+                reason: reason + "; the bytes are kept in .artifactfs/quarantine/" + name, rule: rule)
         } catch {
             return .quarantined(
                 reason: reason + "; the bytes are kept in .artifactfs/staging/\(writable.staging.mountID)/"
-                    + "\(request.staged.name) (they could not be moved to quarantine: \(error))")
+                    + "\(request.staged.name) (they could not be moved to quarantine: \(error))", rule: rule)
         }
     }
 

@@ -13,6 +13,8 @@ extension Store {
     @discardableResult
     public func quarantine(_ file: RealFile, reason: String, record: RecordDraft) throws(Errno) -> String {
         guard let writable else { throw .readOnlyFileSystem }
+        // The bytes may stay in staging, where nobody writes them any more.
+        defer { writable.staging.release(file) }
         return try Quarantine(
             directory: writable.quarantine, ledger: writable.ledger, mount: writable.staging.mountID,
             isSynced: durability == .synced

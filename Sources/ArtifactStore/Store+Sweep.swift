@@ -17,7 +17,8 @@ extension Store {
             try SystemCall.lock(lock, waiting: false)
             var recovery = Recovery(
                 root: root, stagings: writable.stagings, quarantine: writable.quarantine,
-                ledgers: try writable.ownDirectory.directory(StoreFormat.ledger), ledger: writable.ledger,
+                ledgers: try writable.ownDirectory.directory(StoreFormat.ledger), reserved: writable.reserved,
+                ledger: writable.ledger,
                 transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
             return try recovery.run()
         } catch .wouldBlock {

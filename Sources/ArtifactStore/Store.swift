@@ -17,6 +17,7 @@ enum StoreFormat {
     static let quarantine = "quarantine"
     static let ledger = "ledger"
     static let sessions = "sessions"
+    static let reserved = "reserved"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
 }
@@ -56,6 +57,7 @@ public final class Store: Sendable {
         let stagings: Directory
         let quarantine: Directory
         let sessions: Directory
+        let reserved: Directory
         let staging: Staging
         let ledger: Ledger
     }
@@ -106,13 +108,14 @@ public final class Store: Sendable {
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
-                ledger: ledger,
+                reserved: parts.reserved, ledger: ledger,
                 transientSeconds: schema.transientSeconds, durability: durability)
             let report = try recovery.run()
-            let staging = try Staging(in: parts.staging, mountID: Self.newMountID(host), schema: schema)
+            let staging = try Staging(
+                in: parts.staging, mountID: Self.newMountID(host), schema: schema, reserved: parts.reserved)
             let writable = Writable(
                 ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
-                staging: staging, ledger: ledger)
+                reserved: parts.reserved, staging: staging, ledger: ledger)
             return (writable, report)
         }
     }
@@ -231,10 +234,19 @@ public final class Store: Sendable {
         return (try SchemaFile.parse(string, file: file), string)
     }
 
+    /// The directories in `.artifactfs`.
+    struct Parts {
+        let staging: Directory
+        let quarantine: Directory
+        let ledger: Directory
+        let sessions: Directory
+        let reserved: Directory
+    }
+
     /// What is missing of the driver's own directory is made; a store of another format is refused.
     static func prepare(
         _ own: Directory, _ path: String
-    ) throws(StoreError) -> (staging: Directory, quarantine: Directory, ledger: Directory, sessions: Directory) {
+    ) throws(StoreError) -> Parts {
         let ownPath = path + "/" + StoreLayout.privateDirectory
         let marker = try doing("prepare the store's own directory", ownPath) { () throws(Errno) in
             if try SystemCall.attributes(own.descriptor).permissions != 0o700 {
@@ -247,11 +259,12 @@ public final class Store: Sendable {
             throw .format(path: ownPath + "/" + StoreFormat.fileName, found: found)
         }
         return try doing("prepare the store's own directory", ownPath) { () throws(Errno) in
-            (
-                try own.directory(StoreFormat.staging, orMakeWith: 0o700),
-                try own.directory(StoreFormat.quarantine, orMakeWith: 0o700),
-                try own.directory(StoreFormat.ledger, orMakeWith: 0o700),
-                try own.directory(StoreFormat.sessions, orMakeWith: 0o700)
+            Parts(
+                staging: try own.directory(StoreFormat.staging, orMakeWith: 0o700),
+                quarantine: try own.directory(StoreFormat.quarantine, orMakeWith: 0o700),
+                ledger: try own.directory(StoreFormat.ledger, orMakeWith: 0o700),
+                sessions: try own.directory(StoreFormat.sessions, orMakeWith: 0o700),
+                reserved: try own.directory(StoreFormat.reserved, orMakeWith: 0o700)
             )
         }
     }

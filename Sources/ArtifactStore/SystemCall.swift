@@ -74,9 +74,16 @@ package enum SystemCall {
         do throws(Errno) {
             try rename(from, name, to, newName, noReplace)
         } catch .invalidArgument, .noFunction, .notSupported {
-            try retry { linkat(from.rawValue, name, to.rawValue, newName, 0) }
-            try retry { unlinkat(from.rawValue, name, 0) }
+            try link(from, name, to, newName)
+            try unlink(from, name)
         }
+    }
+
+    /// linkat(2), without following a symbolic link.
+    package static func link(
+        _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
+    ) throws(Errno) {
+        try retry { linkat(from.rawValue, name, to.rawValue, newName, 0) }
     }
 
     /// unlinkat(2); `AT_REMOVEDIR` when it is a directory.

@@ -53,6 +53,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case productionImmutable = "production-immutable"
     case beingWritten = "being-written"
     case writtenByAnother = "written-by-another"
+    case anotherWriter = "another-writer"
     case frozenSession = "frozen-session"
     case sealedAttributes = "sealed-attributes"
     case noExchange = "no-exchange"
@@ -75,6 +76,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .productionImmutable: "artifact exists and overwrite not allowed"
         case .beingWritten, .writtenByAnother: "artifact is being written"
+        case .anotherWriter: "another writer has this artifact"
         case .frozenSession: "session has ended and its files are frozen"
         case .sealedAttributes: "attributes of a sealed artifact cannot change"
         case .noExchange: "exchange not allowed"
@@ -100,6 +102,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .productionImmutable: "production artifacts are immutable"
         case .beingWritten: "one writer at a time: another program has it open for writing"
         case .writtenByAnother: "only the user who began a production artifact may go on writing it"
+        case .anotherWriter: "a name is the first writer's, through whichever mount of the store"
         case .frozenSession: "only this mount's own session can change"
         case .sealedAttributes: "they are sealed with the bytes, a few seconds after the last close"
         case .noExchange: "RENAME_EXCHANGE works in logs/ and scratch/ only"
@@ -127,6 +130,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
             "write under another name, or in development/current; a new version belongs in a new store or build"
         case .beingWritten: "wait until the writer closes it, or remove it: the writer's bytes then go to quarantine"
         case .writtenByAnother: "ask its writer, or use another name"
+        case .anotherWriter:
+            "wait until the other writer is ready, or use another name; bytes that came second are in the store's quarantine"
         case .frozenSession:
             "write in development/current, copy the file there, or resume the session with 'artifactfs mount --session ID'"
         case .sealedAttributes: "set them before or right after writing, from the program that writes"

@@ -55,7 +55,7 @@ import Testing
             let store = try place.open()
             let staged = try TemporaryStore.stage(store, table)
             store.stopAfter.withLock { $0 = step }
-            guard case .quarantined("stopped") = store.publish(TemporaryStore.request(store, staged)) else {
+            guard case .quarantined("stopped", _) = store.publish(TemporaryStore.request(store, staged)) else {
                 Issue.record("did not stop")
                 return
             }
@@ -82,7 +82,7 @@ import Testing
             temporary.path + "/filler", .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
         while write(filler.rawValue, [UInt8](repeating: 1, count: 4096), 4096) > 0 {}
         // The ledger has no page yet, so its first line cannot be written: nothing may be published without its record.
-        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .quarantined(let reason, _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("published without a record")
             return
         }
@@ -127,7 +127,7 @@ import Testing
         for (name, outcome) in zip(names, store.publish(requests)) {
             switch outcome {
             case .sealed: sealed.append(name)
-            case .quarantined(let reason): #expect(reason.contains("recorded in the ledger"))
+            case .quarantined(let reason, _): #expect(reason.contains("recorded in the ledger"))
             case .restored: Issue.record("restored")
             }
         }

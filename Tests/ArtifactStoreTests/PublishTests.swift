@@ -84,7 +84,7 @@ import Testing
         let outcomes = store.publish(requests).map { outcome -> String in
             switch outcome {
             case .sealed(let sha256, _, _): sha256
-            case .quarantined(let reason), .restored(let reason): String(reason.prefix(24))
+            case .quarantined(let reason, _), .restored(let reason, _): String(reason.prefix(24))
             }
         }
         let hash = try SHA256.digest(table.utf8)
@@ -122,7 +122,7 @@ import Testing
             }
             change()
         }
-        guard case .quarantined(let reason) = store.publish(request) else {
+        guard case .quarantined(let reason, _) = store.publish(request) else {
             Issue.record("not refused")
             return
         }
@@ -141,7 +141,7 @@ import Testing
         let store = try place.open()
         let broken = "gene\tscore\nA\n"
         let staged = try TemporaryStore.stage(store, broken)
-        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .quarantined(let reason, _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("not refused")
             return
         }
@@ -162,7 +162,7 @@ import Testing
         try place.write("base_layer/gene_manifest.tsv", "first")
         let store = try place.open()
         let staged = try TemporaryStore.stage(store, table)
-        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .quarantined(let reason, _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("not refused")
             return
         }
@@ -182,7 +182,7 @@ import Testing
         let staged = try TemporaryStore.stage(store, table)
         let from = staged.directory.descriptor.rawValue
         #expect(linkat(from, staged.name, AT_FDCWD, place.path + "/base_layer/other", 0) == 0)
-        guard case .quarantined(let reason) = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .quarantined(let reason, _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("a file with two names was published")
             return
         }

@@ -42,7 +42,7 @@ import Testing
         let store = try place.open(durability: durability)
         let staged = try TemporaryStore.stage(store, table)
         store.stopAfter.withLock { $0 = step }
-        guard case .quarantined("stopped") = store.publish(TemporaryStore.request(store, staged)) else {
+        guard case .quarantined("stopped", _) = store.publish(TemporaryStore.request(store, staged)) else {
             Issue.record("did not stop after \(step)")
             return
         }
@@ -165,7 +165,7 @@ extension Recovery {
         let file = try #require(try ledgers.entries().first { $0.name.hasSuffix(".jsonl") })
         var recovery = Recovery(
             root: store.root, stagings: try own.directory("staging"), quarantine: try own.directory("quarantine"),
-            ledgers: ledgers,
+            ledgers: ledgers, reserved: try own.directory("reserved"),
             ledger: Ledger(
                 owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), durability: .relaxed),
             transientSeconds: keepingSeconds, durability: .relaxed)

@@ -59,8 +59,9 @@ import Testing
     @Test func theNamesOfRulesAreStable() {
         #expect(
             Rule.allCases.map(\.rawValue) == [
-                "production-immutable", "being-written", "written-by-another", "frozen-session", "sealed-attributes",
-                "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory", "fixed-directory",
+                "production-immutable", "being-written", "written-by-another", "another-writer", "frozen-session",
+                "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
+                "fixed-directory",
                 "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry",
             ])

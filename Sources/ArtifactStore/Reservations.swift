@@ -1,0 +1,228 @@
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// The names that one mount has taken for files that it is writing, so that no other mount, of this host or another, gives them to a
+/// second writer: `.artifactfs/reserved/<name>` is a link to the lock file of the mount's staging directory.
+///
+/// A link is made at once or not at all, on every file system, and costs no inode. Whoever finds one opens it and tries its flock(2):
+/// a mount that lives has it. That of a dead mount is replaced while its flock is held, so that two cannot both replace it.
+final class Reservations: Sendable {
+    /// Who holds a name.
+    private struct Names {
+        /// The number of the staged file, by the reserved name.
+        var holders: [String: UInt64] = [:]
+        /// The reserved name, by the number of the staged file.
+        var names: [UInt64: String] = [:]
+        /// What the next names are links to, and whether there are links at all.
+        var token: Token
+    }
+
+    /// A file that is flock'ed while the mount lives.
+    private struct Token {
+        let name: String
+        /// Open, with the lock.
+        let descriptor: FileDescriptor
+        /// Whether this object opened it.
+        let isOwned: Bool
+        let inode: ino_t
+    }
+
+    /// What links are put in.
+    private let directory: Directory
+    /// The mount's staging directory.
+    private let staging: Directory
+    /// Guards the dictionaries. A leaf in the order of locks, but for making another token, which comes after tens of thousands of names.
+    private let state: Mutex<Names>
+    /// Held while a dead mount's name is replaced, so that two threads do not take each other's flock for a living mount's.
+    private let takingOver = Mutex<Void>(())
+
+    /// - Parameters:
+    ///   - directory: `.artifactfs/reserved`.
+    ///   - lock: open on the staging directory's lock file, and holding its flock; not closed by this object.
+    init(in directory: Directory, staging: Directory, lock: FileDescriptor) throws(Errno) {
+        self.directory = directory
+        self.staging = staging
+        let token = Token(
+            name: Staging.lockName, descriptor: lock, isOwned: false, inode: try SystemCall.attributes(lock).st_ino)
+        state = Mutex(Names(token: token))
+    }
+
+    deinit {
+        state.withLock { state in if state.token.isOwned { SystemCall.close(state.token.descriptor) } }
+        for descriptor in usedUp.withLock({ $0 }) { SystemCall.close(descriptor) }
+    }
+
+    /// Tokens that take no more links, by their descriptors, which keep their locks.
+    private let usedUp = Mutex<[FileDescriptor]>([])
+
+    /// The name in `.artifactfs/reserved` for a real file.
+    ///
+    /// - Parameter path: the real file's, from the store's directory.
+    static func name(of path: String) -> String {
+        let name = EscapedName.encode(path, limit: 255)
+        guard name.utf8.starts(with: "%~".utf8), let hash = try? SHA256.digest(path.utf8) else { return name }
+        // Two long paths may have one end.
+        return "%~" + hash + "-" + EscapedName.encode(path, limit: 180).dropFirst(2)
+    }
+
+    /// Takes a name for a staged file.
+    ///
+    /// - Parameters:
+    ///   - path: the real file's, from the store's directory.
+    ///   - number: the staged file's.
+    ///   - former: a staged file of this mount that the new one replaces; it loses the name when it has it.
+    /// - Throws: `EEXIST` when another file has the name, of this mount or of another that lives.
+    func reserve(_ path: String, for number: UInt64, replacing former: UInt64? = nil) throws(Errno) {
+        let name = Self.name(of: path)
+        let (isHeld, token) = state.withLock { state -> (Bool?, Token) in
+            let holder = state.holders[name]
+            if let holder, holder != former { return (nil, state.token) }
+            state.holders[name] = number
+            state.names[number] = name
+            if let holder { state.names[holder] = nil }
+            return (holder != nil, state.token)
+        }
+        guard let isHeld else { throw .fileExists }
+        if isHeld { return }
+        do throws(Errno) { try link(token, name) } catch {
+            state.withLock { state in
+                state.holders[name] = nil
+                state.names[number] = nil
+            }
+            throw error
+        }
+    }
+
+    /// Gives a staged file's name back, if it has one.
+    func release(_ number: UInt64) {
+        guard let name = state.withLock({ $0.names[number] }) else { return }
+        // Nobody but this mount takes it away while the mount lives.
+        try? SystemCall.unlink(directory.descriptor, name)
+        state.withLock { state in
+            state.holders[name] = nil
+            state.names[number] = nil
+        }
+    }
+
+    /// Gives back the names of staged files that are not there any more.
+    func release(unless isThere: (UInt64) -> Bool) {
+        for number in state.withLock({ Array($0.names.keys) }) where !isThere(number) { release(number) }
+    }
+
+    private func link(_ token: Token, _ name: String) throws(Errno) {
+        var attempts = 0
+        while true {
+            do throws(Errno) {
+                return try SystemCall.link(staging.descriptor, token.name, directory.descriptor, name)
+            } catch {
+                switch error {
+                case .fileExists: break
+                case .tooManyLinks: return try link(try anotherToken(after: token), name)
+                // There are no links here: names are held against the mount's own writers only.
+                case .notPermitted, .notSupported, .noFunction: return
+                // Nor is there anything here to hold, on a file system without room.
+                case .noSpace, .diskQuotaExceeded: return
+                default: throw error
+                }
+            }
+            attempts += 1
+            guard attempts < 10, try takingOver.withLock({ _ throws(Errno) in try takeOver(name) }) else {
+                // A reply that was lost, and a call that was made twice: it is ours.
+                guard let found = try? SystemCall.attributes(directory.descriptor, name), isOurs(found) else {
+                    throw .fileExists
+                }
+                return
+            }
+        }
+    }
+
+    /// Removes a name whose mount is dead.
+    ///
+    /// - Returns: whether to try again; otherwise somebody has it.
+    private func takeOver(_ name: String) throws(Errno) -> Bool {
+        let file = directory.file(name)
+        let descriptor: FileDescriptor
+        do throws(Errno) {
+            descriptor = try file.open(O_RDWR | O_NONBLOCK)
+        } catch .noSuchFileOrDirectory {
+            return true
+        }
+        defer { SystemCall.close(descriptor) }
+        do throws(Errno) {
+            try SystemCall.lock(descriptor, waiting: false)
+        } catch .wouldBlock {
+            return false
+        }
+        // Who removes a dead mount's name holds that lock, as we do now.
+        let (opened, found) = (try SystemCall.attributes(descriptor), try? file.attributes())
+        if let found, found.st_ino == opened.st_ino { try file.unlink() }
+        return true
+    }
+
+    private func isOurs(_ found: stat) -> Bool { state.withLock { $0.token.inode == found.st_ino } }
+
+    /// File systems limit the links of a file: ext4 to 65,000.
+    private func anotherToken(after token: Token) throws(Errno) -> Token {
+        try state.withLock { state throws(Errno) -> Token in
+            guard state.token.inode == token.inode else { return state.token }
+            let name = "\(Staging.lockName)-\(usedUp.withLock { $0.count } + 1)"
+            let descriptor = try SystemCall.open(
+                staging.descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+            do throws(Errno) {
+                try SystemCall.lock(descriptor, waiting: false)
+                let inode = try SystemCall.attributes(descriptor).st_ino
+                if state.token.isOwned { usedUp.withLock { $0.append(state.token.descriptor) } }
+                state.token = Token(name: name, descriptor: descriptor, isOwned: true, inode: inode)
+            } catch {
+                SystemCall.close(descriptor)
+                throw error
+            }
+            return state.token
+        }
+    }
+
+    // MARK: - For recovery
+
+    /// Takes a name for a dead mount, while its flock is held.
+    ///
+    /// - Parameter lock: the dead mount's lock file.
+    /// - Returns: whether the name is the dead mount's now; otherwise another mount has it.
+    static func reserve(_ path: String, for lock: RealFile, in directory: Directory) throws(Errno) -> Bool {
+        let name = name(of: path)
+        do throws(Errno) {
+            try SystemCall.link(lock.directory.descriptor, lock.name, directory.descriptor, name)
+            return true
+        } catch {
+            guard error == .fileExists else { return true }
+            let found: stat
+            do throws(Errno) { found = try SystemCall.attributes(directory.descriptor, name) } catch { return true }
+            if found.st_ino == (try lock.attributes().st_ino) { return true }
+            return !isHeld(directory.file(name))
+        }
+    }
+
+    /// Whether a mount lives that has a name.
+    private static func isHeld(_ file: RealFile) -> Bool {
+        guard let descriptor = try? file.open(O_RDWR | O_NONBLOCK) else { return false }
+        defer { SystemCall.close(descriptor) }
+        do throws(Errno) {
+            try SystemCall.lock(descriptor, waiting: false)
+            return false
+        } catch { return error == .wouldBlock }
+    }
+
+    /// Gives a dead mount's names back.
+    ///
+    /// - Parameter lock: open on a lock file of its staging directory.
+    static func releaseAll(of lock: FileDescriptor, in directory: Directory) throws(Errno) {
+        let token = try SystemCall.attributes(lock)
+        guard token.st_nlink > 1 else { return }
+        for entry in try directory.entries() {
+            guard let found = try? SystemCall.attributes(directory.descriptor, entry.name),
+                found.st_ino == token.st_ino
+            else { continue }
+            try SystemCall.unlink(directory.descriptor, entry.name)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Two mounts of one store.
+extension MountedTests {
+    @Suite struct TwoMountsTests {
+        /// Creates names, and says which of them it got.
+        private static let writer = """
+            import errno, os, sys
+            directory, mark, way = sys.argv[1:]
+            sys.stdin.read()
+            for number in range(100):
+                path = f'{directory}/chr{number}.tsv'
+                try:
+                    if way == 'open':
+                        with open(path, 'x') as file: file.write(f'a\\tb\\n{mark}\\t{number}\\n')
+                    else:
+                        staged = f'{directory}/.chr{number}.{mark}'
+                        with open(staged, 'w') as file: file.write(f'a\\tb\\n{mark}\\t{number}\\n')
+                        os.rename(staged, path)
+                    print(number)
+                except OSError as error:
+                    if error.errno != errno.EEXIST: print(f'# {number}: {error}')
+            """
+
+        @Test(arguments: MountVariant.both, ["open", "rename"])
+        func aNameIsOneWritersFromTheBeginning(_ variant: MountVariant, _ way: String) throws {
+            let mount = try Mount(variant)
+            let other = try Mount(store: mount.store, variant)
+            let writers = try [mount, other].enumerated().map { index, mount in
+                try Child(
+                    [testPython, "-c", Self.writer, mount.production("base/analysis_sequences"), "m\(index)", way],
+                    input: "")
+            }
+            for writer in writers { #expect(writer.wait(seconds: 60) && writer.status == 0, "\(writer.errors)") }
+            #expect(mount.settle() && other.settle())
+            let got = writers.map { $0.output.split(separator: "\n").map(String.init) }
+            #expect(got.joined().allSatisfy { !$0.hasPrefix("#") }, "\(got)")
+            #expect((got[0] + got[1]).sorted() == (0..<100).map(String.init).sorted(), "each is given once")
+            for (index, numbers) in got.enumerated() {
+                for number in numbers {
+                    let bytes = try contents(mount.real("base_layer/analysis_sequences_chr\(number).tsv"))
+                    #expect(bytes == "a\tb\nm\(index)\t\(number)\n", "who was told so wrote it")
+                }
+            }
+            #expect(mount.quarantined() == [])
+        }
+
+        @Test func theOtherMountSaysWhy() throws {
+            let mount = try Mount()
+            let other = try Mount(store: mount.store)
+            let name = "base/analysis_sequences/chr1.tsv"
+            let handle = try openFile(mount.production(name), O_WRONLY | O_CREAT | O_EXCL)
+            #expect(
+                answer { () throws(Errno) in
+                    try openAndClose(other.production(name), O_WRONLY | O_CREAT | O_TRUNC)
+                } == .fileExists)
+            #expect(other.denials().last?.contains("\"rule\":\"another-writer\"") == true)
+            try writeAll(handle, table)
+            try closeFile(handle)
+            #expect(mount.isSealed(mount.production(name)))
+        }
+    }
+}
