@@ -31,11 +31,6 @@ final class OutsideChanges: Sendable {
     private let state = Mutex(State())
     private let namespace: Namespace
 
-    /// ext4, XFS, btrfs, tmpfs, ZFS, F2FS, bcachefs (linux/magic.h, zfs's and bcachefs's own): written by this machine only.
-    private static let localTypes: Set<Int> = [
-        0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e,
-    ]
-
     /// Nil where the system has no inotify to give.
     init?(namespace: Namespace) {
         descriptor = clinux_inotify()
@@ -81,7 +76,7 @@ final class OutsideChanges: Sendable {
         if let known { return known }
         guard let real = try? directory.real.current() else { return false }
         return state.withLock { state in
-            guard Self.localTypes.contains(clinux_filesystem_type(real.descriptor.rawValue)) else {
+            guard FileSystemKind.isLocal(real.descriptor) else {
                 state.unwatched.insert(path)
                 return false
             }

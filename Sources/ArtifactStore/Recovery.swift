@@ -72,7 +72,9 @@ struct Recovery {
         let isSettled = name.hasSuffix(Self.leftSuffix)
         let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
         if !isSettled {
-            for intent in try openIntents(of: mount) { try settle(intent, in: directory) }
+            let intents = try intents(of: mount)
+            for intent in intents.open { try settle(intent, in: directory) }
+            for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
         for entry in entries where !Staging.isLock(entry.name) {
@@ -130,9 +132,21 @@ struct Recovery {
         report.quarantined.append(path)
     }
 
-    /// The intents of a mount that no later line settles, from the ledgers of all hosts.
-    private func openIntents(of mount: String) throws(Errno) -> [SealIntent] {
+    /// A published file's name in staging, which could not be removed.
+    private func removeOtherName(of intent: SealIntent, in staging: Directory) throws(Errno) {
+        let staged = staging.file(intent.staged)
+        guard let found = try? staged.attributes(), found.st_nlink > 1,
+            let directory = try RealDirectory.open(intent.directory, beneath: root),
+            let published = try? directory.file(intent.name).attributes(),
+            (published.st_dev, published.st_ino) == (found.st_dev, found.st_ino)
+        else { return }
+        try staged.unlink()
+    }
+
+    /// The intents of a mount, from the ledgers of all hosts: those that no later line settles, and those that one says are sealed.
+    private func intents(of mount: String) throws(Errno) -> (open: [SealIntent], sealed: [SealIntent]) {
         var open: [String: SealIntent] = [:]
+        var sealed: [SealIntent] = []
         // Only lines that name the mount are parsed.
         let needle = Array(JSONValue.string(mount).description.utf8)
         for entry in try ledgers.entries() where entry.name.hasSuffix(".jsonl") {
@@ -140,10 +154,12 @@ struct Recovery {
                 guard Self.contains(line, needle), let value = JSONValue(parsing: line),
                     value["mount"]?.string == mount, let staged = value["staged"]?.string
                 else { return }
-                open[staged] = value["event"]?.string == "seal-intent" ? SealIntent(value) : nil
+                let event = value["event"]?.string
+                open[staged] = event == "seal-intent" ? SealIntent(value) : nil
+                if event == "sealed", let intent = SealIntent(value) { sealed.append(intent) }
             }
         }
-        return open.values.sorted { $0.staged < $1.staged }
+        return (open.values.sorted { $0.staged < $1.staged }, sealed)
     }
 
     private static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {

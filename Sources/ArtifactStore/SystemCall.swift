@@ -22,11 +22,25 @@ package enum SystemCall {
         }
     }
 
+    /// The same, unless a test makes the call fail.
+    @discardableResult
+    private static func retry<Value: SignedInteger>(
+        _ call: Faults.Call, _ name: String = "", _ body: () -> Value
+    ) throws(Errno) -> Value {
+        switch Faults.fault(in: call, name) {
+        case nil: return try retry(body)
+        case .fails(let error): throw error
+        case .isDoneAndFails(let error):
+            try retry(body)
+            throw error
+        }
+    }
+
     /// openat(2) with `O_CLOEXEC`.
     package static func open(
         _ directory: FileDescriptor, _ name: String, _ flags: Int32, _ mode: UInt32 = 0
     ) throws(Errno) -> FileDescriptor {
-        FileDescriptor(rawValue: try retry { clinux_openat(directory.rawValue, name, flags, mode) })
+        FileDescriptor(rawValue: try retry(.open, name) { clinux_openat(directory.rawValue, name, flags, mode) })
     }
 
     /// fstat(2).
@@ -63,19 +77,8 @@ package enum SystemCall {
     package static func rename(
         _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String, _ flags: UInt32
     ) throws(Errno) {
-        try retry { clinux_renameat2(from.rawValue, name, to.rawValue, newName, flags) }
-    }
-
-    /// Moves a name without replacing anything: renameat2(2) with `RENAME_NOREPLACE`, or linkat(2) and unlinkat(2)
-    /// where the file system does not know the flag. Both fail with `EEXIST` when the new name is taken.
-    package static func moveWithoutReplacing(
-        _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
-    ) throws(Errno) {
-        do throws(Errno) {
-            try rename(from, name, to, newName, noReplace)
-        } catch .invalidArgument, .noFunction, .notSupported {
-            try link(from, name, to, newName)
-            try unlink(from, name)
+        try retry(flags & noReplace == 0 ? .rename : .renameWithoutReplacing, newName) {
+            clinux_renameat2(from.rawValue, name, to.rawValue, newName, flags)
         }
     }
 
@@ -83,23 +86,74 @@ package enum SystemCall {
     package static func link(
         _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
     ) throws(Errno) {
-        try retry { linkat(from.rawValue, name, to.rawValue, newName, 0) }
+        try retry(.link, newName) { linkat(from.rawValue, name, to.rawValue, newName, 0) }
+    }
+
+    /// Moves a name without replacing anything; fails with `EEXIST` when the new name is taken.
+    ///
+    /// On a local file system renameat2(2) with `RENAME_NOREPLACE`. Others pretend to know the flag and replace (ceph-fuse before 2024), or
+    /// ask only what this machine remembers: there, and where a file system does not know the flag, linkat(2) and unlinkat(2).
+    package static func moveWithoutReplacing(
+        _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
+    ) throws(Errno) {
+        let isLocal = FileSystemKind.isLocal(to)
+        if isLocal {
+            do throws(Errno) {
+                return try rename(from, name, to, newName, noReplace)
+            } catch .invalidArgument, .noFunction, .notSupported {
+                // Below.
+            }
+        }
+        let ours = try attributes(from, name)
+        do throws(Errno) { try link(from, name, to, newName) } catch {
+            // A reply may be lost on its way, and the call made twice: what is there decides.
+            if !isLinked(ours, from, name, to, newName) {
+                switch error {
+                case .notPermitted, .notSupported, .noFunction:
+                    // There are no links here, so nothing better than the flag.
+                    guard !isLocal else { throw error }
+                    do throws(Errno) { _ = try attributes(to, newName) } catch .noSuchFileOrDirectory {
+                        return try rename(from, name, to, newName, noReplace)
+                    }
+                    throw .fileExists
+                default: throw error
+                }
+            }
+        }
+        // The new name counts now. An old one that stays is found by recovery.
+        try? unlink(from, name)
+    }
+
+    /// Whether a file has the new name after link(2) said that it does not.
+    private static func isLinked(
+        _ ours: stat, _ from: FileDescriptor, _ name: String, _ to: FileDescriptor, _ newName: String
+    ) -> Bool {
+        do throws(Errno) {
+            let found = try attributes(to, newName)
+            return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+        } catch .noSuchFileOrDirectory {
+            // This machine may still remember that there was no such name: the number of names is the server's (open(2), `O_EXCL`).
+            guard let now = try? attributes(from, name) else { return false }
+            return now.st_ino == ours.st_ino && now.st_nlink > ours.st_nlink
+        } catch { return false }
     }
 
     /// unlinkat(2); `AT_REMOVEDIR` when it is a directory.
     package static func unlink(_ directory: FileDescriptor, _ name: String, isDirectory: Bool = false) throws(Errno) {
-        try retry { unlinkat(directory.rawValue, name, isDirectory ? AT_REMOVEDIR : 0) }
+        try retry(.unlink, name) { unlinkat(directory.rawValue, name, isDirectory ? AT_REMOVEDIR : 0) }
     }
 
     /// fsync(2).
-    package static func sync(_ descriptor: FileDescriptor) throws(Errno) { try retry { fsync(descriptor.rawValue) } }
+    package static func sync(_ descriptor: FileDescriptor) throws(Errno) {
+        try retry(.sync) { fsync(descriptor.rawValue) }
+    }
 
     /// sync_file_range(2): begins to write what a file has in memory.
     static func beginSync(_ descriptor: FileDescriptor) { _ = clinux_begin_sync(descriptor.rawValue) }
 
     /// fdatasync(2).
     package static func syncData(_ descriptor: FileDescriptor) throws(Errno) {
-        try retry { fdatasync(descriptor.rawValue) }
+        try retry(.sync) { fdatasync(descriptor.rawValue) }
     }
 
     /// pread(2), once.
@@ -107,7 +161,7 @@ package enum SystemCall {
         _ descriptor: FileDescriptor, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(Errno) -> Int {
         guard let base = buffer.baseAddress, !buffer.isEmpty else { return 0 }
-        return try retry { pread(descriptor.rawValue, base, buffer.count, off_t(offset)) }
+        return try retry(.read) { pread(descriptor.rawValue, base, buffer.count, off_t(offset)) }
     }
 
     /// pread(2) until `count` bytes are read or the file ends.
@@ -130,7 +184,7 @@ package enum SystemCall {
     package static func write(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let written = try retry {
+            let written = try retry(.write) {
                 rest.withUnsafeBytes { Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count) }
             }
             guard written > 0 else { throw .ioError }
