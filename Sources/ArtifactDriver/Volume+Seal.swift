@@ -52,6 +52,7 @@ extension Volume {
         case .restored(let reason, let rule):
             fail(file, place, birth, reason, rule)
             if let origin = birth?.origin { connection?.invalidate(name: origin.name, in: origin.directory) }
+        case .stillOpen: quarantine(file, reason: "it is still open for writing")
         }
     }
 

@@ -98,6 +98,7 @@ extension ArtifactManager {
         case .quarantined(let reason, let rule), .restored(let reason, let rule):
             if rule == .anotherWriter { throw .exists(path: path, mode: scope.mode) }
             throw .notPublished(path: path, reason: reason)
+        case .stillOpen: throw .notPublished(path: path, reason: "it is still open for writing")
         }
     }
 }

@@ -109,6 +109,9 @@ public struct PublishRequest: Sendable {
     public var name: String
     /// The staged file, open for reading until it is published; nil when it is to be opened.
     public var descriptor: FileDescriptor?
+    /// Whether it is published only when no descriptor that is open for writing and no shared writable mapping of it is left, in any process;
+    /// ``PublishOutcome/stillOpen`` otherwise. ``descriptor`` is open for reading only then. Where leases are not known it is taken on trust.
+    public var requiresNoWriters = false
     /// The check it must pass; nil when its type's checks are off. An empty file never passes.
     public var check: FormatCheck?
     /// What is known of it.
@@ -145,6 +148,8 @@ public enum PublishOutcome: Sendable {
     case quarantined(reason: String, rule: Rule)
     /// It is not published; a promoted file is back where it was.
     case restored(reason: String, rule: Rule)
+    /// Somebody can still write to it (``PublishRequest/requiresNoWriters``). Nothing was done: it can be tried again.
+    case stillOpen
 }
 
 extension FormatFacts {

@@ -37,6 +37,8 @@ enum PublishFailure: Error {
     case lost(name: String)
     /// `doing` completes "could not be ...".
     case system(doing: String, Errno)
+    /// Somebody can still write to it.
+    case stillOpen
     /// A test stopped here.
     case stopped
 
@@ -46,6 +48,7 @@ enum PublishFailure: Error {
         case .lost(let name):
             "another writer published '\(name)' first (production artifacts are immutable)"
         case .system(let doing, let errno): "it could not be \(doing): \(errno)"
+        case .stillOpen: "it is still open for writing"
         case .stopped: "stopped"
         }
     }
@@ -85,7 +88,11 @@ extension Store {
         var outcomes = [PublishOutcome](
             repeating: .quarantined(reason: "stopped", rule: .failedCheck), count: requests.count)
         func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32) {
-            if case .stopped = failure { return }
+            switch failure {
+            case .stopped: return
+            case .stillOpen: return outcomes[index] = .stillOpen
+            case .refused, .lost, .system: break
+            }
             outcomes[index] = keep(requests[index], failure, writeBits, writable)
         }
         var files: [Publication] = []

@@ -192,6 +192,22 @@ package enum SystemCall {
         }
     }
 
+    /// Whether nobody can write to a file: no descriptor that is open for writing and no shared writable mapping is left anywhere, also none that
+    /// was made through a descriptor which is closed (a read lease is granted then only, fcntl(2); fs/locks.c, `check_conflicting_open`).
+    ///
+    /// - Parameter descriptor: open for reading only, and not used for leases otherwise.
+    /// - Returns: nil when the file system or the system does not say.
+    static func hasNoWriters(_ descriptor: FileDescriptor) -> Bool? {
+        let (setSignal, setLease): (Int32, Int32) = (10, 1024)  // F_SETSIG, F_SETLEASE
+        do throws(Errno) {
+            // Who opens the file in this moment has the lease broken, with a signal to us: not SIGIO, which would end the process.
+            try retry { clinux_fcntl_int(descriptor.rawValue, setSignal, SIGURG) }
+            try retry(.lease) { clinux_fcntl_int(descriptor.rawValue, setLease, Int32(F_RDLCK)) }
+            try retry { clinux_fcntl_int(descriptor.rawValue, setLease, Int32(F_UNLCK)) }
+            return true
+        } catch { return error == .resourceTemporarilyUnavailable ? false : nil }
+    }
+
     /// flock(2).
     ///
     /// - Throws: `EWOULDBLOCK` when `waiting` is false and another open file has the lock.
