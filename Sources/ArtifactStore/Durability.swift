@@ -3,7 +3,6 @@ public enum Durability: String, Sendable, CaseIterable {
     /// File, ledger line and directory are on disk before the name counts.
     case synced
     /// No waiting for the disk. After a crash of the driver everything holds as with ``synced``; after a crash of the
-    /// machine the last seconds may be lost, or, where the file system does not order data before names, an artifact
-    /// may be cut short.
+    /// machine the last seconds may be lost. What is not whole then is put into quarantine by the next mount.
     case relaxed
 }

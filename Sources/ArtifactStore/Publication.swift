@@ -21,10 +21,12 @@ struct Publication {
     /// Takes a file's facts and hash in one pass, and its write bits.
     ///
     /// - Parameters:
+    ///   - leavesSeal: whether the file says itself what it is, because the ledger's line may be lost.
     ///   - writeBits: the bits that were taken away, also when this fails.
     ///   - step: is told of each step.
     init(
-        _ request: PublishRequest, index: Int, mount: String, host: String, _ writeBits: inout UInt32,
+        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool,
+        _ writeBits: inout UInt32,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
         let descriptor = try attempt("opened") { () throws(Errno) -> FileDescriptor in
@@ -42,6 +44,7 @@ struct Publication {
             let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty)
             try step(.checked)
 
+            if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
             var after = try Self.makeReadOnly(descriptor, request, &writeBits)
             var known = before
             while !after.isModified(like: known) {

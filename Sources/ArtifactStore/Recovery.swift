@@ -29,7 +29,7 @@ struct Recovery {
     /// For how long temporary files are kept.
     let transientSeconds: Int
     let durability: Durability
-    private var report = RecoveryReport()
+    private(set) var report = RecoveryReport()
 
     /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
     /// are settled.
@@ -59,6 +59,9 @@ struct Recovery {
         }
         return report
     }
+
+    /// Notes what waits for the next time.
+    mutating func problem(_ text: String) { report.problems.append(text) }
 
     private mutating func recover(_ name: String) throws(Errno) {
         let directory = try stagings.directory(name)
@@ -124,7 +127,7 @@ struct Recovery {
             ])
     }
 
-    private mutating func take(
+    mutating func take(
         _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: JSONObject
     ) throws(Errno) {
         _ = try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
@@ -162,7 +165,7 @@ struct Recovery {
         return (open.values.sorted { $0.staged < $1.staged }, sealed)
     }
 
-    private static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
+    static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
         line.withUnsafeBytes { line in
             needle.withUnsafeBytes { needle in
                 guard let hay = line.baseAddress, let sought = needle.baseAddress else { return false }
@@ -256,12 +259,12 @@ struct Recovery {
         try staged.unlink()
     }
 
-    private mutating func finish(_ intent: SealIntent) throws(Errno) {
+    mutating func finish(_ intent: SealIntent) throws(Errno) {
         try ledger.append([intent.entry("sealed", ["recovered": .bool(true)])])
         report.finished.append(intent.directory + "/" + intent.name)
     }
 
-    private func hash(of file: RealFile) throws(Errno) -> String {
+    func hash(of file: RealFile) throws(Errno) -> String {
         let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
         defer { SystemCall.close(descriptor) }
         return try FileSource(descriptor: descriptor, count: Int64(try SystemCall.attributes(descriptor).st_size))

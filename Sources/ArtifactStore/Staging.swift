@@ -57,11 +57,14 @@ public final class Staging: Sendable {
     private let isKept = Atomic<Bool>(false)
 
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
-    init(in parent: Directory, mountID: String, schema: ArtifactSchema, reserved: Directory) throws(Errno) {
+    init(
+        in parent: Directory, mountID: String, host: String, schema: ArtifactSchema, reserved: Directory
+    ) throws(Errno) {
         directory = try parent.directory(mountID, orMakeWith: 0o700)
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
+            MountDescription(mount: mountID, host: host).write(to: lock)
             reservations = try Reservations(in: reserved, staging: directory, lock: lock)
         } catch {
             SystemCall.close(lock)

@@ -103,7 +103,8 @@ extension Store {
             do throws(PublishFailure) {
                 files.append(
                     try Publication(
-                        request, index: index, mount: writable.staging.mountID, host: host, &writeBits,
+                        request, index: index, mount: writable.staging.mountID, host: host,
+                        leavesSeal: durability == .relaxed, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 end(index, error, writeBits)

@@ -47,6 +47,10 @@ struct Quarantine {
             } catch .fileExists {
                 number += 1
                 name = "\(stem)-\(number)"
+            } catch .improperLink {
+                // From a layer on another file system.
+                try copy(file, to: directory.file(name))
+                break
             }
         }
         if isSynced { try? SystemCall.sync(directory.descriptor) }
@@ -59,6 +63,16 @@ struct Quarantine {
         reason.add(members)
         writeReason(name, reason)
         return name
+    }
+
+    private func copy(_ file: RealFile, to target: RealFile) throws(Errno) {
+        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        do throws(Errno) { try FileCopy.copy(descriptor, to: target, isSynced: isSynced) } catch {
+            if error != .fileExists { try? target.unlink() }
+            throw error
+        }
+        try file.unlink()
     }
 
     private func writeReason(_ name: String, _ members: JSONObject) {

@@ -18,6 +18,7 @@ enum StoreFormat {
     static let ledger = "ledger"
     static let sessions = "sessions"
     static let reserved = "reserved"
+    static let unsynced = "unsynced"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
 }
@@ -110,9 +111,11 @@ public final class Store: Sendable {
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 reserved: parts.reserved, ledger: ledger,
                 transientSeconds: schema.transientSeconds, durability: durability)
-            let report = try recovery.run()
+            _ = try recovery.run()
+            recovery.checkUnsynced(in: own, schema: schema, host: host)
+            let report = recovery.report
             let staging = try Staging(
-                in: parts.staging, mountID: Self.newMountID(host), schema: schema, reserved: parts.reserved)
+                in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved)
             let writable = Writable(
                 ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
                 reserved: parts.reserved, staging: staging, ledger: ledger)
