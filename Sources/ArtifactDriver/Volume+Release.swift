@@ -139,7 +139,9 @@ extension Volume {
             return beginSealing(&state, real, writer: lastWriter) ? .quarantine(reason: reason) : .nothing
         }
         guard size > 0 else { return .nothing }  // Empty: stays writable.
-        return beginSealing(&state, real, writer: lastWriter) ? .publish(bytes: Int64(size)) : .nothing
+        guard beginSealing(&state, real, writer: lastWriter) else { return .nothing }
+        noteFinished(&state, real, lastWriter)
+        return .publish(bytes: Int64(size))
     }
 
     /// From here on the file is immutable. Its descriptor is kept while the bytes move to their real path.

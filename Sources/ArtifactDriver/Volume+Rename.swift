@@ -287,12 +287,12 @@ extension Volume {
         let size = (try? state.open.any.map { try Linux.attributes($0) } ?? staged.attributes())?.st_size ?? 0
         guard size > 0 else { return nil }
         state.goesBack = true
-        let begins = beginSealing(
-            &state, staged,
-            writer: .init(
-                handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
-                program: ProcFile.program(ofThread: caller.process)))
-        return begins ? Int64(size) : nil
+        let writer = ArtifactFile.Writer(
+            handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
+            program: ProcFile.program(ofThread: caller.process))
+        guard beginSealing(&state, staged, writer: writer) else { return nil }
+        noteFinished(&state, staged, writer)
+        return Int64(size)
     }
 
     /// The bounded checks, while the rename can still be refused and nothing is lost.

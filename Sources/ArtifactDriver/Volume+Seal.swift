@@ -16,6 +16,12 @@ extension Volume {
         let request: PublishRequest
     }
 
+    /// From here on a killed driver's file is published by the next mount: it is known to be finished.
+    func noteFinished(_ state: inout ArtifactFile.State, _ staged: RealFile, _ writer: ArtifactFile.Writer) {
+        guard let finished = store.staging?.finish(staged, process: writer.thread) else { return }
+        state.phase = .sealing(finished)
+    }
+
     /// Publishes files in phase `sealing`.
     func seal(_ files: [ArtifactFile]) {
         let sealings = files.compactMap(sealing)

@@ -14,15 +14,15 @@ extension Recovery {
     private static let foreignTime = 600
 
     /// Looks at what was published in other runs of machines without waiting for the disk, and says so of this one when it does the same.
-    mutating func checkUnsynced(in own: Directory, schema: ArtifactSchema, host: String) {
+    mutating func checkUnsynced(in own: Directory) {
         do throws(Errno) {
             guard durability == .relaxed else {
                 do throws(Errno) {
-                    return try check(in: try own.directory(StoreFormat.unsynced), schema, host)
+                    return try check(in: try own.directory(StoreFormat.unsynced))
                 } catch .noSuchFileOrDirectory { return }
             }
             let directory = try own.directory(StoreFormat.unsynced, orMakeWith: 0o700)
-            try check(in: directory, schema, host)
+            try check(in: directory)
             try Self.mark(directory, host)
         } catch {
             problem("what was published before the machine stopped cannot be looked at: \(error)")
@@ -55,7 +55,7 @@ extension Recovery {
         var time: Int { attributes.st_ctim.tv_sec }
     }
 
-    private mutating func check(in directory: Directory, _ schema: ArtifactSchema, _ host: String) throws(Errno) {
+    private mutating func check(in directory: Directory) throws(Errno) {
         var since: Int?
         var marks: [RealFile] = []
         var waits = false
@@ -71,7 +71,7 @@ extension Recovery {
             marks.append(mark)
         }
         guard let since else { return }
-        let all = try suspects(schema, since: since &- 5)
+        let all = try suspects(since: since &- 5)
         // What another host has not sent yet may still come.
         let quiet = SystemCall.now().tv_sec &- Self.foreignTime
         let suspects = waits ? all.filter { $0.time < quiet } : all
@@ -101,7 +101,7 @@ extension Recovery {
     }
 
     /// The read-only files of production since a time, under names that a type claims.
-    private func suspects(_ schema: ArtifactSchema, since: Int) throws(Errno) -> [Suspect] {
+    private func suspects(since: Int) throws(Errno) -> [Suspect] {
         var found: [Suspect] = []
         for layer in Layer.allCases {
             for type in schema.types(in: layer) {

@@ -1,3 +1,5 @@
+internal import Artifacts
+internal import ArtifactFormats
 internal import CLinux
 internal import Glibc
 internal import SystemPackage
@@ -26,6 +28,10 @@ struct Recovery {
     let ledgers: Directory
     let reserved: Directory
     let ledger: Ledger
+    /// For what is published.
+    let schema: ArtifactSchema
+    /// The machine that this is.
+    let host: String
     /// For how long temporary files are kept.
     let transientSeconds: Int
     let durability: Durability
@@ -37,7 +43,7 @@ struct Recovery {
 
     init(
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory,
-        ledger: Ledger, transientSeconds: Int, durability: Durability
+        ledger: Ledger, schema: ArtifactSchema, host: String, transientSeconds: Int, durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
@@ -45,6 +51,8 @@ struct Recovery {
         self.ledgers = ledgers
         self.reserved = reserved
         self.ledger = ledger
+        self.schema = schema
+        self.host = host
         self.transientSeconds = transientSeconds
         self.durability = durability
     }
@@ -80,8 +88,10 @@ struct Recovery {
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
+        let isOfThisRun = MountDescription(lock)?.isOfThisRun ?? false
+        var waits = false
         for entry in entries where !Staging.isLock(entry.name) {
-            try settle(directory.file(entry.name), mount: mount)
+            try settle(directory.file(entry.name), in: directory, mount: mount, isOfThisRun: isOfThisRun, &waits)
         }
         // Nobody writes any more what the mount had taken names for.
         try Reservations.releaseAll(of: lock, in: reserved)
@@ -91,18 +101,27 @@ struct Recovery {
             try Reservations.releaseAll(of: another, in: reserved)
         }
         Staging.removeIfEmpty(directory, named: name, in: stagings)
-        if !isSettled, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
+        if !isSettled, !waits, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
             try SystemCall.rename(stagings.descriptor, name, stagings.descriptor, name + Self.leftSuffix, 0)
         }
     }
 
     /// A file of which the ledger says nothing.
-    private mutating func settle(_ file: RealFile, mount: String) throws(Errno) {
+    ///
+    /// - Parameters:
+    ///   - isOfThisRun: whether the mount was of this run of the machine, so that what was written is there.
+    ///   - waits: set when the file must be looked at again.
+    private mutating func settle(
+        _ file: RealFile, in staging: Directory, mount: String, isOfThisRun: Bool, _ waits: inout Bool
+    ) throws(Errno) {
         let attributes = try file.attributes()
-        let (kind, path) = Staging.understand(file.name) ?? (.artifact, file.name)
+        let (kind, process, path) = Staging.understand(file.name) ?? (.artifact, 0, file.name)
         if attributes.isRegular && attributes.st_size == 0 {
-            try file.unlink()
-        } else if kind == .artifact {
+            // Programs go on writing where the kernel moves the bytes.
+            if Staging.hasWriter(file) { waits = true } else { try file.unlink() }
+        } else if kind == .finished, isOfThisRun, let target = finishedTarget(path) {
+            try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
+        } else if kind != .transient {
             try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
         } else if Self.isOld(attributes, keepingSeconds: transientSeconds) {
             try file.unlink()
@@ -111,6 +130,68 @@ struct Recovery {
                 Self.removal(mount: mount, staged: file.name, path: path, size: Int64(attributes.st_size))
             ])
         }
+    }
+
+    /// What a finished file is to become.
+    private struct Target {
+        let path: String
+        let name: String
+        let realName: String
+        let layer: Layer
+        let type: ArtifactType
+        var directory: String { StoreLayout.directory(of: .typed(.production, layer, type)) }
+    }
+
+    /// From a path on the mount; nil when it is none of production, or when its name in staging had no room for all of it.
+    private func finishedTarget(_ path: String) -> Target? {
+        let (location, rest) = schema.locate(path)
+        guard case .typed(.production, let layer, let type) = location, rest.count == 1,
+            case .artifact(let realName) = type.classify(rest[0])
+        else { return nil }
+        return Target(path: path, name: rest[0], realName: realName, layer: layer, type: type)
+    }
+
+    /// Does what the driver was about to do with a file that was finished.
+    private mutating func publish(
+        _ file: RealFile, _ attributes: stat, _ process: Int32, _ target: Target, in staging: Directory, mount: String,
+        _ waits: inout Bool
+    ) throws(Errno) {
+        let draft = RecordDraft(
+            virtualPath: target.path, type: target.type.name, layer: target.layer, scope: .production,
+            key: target.type.key(of: target.name), format: target.type.format(of: target.name),
+            closed: attributes.st_ctim, writer: .init(uid: attributes.st_uid, gid: attributes.st_gid, pid: process))
+        let check =
+            target.type.isChecked ? draft.format.map { FormatCheck(fileExtension: $0) } : nil
+        var request = PublishRequest(
+            staged: file, target: realDirectory(target.directory), name: target.realName, check: check, record: draft)
+        // Not the driver's word alone: what is mapped can still change.
+        request.requiresNoWriters = true
+        var writeBits: UInt32 = 0
+        let failure: PublishFailure
+        do throws(PublishFailure) {
+            let publication = try Publication(
+                request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed, &writeBits,
+                step: { _ in })
+            defer { publication.close() }
+            if durability == .synced {
+                try attempt("brought to disk") { () throws(Errno) in try SystemCall.sync(publication.descriptor) }
+            }
+            try attempt("recorded in the ledger") { () throws(Errno) in try ledger.append([publication.entry]) }
+            do throws(Errno) { try settle(publication.intent, in: staging) } catch {
+                throw .system(doing: "published", error)
+            }
+            return
+        } catch { failure = error }
+        switch failure {
+        case .stillOpen: waits = true
+        case .system(_, let error): throw error
+        default: try take(file, mount, target.path, failure.reason, draft.members())
+        }
+    }
+
+    private func realDirectory(_ path: String) -> RealDirectory {
+        RealDirectory(
+            path: path, root: root, isSynced: durability == .synced, budget: DescriptorBudget(processLimit: 0))
     }
 
     /// Whether a temporary file has not changed for a time.
@@ -178,9 +259,7 @@ struct Recovery {
         let staged = staging.file(intent.staged)
         let stagedAttributes = try? staged.attributes()
         let path = intent.record["path"]?.string ?? intent.name
-        let target = RealDirectory(
-            path: intent.directory, root: root, isSynced: durability == .synced,
-            budget: DescriptorBudget(processLimit: 0))
+        let target = realDirectory(intent.directory)
         var hadCopy = false
         if let directory = try target.current() {
             let copy = directory.file(intent.copyName)

@@ -17,6 +17,8 @@ public final class Staging: Sendable {
         case artifact = "a"
         /// It has a temporary name: it is removed when it is old.
         case transient = "t"
+        /// An artifact whose writers are known to be done with it: what the driver had no time for, recovery does.
+        case finished = "f"
     }
 
     /// A real file of production that a staged file is to become.
@@ -131,6 +133,18 @@ public final class Staging: Sendable {
     /// Gives back what a staged file has taken, when it is not to be published.
     public func release(_ file: RealFile) { reservations.release(Self.number(of: file.name)) }
 
+    /// Notes that the writers of an artifact are done with it, and ended well: should the driver be killed, it is published all the same.
+    ///
+    /// - Parameter process: who wrote it, for its record.
+    /// - Returns: the file under its new name; nil when that could not be noted.
+    public func finish(_ file: RealFile, process: Int32) -> RealFile? {
+        let parts = file.name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == Kind.artifact.rawValue else { return nil }
+        let finished = directory.file("\(Kind.finished.rawValue)-\(parts[1]).\(max(process, 0))-\(parts[2])")
+        do throws(Errno) { try file.rename(to: finished) } catch { return nil }
+        return finished
+    }
+
     /// Removes a staged file, and gives back what it has taken.
     public func remove(_ file: RealFile) throws(Errno) {
         try file.unlink()
@@ -144,18 +158,19 @@ public final class Staging: Sendable {
         return directory.file("\(kind.rawValue)-\(number)-" + EscapedName.encode(hint, limit: 200))
     }
 
-    /// What a staged name says, or nil when it is not one.
-    static func understand(_ name: String) -> (kind: Kind, path: String)? {
+    /// What a staged name says, or nil when it is not one. The process is 0 when it does not say.
+    static func understand(_ name: String) -> (kind: Kind, process: Int32, path: String)? {
         let parts = name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])) else { return nil }
-        return (kind, EscapedName.decode(parts[2]))
+        let process = parts[1].split(separator: ".").dropFirst().first.flatMap { Int32($0) } ?? 0
+        return (kind, process, EscapedName.decode(parts[2]))
     }
 
     /// The number in a staged file's name, by which it is known to what it has taken.
     private static func number(of name: String) -> UInt64 {
         let parts = name.utf8.split(separator: UInt8(ascii: "-"), maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count > 1 else { return 0 }
-        return UInt64(Substring(parts[1])) ?? 0
+        return UInt64(Substring(parts[1].prefix { $0 != UInt8(ascii: ".") })) ?? 0
     }
 
     private static func kind(of path: String, _ schema: ArtifactSchema) -> Kind {
@@ -173,12 +188,22 @@ public final class Staging: Sendable {
         var left: Set<UInt64> = []
         for entry in entries where !Self.isLock(entry.name) {
             let file = directory.file(entry.name)
-            if let found = try? file.attributes(), found.isRegular, found.st_size == 0 { try? file.unlink() }
+            if let found = try? file.attributes(), found.isRegular, found.st_size == 0, !Self.hasWriter(file) {
+                try? file.unlink()
+            }
             if file.exists { left.insert(Self.number(of: file.name)) }
         }
         // What stays may yet be published by recovery, so it keeps its name; nobody's lock guards it then.
         reservations.release { left.contains($0) }
         if !isKept.load(ordering: .relaxed) { Self.removeIfEmpty(directory, named: mountID, in: parent) }
+    }
+
+    /// Whether somebody has a file open for writing, as far as the system says: a program's descriptor outlives the driver where the kernel
+    /// moves the bytes.
+    static func hasWriter(_ file: RealFile) -> Bool {
+        guard let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) else { return false }
+        defer { SystemCall.close(descriptor) }
+        return SystemCall.hasNoWriters(descriptor) == false
     }
 
     /// Removes a staging directory in which nothing but its lock is.

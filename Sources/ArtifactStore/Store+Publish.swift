@@ -7,9 +7,9 @@ internal import SystemPackage
 ///
 /// | step | what is on disk then | what recovery makes of it |
 /// | --- | --- | --- |
-/// | `checked` | the staged file | quarantine |
-/// | `madeReadOnly` | the same, without write bits | quarantine |
-/// | `fileSynced` | the same, its bytes on disk | quarantine |
+/// | `checked` | the staged file | quarantine; published when it was noted as finished (``Staging/finish(_:process:)``) |
+/// | `madeReadOnly` | the same, without write bits | the same |
+/// | `fileSynced` | the same, its bytes on disk | the same |
 /// | `intentLogged` | and a `seal-intent` line with the whole record | published: the file was whole; or quarantine if the name is taken |
 /// | `copied` | another file system only: and a hidden copy in the target directory | the copy is removed, then as above |
 /// | `moved` | the file at its real name | a `sealed` line is added |

@@ -109,10 +109,10 @@ public final class Store: Sendable {
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
-                reserved: parts.reserved, ledger: ledger,
+                reserved: parts.reserved, ledger: ledger, schema: schema, host: host,
                 transientSeconds: schema.transientSeconds, durability: durability)
             _ = try recovery.run()
-            recovery.checkUnsynced(in: own, schema: schema, host: host)
+            recovery.checkUnsynced(in: own)
             let report = recovery.report
             let staging = try Staging(
                 in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved)
