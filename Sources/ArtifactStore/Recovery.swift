@@ -36,6 +36,10 @@ struct Recovery {
     let transientSeconds: Int
     let durability: Durability
     private(set) var report = RecoveryReport()
+    /// The mounts that live, by their staging directories.
+    private(set) var living: Set<String> = []
+    /// Whether a mount was killed, or a recovery.
+    private var foundDead = false
 
     /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
     /// are settled.
@@ -65,6 +69,11 @@ struct Recovery {
                 report.problems.append("staging/\(entry.name): \(error)")
             }
         }
+        if foundDead {
+            do throws(Errno) { try completeQuarantine() } catch {
+                report.problems.append("quarantine: \(error)")
+            }
+        }
         return report
     }
 
@@ -78,8 +87,10 @@ struct Recovery {
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
         } catch .wouldBlock {
+            living.insert(name)
             return
         }
+        foundDead = true
         let isSettled = name.hasSuffix(Self.leftSuffix)
         let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
         if !isSettled {

@@ -30,7 +30,10 @@ struct Quarantine {
     let mount: String
     let isSynced: Bool
 
-    /// Moves a file here.
+    /// What is added to a file's name for the file that says why it is here.
+    static let reasonSuffix = ".reason.json"
+
+    /// Moves a file here. Its reason is written first, so that one who is killed in between leaves enough for recovery to write the rest.
     func take(_ file: RealFile, path: String, reason: String, record: JSONObject) throws(Errno) -> String {
         let time = SystemCall.now()
         if isSynced, let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) {
@@ -38,31 +41,39 @@ struct Quarantine {
             SystemCall.close(descriptor)
         }
         let stem = TimeText.compact(time) + "-" + EscapedName.encode(path, limit: 180)
-        var name = stem
         var number = 1
         while true {
+            let name = number == 1 ? stem : "\(stem)-\(number)"
+            number += 1
+            let members: JSONObject = [
+                "mount": .string(mount), "staged": .string(file.name), "quarantined": .string(name),
+                "reason": .string(reason), "record": .object(record),
+            ]
             do throws(Errno) {
-                try file.rename(to: directory.file(name), flags: SystemCall.noReplace)
-                break
-            } catch .fileExists {
-                number += 1
-                name = "\(stem)-\(number)"
-            } catch .improperLink {
-                // From a layer on another file system.
-                try copy(file, to: directory.file(name))
-                break
+                try writeReason(name, members, at: time)
+            } catch .fileExists { continue } catch {
+                // Full, perhaps; the bytes need no room.
             }
+            do throws(Errno) {
+                try move(file, to: directory.file(name))
+            } catch {
+                try? directory.file(name + Self.reasonSuffix).unlink()
+                if error == .fileExists { continue }
+                throw error
+            }
+            if isSynced { try? SystemCall.sync(directory.descriptor) }
+            try? ledger.append([LedgerEntry(event: "quarantined", members)])
+            return name
         }
-        if isSynced { try? SystemCall.sync(directory.descriptor) }
-        let members: JSONObject = [
-            "mount": .string(mount), "staged": .string(file.name), "quarantined": .string(name),
-            "reason": .string(reason), "record": .object(record),
-        ]
-        try? ledger.append([LedgerEntry(event: "quarantined", members)])
-        var reason: JSONObject = ["time": .string(TimeText.rfc3339(time))]
-        reason.add(members)
-        writeReason(name, reason)
-        return name
+    }
+
+    private func move(_ file: RealFile, to target: RealFile) throws(Errno) {
+        do throws(Errno) {
+            try file.rename(to: target, flags: SystemCall.noReplace)
+        } catch .improperLink {
+            // From a layer on another file system.
+            try copy(file, to: target)
+        }
     }
 
     private func copy(_ file: RealFile, to target: RealFile) throws(Errno) {
@@ -75,17 +86,23 @@ struct Quarantine {
         try file.unlink()
     }
 
-    private func writeReason(_ name: String, _ members: JSONObject) {
-        let file = directory.file(name + ".reason.json")
-        guard let descriptor = try? file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600) else { return }
+    /// Says beside a file why it is here.
+    ///
+    /// - Throws: `EEXIST` when that of another file has the name.
+    func writeReason(_ name: String, _ members: JSONObject, at time: timespec) throws(Errno) {
+        let file = directory.file(name + Self.reasonSuffix)
+        let descriptor = try file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         defer { SystemCall.close(descriptor) }
+        var all: JSONObject = ["time": .string(TimeText.rfc3339(time))]
+        all.add(members)
         var text = [UInt8(ascii: "{")]
-        JSONValue.write(members, to: &text)
+        JSONValue.write(all, to: &text)
         text.append(contentsOf: "}\n".utf8)
         do throws(Errno) {
             try SystemCall.write(descriptor, text)
         } catch {
             try? file.unlink()
+            throw error
         }
     }
 }

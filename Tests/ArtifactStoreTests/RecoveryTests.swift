@@ -103,6 +103,50 @@ import Testing
         #expect(try place.quarantined() == [""])
     }
 
+    /// Who is killed between the steps of putting a file away leaves the rest to the next.
+    @Test(arguments: ["before the move", "before the line", "before the line, without room", "after all"])
+    func completesTheQuarantine(whenKilled: String) throws {
+        let place = try TemporaryStore()
+        do {
+            let store = try place.open()
+            for index in 0..<2 {
+                let staged = try TemporaryStore.stage(store, "\(index)", hint: "production/base/chr\(index).tsv")
+                try store.quarantine(
+                    staged, reason: "reason \(index)",
+                    record: RecordDraft(virtualPath: "production/base/chr\(index).tsv"))
+            }
+        }
+        let names = try place.names(".artifactfs/quarantine")
+        #expect(names.count == 4)
+        let last = place.path + "/.artifactfs/quarantine/" + names[2]
+        if whenKilled != "after all" {
+            let file = ".artifactfs/ledger/" + (try place.ledgerFile().name)
+            let lines = try place.read(file).split(separator: "\n")
+            try place.write(file, lines.dropLast().map { $0 + "\n" }.joined())
+        }
+        if whenKilled.hasSuffix("without room") { unlink(last + ".reason.json") }
+        if whenKilled == "before the move" { unlink(last) }
+        let next = try place.open()
+        #expect(next.recovery.problems == [])
+        next.close()
+        let lines = try place.events("quarantined")
+        if whenKilled == "before the move" {
+            #expect(try place.names(".artifactfs/quarantine") == Array(names[..<2]))
+            #expect(lines.count == 1)
+        } else {
+            #expect(try place.names(".artifactfs/quarantine") == names)
+            #expect(lines.count == 2 && lines.last?["quarantined"]?.string == names[2])
+            let isKnown = !whenKilled.hasSuffix("without room")
+            #expect(lines.last?["reason"]?.string?.hasPrefix(isKnown ? "reason 1" : "a driver was killed") == true)
+            #expect(lines.last?["record"]?["path"]?.string == "production/base/chr1.tsv")
+        }
+        try place.verifyLedger()
+        // Another time there is nothing to do.
+        _ = try place.open()
+        #expect(try place.open().recovery.isEmpty)
+        #expect(try place.events("quarantined").count == lines.count)
+    }
+
     @Test func leavesALivingMountAlone() throws {
         let place = try TemporaryStore()
         let living = try place.open()
