@@ -50,14 +50,20 @@ public final class Ledger: Sendable {
     private final class Pending: Sendable {
         let entries: [LedgerEntry]
         let isSynced: Bool
+        /// Whether somebody waits for it; otherwise it can be written later.
+        let isAwaited: Bool
         /// Set by whoever writes the batch.
         let result = Mutex<Result<Void, Errno>?>(nil)
 
-        init(entries: [LedgerEntry], isSynced: Bool) {
+        init(entries: [LedgerEntry], isSynced: Bool, isAwaited: Bool) {
             self.entries = entries
             self.isSynced = isSynced
+            self.isAwaited = isAwaited
         }
     }
+
+    /// How much is kept for later while nothing can be written.
+    private static let mostWaiting = 1000
 
     private let descriptor: FileDescriptor
     private let isSynced: Bool
@@ -78,7 +84,7 @@ public final class Ledger: Sendable {
     /// Appends lines, together or not at all; with ``Durability/synced`` they are on disk when this returns. Concurrent callers share
     /// one write and one fdatasync(2).
     public func append(_ entries: [LedgerEntry]) throws(Errno) {
-        let mine = Pending(entries: entries, isSynced: isSynced)
+        let mine = Pending(entries: entries, isSynced: isSynced, isAwaited: true)
         queue.withLock { $0.append(mine) }
         // Whoever gets the lock writes for all that wait; the others find their result there when their turn comes.
         tail.withLock { tail in
@@ -93,9 +99,10 @@ public final class Ledger: Sendable {
         if case .failure(let error)? = mine.result.withLock({ $0 }) { throw error }
     }
 
-    /// Lines that can be added again by recovery: they go with the next that are appended, or with `settle`.
+    /// Lines that can be added again by recovery, or that nobody waits for: they go with the next that are appended, or with `settle`, and
+    /// while there is no room with those after them.
     func appendLater(_ entries: [LedgerEntry]) {
-        queue.withLock { $0.append(Pending(entries: entries, isSynced: false)) }
+        queue.withLock { $0.append(Pending(entries: entries, isSynced: false, isAwaited: false)) }
     }
 
     /// Writes what `appendLater` left.
@@ -126,6 +133,11 @@ public final class Ledger: Sendable {
             tail.size = -1
             result = .failure(error)
             lost.store(true, ordering: .relaxed)
+            // On a full disk there may be room later.
+            let later = batch.filter { !$0.isAwaited }
+            queue.withLock { queue in
+                if queue.count + later.count <= Self.mostWaiting { queue.insert(contentsOf: later, at: 0) }
+            }
         }
         for pending in batch { pending.result.withLock { $0 = result } }
     }

@@ -38,14 +38,18 @@ struct MountDescription {
     /// Whether everything that the mount's programs wrote is still there.
     var isOfThisRun: Bool { !boot.isEmpty && boot == Machine.boot }
 
-    /// Writes it to the lock file, as far as there is room.
+    /// The longest text, in bytes: names of hosts and mounts are bounded.
+    static let longest = 1024
+
+    /// Writes it to the lock file, as far as there is room: over what is there, which has room already.
     func write(to lock: FileDescriptor) {
         let value = JSONValue.object([
             "mount": .string(mount), "host": .string(host), "pid": .integer(Int64(getpid())), "boot": .string(boot),
         ])
+        let text = Array((value.description + "\n").utf8)
         do throws(Errno) {
-            try SystemCall.retry { ftruncate(lock.rawValue, 0) }
-            try SystemCall.write(lock, Array((value.description + "\n").utf8))
+            try SystemCall.write(lock, text)
+            try SystemCall.retry { ftruncate(lock.rawValue, off_t(text.count)) }
         } catch { _ = ftruncate(lock.rawValue, 0) }
     }
 }

@@ -14,23 +14,29 @@ extension Recovery {
     private static let foreignTime = 600
 
     /// Looks at what was published in other runs of machines without waiting for the disk, and says so of this one when it does the same.
-    mutating func checkUnsynced(in own: Directory) {
+    ///
+    /// - Returns: whether that is said: not when there is no room.
+    mutating func checkUnsynced(in own: Directory) -> Bool {
         do throws(Errno) {
             guard durability == .relaxed else {
                 do throws(Errno) {
-                    return try check(in: try own.directory(StoreFormat.unsynced))
-                } catch .noSuchFileOrDirectory { return }
+                    try check(in: try own.directory(StoreFormat.unsynced))
+                } catch .noSuchFileOrDirectory {}
+                return true
             }
             let directory = try own.directory(StoreFormat.unsynced, orMakeWith: 0o700)
             try check(in: directory)
             try Self.mark(directory, host)
+            return true
         } catch {
+            guard !Spare.isForWantOfRoom(error) else { return false }
             problem("what was published before the machine stopped cannot be looked at: \(error)")
+            return false
         }
     }
 
     /// Says that this run of the machine publishes without waiting for the disk.
-    private static func mark(_ directory: Directory, _ host: String) throws(Errno) {
+    static func mark(_ directory: Directory, _ host: String) throws(Errno) {
         let name = Machine.boot.isEmpty ? "unknown" : Machine.boot
         do throws(Errno) {
             let file = try directory.file(name).open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)

@@ -26,7 +26,7 @@ struct Recovery {
     let stagings: Directory
     let quarantine: Directory
     let ledgers: Directory
-    let reserved: Directory
+    let reserved: Directory?
     let ledger: Ledger
     /// For what is published.
     let schema: ArtifactSchema
@@ -46,7 +46,7 @@ struct Recovery {
     private static let leftSuffix = ".left"
 
     init(
-        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory,
+        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory?,
         ledger: Ledger, schema: ArtifactSchema, host: String, transientSeconds: Int, durability: Durability
     ) {
         self.root = root

@@ -28,8 +28,8 @@ final class Reservations: Sendable {
         let inode: ino_t
     }
 
-    /// What links are put in.
-    private let directory: Directory
+    /// What links are put in; nil where there was no room to make it.
+    private let directory: Directory?
     /// The mount's staging directory.
     private let staging: Directory
     /// Guards the dictionaries. A leaf in the order of locks, but for making another token, which comes after tens of thousands of names.
@@ -40,7 +40,7 @@ final class Reservations: Sendable {
     /// - Parameters:
     ///   - directory: `.artifactfs/reserved`.
     ///   - lock: open on the staging directory's lock file, and holding its flock; not closed by this object.
-    init(in directory: Directory, staging: Directory, lock: FileDescriptor) throws(Errno) {
+    init(in directory: Directory?, staging: Directory, lock: FileDescriptor) throws(Errno) {
         self.directory = directory
         self.staging = staging
         let token = Token(
@@ -84,8 +84,8 @@ final class Reservations: Sendable {
             return (holder != nil, state.token)
         }
         guard let isHeld else { throw .fileExists }
-        if isHeld { return }
-        do throws(Errno) { try link(token, name) } catch {
+        guard !isHeld, let directory else { return }
+        do throws(Errno) { try link(token, name, in: directory) } catch {
             state.withLock { state in
                 state.holders[name] = nil
                 state.names[number] = nil
@@ -98,7 +98,7 @@ final class Reservations: Sendable {
     func release(_ number: UInt64) {
         guard let name = state.withLock({ $0.names[number] }) else { return }
         // Nobody but this mount takes it away while the mount lives.
-        try? SystemCall.unlink(directory.descriptor, name)
+        if let directory { try? SystemCall.unlink(directory.descriptor, name) }
         state.withLock { state in
             state.holders[name] = nil
             state.names[number] = nil
@@ -110,7 +110,7 @@ final class Reservations: Sendable {
         for number in state.withLock({ Array($0.names.keys) }) where !isThere(number) { release(number) }
     }
 
-    private func link(_ token: Token, _ name: String) throws(Errno) {
+    private func link(_ token: Token, _ name: String, in directory: Directory) throws(Errno) {
         var attempts = 0
         while true {
             do throws(Errno) {
@@ -118,7 +118,7 @@ final class Reservations: Sendable {
             } catch {
                 switch error {
                 case .fileExists: break
-                case .tooManyLinks: return try link(try anotherToken(after: token), name)
+                case .tooManyLinks: return try link(try anotherToken(after: token), name, in: directory)
                 // There are no links here: names are held against the mount's own writers only.
                 case .notPermitted, .notSupported, .noFunction: return
                 // Nor is there anything here to hold, on a file system without room.
@@ -127,7 +127,8 @@ final class Reservations: Sendable {
                 }
             }
             attempts += 1
-            guard attempts < 10, try takingOver.withLock({ _ throws(Errno) in try takeOver(name) }) else {
+            guard attempts < 10, try takingOver.withLock({ _ throws(Errno) in try takeOver(directory.file(name)) })
+            else {
                 // A reply that was lost, and a call that was made twice: it is ours.
                 guard let found = try? SystemCall.attributes(directory.descriptor, name), isOurs(found) else {
                     throw .fileExists
@@ -140,8 +141,7 @@ final class Reservations: Sendable {
     /// Removes a name whose mount is dead.
     ///
     /// - Returns: whether to try again; otherwise somebody has it.
-    private func takeOver(_ name: String) throws(Errno) -> Bool {
-        let file = directory.file(name)
+    private func takeOver(_ file: RealFile) throws(Errno) -> Bool {
         let descriptor: FileDescriptor
         do throws(Errno) {
             descriptor = try file.open(O_RDWR | O_NONBLOCK)
@@ -188,7 +188,8 @@ final class Reservations: Sendable {
     ///
     /// - Parameter lock: the dead mount's lock file.
     /// - Returns: whether the name is the dead mount's now; otherwise another mount has it.
-    static func reserve(_ path: String, for lock: RealFile, in directory: Directory) throws(Errno) -> Bool {
+    static func reserve(_ path: String, for lock: RealFile, in directory: Directory?) throws(Errno) -> Bool {
+        guard let directory else { return true }
         let name = name(of: path)
         do throws(Errno) {
             try SystemCall.link(lock.directory.descriptor, lock.name, directory.descriptor, name)
@@ -215,9 +216,9 @@ final class Reservations: Sendable {
     /// Gives a dead mount's names back.
     ///
     /// - Parameter lock: open on a lock file of its staging directory.
-    static func releaseAll(of lock: FileDescriptor, in directory: Directory) throws(Errno) {
+    static func releaseAll(of lock: FileDescriptor, in directory: Directory?) throws(Errno) {
         let token = try SystemCall.attributes(lock)
-        guard token.st_nlink > 1 else { return }
+        guard let directory, token.st_nlink > 1 else { return }
         for entry in try directory.entries() {
             guard let found = try? SystemCall.attributes(directory.descriptor, entry.name),
                 found.st_ino == token.st_ino

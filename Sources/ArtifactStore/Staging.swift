@@ -60,9 +60,14 @@ public final class Staging: Sendable {
 
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
     init(
-        in parent: Directory, mountID: String, host: String, schema: ArtifactSchema, reserved: Directory
+        in parent: Directory, mountID: String, host: String, schema: ArtifactSchema, reserved: Directory?,
+        spare: Spare?
     ) throws(Errno) {
-        directory = try parent.directory(mountID, orMakeWith: 0o700)
+        do throws(Errno) { directory = try parent.directory(mountID, orMakeWith: 0o700) } catch {
+            guard let spare, Spare.isForWantOfRoom(error) else { throw error }
+            try spare.takeStaging(as: mountID, in: parent)
+            directory = try parent.directory(mountID)
+        }
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)

@@ -42,6 +42,10 @@ extension Store {
             return try root.directory(StoreLayout.privateDirectory, orMakeWith: 0o700)
         }
         _ = try prepare(own, path)
+        try doing("make the store's lock", path + "/.artifactfs/lock") { () throws(Errno) in
+            SystemCall.close(try own.file(StoreFormat.lockName).open(O_RDWR | O_CREAT, mode: 0o600))
+        }
+        Spare(in: own)?.refill()
         try doing("write the schema", path + "/.artifactfs/schema.yaml") { () throws(Errno) in
             if !exists(StoreFormat.schemaName, in: own) { isComplete = false }
             _ = try text(of: own.file(StoreFormat.schemaName), orWrite: SchemaFile.defaultText)

@@ -85,6 +85,7 @@ extension Store {
                     reason: "the store was opened read-only; the file is where it was", rule: .failedCheck)
             }
         }
+        sayUnsynced()
         var outcomes = [PublishOutcome](
             repeating: .quarantined(reason: "stopped", rule: .failedCheck), count: requests.count)
         func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32) {

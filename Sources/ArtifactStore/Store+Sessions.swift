@@ -52,21 +52,35 @@ extension Store {
         guard let writable else { throw .readOnlyFileSystem }
         guard try !hasDirectory(.session(name)) else { throw .fileExists }
         let marker = writable.sessions.file(name.description)
-        let descriptor = try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        let descriptor = try makeMarker(marker, writable)
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
             if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
-            try writable.ledger.append([
-                LedgerEntry(
-                    event: "session-begun",
-                    ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
-            ])
+            try record("session-begun", name, writable)
         } catch {
             SystemCall.close(descriptor)
             // The marker stays: the name is taken, and nothing is lost by it.
             throw error == .wouldBlock ? .fileExists : error
         }
         heldSessions.withLock { $0[name] = descriptor }
+    }
+
+    private func makeMarker(_ marker: RealFile, _ writable: Writable) throws(Errno) -> FileDescriptor {
+        do throws(Errno) { return try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600) } catch {
+            guard let spare = writable.spare, Spare.isForWantOfRoom(error) else { throw error }
+            try spare.takeSession(as: marker)
+            return try marker.open(O_RDWR)
+        }
+    }
+
+    /// A session's line; on a full disk it is written when there is room.
+    private func record(_ event: String, _ name: SessionName, _ writable: Writable) throws(Errno) {
+        let entry = LedgerEntry(
+            event: event, ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
+        do throws(Errno) { try writable.ledger.append([entry]) } catch {
+            guard Spare.isForWantOfRoom(error) else { throw error }
+            writable.ledger.appendLater([entry])
+        }
     }
 
     /// Takes up a session again that began earlier.
@@ -89,11 +103,7 @@ extension Store {
         guard let descriptor else { throw .notFound(what: "session \(name)", path: place) }
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
-            try writable.ledger.append([
-                LedgerEntry(
-                    event: "session-resumed",
-                    ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
-            ])
+            try record("session-resumed", name, writable)
         } catch {
             SystemCall.close(descriptor)
             guard error != .wouldBlock else { throw .inUse(what: "session \(name)", path: place) }

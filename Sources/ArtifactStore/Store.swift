@@ -19,6 +19,7 @@ enum StoreFormat {
     static let sessions = "sessions"
     static let reserved = "reserved"
     static let unsynced = "unsynced"
+    static let spare = "spare"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
 }
@@ -49,6 +50,8 @@ public final class Store: Sendable {
     package let descriptors: DescriptorBudget
     /// The sessions that this mount holds, by the descriptors that hold their locks.
     let heldSessions = Mutex<[SessionName: FileDescriptor]>([:])
+    /// Whether the store says that mounts of this run of the machine publish without waiting for the disk, when they do.
+    private let saysUnsynced = Atomic(true)
     /// For tests: publishing stops after this step as if the process had been killed there.
     let stopAfter = Mutex<PublishStep?>(nil)
 
@@ -58,7 +61,8 @@ public final class Store: Sendable {
         let stagings: Directory
         let quarantine: Directory
         let sessions: Directory
-        let reserved: Directory
+        let reserved: Directory?
+        let spare: Spare?
         let staging: Staging
         let ledger: Ledger
     }
@@ -97,30 +101,33 @@ public final class Store: Sendable {
         (schema, schemaText) = try Self.readSchema(root, path)
         let parts = try Self.prepare(own, path)
         let (host, schema) = (self.host, self.schema)
-        (writable, recovery) = try Self.doing("prepare the store", path + "/.artifactfs") { () throws(Errno) in
+        let isMarked: Bool
+        (writable, recovery, isMarked) = try Self.doing("prepare the store", path + "/.artifactfs") {
+            () throws(Errno) in
             let lock = try SystemCall.open(
                 own.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
             defer { SystemCall.close(lock) }
             try SystemCall.lock(lock, waiting: true)
-            let ledger = Ledger(
-                owning: try SystemCall.open(
-                    parts.ledger.descriptor, host + ".jsonl", O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600),
-                durability: durability)
+            let spare = Spare(in: own)
+            let ledger = Ledger(owning: try Self.openLedger(parts.ledger, host, spare), durability: durability)
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 reserved: parts.reserved, ledger: ledger, schema: schema, host: host,
                 transientSeconds: schema.transientSeconds, durability: durability)
             _ = try recovery.run()
-            recovery.checkUnsynced(in: own)
+            let isMarked = recovery.checkUnsynced(in: own)
             let report = recovery.report
             let staging = try Staging(
-                in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved)
+                in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved,
+                spare: spare)
+            spare?.refill()
             let writable = Writable(
                 ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
-                reserved: parts.reserved, staging: staging, ledger: ledger)
-            return (writable, report)
+                reserved: parts.reserved, spare: spare, staging: staging, ledger: ledger)
+            return (writable, report, isMarked)
         }
+        saysUnsynced.store(isMarked, ordering: .relaxed)
     }
 
     deinit {
@@ -166,6 +173,15 @@ public final class Store: Sendable {
             return all
         }
         for (_, descriptor) in held { SystemCall.close(descriptor) }
+    }
+
+    /// Says that this run of the machine publishes without waiting for the disk, when there was no room to say it earlier.
+    func sayUnsynced() {
+        guard durability == .relaxed, !saysUnsynced.load(ordering: .relaxed), let writable,
+            let directory = try? writable.ownDirectory.directory(StoreFormat.unsynced, orMakeWith: 0o700),
+            (try? Recovery.mark(directory, host)) != nil
+        else { return }
+        saysUnsynced.store(true, ordering: .relaxed)
     }
 
     // MARK: - Opening
@@ -243,7 +259,8 @@ public final class Store: Sendable {
         let quarantine: Directory
         let ledger: Directory
         let sessions: Directory
-        let reserved: Directory
+        /// Nil in a store that has none yet, on a full disk.
+        let reserved: Directory?
     }
 
     /// What is missing of the driver's own directory is made; a store of another format is refused.
@@ -267,8 +284,30 @@ public final class Store: Sendable {
                 quarantine: try own.directory(StoreFormat.quarantine, orMakeWith: 0o700),
                 ledger: try own.directory(StoreFormat.ledger, orMakeWith: 0o700),
                 sessions: try own.directory(StoreFormat.sessions, orMakeWith: 0o700),
-                reserved: try own.directory(StoreFormat.reserved, orMakeWith: 0o700)
+                reserved: try roomPermitting { () throws(Errno) in
+                    try own.directory(StoreFormat.reserved, orMakeWith: 0o700)
+                }
             )
+        }
+    }
+
+    /// Nil for want of room.
+    private static func roomPermitting<Value>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value? {
+        do throws(Errno) { return try body() } catch {
+            if Spare.isForWantOfRoom(error) { return nil }
+            throw error
+        }
+    }
+
+    /// The ledger of a host, made when it is missing.
+    private static func openLedger(_ ledgers: Directory, _ host: String, _ spare: Spare?) throws(Errno)
+        -> FileDescriptor
+    {
+        let (file, flags) = (ledgers.file(host + ".jsonl"), O_RDWR | O_APPEND)
+        do throws(Errno) { return try file.open(flags | O_CREAT, mode: 0o600) } catch {
+            guard let spare, Spare.isForWantOfRoom(error) else { throw error }
+            try spare.takeLedger(as: file)
+            return try file.open(flags)
         }
     }
 

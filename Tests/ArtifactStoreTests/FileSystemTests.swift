@@ -106,6 +106,72 @@ import Testing
         store.close()
     }
 
+    /// A full disk can be mounted, to make room on it, and everything is made up for then.
+    @Test(.enabled(if: access("/dev/loop-control", R_OK | W_OK) == 0), arguments: ["blocks", "inodes"], [true, false])
+    func aFullDiskCanBeOpened(lack: String, wasOpened: Bool) throws {
+        let temporary = try TemporaryDirectory()
+        let image = temporary.path + "/image"
+        let root = temporary.path + "/root"
+        try #require(mkdir(root, 0o755) == 0)
+        let made = try FileDescriptor.open(image, .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+        try #require(ftruncate(made.rawValue, 16 << 20) == 0)
+        SystemCall.close(made)
+        try run("mkfs.ext4", "-q", "-F", "-m", "0", "-N", "256", image)
+        try run("mount", "-o", "loop", image, root)
+        defer { try? run("umount", root) }
+        let path = root + "/store"
+        try Store.create(at: path)
+        if wasOpened {
+            let store = try Store(at: path, readOnly: false, durability: .relaxed)
+            _ = try store.beginSession()
+            store.close()
+        }
+        func fill() throws -> [String] {
+            var fillers: [String] = []
+            while true {
+                let name = root + "/filler\(fillers.count)"
+                let file = open(name, O_WRONLY | O_CREAT, 0o600)
+                guard file >= 0 else { return fillers }
+                defer { close(file) }
+                fillers.append(name)
+                guard lack == "blocks" else { continue }
+                let before = fillers.count
+                while write(file, [UInt8](repeating: 1, count: 4096), 4096) > 0 {}
+                if before > 3 { return fillers }
+            }
+        }
+        let fillers = try fill()
+        for durability in [Durability.relaxed, .synced] {
+            let store = try Store(at: path, readOnly: false, durability: durability)
+            let session = try store.beginSession()
+            for filler in fillers { unlink(filler) }
+            // With room the mount goes on as any other.
+            let staged = try TemporaryStore.stage(store, table)
+            let request = TemporaryStore.request(store, staged, name: "\(durability).tsv")
+            guard case .sealed = store.publish(request) else {
+                Issue.record("not sealed")
+                return
+            }
+            store.close()
+            let own = try Directory(owning: .open(path, .readOnly)).directory(".artifactfs")
+            let ledger = try own.directory("ledger")
+            let file = ledger.file(try #require(try ledger.entries().first?.name))
+            #expect(try LedgerReader.verify(file) == [])
+            var sessions: [String] = []
+            try LedgerReader.forEachLine(of: file) { line in
+                let value = JSONValue(parsing: line)
+                if value?["event"] == .string("session-begun"), let name = value?["session"]?.string {
+                    sessions.append(name)
+                }
+            }
+            #expect(sessions.contains(session.description), "its line came later")
+            if durability == .relaxed { #expect(try own.directory("unsynced").entries().count == 1) }
+            // What was used is there again for the next time.
+            _ = try Store(at: path, readOnly: false, durability: durability)
+            _ = try fill()
+        }
+    }
+
     /// Where the ledger has room for some of several, these are published and the others are kept.
     @Test func aDiskThatIsNearlyFull() throws {
         let temporary = try TemporaryDirectory()
