@@ -31,6 +31,10 @@ final class DenialLog: Sendable {
     /// How many are kept.
     private static let capacity = 1000
     private let state = Mutex(State())
+    /// Keeps a denial for longer than the mount lives.
+    private let keep: @Sendable (Denial) -> Void
+
+    init(keep: @escaping @Sendable (Denial) -> Void = { _ in }) { self.keep = keep }
 
     /// Counts and keeps a refusal.
     ///
@@ -45,6 +49,7 @@ final class DenialLog: Sendable {
         let denial = Denial(
             time: Clock.now(), refusal: refusal, operation: operation, path: path, user: caller.user,
             process: caller.process, program: program ?? ProcFile.program(ofThread: caller.process), detail: detail)
+        keep(denial)
         return state.withLock { state in
             defer { state.total += 1 }
             state.counts[refusal.rule, default: 0] += 1

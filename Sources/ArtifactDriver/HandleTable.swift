@@ -103,3 +103,8 @@ final class Counters: Sendable {
     let sealed = Atomic<Int>(0)
     let quarantined = Atomic<Int>(0)
 }
+
+/// Something that is to be done.
+final class Flag: Sendable {
+    let isSet = Atomic(false)
+}

@@ -32,7 +32,9 @@ public final class Volume: FileSystem {
     let namespace = Namespace()
     let freeTrees: FreeTrees
     let root: TreeDirectory
-    let denials = DenialLog()
+    let denials: DenialLog
+    /// Whether denials wait to be written to the ledger; the next close has it done, because a refusal may come under a file's lock.
+    let denialsWait = Flag()
     let seals: SealQueue
     let writerFiles = WriterFiles()
     let counters = Counters()
@@ -59,6 +61,12 @@ public final class Volume: FileSystem {
         self.store = store
         self.options = options
         seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
+        denials = DenialLog { [store, denialsWait] denial in
+            let record = ArtifactStore.Denial(
+                refusal: denial.refusal, operation: denial.operation, path: denial.path, user: denial.user,
+                process: denial.process, program: denial.program, detail: denial.detail)
+            if store.record(record) { denialsWait.isSet.store(true, ordering: .relaxed) }
+        }
         outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)

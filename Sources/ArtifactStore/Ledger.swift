@@ -105,6 +105,9 @@ public final class Ledger: Sendable {
         queue.withLock { $0.append(Pending(entries: entries, isSynced: false, isAwaited: false)) }
     }
 
+    /// How many additions wait.
+    var waiting: Int { queue.withLock { $0.count } }
+
     /// Writes what `appendLater` left.
     func settle() {
         tail.withLock { tail in

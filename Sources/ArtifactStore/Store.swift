@@ -52,6 +52,8 @@ public final class Store: Sendable {
     let heldSessions = Mutex<[SessionName: FileDescriptor]>([:])
     /// Whether the store says that mounts of this run of the machine publish without waiting for the disk, when they do.
     private let saysUnsynced = Atomic(true)
+    /// Which denials get a line in the ledger. A leaf in the order of locks.
+    let denialBudget = Mutex(DenialBudget())
     /// For tests: publishing stops after this step as if the process had been killed there.
     let stopAfter = Mutex<PublishStep?>(nil)
 
@@ -161,6 +163,7 @@ public final class Store: Sendable {
     /// after this.
     public func close() {
         if let writable {
+            recordDenialCounts()
             writable.ledger.settle()
             // Recovery adds the lines again.
             if writable.ledger.hasLost { writable.staging.keepForRecovery() }

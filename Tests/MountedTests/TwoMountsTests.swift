@@ -62,5 +62,18 @@ extension MountedTests {
             try closeFile(handle)
             #expect(mount.isSealed(mount.production(name)))
         }
+
+        /// A refusal outlives its mount, in the store's ledger.
+        @Test func denialsOutliveTheMount() throws {
+            let mount = try Mount()
+            let path = mount.production("base/analysis_sequences/nothing")
+            #expect(answer { () throws(Errno) in try openAndClose(path, O_WRONLY | O_CREAT) } == .invalidArgument)
+            let store = mount.store
+            try mount.unmount()
+            let ledger = try names(in: store + "/.artifactfs/ledger")
+                .map { try contents(store + "/.artifactfs/ledger/" + $0) }.joined()
+            let line = ledger.split(separator: "\n").first { $0.contains("\"event\":\"denied\"") }
+            #expect(line?.contains("\"rule\":\"invalid-name\"") == true && line?.contains("nothing") == true)
+        }
     }
 }
