@@ -14,6 +14,8 @@ final class Reservations: Sendable {
         var holders: [String: UInt64] = [:]
         /// The reserved name, by the number of the staged file.
         var names: [UInt64: String] = [:]
+        /// The names that no link says, where there are no links: another mount may have one.
+        var unlinked: Set<String> = []
         /// What the next names are links to, and whether there are links at all.
         var token: Token
     }
@@ -85,7 +87,10 @@ final class Reservations: Sendable {
         }
         guard let isHeld else { throw .fileExists }
         guard !isHeld, let directory else { return }
-        do throws(Errno) { try link(token, name, in: directory) } catch {
+        do throws(Errno) {
+            let isLinked = try link(token, name, in: directory)
+            if !isLinked { state.withLock { _ = $0.unlinked.insert(name) } }
+        } catch {
             state.withLock { state in
                 state.holders[name] = nil
                 state.names[number] = nil
@@ -96,9 +101,13 @@ final class Reservations: Sendable {
 
     /// Gives a staged file's name back, if it has one.
     func release(_ number: UInt64) {
-        guard let name = state.withLock({ $0.names[number] }) else { return }
+        let (name, isLinked) = state.withLock { state -> (String?, Bool) in
+            guard let name = state.names[number] else { return (nil, false) }
+            return (name, state.unlinked.isEmpty || state.unlinked.remove(name) == nil)
+        }
+        guard let name else { return }
         // Nobody but this mount takes it away while the mount lives.
-        if let directory { try? SystemCall.unlink(directory.descriptor, name) }
+        if let directory, isLinked { try? SystemCall.unlink(directory.descriptor, name) }
         state.withLock { state in
             state.holders[name] = nil
             state.names[number] = nil
@@ -110,19 +119,23 @@ final class Reservations: Sendable {
         for number in state.withLock({ Array($0.names.keys) }) where !isThere(number) { release(number) }
     }
 
-    private func link(_ token: Token, _ name: String, in directory: Directory) throws(Errno) {
+    /// Makes the link.
+    ///
+    /// - Returns: false where there can be none.
+    private func link(_ token: Token, _ name: String, in directory: Directory) throws(Errno) -> Bool {
         var attempts = 0
         while true {
             do throws(Errno) {
-                return try SystemCall.link(staging.descriptor, token.name, directory.descriptor, name)
+                try SystemCall.link(staging.descriptor, token.name, directory.descriptor, name)
+                return true
             } catch {
                 switch error {
                 case .fileExists: break
                 case .tooManyLinks: return try link(try anotherToken(after: token), name, in: directory)
                 // There are no links here: names are held against the mount's own writers only.
-                case .notPermitted, .notSupported, .noFunction: return
+                case .notPermitted, .notSupported, .noFunction: return false
                 // Nor is there anything here to hold, on a file system without room.
-                case .noSpace, .diskQuotaExceeded: return
+                case .noSpace, .diskQuotaExceeded: return false
                 default: throw error
                 }
             }
@@ -133,7 +146,7 @@ final class Reservations: Sendable {
                 guard let found = try? SystemCall.attributes(directory.descriptor, name), isOurs(found) else {
                     throw .fileExists
                 }
-                return
+                return true
             }
         }
     }

@@ -139,4 +139,22 @@ import Testing
         #expect(try place.names(".artifactfs/reserved") == [])
         #expect(try place.names(".artifactfs/staging").count == 1)
     }
+
+    /// Who could not make a link has none to take away.
+    @Test(arguments: [Errno.noSpace, .notPermitted]) func withoutALinkNothingIsTakenAway(error: Errno) throws {
+        let place = try TemporaryStore()
+        let stores = [try place.open(), try place.open()]
+        let create = { (store: Store) throws -> RealFile in
+            let (file, descriptor) = try #require(store.staging).create(
+                hint: "production/base/gene_manifest/a.tsv", kind: .artifact, mode: 0o600,
+                target: .init(directory: store.directory("base_layer"), name: "a.tsv"))
+            SystemCall.close(descriptor)
+            return file
+        }
+        let first = try Faults.with({ call, _ in call == .link ? .fails(error) : nil }) { try create(stores[0]) }
+        _ = try create(stores[1])
+        try #require(stores[0].staging).remove(first)
+        #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fa.tsv"])
+        #expect(throws: Errno.fileExists) { try create(stores[0]) }
+    }
 }
