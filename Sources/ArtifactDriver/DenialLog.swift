@@ -18,18 +18,52 @@ final class DenialLog: Sendable {
         var detail: String?
     }
 
-    /// A denial's number, from 0.
-    struct ID: Sendable, Hashable { fileprivate let number: Int }
+    /// Finds a denial again, as long as it is kept.
+    struct ID: Sendable, Hashable {
+        fileprivate let user: UInt32
+        fileprivate let number: Int
+    }
+
+    /// What is kept of one user, oldest first.
+    private struct Kept {
+        private var denials: [(number: Int, denial: Denial)?] = []
+        /// From here on; before it, what went.
+        private var first = 0
+        var count: Int { denials.count - first }
+        var all: some Sequence<(number: Int, denial: Denial)> { denials[first...].lazy.compactMap { $0 } }
+
+        mutating func add(_ denial: Denial, _ number: Int) { denials.append((number, denial)) }
+
+        mutating func removeOldest() {
+            guard count > 0 else { return }
+            denials[first] = nil
+            first += 1
+            if first * 2 > denials.count {
+                denials.removeSubrange(..<first)
+                first = 0
+            }
+        }
+
+        mutating func amend(_ number: Int, detail: String) {
+            guard let place = denials.lastIndex(where: { $0?.number == number }) else { return }
+            denials[place]?.denial.detail = detail
+        }
+    }
 
     private struct State {
-        var last: [Denial] = []
-        var next = 0
+        var kept: [UInt32: Kept] = [:]
+        var count = 0
         var total = 0
-        var counts: [Rule: Int] = [:]
+        var counts: [Counted: Int] = [:]
+    }
+
+    private struct Counted: Hashable {
+        let user: UInt32
+        let rule: Rule
     }
 
     /// How many are kept.
-    private static let capacity = 1000
+    static let capacity = 1000
     private let state = Mutex(State())
     /// Keeps a denial for longer than the mount lives.
     private let keep: @Sendable (Denial) -> Void
@@ -52,28 +86,45 @@ final class DenialLog: Sendable {
         keep(denial)
         return state.withLock { state in
             defer { state.total += 1 }
-            state.counts[refusal.rule, default: 0] += 1
-            if state.last.count < Self.capacity {
-                state.last.append(denial)
-            } else {
-                state.last[state.next] = denial
-                state.next = (state.next + 1) % Self.capacity
-            }
-            return ID(number: state.total)
+            state.counts[Counted(user: caller.user, rule: refusal.rule), default: 0] += 1
+            if state.count >= Self.capacity { Self.makeRoom(in: &state) }
+            state.kept[caller.user, default: Kept()].add(denial, state.total)
+            state.count += 1
+            return ID(user: caller.user, number: state.total)
         }
+    }
+
+    /// Nobody's denials push out those of who has fewer.
+    private static func makeRoom(in state: inout State) {
+        guard let most = state.kept.max(by: { $0.value.count < $1.value.count })?.key else { return }
+        state.kept[most]?.removeOldest()
+        state.count -= 1
+        if state.kept[most]?.count == 0 { state.kept[most] = nil }
     }
 
     /// Says more about a refusal, as long as it is kept.
     func amend(_ id: ID, detail: String) {
-        state.withLock { state in
-            guard state.total - id.number <= state.last.count else { return }
-            state.last[id.number % Self.capacity].detail = detail
-        }
+        state.withLock { $0.kept[id.user]?.amend(id.number, detail: detail) }
     }
 
-    /// Oldest first.
-    var all: [Denial] { state.withLock { Array($0.last[$0.next...] + $0.last[..<$0.next]) } }
-    var counts: [(rule: Rule, count: Int)] {
-        state.withLock { state in Rule.allCases.compactMap { rule in state.counts[rule].map { (rule, $0) } } }
+    /// What a viewer may know, oldest first.
+    func kept(for viewer: Viewer) -> [Denial] {
+        let found = state.withLock { state in
+            switch viewer {
+            case .everybody: state.kept.values.flatMap { Array($0.all) }
+            case .user(let user): state.kept[user].map { Array($0.all) } ?? []
+            }
+        }
+        return found.sorted { $0.number < $1.number }.map(\.denial)
+    }
+
+    /// How often each rule refused, as far as a viewer may know.
+    func counts(for viewer: Viewer) -> [(rule: Rule, count: Int)] {
+        let counts = state.withLock { $0.counts }
+        var sums: [Rule: Int] = [:]
+        for (key, count) in counts where viewer == .everybody || viewer == .user(key.user) {
+            sums[key.rule, default: 0] += count
+        }
+        return Rule.allCases.compactMap { rule in sums[rule].map { (rule, $0) } }
     }
 }

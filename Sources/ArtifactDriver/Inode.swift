@@ -61,7 +61,7 @@ final class TreeDirectory: Sendable {
 indirect enum MadeEntry: Hashable, Sendable {
     /// `.artifactfs/`
     case hiddenDirectory
-    case hiddenFile(HiddenFile)
+    case hiddenFile(HiddenFile, for: Viewer)
     /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
     case currentSession(newest: String?)
     /// `latest` in a directory of checkpoints.
@@ -71,11 +71,20 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// inode; `/` is in no name that a program asks for.
     func key(_ name: String) -> String {
         switch self {
-        case .hiddenDirectory, .hiddenFile, .currentSession(newest: nil): name
+        case .hiddenDirectory, .hiddenFile(_, for: .everybody), .currentSession(newest: nil): name
+        case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let newest?): name + "/" + newest
         case .latestCheckpoint(_, let target): name + "/" + target
         }
     }
+}
+
+/// Who a hidden file is made for. Each user sees what was refused to them; root, and who runs the driver, what was refused to anybody.
+/// Files for different viewers are different inodes, so that what the kernel keeps of one is never another's.
+enum Viewer: Hashable, Sendable {
+    /// Who may know of everybody.
+    case everybody
+    case user(UInt32)
 }
 
 /// Files in `.artifactfs/` on the mount.

@@ -100,9 +100,11 @@ extension Volume {
     /// A read on a read-only mount, where nothing is opened: the kernel asks once for what it then keeps.
     private func readUnopened(_ inode: InodeNumber, _ offset: Int64, _ size: Int) throws(Errno) -> ReadSource {
         let found = try self.inode(inode)
-        guard case .made(.hiddenFile(let file)) = found else { return .openedFile(try openToRead(found)) }
-        let content = hiddenContents.withLock { $0[file] } ?? content(of: file)
-        return .bytes(Array(content.dropFirst(Int(clamping: offset)).prefix(size)))
+        guard case .made(.hiddenFile(let file, for: let viewer)) = found else {
+            return .openedFile(try openToRead(found))
+        }
+        let content = hiddenContents.known(file, for: viewer) ?? content(of: file, for: viewer)
+        return .bytes(Array(content.dropFirst(max(0, Int(clamping: offset))).prefix(size)))
     }
 
     private func openToRead(_ inode: Inode) throws(Errno) -> FileDescriptor {

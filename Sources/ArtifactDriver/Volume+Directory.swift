@@ -95,6 +95,7 @@ extension Volume {
     /// as nearly all do. Not when the kernel was just told, nor for so many that it could hardly keep them.
     private func isWorthDetails(_ node: Inode, _ count: Int) -> Bool {
         guard count <= 100_000 else { return false }
+        if case .made = node { return false }
         guard case .tree(let directory) = node else { return true }
         let now = Clock.monotonic()
         let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
@@ -112,19 +113,8 @@ extension Volume {
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             return try freeEntry(name, in: .top(directory.real), scope: scope)
         case .free(let free): return try freeEntry(name, in: .node(free), scope: free.scope)
-        case .made(.hiddenDirectory):
-            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
-                throw Errno.noSuchFileOrDirectory
-            }
-            return self.entry(madeInode(.hiddenFile(file), file.rawValue, in: hiddenDirectoryNumber()))
         case .artifact, .made: throw Errno.notDirectory
         }
-    }
-
-    private func hiddenDirectoryNumber() -> InodeNumber {
-        namespace.findOrInsert(
-            StoreLayout.privateDirectory, in: root.id, remembering: false, make: { _ in .made(.hiddenDirectory) }
-        ).number
     }
 
     // MARK: - Listings

@@ -23,7 +23,7 @@ extension Volume {
             guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
                 throw Errno.noSuchFileOrDirectory
             }
-            return entry(madeInode(.hiddenFile(file), file.rawValue, in: parent))
+            return hiddenEntry(file, in: parent, request.caller)
         case .artifact, .made: throw Errno.notDirectory
         }
     }

@@ -57,14 +57,15 @@ extension Volume {
         case .hiddenDirectory:
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
             shown.st_mode = S_IFDIR | 0o555
-        case .hiddenFile(let file):
+        case .hiddenFile(let file, for: let viewer):
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
-            shown.st_mode = S_IFREG | 0o444
-            // Where the kernel keeps what it read (`open`), a new time makes it read anew, and it reads what it was told the size of.
+            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : 0o400)
+            if !file.isEverybodys {
+                (shown.st_uid, shown.st_gid) = (geteuid(), getegid())
+                if case .user(let user) = viewer { shown.st_uid = user }
+            }
             shown.st_mtim = Clock.now()
-            let content = content(of: file)
-            if store.isReadOnly { hiddenContents.withLock { $0[file] = content } }
-            shown.st_size = off_t(content.count)
+            shown.st_size = off_t(sizeShown(of: file, for: viewer))
         case .currentSession(let newest):
             shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
             shown.st_mode = S_IFLNK | 0o777
@@ -79,19 +80,41 @@ extension Volume {
         return shown
     }
 
+    /// What `stat` says of a hidden file's size: none where it is made when it is opened, as in proc(5), so that nothing is made for a
+    /// `stat`. A read-only mount has no opens, and its kernel reads no more than it was told of: there the bytes are made now, and kept
+    /// for the read. They are few: what is refused on such a mount the kernel refuses.
+    private func sizeShown(of file: HiddenFile, for viewer: Viewer) -> Int {
+        if file == .schema { return store.schemaText.utf8.count }
+        guard store.isReadOnly else { return 0 }
+        let content = content(of: file, for: viewer)
+        hiddenContents.keep(content, of: file, for: viewer)
+        return content.count
+    }
+
+    /// Who a hidden file is made for when somebody asks.
+    func viewer(of caller: Caller) -> Viewer {
+        caller.user == 0 || caller.user == geteuid() ? .everybody : .user(caller.user)
+    }
+
+    /// A hidden file's entry for who looks it up: the kernel keeps no name of them, so every user is asked for.
+    func hiddenEntry(_ file: HiddenFile, in parent: InodeNumber, _ caller: Caller) -> Entry {
+        let viewer = file.isEverybodys ? .everybody : viewer(of: caller)
+        return entry(madeInode(.hiddenFile(file, for: viewer), file.rawValue, in: parent))
+    }
+
     /// A hidden file's bytes, as they are now.
-    func content(of file: HiddenFile) -> [UInt8] {
+    func content(of file: HiddenFile, for viewer: Viewer) -> [UInt8] {
         switch file {
         case .schema: Array(store.schemaText.utf8)
-        case .status: Array(statusText().utf8)
-        case .denials: Array(denialsText().utf8)
+        case .status: Array(statusText(for: viewer).utf8)
+        case .denials: Array(denialsText(for: viewer).utf8)
         }
     }
 
-    private func statusText() -> String {
+    private func statusText(for viewer: Viewer) -> String {
         var counts: JSONObject = [:]
         var total = 0
-        for (rule, count) in denials.counts {
+        for (rule, count) in denials.counts(for: viewer) {
             counts[rule.rawValue] = number(count)
             total += count
         }
@@ -142,8 +165,8 @@ extension Volume {
         return counts
     }
 
-    private func denialsText() -> String {
-        denials.all.map { denial in
+    private func denialsText(for viewer: Viewer) -> String {
+        denials.kept(for: viewer).map { denial in
             let fields: JSONObject = [
                 "time": .string(TimeText.rfc3339(denial.time)),
                 "operation": .string(denial.operation),
@@ -159,5 +182,36 @@ extension Volume {
             ]
             return JSONValue.object(fields).description + "\n"
         }.joined()
+    }
+}
+
+extension HiddenFile {
+    /// Whether it says the same to everybody.
+    var isEverybodys: Bool { self == .schema }
+}
+
+/// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.
+final class HiddenContents: Sendable {
+    private struct Key: Hashable {
+        let file: HiddenFile
+        let viewer: Viewer
+    }
+
+    /// More users than this look at the same moment nowhere.
+    private static let most = 64
+    private let contents = Mutex<[Key: [UInt8]]>([:])
+
+    func known(_ file: HiddenFile, for viewer: Viewer) -> [UInt8]? {
+        contents.withLock { $0[Key(file: file, viewer: viewer)] }
+    }
+
+    func keep(_ content: [UInt8], of file: HiddenFile, for viewer: Viewer) {
+        let key = Key(file: file, viewer: viewer)
+        contents.withLock { contents in
+            if contents[key] == nil, contents.count >= Self.most, let other = contents.keys.first {
+                contents[other] = nil
+            }
+            contents[key] = content
+        }
     }
 }

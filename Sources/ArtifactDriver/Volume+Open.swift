@@ -17,14 +17,15 @@ extension Volume {
         case .tree: throw Errno.isDirectory
         case .artifact(let file): return try open(file, flags, caller: request.caller)
         case .free(let node): return try open(node, flags, caller: request.caller)
-        case .made(.hiddenFile(let file)):
+        case .made(.hiddenFile(let file, _)):
             guard !flags.isWritable, !flags.truncates else {
                 try enforce(
                     .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.openToWrite.rawValue,
                     StoreLayout.privateDirectory + "/" + file.rawValue, request.caller)
                 throw Errno.notPermitted
             }
-            return Opened(handle: handles.openContent(content(of: file)), traits: [.directIO, .noFlush])
+            let content = content(of: file, for: viewer(of: request.caller))
+            return Opened(handle: handles.openContent(content), traits: [.directIO, .noFlush])
         case .made: throw Errno.tooManySymbolicLinkLevels
         }
     }

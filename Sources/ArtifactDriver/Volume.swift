@@ -46,8 +46,7 @@ public final class Volume: FileSystem {
     let handles = HandleTable()
     /// On a read-only mount.
     let outside: OutsideChanges?
-    /// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.
-    let hiddenContents = Mutex<[HiddenFile: [UInt8]]>([:])
+    let hiddenContents = HiddenContents()
     let rights = CallerRights(actsForOthers: geteuid() == 0)
     let startTime = Clock.monotonic()
     /// When old files are looked for next, on the monotonic clock, with the first close after that.
