@@ -1,14 +1,30 @@
 internal import ArtifactFormats
+internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// An open file as the checks read it.
+/// An open file as the checks read it, by one thread. Holes are not read: they would fill the page cache with zeros.
 struct FileSource: ByteSource {
     let descriptor: FileDescriptor
     let count: Int64
+    private let holes: Holes?
+
+    init(descriptor: FileDescriptor, count: Int64) {
+        self.descriptor = descriptor
+        self.count = count
+        holes = count >= Holes.worthLooking ? Holes(of: descriptor) : nil
+    }
 
     func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
-        try SystemCall.read(descriptor, at: offset, into: buffer)
+        guard let holes, !buffer.isEmpty else { return try SystemCall.read(descriptor, at: offset, into: buffer) }
+        let (end, isHole) = try holes.extent(at: offset)
+        let length = min(buffer.count, Int(clamping: max(0, end - offset)))
+        // Nothing is known of what lies there: the file ends, or the system says no.
+        guard length > 0 else { return try SystemCall.read(descriptor, at: offset, into: buffer) }
+        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+        guard isHole else { return try SystemCall.read(descriptor, at: offset, into: part) }
+        part.initializeMemory(as: UInt8.self, repeating: 0)
+        return length
     }
 
     /// The SHA-256 of the whole file.
@@ -23,5 +39,48 @@ struct FileSource: ByteSource {
             hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
             offset += Int64(got)
         }
+    }
+}
+
+/// Where a sparse file's holes are (lseek(2), `SEEK_DATA`), asked for as far as the file is read.
+private final class Holes {
+    /// What a smaller file has of holes is read in no time.
+    static let worthLooking: Int64 = 4 << 20
+
+    /// ext4, XFS, btrfs, tmpfs, F2FS: they know of what is not on disk yet. Others have told of holes where there was data
+    /// (OpenZFS, issue 15526), or cannot tell; of those every byte is read.
+    private static let trusted: Set<Int> = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010]
+
+    private let descriptor: FileDescriptor
+    /// What is known of: from `start` to `end` it is all hole, or all data.
+    private var start: Int64 = 0
+    private var end: Int64 = 0
+    private var isHole = false
+
+    /// Nil when the file has no holes worth knowing, or the file system is not trusted to tell.
+    init?(of descriptor: FileDescriptor) {
+        guard let found = try? SystemCall.attributes(descriptor), Int64(found.st_blocks) < Int64(found.st_size) / 512,
+            Self.trusted.contains(clinux_filesystem_type(descriptor.rawValue))
+        else { return nil }
+        self.descriptor = descriptor
+    }
+
+    /// Whether there is a hole at an offset, and where that or the data there ends. Ends at the offset when nothing is known.
+    func extent(at offset: Int64) throws(Errno) -> (end: Int64, isHole: Bool) {
+        if offset >= start, offset < end { return (end, isHole) }
+        let data = lseek(descriptor.rawValue, off_t(offset), Int32(CLINUX_SEEK_DATA))
+        if data == offset {
+            let hole = lseek(descriptor.rawValue, off_t(offset), Int32(CLINUX_SEEK_HOLE))
+            (start, end, isHole) = (offset, hole > offset ? Int64(hole) : offset, false)
+        } else if data > offset {
+            (start, end, isHole) = (offset, Int64(data), true)
+        } else if errno == ENXIO {
+            // Nothing but a hole to the end, wherever that is by now; beyond it there is nothing.
+            let size = Int64(try SystemCall.attributes(descriptor).st_size)
+            (start, end, isHole) = (offset, max(offset, size), true)
+        } else {
+            (start, end, isHole) = (offset, offset, false)
+        }
+        return (end, isHole)
     }
 }

@@ -12,6 +12,9 @@
 // What <fcntl.h> shows with _GNU_SOURCE only.
 enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_O_PATH = 010000000 };
 
+// What <unistd.h> shows with _GNU_SOURCE only (lseek(2)).
+enum { CLINUX_SEEK_DATA = 3, CLINUX_SEEK_HOLE = 4 };
+
 // open() and its kin are variadic in C, which Swift does not import. O_CLOEXEC is always added.
 int clinux_openat(int dir, const char *path, int flags, mode_t mode);
 
