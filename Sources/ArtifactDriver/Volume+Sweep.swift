@@ -24,7 +24,7 @@ extension Volume {
         guard now >= due, let interval = Self.sweepInterval(of: store),
             nextSweep.compareExchange(expected: due, desired: now + interval, ordering: .relaxed).exchanged
         else { return }
-        seals.submit { self.sweep() }
+        seals.submit(isLong: true) { self.sweep() }
     }
 
     /// Removes this mount's old temporary files, and settles what killed mounts left.

@@ -15,6 +15,10 @@ public struct VolumeOptions: Sendable {
     /// The program's version, for `status.json`.
     public var version: String
 
+    /// For how long `stop` waits until what was closed is published, in milliseconds; what is left then stays staged for the next
+    /// mount's recovery.
+    public var drainMilliseconds = 60_000
+
     /// Options; `session` nil begins a new session.
     public init(session: SessionName? = nil, mountPoint: String, version: String) {
         self.session = session
@@ -106,14 +110,25 @@ public final class Volume: FileSystem {
     public func start(_ connection: KernelConnection) {
         connectionBox.withLock { $0 = connection }
         outside?.start(connection)
+        if !store.isReadOnly { seals.start() }
     }
 
     public func stop() {
         outside?.stop()
-        seals.drain()
+        let left = seals.drain(atMost: options.drainMilliseconds) { left in
+            log.notice("waiting until what was closed is published", metadata: ["left": "\(left)"])
+        }
+        if left > 0 {
+            log.warning(
+                "ended before everything was published: the rest stays staged, and the next mount of the store recovers it",
+                metadata: ["left": "\(left)"])
+        }
         store.close()
         connectionBox.withLock { $0 = nil }
     }
+
+    /// Has `stop` wait no longer until what was closed is published. May be called from any thread, for a second signal.
+    public func abandonPublishing() { seals.abandon() }
 
     /// The kernel's side, from `start` to `stop`.
     var connection: KernelConnection? { connectionBox.withLock { $0 } }
