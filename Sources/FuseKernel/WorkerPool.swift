@@ -18,7 +18,8 @@ internal import Synchronization
 ///
 /// A handler can be slow against all expectation, and then nobody would look for requests: while there is work, the thread that
 /// called `run` looks every two milliseconds whether requests wait that nobody fetches, and appoints a thread. So a handler that waits for
-/// another request (through a program, or through an invalidation) is late, never stuck.
+/// another request (through a program, or through an invalidation) is late, never stuck. Where no more threads can be had it handles that
+/// request itself.
 final class WorkerPool: Sendable {
     private let session: SessionPointer
     private let device: Int32
@@ -38,6 +39,8 @@ final class WorkerPool: Sendable {
     /// leader's.
     private let haste = Atomic<Int>(0)
     private let threads = Mutex<[WorkerThread]>([])
+    /// When a thread may be asked for again, after there was none.
+    private let nextStart = Atomic<UInt64>(0)
     private let semaphore: Semaphore
     /// Readable when the pool is to stop.
     private let wake: Int32
@@ -58,6 +61,7 @@ final class WorkerPool: Sendable {
     private static let quietLooks = 5
     private static let pollTime: UInt64 = 20_000
     private static let slow = 50_000
+    private static let pause: UInt64 = 10_000_000
     private static let backlog = 8
     private static let longestScore = 16
     /// How long processors are kept awake without a request, in milliseconds.
@@ -84,9 +88,14 @@ final class WorkerPool: Sendable {
 
     /// Serves until the mount is gone or `stop` is called.
     func run() {
-        start()
-        // No thread at all: this one serves alone.
-        if threads.withLock({ $0.isEmpty }) { serve() } else { watch() }
+        // No thread at all: this one serves alone. Two, where there are two, so that one that blocks has another beside it although the
+        // system has none to give by then; it sleeps until it is needed.
+        if start() {
+            _ = start()
+            watch()
+        } else {
+            serve()
+        }
         stop()
         while let thread = threads.withLock({ $0.popLast() }) { thread.join() }
     }
@@ -102,6 +111,8 @@ final class WorkerPool: Sendable {
 
     /// Sees to it that somebody looks for requests while handlers are slow; sleeps while all is quiet.
     private func watch() {
+        var worker = Worker()
+        defer { free(worker.buffer.mem) }
         var quiet = 0
         var leaderless = 0
         while !isDone {
@@ -116,9 +127,16 @@ final class WorkerPool: Sendable {
                 // By chance, or because all threads are at something that takes long.
                 leaderless += 1
                 if leaderless >= Self.quietLooks { processors?.release() }
-                if hasRequest() { appoint() }
+                // Without a thread to be had this one does it: whom the others wait for may be waiting there.
+                if hasRequest(), !appoint() { serveOnce(&worker) }
             }
         }
+    }
+
+    /// Handles a request if there is one.
+    private func serveOnce(_ worker: inout Worker) {
+        let size = fuse_session_receive_buf(session.raw, &worker.buffer)
+        if size > 0 { fuse_session_process_buf(session.raw, &worker.buffer) }
     }
 
     /// Sleeps until a leader leaves to handle a request. Either that leader sees that nobody watches, or this sees that there is
@@ -143,19 +161,29 @@ final class WorkerPool: Sendable {
     }
 
     /// Lets another thread look for requests, if none does.
-    func appoint() {
-        if hasLeader.load(ordering: .acquiring) { return }
+    ///
+    /// - Returns: whether one does now, or will.
+    @discardableResult
+    func appoint() -> Bool {
+        if hasLeader.load(ordering: .acquiring) { return true }
         if idle.load(ordering: .acquiring) > 0 {
             semaphore.post()
-        } else {
-            start()
+            return true
         }
+        return start()
     }
 
-    private func start() {
-        threads.withLock { threads in
-            guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return }
-            if let thread = WorkerThread(name: "artifactfs", { self.serve() }) { threads.append(thread) }
+    /// Starts a thread, as far as the system gives more (`RLIMIT_NPROC`); it is not asked again at once.
+    private func start() -> Bool {
+        guard Clock.now() >= nextStart.load(ordering: .relaxed) else { return false }
+        return threads.withLock { threads in
+            guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return false }
+            guard let thread = WorkerThread(name: "artifactfs", { self.serve() }) else {
+                nextStart.store(Clock.now() &+ Self.pause, ordering: .relaxed)
+                return false
+            }
+            threads.append(thread)
+            return true
         }
     }
 
