@@ -6,45 +6,31 @@ internal import SystemPackage
 ///
 /// A file's handle is a number only: 0 for a reader, and a number of its own for a writer.
 final class HandleTable: Sendable {
-    /// One name of a listing.
-    struct Listed: Sendable {
-        /// The name's bytes, whatever they are, ended by a NUL.
-        let bytes: [CChar]
-        let number: UInt64
-        /// `S_IFMT` bits, 0 when not known.
-        let type: UInt32
+    /// What open directories show: the names as they were when reading began, so that positions stay true while names come and go.
+    /// Handles that began while nothing changed show the same.
+    final class Shown: Sendable {
+        let listing: Listing
+        /// What it was made of; nil for what is nobody else's.
+        let state: ListingState?
 
-        init(name: String, number: UInt64, type: UInt32) {
-            bytes = Array(name.utf8CString)
-            self.number = number
-            self.type = type
+        init(_ listing: Listing, state: ListingState?) {
+            self.listing = listing
+            self.state = state
         }
-
-        init(bytes: [CChar], number: UInt64, type: UInt32) {
-            self.bytes = bytes
-            self.number = number
-            self.type = type
-        }
-
-        /// The name as text; nil when it is not UTF-8.
-        var name: String? {
-            bytes.withUnsafeBufferPointer { $0.baseAddress.flatMap { String(validatingCString: $0) } }
-        }
-
-        /// Whether it is `.` or `..`.
-        var isDot: Bool { bytes == [46, 0] || bytes == [46, 46, 0] }
-    }
-
-    /// What an open directory shows: its names as they were when reading began, so that positions stay true while names come and go.
-    struct Listing: Sendable {
-        var entries: [Listed]
-        /// Whether the kernel is told what each name is, where it asks for that.
-        var isDetailed: Bool
     }
 
     /// An open directory.
     final class Directory: Sendable {
-        let listing = Mutex<Listing?>(nil)
+        struct Reading: Sendable {
+            let shown: Shown
+            /// Whether the kernel is told what each name is, where it asks for that.
+            let isDetailed: Bool
+        }
+
+        let inode: InodeNumber
+        let reading = Mutex<Reading?>(nil)
+
+        init(inode: InodeNumber) { self.inode = inode }
     }
 
     private enum Handle: Sendable {
@@ -52,12 +38,20 @@ final class HandleTable: Sendable {
         case content([UInt8])
     }
 
+    private struct Shared { weak var shown: Shown? }
+
     private struct State {
         var next: UInt64 = 1
         var handles: [UInt64: Handle] = [:]
+        var shared: [InodeNumber: Shared] = [:]
+        /// What listings took that went since memory was last given back, in bytes.
+        var gone = 0
     }
 
     private let state = Mutex(State())
+
+    /// So much is worth giving back to the system.
+    private static let much = 8 << 20
 
     /// A number for a handle that writes.
     func nextNumber() -> HandleID {
@@ -75,7 +69,7 @@ final class HandleTable: Sendable {
         }
     }
 
-    func openDirectory() -> HandleID { insert(.directory(Directory())) }
+    func openDirectory(_ inode: InodeNumber) -> HandleID { insert(.directory(Directory(inode: inode))) }
     func openContent(_ bytes: [UInt8]) -> HandleID { insert(.content(bytes)) }
 
     func directory(_ handle: HandleID) throws(Errno) -> Directory {
@@ -92,9 +86,37 @@ final class HandleTable: Sendable {
         return bytes
     }
 
-    func close(_ handle: HandleID) {
-        let gone = state.withLock { $0.handles.removeValue(forKey: handle.rawValue) }
-        _ = gone
+    /// What another handle of a directory shows, if it was made of the same.
+    func shown(of inode: InodeNumber, in listingState: ListingState) -> Shown? {
+        let shown = state.withLock { $0.shared[inode]?.shown }
+        return shown?.state == listingState ? shown : nil
+    }
+
+    /// From now on handles of a directory that begin in the same state show this.
+    func share(_ shown: Shown, of inode: InodeNumber) {
+        if shown.state != nil { state.withLock { $0.shared[inode] = Shared(shown: shown) } }
+    }
+
+    /// - Returns: whether so much went that memory should be given back to the system.
+    func close(_ handle: HandleID) -> Bool {
+        guard let gone = state.withLock({ $0.handles.removeValue(forKey: handle.rawValue) }) else { return false }
+        guard case .directory(let directory) = gone else { return false }
+        guard
+            let size = directory.reading.withLock({ reading -> Int? in
+                defer { reading = nil }  // The last reference, perhaps: outside the table's lock.
+                return reading?.shown.listing.size
+            })
+        else { return false }
+        return state.withLock { state in
+            if let shared = state.shared[directory.inode] {
+                if shared.shown != nil { return false }
+                state.shared[directory.inode] = nil
+            }
+            state.gone += size
+            guard state.gone >= Self.much else { return false }
+            state.gone = 0
+            return true
+        }
     }
 }
 

@@ -29,6 +29,14 @@ final class TreeDirectory: Sendable {
     let stableNumber: UInt64
     /// When the kernel was last told what each name here is, on the monotonic clock; 0 for never.
     let lastDetails = Atomic<UInt64>(0)
+    /// What is the newest file, and when that was so.
+    struct Newest: Sendable {
+        let state: ListingState
+        let name: String?
+    }
+    let newest = Mutex<Newest?>(nil)
+    /// How many inodes are named in it. Changed under the namespace's lock.
+    private let nameCount = Atomic<Int>(0)
 
     init(id: InodeNumber, location: TreeLocation, path: String, real: RealDirectory) {
         self.id = id
@@ -39,6 +47,18 @@ final class TreeDirectory: Sendable {
         self.real = real
         stableNumber = StableNumber.of(path)
     }
+
+    /// Whether it comes and goes with a session or test: then it is known only as long as somebody needs it. The others are few.
+    var isTransient: Bool {
+        switch scope {
+        case .session, .test: true
+        case .production, nil: false
+        }
+    }
+
+    /// How many inodes are named in it.
+    var names: Int { nameCount.load(ordering: .relaxed) }
+    func countName(_ change: Int) { nameCount.add(change, ordering: .relaxed) }
 
     /// Whether files here are published, not written in place.
     var isProduction: Bool { if case .production? = scope { true } else { false } }

@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import CLinux
+internal import FuseKernel
 internal import Glibc
 internal import SystemPackage
 
@@ -70,7 +71,19 @@ extension String {
 
 extension Linux {
     /// The names in a directory, `.` and `..` among them.
-    static func names(in directory: FileDescriptor) throws(Errno) -> [HandleTable.Listed] {
+    static func names(in directory: FileDescriptor) throws(Errno) -> Listing {
+        var names = Listing()
+        try forEachName(in: directory) { name, number, type throws(Errno) in
+            try names.add(name.bytes, number: number, type: type)
+        }
+        names.compact()
+        return names
+    }
+
+    /// Calls for every name in a directory, `.` and `..` among them, with its number and type.
+    static func forEachName(
+        in directory: FileDescriptor, _ body: (EntryName, UInt64, UInt32) throws(Errno) -> Void
+    ) throws(Errno) {
         let own = try call { clinux_openat(directory.rawValue, ".", O_RDONLY | O_DIRECTORY, 0) }
         guard let stream = fdopendir(own) else {
             let error = Errno(rawValue: errno)
@@ -78,21 +91,19 @@ extension Linux {
             throw error
         }
         defer { closedir(stream) }
-        var names: [HandleTable.Listed] = []
         while true {
             errno = 0
             guard let entry = readdir(stream) else {
                 if errno != 0 { throw Errno(rawValue: errno) }
-                return names
-            }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) {
-                    Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1))
-                }
+                return
             }
             // DT_* is the type's bits shifted (readdir(3), DTTOIF).
-            names.append(
-                .init(bytes: name, number: UInt64(entry.pointee.d_ino), type: UInt32(entry.pointee.d_type) << 12))
+            let (number, type) = (UInt64(entry.pointee.d_ino), UInt32(entry.pointee.d_type) << 12)
+            try withUnsafePointer(to: &entry.pointee.d_name) { tuple throws(Errno) in
+                try tuple.withMemoryRebound(to: CChar.self, capacity: 256) { name throws(Errno) in
+                    try body(EntryName(name), number, type)
+                }
+            }
         }
     }
 

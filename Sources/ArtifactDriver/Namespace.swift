@@ -31,6 +31,8 @@ final class Namespace: Sendable {
         var free = NumberIndex()
         /// The inodes with pins: few, so that a listing finds a directory's staged files without reading every slot.
         var pinned: Set<InodeNumber> = []
+        /// Counts what may change which staged files a listing shows.
+        var stagedChanges: UInt64 = 0
         /// The most inodes since memory was last given back.
         var most = 0
 
@@ -75,6 +77,13 @@ final class Namespace: Sendable {
             guard let slot = self[number], !slot.name.isEmpty else { return }
             names.remove(UInt32(truncatingIfNeeded: number.rawValue), Self.hash(slot.name, in: slot.parent))
             update(number) { $0.name = "" }
+            countName(in: slot.parent, -1)
+            if slot.pins > 0 { stagedChanges &+= 1 }
+        }
+
+        /// Names in a directory of the tree keep it.
+        mutating func countName(in parent: InodeNumber, _ change: Int) {
+            if case .tree(let directory)? = self[parent]?.inode { directory.countName(change) }
         }
 
         func freeNode(_ id: FileIdentity, _ hash: UInt32) -> (node: FreeNode, number: InodeNumber)? {
@@ -96,6 +105,9 @@ final class Namespace: Sendable {
 
     /// The number of inodes.
     var count: Int { state.withLock { $0.slots.count } }
+
+    /// Another number whenever a staged file came, went or got another name.
+    var stagedChanges: UInt64 { state.withLock { $0.stagedChanges } }
 
     /// How many lives the number had before.
     func generation(of number: InodeNumber) -> UInt64 { state.withLock { UInt64($0[number]?.generation ?? 0) } }
@@ -182,7 +194,11 @@ final class Namespace: Sendable {
         state.slots[index] = Slot(
             inode: inode, lookups: lookups, pins: pins, generation: state.generation, parent: parent, name: name)
         state.most = max(state.most, state.slots.count)
-        if pins > 0 { state.pinned.insert(number) }
+        if !name.isEmpty { state.countName(in: parent, 1) }
+        if pins > 0 {
+            state.pinned.insert(number)
+            state.stagedChanges &+= 1
+        }
         return (number, inode)
     }
 
@@ -191,7 +207,7 @@ final class Namespace: Sendable {
 
     /// Takes lookups back; what nobody needs any more goes.
     func forget(_ number: InodeNumber, lookups: UInt64) {
-        let gone: Inode? = state.withLock { state in
+        let gone = state.withLock { state in
             state.update(number) { $0.lookups = $0.lookups > lookups ? $0.lookups - lookups : 0 }
             return Self.dropIfUnneeded(number, in: &state)
         }
@@ -211,10 +227,11 @@ final class Namespace: Sendable {
 
     /// Ends a pin.
     func unpin(_ number: InodeNumber) {
-        let gone: Inode? = state.withLock { state in
-            guard let slot = state[number], slot.pins > 0 else { return nil }
+        let gone = state.withLock { state -> Gone in
+            guard let slot = state[number], slot.pins > 0 else { return Gone() }
             state.update(number) { $0.pins -= 1 }
             if slot.pins == 1 { state.pinned.remove(number) }
+            state.stagedChanges &+= 1
             return Self.dropIfUnneeded(number, in: &state)
         }
         _ = gone
@@ -225,18 +242,41 @@ final class Namespace: Sendable {
         state.withLock { state in
             state.update(number) { $0.pins += 1 }
             state.pinned.insert(number)
+            state.stagedChanges &+= 1
         }
     }
 
-    private static func dropIfUnneeded(_ number: InodeNumber, in state: inout State) -> Inode? {
-        guard let slot = state[number], slot.lookups == 0, slot.pins == 0 else { return nil }
-        switch slot.inode {
-        case .tree: return nil
-        case .artifact, .made: state.unname(number)
-        case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: number.rawValue), node.identity.shortHash)
+    /// What was dropped, to be destroyed outside the lock.
+    private struct Gone: Sendable {
+        var inode: Inode?
+        /// Directories that only it kept.
+        var parents: [Inode] = []
+    }
+
+    /// Drops an inode that nobody needs, and then the directories of sessions and tests that only its name kept.
+    private static func dropIfUnneeded(_ number: InodeNumber, in state: inout State) -> Gone {
+        var gone = Gone()
+        var next = number
+        while let slot = state[next], slot.lookups == 0, slot.pins == 0 {
+            switch slot.inode {
+            case .tree(let directory):
+                guard directory.isTransient, directory.names == 0 else { return gone }
+                state.unname(next)
+            case .artifact, .made: state.unname(next)
+            case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: next.rawValue), node.identity.shortHash)
+            }
+            state.slots.free(Int(truncatingIfNeeded: next.rawValue))
+            if gone.inode == nil { gone.inode = slot.inode } else { gone.parents.append(slot.inode) }
+            guard !slot.name.isEmpty, case .tree? = state[slot.parent]?.inode else { return gone }
+            next = slot.parent
         }
-        state.slots.free(Int(truncatingIfNeeded: number.rawValue))
-        return slot.inode
+        return gone
+    }
+
+    /// Drops a directory that the name which is gone was the last to keep.
+    private static func dropParent(_ parent: InodeNumber?, in state: inout State) -> Gone {
+        guard let parent, case .tree? = state[parent]?.inode else { return Gone() }
+        return dropIfUnneeded(parent, in: &state)
     }
 
     /// Where an inode is named; nil when its name is gone.
@@ -249,12 +289,19 @@ final class Namespace: Sendable {
     }
 
     /// Takes an inode's name away; the inode stays while somebody holds it.
-    func removeName(of number: InodeNumber) { state.withLock { $0.unname(number) } }
+    func removeName(of number: InodeNumber) {
+        let gone = state.withLock { state in
+            let parent = state[number]?.parent
+            state.unname(number)
+            return Self.dropParent(parent, in: &state)
+        }
+        _ = gone
+    }
 
     /// Gives an inode another name, taking it from whatever had it.
     func move(_ number: InodeNumber, to name: String, in parent: InodeNumber) {
-        state.withLock { state in
-            guard state[number] != nil else { return }
+        let gone = state.withLock { state -> Gone in
+            guard let slot = state[number] else { return Gone() }
             if let other = state.number(of: name, in: parent), other != number { state.unname(other) }
             state.unname(number)
             state.update(number) { slot in
@@ -262,7 +309,11 @@ final class Namespace: Sendable {
                 slot.name = name
             }
             state.names.insert(UInt32(truncatingIfNeeded: number.rawValue), State.hash(name, in: parent))
+            state.countName(in: parent, 1)
+            if slot.pins > 0 { state.stagedChanges &+= 1 }
+            return Self.dropParent(slot.parent, in: &state)
         }
+        _ = gone
     }
 
     /// The staged files of a directory, which a listing shows beside the real ones.

@@ -14,7 +14,7 @@ extension Volume {
         case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
         case .artifact, .made: throw Errno.notDirectory
         }
-        return OpenedDirectory(handle: handles.openDirectory(), traits: try listingTraits(of: node))
+        return OpenedDirectory(handle: handles.openDirectory(inode), traits: try listingTraits(of: node))
     }
 
     /// Whether the kernel may keep the listing, which it drops when the directory's time of modification changes.
@@ -28,7 +28,9 @@ extension Volume {
         return Clock.now().tv_sec - modified.tv_sec > 1 ? [.keepCache, .cacheDirectory] : []
     }
 
-    public func releaseDirectory(inode: InodeNumber, handle: HandleID) { handles.close(handle) }
+    public func releaseDirectory(inode: InodeNumber, handle: HandleID) {
+        if handles.close(handle) { seals.submit { clinux_give_memory_back() } }
+    }
 
     public func syncDirectory(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool
@@ -54,25 +56,22 @@ extension Volume {
         let directory = try handles.directory(handle)
         let node = try self.inode(inode)
         // rewinddir(3): position 0 reads the directory anew.
-        var known = offset > 0 ? directory.listing.withLock { $0 } : nil
-        if known == nil {
-            let entries = try listing(of: node)
-            let isDetailed = buffer.wantsAttributes && isWorthDetails(node, entries.count)
-            let fresh = HandleTable.Listing(entries: entries, isDetailed: isDetailed)
-            directory.listing.withLock { $0 = fresh }
-            known = fresh
+        let reading: HandleTable.Directory.Reading
+        if offset > 0, let known = directory.reading.withLock({ $0 }) {
+            reading = known
+        } else {
+            let shown = try shown(by: node, inode)
+            let isDetailed = buffer.wantsAttributes && isWorthDetails(node, shown.listing.count)
+            reading = .init(shown: shown, isDetailed: isDetailed)
+            directory.reading.withLock { $0 = reading }
         }
-        guard let known, offset >= 0, offset < Int64(known.entries.count) else { return }
-        let (entries, isDetailed) = (known.entries, known.isDetailed)
-        for index in Int(offset)..<entries.count {
-            let listed = entries[index]
-            let next = Int64(index + 1)
-            let goesOn = listed.bytes.withUnsafeBufferPointer { bytes -> Bool in
-                guard let start = bytes.baseAddress else { return true }
-                let name = EntryName(start)
-                guard isDetailed, buffer.wantsAttributes, !listed.isDot else {
-                    return buffer.add(
-                        name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
+        let (listing, isDetailed) = (reading.shown.listing, reading.isDetailed)
+        guard offset >= 0, offset < Int64(listing.count) else { return }
+        for index in Int(offset)..<listing.count {
+            let goesOn = listing.withEntry(at: index) { name, number, type -> Bool in
+                let next = Int64(index + 1)
+                guard isDetailed, buffer.wantsAttributes, !name.isDot else {
+                    return buffer.add(name: name, inodeNumber: number, type: type, nextOffset: next)
                 }
                 let entry: Entry
                 do throws(Errno) {
@@ -81,7 +80,7 @@ extension Volume {
                     return true  // Gone since the listing was made.
                 } catch {
                     // It is there; whoever asks for more learns what is wrong.
-                    return buffer.add(name: name, inodeNumber: listed.number, type: listed.type, nextOffset: next)
+                    return buffer.add(name: name, inodeNumber: number, type: type, nextOffset: next)
                 }
                 if buffer.add(name: name, entry: entry, nextOffset: next) { return true }
                 namespace.forget(entry.inode, lookups: 1)
@@ -89,6 +88,33 @@ extension Volume {
             }
             guard goesOn else { return }
         }
+    }
+
+    /// What a directory shows now: what another handle shows, when nothing has changed since it was looked at.
+    private func shown(by node: Inode, _ inode: InodeNumber) throws(Errno) -> HandleTable.Shown {
+        let state = listingState(of: node)
+        if let state, let shown = handles.shown(of: inode, in: state) { return shown }
+        let shown = HandleTable.Shown(try listing(of: node), state: state)
+        handles.share(shown, of: inode)
+        return shown
+    }
+
+    /// Taken before the listing is: what changes in between makes it another's.
+    private func listingState(of node: Inode) -> ListingState? {
+        let staged = namespace.stagedChanges
+        let attributes: stat?
+        switch node {
+        case .free(let free): attributes = try? free.withDescriptor { path throws(Errno) in try Linux.attributes(path) }
+        case .tree(let directory):
+            switch directory.location {
+            case .typed, .free:
+                guard let real = try? directory.real.current() else { return nil }
+                attributes = try? Linux.attributes(real.descriptor)
+            default: return nil
+            }
+        case .artifact, .made: return nil
+        }
+        return attributes.flatMap { ListingState($0, staged: staged) }
     }
 
     /// Whether a listing tells what each name is: a few microseconds a name, against a round trip for each that a program then asks for,
@@ -119,71 +145,76 @@ extension Volume {
 
     // MARK: - Listings
 
-    private func listing(of node: Inode) throws(Errno) -> [HandleTable.Listed] {
+    private func listing(of node: Inode) throws(Errno) -> Listing {
         switch node {
         case .tree(let directory): return try listing(of: directory, withDots: true)
         case .free(let free): return try free.withDescriptor { path throws(Errno) in try Linux.names(in: path) }
         case .made:
-            let own = StableNumber.of(StoreLayout.privateDirectory)
-            return dots(own, root.stableNumber)
-                + HiddenFile.allCases.map {
-                    .init(
-                        name: $0.rawValue, number: StableNumber.of(StoreLayout.privateDirectory + "/" + $0.rawValue),
-                        type: S_IFREG)
-                }
+            var listing = Listing()
+            try addDots(StableNumber.of(StoreLayout.privateDirectory), root.stableNumber, to: &listing)
+            for file in HiddenFile.allCases {
+                let path = StoreLayout.privateDirectory + "/" + file.rawValue
+                try listing.add(file.rawValue, number: StableNumber.of(path), type: S_IFREG)
+            }
+            return listing
         case .artifact: throw Errno.notDirectory
         }
     }
 
-    private func dots(_ own: UInt64, _ parent: UInt64) -> [HandleTable.Listed] {
-        [.init(name: ".", number: own, type: S_IFDIR), .init(name: "..", number: parent, type: S_IFDIR)]
+    private func addDots(_ own: UInt64, _ parent: UInt64, to listing: inout Listing) throws(Errno) {
+        try listing.add(".", number: own, type: S_IFDIR)
+        try listing.add("..", number: parent, type: S_IFDIR)
     }
 
     /// What a directory of the tree shows; hidden entries are never listed.
-    func listing(of directory: TreeDirectory, withDots: Bool) throws(Errno) -> [HandleTable.Listed] {
+    func listing(of directory: TreeDirectory, withDots: Bool) throws(Errno) -> Listing {
+        var listing = Listing()
         if directory.place == .ordinaryTree {
             guard let real = try directory.real.current() else {
-                return withDots ? dots(directory.stableNumber, 0) : []
+                if withDots { try addDots(directory.stableNumber, 0, to: &listing) }
+                return listing
             }
-            let names = try Linux.names(in: real.descriptor)
-            return withDots ? names : names.filter { !$0.isDot }
+            if withDots { return try Linux.names(in: real.descriptor) }
+            try Linux.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
+                if !name.isDot { try listing.add(name.bytes, number: number, type: type) }
+            }
+            return listing
         }
-        var listed = withDots ? dots(directory.stableNumber, StableNumber.of("")) : []
-        func add(directory name: String) {
-            listed.append(.init(name: name, number: StableNumber.of(directory.path(of: name)), type: S_IFDIR))
+        if withDots { try addDots(directory.stableNumber, StableNumber.of(""), to: &listing) }
+        func add(directory name: String) throws(Errno) {
+            try listing.add(name, number: StableNumber.of(directory.path(of: name)), type: S_IFDIR)
         }
-        for child in store.schema.fixedChildren(of: directory.location) { add(directory: child.name) }
+        for child in store.schema.fixedChildren(of: directory.location) { try add(directory: child.name) }
         switch directory.location {
         case .mode(.development):
             var names = Set(try store.sessions())
             if let currentSession { names.insert(currentSession) }
-            for name in names.sorted() { add(directory: name.description) }
-        case .mode(.test): for name in try store.tests() { add(directory: name.description) }
-        case .typed, .free, .scope: listed += try files(of: directory)
+            for name in names.sorted() { try add(directory: name.description) }
+        case .mode(.test): for name in try store.tests() { try add(directory: name.description) }
+        case .typed, .free, .scope: try addFiles(of: directory, to: &listing)
         case .root, .mode, .layer: break
         }
         for name in [MadeNames.current, MadeNames.latest] where madeEntry(name, in: directory) != nil {
-            listed.append(.init(name: name, number: StableNumber.of(directory.path(of: name)), type: S_IFLNK))
+            try listing.add(name, number: StableNumber.of(directory.path(of: name)), type: S_IFLNK)
         }
-        return listed
+        listing.compact()
+        return listing
     }
 
-    /// The real files that a directory shows, and the staged ones.
-    private func files(of directory: TreeDirectory) throws(Errno) -> [HandleTable.Listed] {
-        var files: [HandleTable.Listed] = []
+    /// Adds the real files that a directory shows, and the staged ones.
+    private func addFiles(of directory: TreeDirectory, to listing: inout Listing) throws(Errno) {
         var names: Set<String> = []
-        let staged = namespace.pinnedArtifacts(in: directory.id)
-        for (name, file) in staged {
+        for (name, file) in namespace.pinnedArtifacts(in: directory.id) {
             guard let attributes = try? attributes(of: file) else { continue }
-            files.append(.init(name: name, number: UInt64(attributes.st_ino), type: S_IFREG))
+            try listing.add(name, number: UInt64(attributes.st_ino), type: S_IFREG)
             names.insert(name)
         }
-        guard let real = try directory.real.current() else { return files }
-        for found in try Linux.names(in: real.descriptor) where found.type == S_IFREG || found.type == 0 {
-            guard let real = found.name, let name = directory.name(ofReal: real) else { continue }
-            if !names.isEmpty, names.contains(name) { continue }
-            files.append(.init(name: name, number: found.number, type: found.type))
+        guard let real = try directory.real.current() else { return }
+        try Linux.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
+            guard type == S_IFREG || type == 0, let real = name.string, let name = directory.name(ofReal: real),
+                names.isEmpty || !names.contains(name)
+            else { return }
+            try listing.add(name, number: number, type: type)
         }
-        return files
     }
 }

@@ -38,11 +38,14 @@ extension Volume {
     /// What a name of the tree leads to, counted as a lookup.
     func treeEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
         if let location = try subdirectory(name, of: directory) {
-            let child = treeDirectory(location, name, in: directory)
-            let attributes = try self.attributes(of: child)
-            namespace.remember(child.id)
+            let child = try treeDirectory(location, name, in: directory)
+            let attributes: stat
+            do throws(Errno) { attributes = try self.attributes(of: child) } catch {
+                namespace.forget(child.id, lookups: 1)
+                throw error
+            }
             return Entry(
-                inode: child.id, generation: 0, attributes: attributes,
+                inode: child.id, generation: namespace.generation(of: child.id), attributes: attributes,
                 entryTimeout: isFixed(location) ? Timeout.treeName : Timeout.file,
                 attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
         }
@@ -78,16 +81,18 @@ extension Volume {
         return try store.hasDirectory(scope)
     }
 
-    /// The node of a directory of the tree.
-    func treeDirectory(_ location: TreeLocation, _ name: String, in parent: TreeDirectory) -> TreeDirectory {
+    /// The node of a directory of the tree, counted as a lookup.
+    private func treeDirectory(
+        _ location: TreeLocation, _ name: String, in parent: TreeDirectory
+    ) throws(Errno) -> TreeDirectory {
         let real = store.directory(for: location)
-        let inode = namespace.findOrInsert(
-            name, in: parent.id, remembering: false,
-            make: { .tree(TreeDirectory(id: $0, location: location, path: parent.path(of: name), real: real)) }
-        ).inode
-        if case .tree(let directory) = inode { return directory }
-        // A file cannot have a directory's name: the schema's names are no artifact names. The root is always there.
-        return root
+        let found = namespace.findOrInsert(
+            name, in: parent.id, remembering: true,
+            make: { .tree(TreeDirectory(id: $0, location: location, path: parent.path(of: name), real: real)) })
+        if case .tree(let directory) = found.inode { return directory }
+        // A file cannot have a directory's name: the schema's names are no artifact names.
+        namespace.forget(found.number, lookups: 1)
+        throw Errno.noSuchFileOrDirectory
     }
 
     // MARK: - Artifacts

@@ -29,15 +29,30 @@ extension Volume {
     /// The newest sealed file of a type with free names, when no real file is called `latest`.
     func latestTarget(in directory: TreeDirectory) -> String? {
         guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.naming == .free,
-            type.name == "meta_checkpoints", let real = try? directory.real.current(),
-            let names = try? Linux.names(in: real.descriptor)
+            type.name == "meta_checkpoints", let real = try? directory.real.current()
         else { return nil }
+        // Taken before the files are looked at: what changes meanwhile makes it another state.
+        let state = (try? Linux.attributes(real.descriptor)).flatMap { ListingState($0, staged: 0) }
+        if let state, let known = directory.newest.withLock({ $0 }), known.state == state { return known.name }
+        guard let newest = try? newestFile(in: directory, real, type) else { return nil }
+        if let state, newest.isSettled { directory.newest.withLock { $0 = .init(state: state, name: newest.name) } }
+        return newest.name
+    }
+
+    /// Looks at every file. It is settled when no file's times can change any more, as they do after a `cp -p`.
+    private func newestFile(
+        in directory: TreeDirectory, _ real: Directory, _ type: ArtifactType
+    ) throws(Errno) -> (name: String?, isSettled: Bool) {
         var newest: (name: String, time: timespec)?
-        for found in names {
-            if found.name == MadeNames.latest { return nil }
+        var isSettled = true
+        let settled = Clock.now().tv_sec &- store.schema.settlingSeconds &- 1
+        for found in try Linux.names(in: real.descriptor) {
+            if found.name == MadeNames.latest { return (nil, true) }
             guard let realName = found.name, let name = type.virtualName(forReal: realName),
-                let time = try? publishedFile(realName, in: directory).attributes.st_mtim
+                let attributes = try? publishedFile(realName, in: directory).attributes
             else { continue }
+            let time = attributes.st_mtim
+            if attributes.st_ctim.tv_sec >= settled { isSettled = false }
             if let known = newest,
                 (known.time.tv_sec, known.time.tv_nsec, known.name) > (time.tv_sec, time.tv_nsec, name)
             {
@@ -45,7 +60,7 @@ extension Volume {
             }
             newest = (name, time)
         }
-        return newest?.name
+        return (newest?.name, isSettled)
     }
 
     func attributes(of made: MadeEntry) -> stat {

@@ -81,7 +81,7 @@ extension Volume {
     public func release(inode: InodeNumber, handle: HandleID) {
         guard let found = namespace[inode] else { return }
         switch found {
-        case .made: handles.close(handle)
+        case .made: _ = handles.close(handle)
         case .tree: break
         case .free(let node):
             store.descriptors.fileClosed()

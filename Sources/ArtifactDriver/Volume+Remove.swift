@@ -175,19 +175,28 @@ extension Volume {
         }
     }
 
-    /// The node of a location, found from the root by name.
-    func directoryNode(_ location: TreeLocation) -> TreeDirectory {
+    /// The directory of a location: the one that is known, found from the root by name, or one for the moment, in which no inode is
+    /// named.
+    private func directoryNode(_ location: TreeLocation) -> TreeDirectory {
+        let (parent, name): (TreeLocation, String)
         switch location {
-        case .root: root
-        case .mode(let mode): treeDirectory(location, mode.rawValue, in: root)
-        case .scope(.production): directoryNode(.mode(.production))
-        case .scope(.session(let name)):
-            treeDirectory(location, name.description, in: directoryNode(.mode(.development)))
-        case .scope(.test(let name)): treeDirectory(location, name.description, in: directoryNode(.mode(.test)))
-        case .layer(let scope, let layer): treeDirectory(location, layer.rawValue, in: directoryNode(.scope(scope)))
-        case .typed(let scope, let layer, let type):
-            treeDirectory(location, type.name, in: directoryNode(.layer(scope, layer)))
-        case .free(let scope, let name): treeDirectory(location, name.rawValue, in: directoryNode(.scope(scope)))
+        case .root: return root
+        case .mode(let mode): (parent, name) = (.root, mode.rawValue)
+        case .scope(.production): return directoryNode(.mode(.production))
+        case .scope(.session(let session)): (parent, name) = (.mode(.development), session.description)
+        case .scope(.test(let test)): (parent, name) = (.mode(.test), test.description)
+        case .layer(let scope, let layer): (parent, name) = (.scope(scope), layer.rawValue)
+        case .typed(let scope, let layer, let type): (parent, name) = (.layer(scope, layer), type.name)
+        case .free(let scope, let free): (parent, name) = (.scope(scope), free.rawValue)
         }
+        let directory = directoryNode(parent)
+        let nobody = InodeNumber(rawValue: 0)
+        if directory.id != nobody,
+            case .tree(let known)? = namespace.find(name, in: directory.id, remembering: false)
+        {
+            return known
+        }
+        return TreeDirectory(
+            id: nobody, location: location, path: directory.path(of: name), real: store.directory(for: location))
     }
 }

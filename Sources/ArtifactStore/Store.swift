@@ -45,7 +45,7 @@ public final class Store: Sendable {
     let root: Directory
     let host: String
     let writable: Writable?
-    private let directories = Mutex<[String: RealDirectory]>([:])
+    private let directories = KnownDirectories()
     /// The descriptors that are kept open to find directories and files quickly again.
     package let descriptors: DescriptorBudget
     /// The sessions that this mount holds, by the descriptors that hold their locks.
@@ -139,13 +139,13 @@ public final class Store: Sendable {
     /// A directory of the store by its relative path; the same object for the same path.
     public func directory(_ relativePath: String) -> RealDirectory {
         let (root, isSynced, budget) = (root, durability == .synced, descriptors)
-        return directories.withLock { directories in
-            if let known = directories[relativePath] { return known }
-            let new = RealDirectory(path: relativePath, root: root, isSynced: isSynced, budget: budget)
-            directories[relativePath] = new
-            return new
+        return directories.find(relativePath) {
+            RealDirectory(path: relativePath, root: root, isSynced: isSynced, budget: budget)
         }
     }
+
+    /// How many directories are known.
+    package var knownDirectories: Int { directories.count }
 
     /// The real directory that a directory of the tree shows.
     public func directory(for location: TreeLocation) -> RealDirectory {
