@@ -101,6 +101,7 @@ struct SealBacklog: Sendable {
     func hasWork(in lane: Lane) -> Bool {
         lanes[lane.rawValue].users.keys.contains(where: lanes[lane.rawValue].mayHaveMore)
     }
+    func count(of user: UInt32) -> Int { lanes.reduce(0) { $0 + ($1.users[user]?.count ?? 0) } }
     func weight(in lane: Lane) -> Int { lanes[lane.rawValue].weight }
     func running(in lane: Lane) -> Int { lanes[lane.rawValue].running }
     var running: Int { lanes.reduce(0) { $0 + $1.running } }

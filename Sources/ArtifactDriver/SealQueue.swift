@@ -46,6 +46,14 @@ final class SealQueue: Sendable {
     /// How many pieces of work are queued, put off or running.
     var pending: Int { workers.pending }
 
+    /// How many pieces of work wait, of a user and of all.
+    struct Waiting: Sendable {
+        var own: Int
+        var all: Int
+    }
+
+    func waiting(of user: UInt32) -> Waiting { workers.waiting(of: user) }
+
     /// Queues a file to be published, perhaps with others.
     ///
     /// - Parameters:
@@ -151,6 +159,10 @@ private final class SealWorkers: Sendable {
     }
 
     // MARK: - Bringing work
+
+    func waiting(of user: UInt32) -> SealQueue.Waiting {
+        state.withLock { .init(own: $0.backlog.count(of: user), all: $0.backlog.count) }
+    }
 
     func submit(_ work: SealBacklog.Work, of user: UInt32, in lane: SealBacklog.Lane, after delay: Int) {
         if delay > 0 { return submitLater(Later(due: Self.time(after: delay), work: work, user: user, lane: lane)) }

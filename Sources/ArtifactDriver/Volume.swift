@@ -97,7 +97,12 @@ public final class Volume: FileSystem {
 
     /// Makes another session the mount's own.
     func moveSession(to name: SessionName) {
-        session.withLock { $0 = name }
+        let before = session.withLock { session in
+            defer { session = name }
+            return session
+        }
+        // A descriptor for each session would be one too many one day.
+        if let before, before != name { store.endSession(before) }
         // The kernel keeps what `current` says. It waits for a READLINK that is under way, which another thread must answer.
         guard let development = namespace.find("development", in: root.id, remembering: false),
             case .tree(let directory) = development,

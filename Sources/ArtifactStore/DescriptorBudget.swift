@@ -1,4 +1,7 @@
+internal import CLinux
+internal import Glibc
 internal import Synchronization
+package import SystemPackage
 
 /// Something that keeps a descriptor open only to be quick, and can find its file again without it.
 package protocol DescriptorHolder: AnyObject, Sendable {
@@ -48,6 +51,31 @@ package final class DescriptorBudget: Sendable {
 
     /// The open files of programs, whose descriptors come first.
     package var openFiles: Int { handles.load(ordering: .relaxed) }
+
+    /// Descriptors that users' files never take: for the ledger, staging, `/proc` and what a request needs for a moment.
+    private static let reserved = 32
+
+    /// So many files of one user may wait to be published; then who makes more waits too.
+    package var mostWaiting: Int { min(4096, processLimit / 8) }
+
+    /// Whether a user may have another file open. Nobody has more than three times what is left for all others, so that there is always
+    /// something left, and the driver's own come first.
+    ///
+    /// - Parameters:
+    ///   - own: the user's files that are open or wait to be published.
+    ///   - waiting: how many of all users wait to be published.
+    /// - Throws: `EMFILE`.
+    package func admit(own: Int, waiting: Int) throws(Errno) {
+        let used = openFiles + waiting
+        let free = max(0, processLimit - Self.spare - used)
+        guard own / 3 <= free else { throw .tooManyOpenFiles }
+        // Far from the limit: nothing to be asked of the system.
+        guard used + count > processLimit / 4 else { return }
+        let lowest = clinux_eventfd()
+        guard lowest >= 0 else { throw Errno(rawValue: errno) }
+        close(lowest)
+        guard Int(lowest) < processLimit - Self.reserved else { throw .tooManyOpenFiles }
+    }
 
     /// A program opened a file.
     package func fileOpened() {

@@ -112,6 +112,11 @@ extension Store {
         heldSessions.withLock { $0[name] = descriptor }
     }
 
+    /// Lets a session go that this mount has moved away from: its name stays taken, and another mount may resume it.
+    public func endSession(_ name: SessionName) {
+        if let descriptor = heldSessions.withLock({ $0.removeValue(forKey: name) }) { SystemCall.close(descriptor) }
+    }
+
     /// Makes the directory of a session, for its first write or an explicit `mkdir`.
     ///
     /// - Throws: `EEXIST`.

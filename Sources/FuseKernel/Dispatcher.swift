@@ -9,6 +9,7 @@ final class Dispatcher: Sendable {
     let fileSystem: any FileSystem
     let negotiation: Negotiation
     let late = LateAnswers()
+    let owners = HandleOwners()
     private let connectionBox = Mutex<KernelConnection?>(nil)
     private let pool = Mutex<WorkerPool?>(nil)
     private let session = Mutex<SessionPointer?>(nil)

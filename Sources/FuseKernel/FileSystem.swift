@@ -65,6 +65,12 @@ public protocol FileSystem: AnyObject, Sendable {
     func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno)
 
     // Files
+    /// Before `open` and `create`: whether somebody may have another file open.
+    ///
+    /// - Parameters:
+    ///   - openFiles: how many the user has open on this mount.
+    ///   - creating: for `create`.
+    func admit(_ caller: Caller, openFiles: Int, creating: Bool) throws(Errno)
     /// `ENOSYS` is remembered: the kernel opens every file by itself from then on, reads through its cache with handle 0, and sends no
     /// RELEASE.
     func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened
@@ -105,4 +111,8 @@ public protocol FileSystem: AnyObject, Sendable {
     ) throws(Errno)
     func releaseDirectory(inode: InodeNumber, handle: HandleID)
     func syncDirectory(_ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool) throws(Errno)
+}
+
+extension FileSystem {
+    public func admit(_ caller: Caller, openFiles: Int, creating: Bool) throws(Errno) {}
 }

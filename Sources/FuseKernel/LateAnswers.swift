@@ -126,9 +126,10 @@ final class LateAnswers: Sendable {
     @discardableResult
     private func answer(_ one: Waiting, _ fileSystem: any FileSystem, canWait: Bool) -> Bool {
         let request = Request(one.request.raw, canWait: canWait)
+        let owners = request.owners
         do throws(Errno) {
             let reply = try one.attempt(fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, fileSystem) }
+            if !request.answer(reply) { takeBack(reply, fileSystem, owners) }
         } catch {
             if error == .answerLater, canWait {
                 request.keep()

@@ -13,7 +13,7 @@ private func serve(
         let request = Request(raw)
         do throws(Errno) {
             let reply = try body(dispatcher.fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem) }
+            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
             _ = request.answer(.error(error))
         }
@@ -33,7 +33,7 @@ private func serve(
         let request = Request(raw, canWait: true)
         do throws(Errno) {
             let reply = try body(dispatcher.fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem) }
+            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
             guard error == .answerLater else {
                 _ = request.answer(.error(error))
@@ -54,7 +54,7 @@ private func serveLater(
         let request = Request(raw)
         do throws(Errno) {
             let reply = try attempt(dispatcher.fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem) }
+            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
             _ = request.answer(.error(error))
         }
@@ -79,13 +79,14 @@ extension [CChar] {
 }
 
 /// Nobody waited for the reply any more (the caller was interrupted): what it handed out will never be released or forgotten.
-func takeBack(_ reply: Reply, _ fileSystem: any FileSystem) {
+func takeBack(_ reply: Reply, _ fileSystem: any FileSystem, _ owners: HandleOwners?) {
+    func number(_ handle: HandleID) -> HandleID { owners?.release(handle) ?? handle }
     switch reply {
     case .entry(let entry): if entry.inode.rawValue != 0 { fileSystem.forget(entry.inode, lookups: 1) }
     case .created(let created):
-        fileSystem.release(inode: created.entry.inode, handle: created.opened.handle)
+        fileSystem.release(inode: created.entry.inode, handle: number(created.opened.handle))
         fileSystem.forget(created.entry.inode, lookups: 1)
-    case .opened(let opened, let inode): fileSystem.release(inode: inode, handle: opened.handle)
+    case .opened(let opened, let inode): fileSystem.release(inode: inode, handle: number(opened.handle))
     case .openedDirectory(let opened, let inode): fileSystem.releaseDirectory(inode: inode, handle: opened.handle)
     default: break
     }
@@ -94,6 +95,11 @@ func takeBack(_ reply: Reply, _ fileSystem: any FileSystem) {
 private func number(_ inode: fuse_ino_t) -> InodeNumber { InodeNumber(rawValue: UInt64(inode)) }
 
 private func handle(_ info: UnsafeMutablePointer<fuse_file_info>?) -> HandleID {
+    HandleOwners.number(of: whole(info))
+}
+
+/// With its owner.
+private func whole(_ info: UnsafeMutablePointer<fuse_file_info>?) -> HandleID {
     HandleID(rawValue: info.map { cfuse_file_handle($0) } ?? 0)
 }
 
@@ -160,15 +166,30 @@ private func change(
 private func open(
     _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ flags: OpenFlags
 ) throws(Errno) -> Reply {
-    let opened = try fs.open(request, inode: inode, flags: flags)
-    guard flags.truncates || flags.isWritable && opened.backing != nil else { return .opened(opened, inode) }
-    do throws(Errno) {
-        try SetIDBits.drop(fs, request, inode)
-    } catch {
-        fs.release(inode: inode, handle: opened.handle)
-        throw error
+    let owners = request.owners
+    try fs.admit(request.caller, openFiles: owners?.count(of: request.caller.user) ?? 0, creating: false)
+    var opened = try fs.open(request, inode: inode, flags: flags)
+    if flags.truncates || flags.isWritable && opened.backing != nil {
+        do throws(Errno) {
+            try SetIDBits.drop(fs, request, inode)
+        } catch {
+            fs.release(inode: inode, handle: opened.handle)
+            throw error
+        }
     }
+    if let owners { opened.handle = owners.own(opened.handle, by: request.caller.user) }
     return .opened(opened, inode)
+}
+
+private func create(
+    _ fs: any FileSystem, _ request: borrowing Request, _ parent: InodeNumber, _ name: EntryName, _ mode: UInt32,
+    _ flags: OpenFlags
+) throws(Errno) -> Reply {
+    let owners = request.owners
+    try fs.admit(request.caller, openFiles: owners?.count(of: request.caller.user) ?? 0, creating: true)
+    var created = try fs.create(request, parent: parent, name: name, mode: mode, flags: flags)
+    if let owners { created.opened.handle = owners.own(created.opened.handle, by: request.caller.user) }
+    return .created(created)
 }
 
 /// The table of callbacks. Each closure captures nothing, as C requires, and does nothing but call `serve`.
@@ -374,15 +395,13 @@ enum Operations {
         table.create = { raw, parent, text, mode, info in
             let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
             serve(raw) { fs, request throws(Errno) in
-                .created(
-                    try fs.create(request, parent: number(parent), name: try name(text), mode: mode, flags: flags))
+                try create(fs, request, number(parent), try name(text), mode, flags)
             } later: { () throws(Errno) in
                 let name = try copy(text)
                 return { fs, request throws(Errno) in
-                    .created(
-                        try name.withName { name throws(Errno) in
-                            try fs.create(request, parent: number(parent), name: name, mode: mode, flags: flags)
-                        })
+                    try name.withName { name throws(Errno) in
+                        try create(fs, request, number(parent), name, mode, flags)
+                    }
                 }
             }
         }
@@ -422,8 +441,9 @@ enum Operations {
             }
         }
         table.release = { raw, inode, info in
-            serve(raw) { fs, _ throws(Errno) in
-                fs.release(inode: number(inode), handle: handle(info))
+            serve(raw) { fs, request throws(Errno) in
+                let handle = whole(info)
+                fs.release(inode: number(inode), handle: request.owners?.release(handle) ?? handle)
                 return .done
             }
         }

@@ -28,6 +28,9 @@ public struct Request: ~Copyable {
         self.raw = raw
     }
 
+    /// Who has what open on this mount.
+    var owners: HandleOwners? { raw.flatMap { Dispatcher.of($0) }?.owners }
+
     /// Sends the answer.
     ///
     /// - Returns: false when nobody waits for it any more: what the answer handed out must be taken back.

@@ -1,5 +1,6 @@
 import ArtifactStore
 import Artifacts
+import CFuse
 import Glibc
 import Synchronization
 import SystemPackage

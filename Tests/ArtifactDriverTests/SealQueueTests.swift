@@ -131,6 +131,18 @@ import Testing
         #expect(seen.all == (1...90).map { UInt64($0) } && seen.count == 2)
     }
 
+    @Test func whoseWorkWaits() {
+        let (seen, gate) = (Seen(), Gate())
+        let queue = queue(seen, workers: 1)
+        queue.submit { gate.pass() }
+        #expect(gate.hasHeld(1))
+        for number in 1...50 { queue.submit(file(number), bytes: 4 << 20, user: 1, publish: publish(seen)) }
+        #expect(queue.waiting(of: 1).own == 50 && queue.waiting(of: 2).own == 0 && queue.waiting(of: 2).all == 50)
+        gate.open(1)
+        queue.drain()
+        #expect(queue.waiting(of: 1).own == 0 && queue.waiting(of: 1).all == 0)
+    }
+
     // MARK: - Without threads
 
     private final class Counter: Sendable {

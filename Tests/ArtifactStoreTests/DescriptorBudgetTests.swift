@@ -1,4 +1,5 @@
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import ArtifactStore
@@ -85,5 +86,34 @@ import Testing
         budget.remove(place)
         #expect(budget.count == 0)
         #expect(budget.add(Holder()) == place)
+    }
+
+    /// Whoever has most is refused, and only they.
+    @Test func whoHasManyFilesIsRefusedAlone() throws {
+        let budget = DescriptorBudget(processLimit: 10_064)
+        var own = 0
+        while (try? budget.admit(own: own, waiting: 0)) != nil {
+            budget.fileOpened()
+            own += 1
+        }
+        #expect((7450...7550).contains(own), "three quarters: \(own)")
+        #expect(throws: Errno.tooManyOpenFiles) { try budget.admit(own: own, waiting: 0) }
+        #expect(throws: Never.self) { try budget.admit(own: 0, waiting: 0) }
+        #expect(throws: Never.self) { try budget.admit(own: 1000, waiting: 0) }
+        // What waits to be published is whose it is.
+        #expect(throws: Errno.tooManyOpenFiles) { try budget.admit(own: 5000, waiting: 2000) }
+        #expect(throws: Never.self) { try budget.admit(own: 1, waiting: 2000) }
+        for _ in 0..<own { budget.fileClosed() }
+        #expect(throws: Never.self) { try budget.admit(own: own / 2, waiting: 0) }
+    }
+
+    /// The process has too many open, by whatever: users are refused before the driver is.
+    @Test func theDriversOwnAreKept() throws {
+        let (tight, roomy) = (DescriptorBudget(processLimit: 1), DescriptorBudget(processLimit: 1 << 20))
+        #expect(throws: Errno.tooManyOpenFiles, "even descriptor 0 would be one of them") {
+            try tight.admit(own: 0, waiting: 1)
+        }
+        for _ in 0...(1 << 18) { roomy.fileOpened() }
+        #expect(throws: Never.self) { try roomy.admit(own: 0, waiting: 0) }
     }
 }

@@ -54,6 +54,20 @@ import Testing
         try second.resumeSession(missing)
     }
 
+    /// What a mount has moved away from takes no descriptor, and another may have it; its name stays taken.
+    @Test func aSessionThatIsLeftIsLetGo() throws {
+        let place = try TemporaryStore()
+        let (store, other) = (try place.open(), try place.open())
+        let name = try store.beginSession()
+        #expect { try other.resumeSession(name) } throws: { error in
+            if case StoreError.inUse = error { true } else { false }
+        }
+        store.endSession(name)
+        #expect(throws: Errno.fileExists) { try store.beginSession(named: name) }
+        try other.resumeSession(name)
+        #expect(store.heldSessions.withLock { $0.isEmpty } && other.heldSessions.withLock { $0.count } == 1)
+    }
+
     @Test func makesAndRemovesTests() throws {
         let place = try TemporaryStore()
         let store = try place.open()

@@ -102,5 +102,58 @@ extension MountedTests {
             #expect(eventually { (try? contents(mount.production("base/analysis_sequences/chr1.tsv"))) == table })
             #expect(try contents("\(top)/199") == "199")
         }
+
+        /// Who has most is refused, and nobody else: neither another user nor the driver.
+        @Test(
+            .enabled(if: geteuid() == 0, "only root acts as several users"),
+            arguments: few.map { $0.with { ($0.allowOther, $0.descriptors) = (true, 200) } })
+        func oneUserDoesNotTakeThemAll(_ variant: MountVariant) throws {
+            let stage = try SharedStage(variant)
+            let mount = stage.mount
+            #expect(try shell("umask 0; mkdir \(mount.test("t"))", user: .alice).succeeded)
+            let top = mount.test("t/scratch")
+            let hog = try Child(
+                [
+                    "/usr/bin/python3", "-c",
+                    """
+                    import os, sys, time
+                    kept, answers = [], set()
+                    for number in range(300):
+                        try: kept.append(open('%s/%d' % (sys.argv[1], number), 'w'))
+                        except OSError as e: answers.add(e.errno)
+                    print(len(kept), sorted(answers), flush=True)
+                    time.sleep(600)
+                    """, top,
+                ], user: .alice)
+            #expect(eventually(within: 30) { hog.output.hasSuffix("\n") || !hog.isRunning })
+            #expect(hog.output.hasSuffix(" [24]\n"), "EMFILE only: \(hog.output) \(hog.errors)")
+            let count = Int(hog.output.prefix { $0.isNumber }) ?? 0
+            #expect(count > 40, "\(count)")
+            for _ in 0..<3 {
+                for number in 1...3 {
+                    let path = mount.production("base/splice_errors/chr\(number).tsv")
+                    if !exists(path) { try stage.write(path, as: .bob) }
+                    #expect(try run(["cat", path], user: .bob).output == table)
+                }
+            }
+            for number in 1...3 { #expect(mount.isSealed(mount.production("base/splice_errors/chr\(number).tsv"))) }
+            hog.kill()
+            #expect(
+                try eventually { try answer("open(p[0], 'w').close()", top + "/again", as: .alice) == "ok" })
+        }
+
+        /// Each session that was begun took a descriptor for ever.
+        @Test(arguments: few) func moreSessionsThanDescriptors(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let made = try shell(
+                #"for d in $(seq 10 19) ; do for s in $(seq 10 39); do mkdir development/202001${d}_0000$s || exit 1; done; done"#,
+                in: mount.root)
+            #expect(made.succeeded, "\(made)")
+            #expect(mount.sessionName == "20200119_000039")
+            try write("x", to: mount.session("scratch/file"))
+            #expect(try contents(mount.session("scratch/file")) == "x")
+            try write(table, to: mount.production("base/analysis_sequences/chr1.tsv"))
+            #expect(eventually { exists(mount.real("base_layer/analysis_sequences_chr1.tsv")) })
+        }
     }
 }
