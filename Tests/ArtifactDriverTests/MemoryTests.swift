@@ -143,9 +143,9 @@ import Testing
 
     @Test func handlesShareAListing() throws {
         let harness = try Harness()
-        let inode = try harness.walk(["test", "model", "scratch"])
         let real = harness.directory.path + "/store/base_layer/tests/model/scratch"
         try succeed(Glibc.mkdir(real, 0o755))
+        let inode = try harness.walk(["test", "model", "scratch"])
         for number in 0..<1000 { try write("", to: "\(real)/file\(number)") }
         let handles = try (0..<4).map { _ in try open(harness, inode) }
         // A directory that changed a moment ago may change again unseen.
@@ -203,10 +203,10 @@ import Testing
 
     @Test func theNewestIsKnownWithoutLooking() throws {
         let harness = try Harness()
+        let real = harness.directory.path + "/store/meta_layer/checkpoints"
+        try succeed(Glibc.mkdir(real, 0o755))
         let parent = try harness.walk(["production", "meta", "meta_checkpoints"])
         guard case .tree(let directory) = try harness.volume.inode(parent) else { throw Errno.notDirectory }
-        let real = harness.directory.path + "/store/meta_layer/checkpoints"
-        _ = Glibc.mkdir(real, 0o755)
         func make(_ name: String, at time: Int) throws {
             try write("x", to: "\(real)/\(name)")
             var times = [timespec(tv_sec: time, tv_nsec: 0), timespec(tv_sec: time, tv_nsec: 0)]
