@@ -91,7 +91,7 @@ final class OutsideChanges: Sendable {
 
     // MARK: - Events
 
-    private struct Batch {
+    struct Batch: Equatable {
         var names: [Int32: Set<String>] = [:]
         var lost: Set<Int32> = []
         var overflowed = false
@@ -113,7 +113,7 @@ final class OutsideChanges: Sendable {
                 pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: end, events: Int16(POLLIN), revents: 0)
             )
-            let time = told.first.map { Int32(clamping: ($0.again - now) / 1_000_000 + 1) } ?? -1
+            let time = told.first.map { Int32(clamping: ($0.again &- now) / 1_000_000 + 1) } ?? -1
             withUnsafeMutableBytes(of: &polls) { bytes in
                 if let first = bytes.assumingMemoryBound(to: pollfd.self).baseAddress { _ = poll(first, 2, time) }
             }
@@ -121,7 +121,7 @@ final class OutsideChanges: Sendable {
             guard polls.0.revents != 0 else { continue }
             let batch = read()
             apply(batch, connection)
-            told.append((Clock.monotonic() + Self.again, batch))
+            told.append((Clock.monotonic() &+ Self.again, batch))
         }
     }
 
@@ -138,13 +138,13 @@ final class OutsideChanges: Sendable {
     }
 
     /// `struct inotify_event`: descriptor, mask, cookie, length, name.
-    private static func parse(_ bytes: UnsafeRawBufferPointer, into batch: inout Batch) {
+    static func parse(_ bytes: UnsafeRawBufferPointer, into batch: inout Batch) {
         var rest = bytes[...]
         while rest.count >= 16 {
             let event = UnsafeRawBufferPointer(rebasing: rest)
-            let number = event.load(as: Int32.self)
-            let mask = event.load(fromByteOffset: 4, as: UInt32.self)
-            let length = Int(event.load(fromByteOffset: 12, as: UInt32.self))
+            let number = event.loadUnaligned(as: Int32.self)
+            let mask = event.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+            let length = Int(event.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
             guard event.count >= 16 + length else { return }
             if mask & 0x4000 != 0 { batch.overflowed = true }  // IN_Q_OVERFLOW
             // IN_IGNORED, IN_MOVE_SELF: it is not where its path leads.

@@ -82,7 +82,9 @@ enum ProcFile {
 
     /// A descriptor of `/proc/<pid>/<name>`; -1 when it is not there.
     static func open(_ process: Int32, _ name: StaticString) -> Int32 {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { path -> Int32 in
+        // `/proc//stat` is another file.
+        guard process > 0 else { return -1 }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { path -> Int32 in
             guard let start = path.baseAddress else { return -1 }
             var end = append("/proc/", to: start)
             end = append(process, to: end)

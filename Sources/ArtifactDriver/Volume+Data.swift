@@ -41,7 +41,7 @@ extension Volume {
         if case .made = found {
             let content = try handles.content(handle)
             guard offset >= 0, offset < Int64(content.count) else { return .bytes([]) }
-            return .bytes(Array(content[Int(offset)...].prefix(size)))
+            return .bytes(Array(content[Int(offset)...].prefix(max(0, size))))
         }
         if let descriptor = try shared(found, writing: false) { return .file(descriptor) }
         return .openedFile(try openToRead(found))
@@ -104,7 +104,7 @@ extension Volume {
             return .openedFile(try openToRead(found))
         }
         let content = hiddenContents.known(file, for: viewer) ?? content(of: file, for: viewer)
-        return .bytes(Array(content.dropFirst(max(0, Int(clamping: offset))).prefix(size)))
+        return .bytes(Array(content.dropFirst(max(0, Int(clamping: offset))).prefix(max(0, size))))
     }
 
     private func openToRead(_ inode: Inode) throws(Errno) -> FileDescriptor {

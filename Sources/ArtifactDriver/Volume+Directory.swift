@@ -25,7 +25,7 @@ extension Volume {
         guard store.isReadOnly, case .tree(let directory) = node, case .typed(.production, _, _) = directory.location
         else { return [] }
         let modified = try attributes(of: directory).st_mtim
-        return Clock.now().tv_sec - modified.tv_sec > 1 ? [.keepCache, .cacheDirectory] : []
+        return SystemCall.secondsSince(modified) > 1 ? [.keepCache, .cacheDirectory] : []
     }
 
     public func releaseDirectory(inode: InodeNumber, handle: HandleID) {
@@ -126,7 +126,8 @@ extension Volume {
         let now = Clock.monotonic()
         let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
         let told = directory.lastDetails.load(ordering: .relaxed)
-        guard told == 0 || now - told > trusted else { return false }
+        // Another thread may have told it since `now`, and that is later.
+        guard told == 0 || now > told && now - told > trusted else { return false }
         directory.lastDetails.store(now, ordering: .relaxed)
         return true
     }

@@ -158,7 +158,7 @@ extension Volume {
             "open_files": number(store.descriptors.openFiles),
             "known_inodes": number(namespace.count),
             "denials": .object(["total": number(total), "by_rule": .object(counts)]),
-            "uptime_seconds": number(Int((Clock.monotonic() - startTime) / 1_000_000_000)),
+            "uptime_seconds": number(Int((Clock.monotonic() &- startTime) / 1_000_000_000)),
         ]
         return JSONValue.object(fields).description + "\n"
     }

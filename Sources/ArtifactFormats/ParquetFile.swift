@@ -184,8 +184,8 @@ private struct ParquetMetadata<Source: ByteSource> {
     /// The leaves of the schema, which is a tree written in depth-first order.
     private func schemaFacts() throws(FormatError) -> FormatFacts {
         let broken = FormatError.invalid(reason: "its Parquet schema is not a tree")
-        guard let root = elements.first, root.physical == nil else { throw broken }
-        var path: [(name: String, left: Int64)] = [("", root.children ?? 0)]
+        guard let root = elements.first, root.physical == nil, let first = children(of: root) else { throw broken }
+        var path: [(name: String, left: Int64)] = [("", first)]
         var leaves: Int64 = 0
         var columns: [FormatFacts.Column] = []
         var text = 0
@@ -194,7 +194,7 @@ private struct ParquetMetadata<Source: ByteSource> {
             guard !path.isEmpty, path.count <= depthLimit else { throw broken }
             path[path.count - 1].left -= 1
             if element.physical == nil {
-                guard let children = element.children, children >= 0, children <= elementLimit else { throw broken }
+                guard element.children != nil, let children = children(of: element) else { throw broken }
                 path.append((element.name, children))
                 continue
             }
@@ -214,6 +214,12 @@ private struct ParquetMetadata<Source: ByteSource> {
             return FormatFacts(details: ["columns": String(leaves)])
         }
         return FormatFacts(columns: columns)
+    }
+
+    /// How many elements are directly under a group; nil for a number that no group has.
+    private func children(of group: ParquetElement) -> Int64? {
+        let children = group.children ?? 0
+        return (0...elementLimit).contains(children) ? children : nil
     }
 
     // MARK: Row groups

@@ -41,7 +41,10 @@ package final class DescriptorBudget: Sendable {
     private let circle = Mutex(Circle())
 
     /// A budget in a process that may have `processLimit` descriptors.
-    package init(processLimit: Int) { self.processLimit = processLimit }
+    package init(processLimit: Int) {
+        // "Unlimited" is the largest number there is, which nothing can be added to.
+        self.processLimit = min(processLimit, 1 << 30)
+    }
 
     /// The number of descriptors kept.
     package var count: Int { circle.withLock { $0.count } }

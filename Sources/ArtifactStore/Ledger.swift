@@ -47,6 +47,12 @@ public final class Ledger: Sendable {
     /// The `prev` of a first line.
     static let noHash = String(repeating: "0", count: 64)
 
+    /// A line's number; nil when it is not a ledger line. A number that not every JSON reader keeps (RFC 8259, section 6) is none: what is
+    /// counted on from one never comes to an end.
+    static func number(of line: JSONValue) -> Int64? {
+        line["seq"]?.integer.flatMap { (1..<(1 << 53)).contains($0) ? $0 : nil }
+    }
+
     private final class Pending: Sendable {
         let entries: [LedgerEntry]
         let isSynced: Bool
@@ -206,7 +212,12 @@ private struct Tail {
         self.isDamaged = isDamaged
     }
 
+    /// Longer than every line. A file without lines in its last part is no ledger, and as long as somebody made it.
+    private static let farthest: Int64 = 32 << 20
+
     /// Reads backwards from the end until a whole line is found.
+    ///
+    /// - Throws: `EFBIG` when there is none near the end.
     init(of descriptor: FileDescriptor, size: Int64) throws(Errno) {
         self.init(size: size, seq: 0, hash: Ledger.noHash, needsNewline: false, isDamaged: false)
         guard size > 0 else { return }
@@ -228,11 +239,12 @@ private struct Tail {
                     return
                 }
             }
+            guard length < Self.farthest else { throw .fileTooLarge }
             length *= 8
         }
     }
 
     private static func seq(of line: some Collection<UInt8>) -> Int64? {
-        JSONValue(parsing: line)?["seq"]?.integer
+        JSONValue(parsing: line).flatMap(Ledger.number)
     }
 }

@@ -49,7 +49,7 @@ public enum LedgerReader {
         try forEachLine(of: file) { line in
             number += 1
             defer { hash = (try? SHA256.digest(line)) ?? "" }
-            guard let value = JSONValue(parsing: line), let found = value["seq"]?.integer else {
+            guard let value = JSONValue(parsing: line), let found = Ledger.number(of: value) else {
                 if let damaged { problems.append(Problem(line: damaged, problem: "is not a ledger line")) }
                 damaged = number
                 return

@@ -207,7 +207,7 @@ struct Recovery {
 
     /// Whether a temporary file has not changed for a time.
     static func isOld(_ attributes: stat, keepingSeconds: Int) -> Bool {
-        attributes.st_ctim.tv_sec + keepingSeconds < SystemCall.now().tv_sec
+        SystemCall.secondsSince(attributes.st_ctim) > keepingSeconds
     }
 
     /// The ledger's line for an old temporary file that was removed.

@@ -168,12 +168,15 @@ package enum SystemCall {
     package static func bytes(
         _ descriptor: FileDescriptor, at offset: Int64, count: Int
     ) throws(Errno) -> [UInt8] {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(count, 1), alignment: 16)
-        defer { buffer.deallocate() }
+        // Swift's own allocation would end the process where there is no room, and a file's size may be any number.
+        guard let base = malloc(max(count, 1)) else { throw .noMemory }
+        defer { free(base) }
+        let buffer = UnsafeMutableRawBufferPointer(start: base, count: max(count, 0))
         var filled = 0
         while filled < count {
+            // Past the last offset there is (the kernel says EINVAL to it): on purpose no trap.
             let got = try read(
-                descriptor, at: offset + Int64(filled), into: .init(rebasing: buffer[filled..<count]))
+                descriptor, at: offset &+ Int64(filled), into: .init(rebasing: buffer[filled..<count]))
             if got == 0 { break }
             filled += got
         }
@@ -226,6 +229,12 @@ package enum SystemCall {
         var time = timespec()
         _ = clock_gettime(CLOCK_REALTIME, &time)
         return time
+    }
+
+    /// How many seconds ago a time of day was; negative for one to come. A file may bear any time, so what does not fit is clamped.
+    package static func secondsSince(_ time: timespec) -> Int {
+        let (seconds, overflow) = now().tv_sec.subtractingReportingOverflow(time.tv_sec)
+        return overflow ? (time.tv_sec < 0 ? .max : .min) : seconds
     }
 }
 

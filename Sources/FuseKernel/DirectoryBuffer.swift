@@ -8,10 +8,13 @@ public struct DirectoryBuffer: ~Copyable {
     private let memory: UnsafeMutableRawBufferPointer
     private var used = 0
 
+    /// A reply may always be shorter than the kernel asks for, which is a few pages.
+    private static let longest = 1 << 20
+
     /// A buffer of `size` bytes.
     init(wantsAttributes: Bool, size: Int) {
         self.wantsAttributes = wantsAttributes
-        memory = .allocate(byteCount: max(size, 1), alignment: 8)
+        memory = .allocate(byteCount: min(max(size, 1), Self.longest), alignment: 8)
     }
 
     deinit { memory.deallocate() }

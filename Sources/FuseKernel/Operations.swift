@@ -221,7 +221,7 @@ enum Operations {
         }
         table.forget_multi = { raw, count, forgets in
             serve(raw) { fs, _ throws(Errno) in
-                for index in 0..<count {
+                for index in 0..<max(0, count) {
                     guard let forget = forgets?[index] else { break }
                     fs.forget(InodeNumber(rawValue: forget.ino), lookups: forget.nlookup)
                 }

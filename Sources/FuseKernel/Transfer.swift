@@ -12,8 +12,9 @@ enum Transfer {
     ) throws(Errno) -> Int {
         var done = 0
         while done < buffer.count {
+            // Past the last offset there is the kernel says EINVAL; the sum wraps on purpose.
             let count = pread(
-                descriptor.rawValue, buffer.baseAddress?.advanced(by: done), buffer.count - done, offset + off_t(done))
+                descriptor.rawValue, buffer.baseAddress?.advanced(by: done), buffer.count - done, offset &+ off_t(done))
             if count == 0 { break }
             if count > 0 {
                 done += count
@@ -38,7 +39,7 @@ enum Transfer {
         var done = 0
         while done < bytes.count {
             let count = pwrite(
-                descriptor.rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done, offset + off_t(done))
+                descriptor.rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done, offset &+ off_t(done))
             if count > 0 {
                 done += count
             } else if count == 0 {
@@ -64,15 +65,15 @@ enum TransferBuffer {
 
     static func withBuffer(_ size: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
         if size > capacity {
-            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
-            defer { memory.deallocate() }
-            return body(memory)
+            let memory = aligned_alloc(4096, size)
+            defer { free(memory) }
+            return body(UnsafeMutableRawBufferPointer(start: memory, count: memory == nil ? 0 : size))
         }
         var memory = pthread_getspecific(key)
         if memory == nil {
             memory = aligned_alloc(4096, capacity)
             pthread_setspecific(key, memory)
         }
-        body(UnsafeMutableRawBufferPointer(start: memory, count: memory == nil ? 0 : size))
+        body(UnsafeMutableRawBufferPointer(start: memory, count: memory == nil ? 0 : max(0, size)))
     }
 }

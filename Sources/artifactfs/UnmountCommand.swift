@@ -36,7 +36,7 @@ struct UnmountCommand: ParsableCommand {
             let status = MountStatus.read(mount.mountPoint)
             awaitPublishing(mount.mountPoint)
             try detach(mount, isLazy: false)
-            if let process = status?.integer("pid") { awaitEnd(of: Int32(process)) }
+            if let process = status?.integer("pid").flatMap(Int32.init(exactly:)) { awaitEnd(of: process) }
         }
     }
 

@@ -15,8 +15,8 @@ final class Harness {
     private var parents: [Model.Place: InodeNumber] = [:]
     let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
 
-    init() throws {
-        directory = try TemporaryDirectory()
+    init(in parent: String? = nil) throws {
+        directory = try TemporaryDirectory(in: parent)
         let path = directory.path + "/store"
         try Store.create(at: path)
         store = try Store(at: path, readOnly: false, durability: .relaxed)
@@ -56,6 +56,16 @@ final class Harness {
         for name in path { inode = try lookup(name, in: inode) }
         return inode
     }
+
+    /// A second mount of the same store, only to read; whoever makes it stops it.
+    func readOnlyVolume() throws -> Volume {
+        try Volume(
+            store: try Store(at: store.path, readOnly: true, durability: .relaxed),
+            options: VolumeOptions(mountPoint: "/nowhere", version: "test"))
+    }
+
+    /// A request of which only matters that it is answered, with whatever.
+    func ask<Result>(_ body: (borrowing Request) throws -> Result) { _ = try? body(Request(caller: caller)) }
 
     /// Everything that is queued is published or in quarantine.
     func settle() { volume.seals.drain() }

@@ -4,9 +4,13 @@ import Testing
 /// Writes Thrift's compact protocol, right or wrong as a test asks.
 struct ThriftWriter {
     private(set) var bytes: [UInt8] = []
+    /// Where the numbers stand in the bytes.
+    private(set) var numbers: [Range<Int>] = []
     private var last: [Int] = [0]
 
     mutating func varint(_ value: UInt64) {
+        let start = bytes.count
+        defer { numbers.append(start..<bytes.count) }
         var value = value
         while value >= 0x80 {
             bytes.append(UInt8(truncatingIfNeeded: value) | 0x80)
@@ -78,7 +82,9 @@ struct ParquetSample: Sendable {
     var rootChildren: Int64 = 2
     var extra: @Sendable (inout ThriftWriter) -> Void = { _ in }
 
-    var footer: [UInt8] {
+    var footer: [UInt8] { thrift.bytes }
+
+    var thrift: ThriftWriter {
         var thrift = ThriftWriter()
         thrift.element { file in
             if let version { file.integer(1, version, kind: 5) }
@@ -126,7 +132,7 @@ struct ParquetSample: Sendable {
             extra(&file)
             file.text(6, "a test")
         }
-        return thrift.bytes
+        return thrift
     }
 
     var file: [UInt8] { Self.file(footer: footer) }
