@@ -6,6 +6,9 @@
 /// | ``parquet`` | `PAR1` at both ends, a footer length that fits | the footer's metadata |
 /// | ``json`` | first and last non-blank bytes | parses |
 /// | ``pickle`` | start and end | the opcode stream is walked, never executed |
+/// | ``safetensors`` | a header length that fits; of a short header all | the header, whose tensors end where the file does |
+/// | ``hdf5`` | the superblock, whose end of the file is in the file | the same |
+/// | ``keras`` | a zip's end record and directory | every entry's place; `config.json` and weights are there |
 /// | ``png``, ``pdf`` | signature and end marker | the same |
 /// | ``notEmpty`` | at least one byte | the same |
 public enum FormatCheck: String, Sendable, CaseIterable {
@@ -17,6 +20,12 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     case json
     /// A Python pickle, or what PyTorch and joblib make of one.
     case pickle
+    /// Tensors by Hugging Face's safetensors.
+    case safetensors
+    /// HDF5.
+    case hdf5
+    /// A Keras model.
+    case keras
     /// A PNG image.
     case png
     /// A PDF document.
@@ -32,6 +41,9 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case "parquet": self = .parquet
         case "json": self = .json
         case "pkl", "pt", "ckpt": self = .pickle
+        case "safetensors": self = .safetensors
+        case "h5", "hdf5": self = .hdf5
+        case "keras": self = .keras
         case "png": self = .png
         case "pdf": self = .pdf
         default: self = .notEmpty
@@ -49,6 +61,9 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case .parquet: _ = try ParquetFile.footer(of: source)
         case .json: try JSONText.checkQuickly(source)
         case .pickle: try PickleFile.checkQuickly(source)
+        case .safetensors: try SafetensorsFile.checkQuickly(source)
+        case .hdf5: try HDF5File.check(source)
+        case .keras: try KerasFile.checkQuickly(source)
         case .png: try ImageFile.checkPNG(source)
         case .pdf: try ImageFile.checkPDF(source)
         case .notEmpty: break
@@ -87,6 +102,18 @@ public enum FormatCheck: String, Sendable, CaseIterable {
             return facts
         case .pickle:
             return try PickleFile.checkWhole(source, eachChunk)
+        case .safetensors:
+            let facts = try SafetensorsFile.facts(of: source)
+            try pass(over: source, eachChunk)
+            return facts
+        case .hdf5:
+            let version = try HDF5File.check(source)
+            try pass(over: source, eachChunk)
+            return FormatFacts(details: ["superblock": String(version)])
+        case .keras:
+            let facts = try KerasFile.facts(of: source)
+            try pass(over: source, eachChunk)
+            return facts
         case .png, .pdf, .notEmpty:
             try pass(over: source, eachChunk)
             return FormatFacts()

@@ -22,7 +22,8 @@ public struct FormatFacts: Equatable, Sendable {
     public var columns: [Column]?
 
     /// What else the format says of itself, by lower-case name: `created_by` and `row_groups` (Parquet), `protocol` and
-    /// `pickles` (pickle), `container` (`zip`, `gzip`, ...), `entries` (zip), `top_level` (JSON).
+    /// `pickles` (pickle), `container` (`zip`, `gzip`, ...), `entries` (zip), `top_level` (JSON), `tensors`
+    /// (safetensors), `superblock` (HDF5, its version).
     public var details: [String: String]
 
     /// Makes facts; what is not given is not known.

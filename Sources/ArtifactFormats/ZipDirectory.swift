@@ -1,4 +1,4 @@
-/// The directory at the end of a ZIP archive (APPNOTE.TXT, sections 4.3.12 to 4.3.16), ZIP64 included: what `torch.save` writes.
+/// The directory at the end of a ZIP archive (APPNOTE.TXT, sections 4.3.12 to 4.3.16), ZIP64 included: what `torch.save` and Keras write.
 struct ZipDirectory {
     /// How many entries the end record promises.
     let entries: Int64
@@ -22,7 +22,7 @@ struct ZipDirectory {
             index -= 1
         }
         guard let record = found else {
-            throw .invalid(reason: "it begins as a ZIP archive (PyTorch) but has no end record: it is cut short")
+            throw .invalid(reason: "it begins as a ZIP archive but has no end record: it is cut short")
         }
         let recordOffset = source.count - Int64(tail.count) + Int64(record)
         var entries = Self.number(tail, record + 10, 2)
@@ -54,8 +54,8 @@ struct ZipDirectory {
         end = Int64(offset + size)
     }
 
-    /// Checks that every entry's header and data lie before the directory.
-    func checkEntries(of source: some ByteSource) throws(FormatError) {
+    /// Checks that every entry's header and data lie before the directory. `each` gets the names.
+    func checkEntries(of source: some ByteSource, each: ([UInt8]) -> Void = { _ in }) throws(FormatError) {
         var reader = ByteReader(source, from: start, to: end, name: "its ZIP directory")
         for entry in 0..<entries {
             let header = try reader.bytes(46, limit: 46)
@@ -71,6 +71,7 @@ struct ZipDirectory {
             let size = wide.value(Self.number(header, 20, 4))
             let offset = wide.value(Self.number(header, 42, 4))
             try check(offset: offset, size: size, of: name, in: source)
+            each(name)
         }
     }
 

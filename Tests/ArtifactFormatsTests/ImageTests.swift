@@ -49,9 +49,10 @@ import Testing
     @Test func extensions() {
         let known: [(String, FormatCheck)] = [
             (".tsv", .tsv), ("tsv", .tsv), (".parquet", .parquet), ("json", .json), (".pkl", .pickle), ("pt", .pickle),
-            (".ckpt", .pickle), (".png", .png), (".pdf", .pdf), (".h5", .notEmpty), (".TSV", .notEmpty),
+            (".ckpt", .pickle), (".png", .png), (".pdf", .pdf), (".h5", .hdf5), (".TSV", .notEmpty),
             ("", .notEmpty),
-            (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .notEmpty),
+            (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .safetensors),
+            (".keras", .keras), ("hdf5", .hdf5), (".h5ad", .notEmpty),
         ]
         for (name, check) in known { #expect(FormatCheck(fileExtension: name) == check, "\(name)") }
     }

@@ -18,9 +18,11 @@ import Testing
     }
 
     /// Both checks, of the file and of its every number of `size` bytes changed, at any place: what is a number is found so too.
-    private func changeNumbers(of file: [UInt8], sizes: [Int], bigEndian: Bool = false, _ check: FormatCheck) {
+    private func changeNumbers(
+        of file: [UInt8], upTo end: Int = .max, sizes: [Int], bigEndian: Bool = false, _ check: FormatCheck
+    ) {
         for size in sizes where size <= file.count {
-            for place in 0...(file.count - size) {
+            for place in 0...(file.count - size) where place < end {
                 for value in Set(Self.extremes.map { $0 & (size == 8 ? .max : 1 << UInt64(8 * size) - 1) }) {
                     var changed = file
                     let number = PickleTests.number(value, size)
@@ -117,6 +119,29 @@ import Testing
         changeNumbers(of: file, sizes: [1, 2, 4, 8], .pickle)
     }
 
+    @Test(arguments: [UInt8(0), 1, 2, 3]) func everyNumberOfASuperblock(version: UInt8) {
+        for size in version == 0 ? [2, 4, 8, 16, 32] : [8] {
+            let file = CheckpointTests.hdf5(version: version, size: size)
+            #expect(FormatCheck.hdf5.whole(file).isAccepted, "\(FormatCheck.hdf5.whole(file))")
+            changeNumbers(of: file, upTo: 28 + 4 * size, sizes: size == 8 ? [1, 2, 4, 8] : [1, 2], .hdf5)
+        }
+    }
+
+    @Test func everyNumberOfTensors() {
+        changeNumbers(of: CheckpointTests.safetensors, upTo: 8, sizes: [1, 8], .safetensors)
+        changeNumbers(of: CheckpointTests.keras, sizes: [2, 4], .keras)
+        let numbers =
+            Self.extremes.flatMap { ["\($0)", "\(Int64(bitPattern: $0))"] } + [
+                "1e3", "0.5", "-0", "", "[]", "null", "00",
+            ]
+        for begin in numbers {
+            for end in numbers {
+                let header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[\(begin)],\"data_offsets\":[\(begin),\(end)]}}"
+                survive(CheckpointTests.safetensors(header, data: 16), .safetensors)
+            }
+        }
+    }
+
     @Test func everyNumberOfAPicture() {
         changeNumbers(of: ImageTests.png, sizes: [1, 4], bigEndian: true, .png)
         let pdf = bytes(
@@ -146,7 +171,8 @@ import Testing
     @Test(arguments: FormatCheck.allCases) func everyLengthThatAFileMayClaim(check: FormatCheck) {
         let samples: [[UInt8]] = [
             ParquetSample().file, PickleTests.zip([("a", [1])], wide: true), [0x80, 2, 0x4E, 0x2E], bytes("{}"),
-            bytes("a\tb\n1\t2\n"), ImageTests.png, bytes("%PDF-%%EOF"),
+            bytes("a\tb\n1\t2\n"), ImageTests.png, bytes("%PDF-%%EOF"), CheckpointTests.safetensors,
+            CheckpointTests.hdf5(version: 2), CheckpointTests.keras,
         ]
         for sample in samples {
             for claimed in Self.extremes.map({ Int64(bitPattern: $0) }) + [

@@ -15,6 +15,8 @@ enum Python {
     static let hasPyArrow = run("import pyarrow.parquet").status == 0
     static let hasPolars = run("import polars").status == 0
     static let hasJoblib = run("import joblib, numpy").status == 0
+    static let hasH5Py = run("import h5py").status == 0
+    static let hasSafetensors = run("import safetensors.numpy").status == 0
 
     static func missing(_ package: String) -> Comment {
         "\(interpreter) cannot import \(package); install it or set ARTIFACTFS_TEST_PYTHON to a virtual environment"

@@ -167,11 +167,12 @@ extension MountedTests {
             let mount = try Mount(variant)
             let directory = mount.production("meta/meta_checkpoints/")
             #expect(!exists(directory + "latest"), "without a checkpoint there is none")
-            for name in ["epoch_001.h5", "epoch_002.h5"] {
-                try write("weights of \(name)", to: directory + name)
+            for name in ["epoch_001.pkl", "epoch_002.pkl"] {
+                // A pickle of protocol 0.
+                try write("S'weights of \(name)'\n.", to: directory + name)
                 #expect(mount.isSealed(directory + name))
                 #expect(try linkTarget(directory + "latest") == name)
-                #expect(try contents(directory + "latest") == "weights of \(name)")
+                #expect(try contents(directory + "latest") == "S'weights of \(name)'\n.")
                 usleep(20_000)  // So that the files' times differ on a file system that counts in ticks.
             }
             #expect(answer { () throws(Errno) in try remove(directory + "latest") } == .notPermitted)
