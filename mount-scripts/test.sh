@@ -53,7 +53,7 @@ processes() {
     for directory in /proc/[0-9]*; do
         name=
         { read -r name <"$directory/comm"; } 2>/dev/null || continue
-        [[ $name == artifactfs ]] || continue
+        [[ $name == artifactfs || $name == artifact-check ]] || continue
         target=$(timeout 2 readlink -- "$directory/exe" 2>/dev/null) || continue
         target=${target% (deleted)}
         if [[ $target == "$root"/.build/*/artifactfs ]]; then

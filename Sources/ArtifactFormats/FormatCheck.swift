@@ -50,6 +50,15 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether the whole check follows lengths and places that the file tells, so that nobody can say of it at a glance that it never
+    /// traps. It then belongs where its death is only a refusal.
+    public var isIntricate: Bool {
+        switch self {
+        case .parquet, .pickle, .safetensors, .hdf5, .keras: true
+        case .tsv, .json, .png, .pdf, .notEmpty: false
+        }
+    }
+
     /// Checks what bounded work can: at most a few hundred KiB are read, whatever the file's size. What `close` does.
     ///
     /// - Throws: ``FormatError/invalid(reason:)`` for content that no valid file could have, or

@@ -25,7 +25,7 @@ struct Publication {
     ///   - writeBits: the bits that were taken away, also when this fails.
     ///   - step: is told of each step.
     init(
-        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool,
+        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, checks: CheckProcesses,
         _ writeBits: inout UInt32,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
@@ -41,7 +41,7 @@ struct Publication {
                 throw .refused("it has other names, through which its bytes could change")
             }
             let source = FileSource(descriptor: descriptor, count: Int64(before.st_size))
-            let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty)
+            let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty, checks)
             try step(.checked)
 
             if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
@@ -76,8 +76,16 @@ struct Publication {
     func close() { if request.descriptor == nil { SystemCall.close(descriptor) } }
 
     private static func check(
-        _ source: FileSource, _ check: FormatCheck
+        _ source: FileSource, _ check: FormatCheck, _ checks: CheckProcesses
     ) throws(PublishFailure) -> (String, FormatFacts) {
+        switch checks.answer(of: check, source.descriptor) {
+        case nil: break
+        case .passed(let sha256, let facts, let hashed):
+            guard hashed == source.count else { throw .refused("it changed while it was being checked") }
+            return (sha256, facts)
+        case .refused(let reason): throw .refused(reason)
+        case .unreadable(let errno): throw .system(doing: "read", errno)
+        }
         do {
             var hash = try SHA256()
             var hashed: Int64 = 0

@@ -30,6 +30,7 @@ struct Recovery {
     let ledger: Ledger
     /// For what is published.
     let schema: ArtifactSchema
+    let checks: CheckProcesses
     /// The machine that this is.
     let host: String
     /// For how long temporary files are kept.
@@ -47,7 +48,8 @@ struct Recovery {
 
     init(
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory?,
-        ledger: Ledger, schema: ArtifactSchema, host: String, transientSeconds: Int, durability: Durability
+        ledger: Ledger, schema: ArtifactSchema, checks: CheckProcesses, host: String, transientSeconds: Int,
+        durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
@@ -56,6 +58,7 @@ struct Recovery {
         self.reserved = reserved
         self.ledger = ledger
         self.schema = schema
+        self.checks = checks
         self.host = host
         self.transientSeconds = transientSeconds
         self.durability = durability
@@ -181,7 +184,8 @@ struct Recovery {
         let failure: PublishFailure
         do throws(PublishFailure) {
             let publication = try Publication(
-                request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed, &writeBits,
+                request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed, checks: checks,
+                &writeBits,
                 step: { _ in })
             defer { publication.close() }
             if durability == .synced {

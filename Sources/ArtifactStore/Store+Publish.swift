@@ -105,7 +105,7 @@ extension Store {
                 files.append(
                     try Publication(
                         request, index: index, mount: writable.staging.mountID, host: host,
-                        leavesSeal: durability == .relaxed, &writeBits,
+                        leavesSeal: durability == .relaxed, checks: checks, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 end(index, error, writeBits)

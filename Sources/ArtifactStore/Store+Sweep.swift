@@ -18,7 +18,7 @@ extension Store {
             var recovery = Recovery(
                 root: root, stagings: writable.stagings, quarantine: writable.quarantine,
                 ledgers: try writable.ownDirectory.directory(StoreFormat.ledger), reserved: writable.reserved,
-                ledger: writable.ledger, schema: schema, host: host,
+                ledger: writable.ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
             return try recovery.run()
         } catch .wouldBlock {

@@ -54,6 +54,8 @@ public final class Store: Sendable {
     private let saysUnsynced = Atomic(true)
     /// Which denials get a line in the ledger. A leaf in the order of locks.
     let denialBudget = Mutex(DenialBudget())
+    /// Where checks run that could trap.
+    public let checks = CheckProcesses()
     /// For tests: publishing stops after this step as if the process had been killed there.
     let stopAfter = Mutex<PublishStep?>(nil)
 
@@ -74,8 +76,13 @@ public final class Store: Sendable {
     /// A directory with `base_layer` or `meta_layer` is a store too; what is missing of `.artifactfs` is made, unless
     /// `readOnly`.
     ///
+    /// - Parameter checkCommand: a program and its arguments in whose processes checks run that could trap (``CheckProcesses``); without it
+    ///   they run here.
     /// - Throws: `StoreError` when it is not a store, when its schema has a fault, or when the system refuses.
-    public init(at path: String, readOnly: Bool, durability: Durability) throws(StoreError) {
+    public init(
+        at path: String, readOnly: Bool, durability: Durability, checkCommand: [String] = []
+    ) throws(StoreError) {
+        if !checkCommand.isEmpty { checks.start(by: checkCommand) }
         self.path = path
         isReadOnly = readOnly
         self.durability = durability
@@ -102,7 +109,7 @@ public final class Store: Sendable {
         }
         (schema, schemaText) = try Self.readSchema(root, path)
         let parts = try Self.prepare(own, path)
-        let (host, schema) = (self.host, self.schema)
+        let (host, schema, checks) = (self.host, self.schema, self.checks)
         let isMarked: Bool
         (writable, recovery, isMarked) = try Self.doing("prepare the store", path + "/.artifactfs") {
             () throws(Errno) in
@@ -115,7 +122,7 @@ public final class Store: Sendable {
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
-                reserved: parts.reserved, ledger: ledger, schema: schema, host: host,
+                reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: schema.transientSeconds, durability: durability)
             _ = try recovery.run()
             let isMarked = recovery.checkUnsynced(in: own)
@@ -162,6 +169,7 @@ public final class Store: Sendable {
     /// and sessions are let go. What is staged and has bytes stays for the next mount's recovery. The store is not used
     /// after this.
     public func close() {
+        checks.end()
         if let writable {
             recordDenialCounts()
             writable.ledger.settle()

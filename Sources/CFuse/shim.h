@@ -1,5 +1,10 @@
 // libfuse's low-level interface, 3.14 and newer, and the few replies that need bits which 3.14 does not name.
 #pragma once
+// Swift sees one `struct stat`, the C library's own: without this each module has another one, and which of them counts in a file depends on
+// the order in which the compiler happened to load them.
+#if __has_feature(modules)
+#pragma clang module import SwiftGlibc
+#endif
 #define FUSE_USE_VERSION 314
 #include <errno.h>
 // As pkg-config says: `<fuse3/...>` would find the header of another version in /usr/include.

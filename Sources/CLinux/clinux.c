@@ -3,9 +3,11 @@
 #include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +15,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -210,4 +214,65 @@ int clinux_memfd(const char *name) {
 long clinux_filesystem_type(int fd) {
     struct statfs information;
     return fstatfs(fd, &information) == 0 ? (long)information.f_type : 0;
+}
+
+int clinux_socketpair(int ends[2]) {
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+}
+
+// Room for one descriptor, aligned as the headers in it must be.
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+ssize_t clinux_send_descriptor(int socket, int fd, const void *bytes, size_t length) {
+    union control control;
+    memset(&control, 0, sizeof control);
+    struct iovec vector = {(void *)bytes, length};
+    struct msghdr message = {0};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+ssize_t clinux_receive_descriptor(int socket, int *fd, void *bytes, size_t length) {
+    union control control;
+    struct iovec vector = {bytes, length};
+    struct msghdr message = {0};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    *fd = -1;
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof *fd))
+        memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    return count;
+}
+
+ssize_t clinux_send(int socket, const void *bytes, size_t length) { return send(socket, bytes, length, MSG_NOSIGNAL); }
+
+void clinux_confine(size_t memory) {
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    struct rlimit limit = {memory, memory};
+    (void)setrlimit(RLIMIT_AS, &limit);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)syscall(SYS_close_range, 3u, ~0u, 0u);
+    if (geteuid() == 0) {
+        // "nobody": the file that it is given is open already.
+        (void)!setgroups(0, NULL);
+        (void)!setgid(65534);
+        (void)!setuid(65534);
+    }
 }

@@ -30,7 +30,7 @@ struct ArtifactFS: ParsableCommand {
         version: Version.text,
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, ExplainCommand.self,
-            HoldersCommand.self,
+            HoldersCommand.self, CheckContentsCommand.self,
         ])
 }
 

@@ -4,7 +4,9 @@ import Glibc
 enum MountHelperForm {
     /// The same as a subcommand, when the first argument is none and names a directory.
     static func asSubcommand(_ arguments: [String]) -> [String] {
-        let commands: Set<String> = ["init", "mount", "unmount", "status", "explain", HoldersCommand.name, "help"]
+        let commands: Set<String> = [
+            "init", "mount", "unmount", "status", "explain", HoldersCommand.name, CheckContentsCommand.name, "help",
+        ]
         guard let first = arguments.first, !first.hasPrefix("-"), !commands.contains(first), arguments.count >= 2 else {
             return arguments
         }

@@ -23,7 +23,10 @@ enum Serve {
         Log.start(toSystem: readiness.isBackground)
         let stopSignals = StopSignals()
         raiseDescriptorLimit()
-        let store = try Store(at: request.store, readOnly: request.isReadOnly, durability: request.durability)
+        // A check that traps ends its process and not the mount.
+        let store = try Store(
+            at: request.store, readOnly: request.isReadOnly, durability: request.durability,
+            checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
         store.recovery.write(to: Logger(label: "artifactfs"))
         // What is made for a caller is made with the caller's umask.
         umask(0)

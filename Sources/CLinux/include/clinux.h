@@ -100,3 +100,19 @@ int clinux_memfd(const char *name);
 
 // The `*_SUPER_MAGIC` of the file system that a file lies on (fstatfs(2)), or 0 when it cannot be told.
 long clinux_filesystem_type(int fd);
+
+// A pair of connected sockets (socketpair(2)), close-on-exec.
+int clinux_socketpair(int ends[2]);
+
+// Sends bytes together with an open file (SCM_RIGHTS, unix(7)). Never SIGPIPE.
+ssize_t clinux_send_descriptor(int socket, int fd, const void *bytes, size_t length);
+
+// Receives what clinux_send_descriptor sent; *fd is -1 when no file came along, and close-on-exec.
+ssize_t clinux_receive_descriptor(int socket, int *fd, void *bytes, size_t length);
+
+// send(2) with MSG_NOSIGNAL.
+ssize_t clinux_send(int socket, const void *bytes, size_t length);
+
+// Gives up what the process does not need to read files that it is given: root's ids, new privileges, memory beyond `memory` bytes, and
+// descriptors from 3 on, which whoever started the driver may have left open. Ignores the signals that ask a service to end: it ends with its socket.
+void clinux_confine(size_t memory);

@@ -1,0 +1,112 @@
+internal import ArtifactFormats
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// What a process does that checks files for a driver (`CheckProcesses`).
+public enum CheckService {
+    /// More memory than any check needs; a file that makes one want more is refused by that.
+    private static let memory = 4 << 30
+
+    /// Checks what comes by the socket, one file after the other, until the driver closes it.
+    ///
+    /// A request is one byte, the check's place among `FormatCheck.allCases`, with the open file. The answer is its length in eight
+    /// bytes and a JSON object.
+    public static func serve(socket: Int32) {
+        clinux_confine(memory)
+        while true {
+            var request: UInt8 = 0
+            var file: Int32 = -1
+            let count = clinux_receive_descriptor(socket, &file, &request, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count == 1, file >= 0, Int(request) < FormatCheck.allCases.count else { return }
+            let descriptor = FileDescriptor(rawValue: file)
+            let answer = CheckAnswer(of: FormatCheck.allCases[Int(request)], descriptor)
+            SystemCall.close(descriptor)
+            guard send(Array(answer.json.description.utf8), to: socket) else { return }
+        }
+    }
+
+    private static func send(_ text: [UInt8], to socket: Int32) -> Bool {
+        let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
+        var rest = (length + text)[...]
+        while !rest.isEmpty {
+            let sent = rest.withUnsafeBytes { clinux_send(socket, $0.baseAddress, $0.count) }
+            if sent < 0, errno == EINTR { continue }
+            guard sent > 0 else { return false }
+            rest = rest.dropFirst(sent)
+        }
+        return true
+    }
+}
+
+/// What became of the check of a whole file.
+enum CheckAnswer: Sendable, Equatable {
+    /// `hashed` bytes were read.
+    case passed(sha256: String, facts: FormatFacts, hashed: Int64)
+    case refused(String)
+    case unreadable(Errno)
+
+    /// Checks a file, here.
+    init(of check: FormatCheck, _ descriptor: FileDescriptor) {
+        do {
+            let attributes = try SystemCall.attributes(descriptor)
+            var hash = try SHA256()
+            var hashed: Int64 = 0
+            let source = FileSource(descriptor: descriptor, count: Int64(attributes.st_size))
+            let facts = try check.checkWhole(source) { chunk in
+                hash.update(chunk)
+                hashed &+= Int64(chunk.count)
+            }
+            self = .passed(sha256: try hash.finish(), facts: facts, hashed: hashed)
+        } catch let error as FormatError {
+            switch error {
+            case .invalid(let reason): self = .refused(reason)
+            case .unreadable(let errno): self = .unreadable(errno)
+            }
+        } catch {
+            self = .unreadable(error as? Errno ?? .ioError)
+        }
+    }
+
+    var json: JSONValue {
+        switch self {
+        case .passed(let sha256, let facts, let hashed):
+            var object: JSONObject = ["sha256": .string(sha256), "hashed": .integer(hashed)]
+            object.add("rows", facts.rows.map { .integer($0) })
+            object.add(
+                "columns", facts.columns.map { .array($0.map { .array([.string($0.name), .string($0.type ?? "")]) }) })
+            var details = JSONObject()
+            for (name, value) in facts.details { details.add(name, .string(value)) }
+            object.add("details", .object(details))
+            return .object(object)
+        case .refused(let reason): return .object(["refused": .string(reason)])
+        case .unreadable(let errno): return .object(["errno": .integer(Int64(errno.rawValue))])
+        }
+    }
+
+    /// Nil for what no check says: then its process is not to be trusted.
+    init?(_ json: JSONValue) {
+        if let reason = json["refused"]?.string {
+            self = .refused(reason)
+        } else if let errno = json["errno"]?.integer.flatMap(Int32.init(exactly:)), errno > 0 {
+            self = .unreadable(Errno(rawValue: errno))
+        } else {
+            guard let sha256 = json["sha256"]?.string, sha256.utf8.count == 64, let hashed = json["hashed"]?.integer,
+                case .object(let details)? = json["details"]
+            else { return nil }
+            var facts = FormatFacts(rows: json["rows"]?.integer)
+            if case .array(let columns)? = json["columns"] {
+                facts.columns = columns.compactMap { column in
+                    guard case .array(let parts) = column, parts.count == 2, let name = parts[0].string else {
+                        return nil
+                    }
+                    let type = parts[1].string ?? ""
+                    return FormatFacts.Column(name: name, type: type.isEmpty ? nil : type)
+                }
+            }
+            for (name, value) in details.sorted { facts.details[name] = value.string }
+            self = .passed(sha256: sha256, facts: facts, hashed: hashed)
+        }
+    }
+}

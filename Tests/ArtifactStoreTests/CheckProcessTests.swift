@@ -1,0 +1,83 @@
+import ArtifactFormats
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import ArtifactStore
+
+/// A check that dies is a refusal and nothing else. The processes here are shells that do what a check with a fault would do.
+@Suite struct CheckProcessTests {
+    /// A pickle, which is checked in a process.
+    private static let pickle = "N."
+
+    private func publish(_ command: [String], _ text: String = pickle, check: FormatCheck = .pickle) throws -> (
+        PublishOutcome, TemporaryStore
+    ) {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        store.checks.start(by: command)
+        let staged = try TemporaryStore.stage(store, text)
+        let outcome = store.publish(TemporaryStore.request(store, staged, name: "gene_manifest.pkl", check: check))
+        store.close()
+        return (outcome, place)
+    }
+
+    @Test(arguments: [
+        ("kill -ILL $$", "signal 4"), ("kill -SEGV $$", "signal 11"), ("exit 0", "status 0"), ("exit 3", "status 3"),
+        ("echo nothing that a check says >&0; exec sleep 60", "without an answer"),
+        ("printf '\\377\\377\\377\\377\\377\\377\\377\\177' >&0; exec sleep 60", "without an answer"),
+        ("printf '\\2\\0\\0\\0\\0\\0\\0\\0{}' >&0; exec sleep 60", "without an answer"),
+        ("printf '\\7\\0\\0\\0\\0\\0\\0\\0[[[' >&0; exit 1", "status 1"),
+    ])
+    func aProcessThatDies(script: String, words: String) throws {
+        let (outcome, place) = try publish(["/bin/sh", "-c", script])
+        guard case .quarantined(let reason, _) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(reason.contains("its check ends the process that it runs in (\(words))"), "\(reason)")
+        #expect(try place.quarantined() == [Self.pickle], "the bytes are kept")
+    }
+
+    /// What is no structure is checked where it is asked for: no process is needed for a table.
+    @Test func aTableNeedsNone() throws {
+        let (outcome, _) = try publish(["/bin/sh", "-c", "kill -ILL $$"], table, check: .tsv)
+        guard case .sealed = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+    }
+
+    /// Without a process to be had the driver checks by itself.
+    @Test(arguments: [[], ["/nonexistent/program"]]) func noProcessToBeHad(command: [String]) throws {
+        guard case .sealed = try publish(command).0 else {
+            Issue.record("not sealed")
+            return
+        }
+        guard case .quarantined(let reason, _) = try publish(command, "N").0 else {
+            Issue.record("sealed")
+            return
+        }
+        #expect(reason.contains("STOP"))
+    }
+
+    @Test func answersComeBackAsTheyWere() throws {
+        let facts = FormatFacts(
+            rows: .max, columns: [.init(name: "a\"\u{0}\u{85}é", type: "INT64"), .init(name: "", type: nil)],
+            details: ["created_by": "x\n", "row_groups": "2"])
+        let answers: [CheckAnswer] = [
+            .passed(sha256: String(repeating: "a", count: 64), facts: facts, hashed: .max),
+            .passed(sha256: String(repeating: "b", count: 64), facts: FormatFacts(), hashed: 0), .refused("no\u{1B}"),
+            .unreadable(.ioError),
+        ]
+        for answer in answers {
+            let text = answer.json.description
+            #expect(JSONValue(parsing: text.utf8).flatMap { CheckAnswer($0) } == answer, "\(text)")
+        }
+        for text in [
+            "{}", "[]", "1", "{\"errno\":0}", "{\"errno\":-1}", "{\"errno\":9223372036854775807}", "{\"sha256\":\"a\"}",
+        ] {
+            #expect(JSONValue(parsing: text.utf8).flatMap { CheckAnswer($0) } == nil, "\(text)")
+        }
+    }
+}
