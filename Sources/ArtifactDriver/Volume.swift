@@ -112,6 +112,9 @@ public final class Volume: FileSystem {
         connection?.invalidate(current, andData: true)
     }
 
+    /// How many files wait to be published, or are being published.
+    public var pendingSeals: Int { seals.pending }
+
     public func start(_ connection: KernelConnection) {
         connectionBox.withLock { $0 = connection }
         outside?.start(connection)

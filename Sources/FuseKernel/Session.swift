@@ -157,6 +157,13 @@ public final class Session: Sendable {
     /// Ends `run`. May be called from any thread.
     public func stop() { pool.withLock { $0 }?.stop() }
 
+    /// Ends `run` as `stop` does, and may be called by a signal handler: it only stores, writes to an eventfd and posts semaphores
+    /// (signal-safety(7)). For after `mount`.
+    public var stopper: @Sendable () -> Void {
+        let pool = pool.withLock { $0 }
+        return { pool?.stop() }
+    }
+
     /// Unmounts, detaching the mount from the tree when it is in use. While `run` serves, it is `run` that does it, as after `stop`:
     /// the descriptor must not be closed under those who wait on it.
     public func unmount() {

@@ -25,6 +25,7 @@ struct ArtifactFS: ParsableCommand {
               5   FUSE is not available here
               6   busy
               7   the store's schema has a fault
+              8   waited in vain: a driver does not answer, or is not done yet
               64  wrong usage
             """,
         version: Version.text,

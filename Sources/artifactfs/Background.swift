@@ -9,8 +9,9 @@ enum Background {
 
     /// Starts the same command in the background.
     ///
+    /// - Parameter store: its path, for what is said when that takes long.
     /// - Returns: what the driver says when the mount can be used.
-    static func start() throws -> String {
+    static func start(_ store: String) throws -> String {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else {
             throw Failure(.failed, "cannot make a pipe: \(String(cString: strerror(errno)))")
@@ -42,7 +43,7 @@ enum Background {
         guard result == 0 else {
             throw Failure(.failed, "cannot start the driver: \(String(cString: strerror(result)))")
         }
-        return try answer(from: readEnd, process)
+        return try answer(from: readEnd, process, store)
     }
 
     /// The same command in the foreground. The flag comes right after the subcommand: at the end it would be a path after `--`.
@@ -51,10 +52,33 @@ enum Background {
     }
 
     /// The first byte says how it went: `0`, or the exit status as a digit; the rest is for people.
-    private static func answer(from readEnd: Int32, _ process: pid_t) throws -> String {
+    private static func answer(from readEnd: Int32, _ process: pid_t, _ store: String) throws -> String {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
+        var next = Patience.now() + Patience.usual
+        var hasSaid = false
         while true {
+            var poll = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+            let ready = Glibc.poll(&poll, 1, Int32(clamping: max(0, next - Patience.now())))
+            if ready < 0, errno == EINTR { continue }
+            guard ready != 0 else {
+                next = Patience.now() + Patience.usual
+                if let holder = StoreLock.stoppedHolder(of: store) {
+                    kill(process, SIGKILL)
+                    waitpid(process, nil, 0)
+                    throw Failure(
+                        .silent,
+                        "another mount's driver, process \(holder), is stopped while it holds a lock of the store \(store); "
+                            + "let it go on with 'kill -CONT \(holder)', or end it with 'kill -9 \(holder)'")
+                }
+                if !hasSaid {
+                    Terminal.complain(
+                        "still opening the store \(store): what a driver that was killed left is looked through first; "
+                            + "that takes as long as reading it")
+                }
+                hasSaid = true
+                continue
+            }
             let count = read(readEnd, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
@@ -66,6 +90,30 @@ enum Background {
         }
         guard first != UInt8(ascii: "0") else { return text }
         throw Failure(Status(rawValue: Int32(first) - 48) ?? .failed, text)
+    }
+}
+
+/// The locks in a store that drivers hold for moments: its own and the ledger's.
+enum StoreLock {
+    /// A stopped process that holds one (proc_locks(5)); nil when there is none, or when this program may not look.
+    static func stoppedHolder(of store: String) -> Int32? {
+        let own = store + "/.artifactfs/"
+        let files = [own + "lock"] + Paths.names(own + "ledger").map { own + "ledger/" + $0 }
+        let inodes = Set(
+            files.compactMap { file -> String? in
+                var info = stat()
+                return lstat(file, &info) == 0 ? String(info.st_ino) : nil
+            })
+        let locks = String(decoding: Paths.contents("/proc/locks") ?? [], as: UTF8.self)
+        for line in locks.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count > 5, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0,
+                let inode = fields[5].split(separator: ":").last, inodes.contains(String(inode)),
+                DriverProcess(process)?.state == .stopped
+            else { continue }
+            return process
+        }
+        return nil
     }
 }
 
@@ -88,7 +136,7 @@ final class Readiness {
     func ready(_ text: String) {
         ServiceManager.ready()
         if !send("0", text) {
-            print(Terminal.printable(text))
+            Terminal.show(text)
             fflush(nil)
         }
     }

@@ -65,11 +65,9 @@ private struct Question {
         }
         self.path = full
         let root = mount.mountPoint
-        guard let status = MountStatus.read(root), let schemaText = Paths.contents(root + "/.artifactfs/schema.yaml")
-        else {
-            throw Failure(
-                .mountPoint,
-                "the mount at \(root) does not answer; clean a dead mount up with 'artifactfs unmount \(root)'")
+        let status = try MountStatus.of(mount)
+        guard let schemaText = Patience.find({ Paths.contents(root + "/.artifactfs/schema.yaml") ?? [] }) else {
+            throw mount.silence
         }
         let schema = try SchemaFile.parse(
             String(decoding: schemaText, as: UTF8.self), file: root + "/.artifactfs/schema.yaml")

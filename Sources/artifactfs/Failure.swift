@@ -12,6 +12,8 @@ enum Status: Int32 {
     case noFUSE = 5
     case busy = 6
     case schema = 7
+    /// Waited in vain.
+    case silent = 8
     case usage = 64
 }
 
@@ -58,21 +60,56 @@ extension ParsableCommand {
 enum Terminal {
     /// A line on standard error, after the program's name. Control characters of paths and names are shown escaped.
     static func complain(_ text: String) {
-        let line = Array(("artifactfs: " + printable(text) + "\n").utf8)
+        let line = Array((wrapped("artifactfs: " + printable(text), indent: 4, at: width(2)) + "\n").utf8)
         _ = write(2, line, line.count)
+    }
+
+    /// A line on standard output. Where a terminal would break it in the middle of a word, it is broken between words.
+    ///
+    /// - Parameter indent: how far its further lines are moved to the right.
+    static func show(_ text: String, indent: Int = 4) {
+        print(wrapped(printable(text), indent: indent, at: width(1)))
+    }
+
+    /// How wide a terminal is; nil for what is no terminal, whose lines stay whole for programs.
+    private static func width(_ descriptor: Int32) -> Int? {
+        guard isatty(descriptor) != 0 else { return nil }
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// Lines that end between words. A word longer than a line, such as a path, stays whole on a line of its own: it can be copied.
+    static func wrapped(_ text: String, indent: Int, at width: Int?) -> String {
+        guard let width, text.unicodeScalars.count > width else { return text }
+        var lines: [String] = []
+        var line = ""
+        var isEmpty = true
+        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+            if !isEmpty, line.unicodeScalars.count + 1 + word.unicodeScalars.count > width, !word.isEmpty {
+                lines.append(line)
+                line = String(repeating: " ", count: indent) + word
+            } else {
+                line += (isEmpty ? "" : " ") + word
+            }
+            isEmpty = false
+        }
+        return (lines + [line]).joined(separator: "\n")
     }
 
     /// Text in which nothing can move the cursor or end the line.
     static func printable(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
-            switch scalar.value {
-            case 0x20..<0x7f, 0xa0...: result.unicodeScalars.append(scalar)
-            case 0x0a: result += "\\n"
-            case 0x09: result += "\\t"
-            default:
+            switch scalar.properties.generalCategory {
+            case .control where scalar == "\n": result += "\\n"
+            case .control where scalar == "\t": result += "\\t"
+            case .control:
                 let digits = String(scalar.value, radix: 16)
                 result += "\\x" + (digits.utf8.count < 2 ? "0" : "") + digits
+            // Such as those that turn the direction of writing.
+            case .format, .lineSeparator, .paragraphSeparator: result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            default: result.unicodeScalars.append(scalar)
             }
         }
         return result

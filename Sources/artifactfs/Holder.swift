@@ -29,6 +29,50 @@ struct Holder {
     }
 }
 
+/// Another place that a mount is still mounted at: the driver serves until it is gone from there too.
+struct OtherMounts {
+    /// Nil when it is in this program's own mount namespace.
+    private let process: (number: Int32, command: String)?
+    private let path: String
+
+    /// Looks at what other mount namespaces have (mount_namespaces(7)), and at bind mounts.
+    static func holding(_ mount: MountEntry) -> OtherMounts? {
+        let device = mount.device
+        if let own = MountEntry.all().first(where: { $0.device == device }) {
+            return OtherMounts(process: nil, path: own.mountPoint)
+        }
+        let found = Patience.find { () -> [UInt8] in
+            var seen: Set<String> = []
+            for process in Paths.names("/proc").compactMap({ Int32($0) }).sorted() {
+                // Most processes are in one of few namespaces.
+                if let space = Paths.link("/proc/\(process)/ns/mnt"), !seen.insert(space).inserted { continue }
+                if let other = MountEntry.all(of: String(process)).first(where: { $0.device == device }) {
+                    return Array("\(process) \(other.mountPoint)".utf8)
+                }
+            }
+            return []
+        }
+        let parts = String(decoding: found ?? [], as: UTF8.self).split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, let process = Int32(parts[0]) else { return nil }
+        return OtherMounts(process: (process, Holder.command(of: process)), path: String(parts[1]))
+    }
+
+    /// - Parameter driver: such as "its driver, process 7,".
+    func failure(_ unmounted: String, _ driver: String) -> Failure {
+        guard let process else {
+            return Failure(
+                .busy,
+                "\(unmounted) is unmounted, but the same mount is still at \(path), so \(driver) goes on; "
+                    + "unmount that too: 'artifactfs unmount \(path)'")
+        }
+        return Failure(
+            .busy,
+            "\(unmounted) is unmounted here, but the mount namespace of process \(process.number) (\(process.command)) still has it "
+                + "at \(path), so \(driver) goes on; end that process, or unmount it there: "
+                + "'nsenter --mount=/proc/\(process.number)/ns/mnt umount \(path)'")
+    }
+}
+
 /// Who holds a mount, as far as that can be found out in a bounded time.
 ///
 /// Looking at a process that hangs in `execve` waits as long as it hangs, for ever when a FUSE mount does (`exec_update_lock`), and
@@ -47,9 +91,9 @@ struct HolderSearch {
 
     /// Looks through `/proc`.
     init(on mountPoint: String) {
-        let end = Self.now() + Self.limit
+        let end = Patience.now() + Self.limit
         var last: Int32 = 0
-        while Self.now() < end {
+        while Patience.now() < end {
             switch look(on: mountPoint, after: last, until: end) {
             case .finished:
                 isComplete = true
@@ -83,7 +127,7 @@ struct HolderSearch {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
             var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
-            let time = min(Self.patience, end - Self.now())
+            let time = min(Self.patience, end - Patience.now())
             let ready = time > 0 ? Glibc.poll(&poll, 1, Int32(time)) : 0
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else { return current.map { .stuck($0.process, $0.command) } ?? .failed }
@@ -136,12 +180,6 @@ struct HolderSearch {
             return nil
         }
         return (process, ends[0])
-    }
-
-    private static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 }
 

@@ -70,7 +70,7 @@ struct MountCommand: ParsableCommand {
             if foreground {
                 try Serve.run(request)
             } else {
-                print(try Background.start())
+                Terminal.show(try Background.start(request.store))
             }
         }
     }

@@ -12,8 +12,8 @@ struct MountEntry {
     let user: UInt32?
 
     /// Every mount that this process sees, the newest last.
-    static func all() -> [MountEntry] {
-        let text = Paths.contents("/proc/self/mountinfo").map { String(decoding: $0, as: UTF8.self) } ?? ""
+    static func all(of process: String = "self") -> [MountEntry] {
+        let text = Paths.contents("/proc/\(process)/mountinfo").map { String(decoding: $0, as: UTF8.self) } ?? ""
         return text.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ").map(String.init)
             guard fields.count >= 10, let dash = fields.firstIndex(of: "-"), dash + 2 < fields.count else { return nil }
@@ -29,13 +29,45 @@ struct MountEntry {
     /// The mounts of artifactfs.
     static func artifacts() -> [MountEntry] { all().filter(\.isArtifacts) }
 
-    /// Whether the driver of a mount is gone. `statfs` always asks it, where `stat` may be answered from the kernel's memory.
-    static func isDead(_ path: String) -> Bool {
-        var info = statvfs()
-        return statvfs(path, &info) != 0 && errno == ENOTCONN
+    /// How a mount's driver does.
+    enum Health { case alive, dead, silent }
+
+    /// Whether the driver answers. `statfs` always asks it, where `stat` may be answered from the kernel's memory.
+    var health: Health {
+        let path = mountPoint
+        let code = Patience.code(on: self) {
+            var info = statvfs()
+            return statvfs(path, &info)
+        }
+        return switch code {
+        case nil: .silent
+        case ENOTCONN: .dead
+        default: .alive
+        }
+    }
+
+    /// Why a path does not answer.
+    static func silence(on path: String) -> Failure {
+        // Another file system of a network or of a driver may be as silent.
+        guard let mount = holding(path), mount.isArtifacts else {
+            return Failure(.silent, "\(path) does not answer: it leads through a mount that hangs")
+        }
+        return mount.silence
+    }
+
+    /// That this mount does not answer, why, and what to do.
+    var silence: Failure {
+        Failure(.silent, "the mount at \(mountPoint) does not answer: \(DriverProcess.obstacle(to: self))")
     }
 
     var isArtifacts: Bool { type == "fuse.artifactfs" || type == "artifactfs" }
+
+    /// Who mounted it, by name where there is one.
+    var owner: String {
+        guard let user else { return "another user" }
+        guard let entry = getpwuid(user), let name = entry.pointee.pw_name else { return "user \(user)" }
+        return String(cString: name)
+    }
 
     /// The mount whose root is `path`, the topmost.
     static func at(_ path: String) -> MountEntry? { all().last { $0.mountPoint == path } }

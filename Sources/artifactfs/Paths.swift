@@ -12,17 +12,34 @@ enum Paths {
             throw Failure(.cannotAnswer, "the current directory is gone; change to another")
         }
         defer { free(current) }
-        let base = String(cString: current)
+        let base = try text(
+            UnsafeBufferPointer(start: current, count: strlen(current)).map { UInt8(bitPattern: $0) })
         if trimmed == "." { return base }
         while trimmed.hasPrefix("./") { trimmed.removeFirst(2) }
         return base == "/" ? "/" + trimmed : base + "/" + trimmed
     }
 
     /// With every link and `..` resolved; nil when it does not exist.
-    static func resolved(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
+    ///
+    /// - Throws: `Failure` when the path leads through a mount that does not answer, or to a name that is not UTF-8.
+    static func resolved(_ path: String) throws -> String? {
+        let found = Patience.find(on: MountEntry.holding(path).flatMap { $0.isArtifacts ? $0 : nil }) {
+            guard let real = realpath(path, nil) else { return [] }
+            return Array(UnsafeBufferPointer(start: real, count: strlen(real)).lazy.map { UInt8(bitPattern: $0) })
+        }
+        guard let found else { throw MountEntry.silence(on: path) }
+        return found.isEmpty ? nil : try text(found)
+    }
+
+    /// A path's bytes as text. Of others the text would be another path.
+    static func text(_ bytes: [UInt8]) throws -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        let shown = bytes.map { byte -> String in
+            let digits = String(byte, radix: 16)
+            return byte < 0x80 ? String(UnicodeScalar(byte)) : "\\x" + digits
+        }.joined()
+        throw Failure(
+            .cannotAnswer, "the path \(shown) is not UTF-8 text, which artifactfs needs; rename it, or use another")
     }
 
     /// The path with its directory resolved and its last component as it is: a link or a missing file keeps its name.
@@ -30,9 +47,9 @@ enum Paths {
         let path = try absolute(path)
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
         let name = String(path[path.utf8.index(after: slash)...])
-        if name.isEmpty || name == "." || name == ".." { return resolved(path) ?? path }
+        if name.isEmpty || name == "." || name == ".." { return try resolved(path) ?? path }
         let parent = slash == path.utf8.startIndex ? "/" : String(path[..<slash])
-        guard let real = resolved(parent) else { return path }
+        guard let real = try resolved(parent) else { return path }
         return real == "/" ? "/" + name : real + "/" + name
     }
 
@@ -65,6 +82,9 @@ enum Paths {
         }
         return names
     }
+
+    /// The descriptors that this process has open.
+    static func descriptors() -> [Int32] { names("/proc/self/fd").compactMap { Int32($0) } }
 
     /// A link's target.
     static func link(_ path: String) -> String? {

@@ -5,60 +5,126 @@ enum Preflight {
     /// Checks a request; its paths come back with links resolved.
     static func check(_ request: MountRequest, allowsNonempty: Bool) throws -> MountRequest {
         var request = request
-        guard let store = Paths.resolved(request.store) else {
+        guard let store = try Paths.resolved(request.store) else {
             throw Failure(
                 .notAStore, "there is no store at \(request.store); make one with 'artifactfs init \(request.store)'")
         }
         request.store = store
-        request.mountPoint = try mountPoint(request.mountPoint, allowsNonempty: allowsNonempty)
-        let (store_, mount) = (store + "/", request.mountPoint + "/")
-        guard !mount.hasPrefix(store_), !store_.hasPrefix(mount) else {
+        request.mountPoint = try mountPoint(request, allowsNonempty: allowsNonempty)
+        for (what, path) in [("store", store), ("mount point", request.mountPoint)] {
+            guard let mount = MountEntry.holding(path), mount.isArtifacts else { continue }
+            // With `-o nonempty` a mount may cover another: what counts is where the mount point itself is.
+            if path == mount.mountPoint, what == "mount point" { continue }
             throw Failure(
                 .mountPoint,
-                "the mount point \(request.mountPoint) and the store \(store) lie inside each other; mount somewhere else"
-            )
+                "the \(what) \(path) lies on the mount of a store (\(mount.source) at \(mount.mountPoint)); "
+                    + "\(what == "store" ? "mount a store by its real path" : "mount somewhere else")")
+        }
+        let mountPoint = request.mountPoint
+        if try answered(mountPoint, { lieInsideEachOther(store, mountPoint) ? ELOOP : 0 }) != 0 {
+            throw Failure(
+                .mountPoint,
+                "the mount point \(mountPoint) and the store \(store) lie inside each other; mount somewhere else")
         }
         try fuse(request)
         return request
     }
 
-    private static func mountPoint(_ path: String, allowsNonempty: Bool) throws -> String {
-        if MountEntry.isDead(path) {
-            throw Failure(
-                .mountPoint,
-                "\(path) is a dead mount: its driver is gone; clean it up with 'artifactfs unmount \(path)'")
-        }
-        var info = stat()
-        guard stat(path, &info) == 0 else {
-            switch errno {
-            case ENOENT:
-                throw Failure(.mountPoint, "the mount point \(path) does not exist; make it with 'mkdir -p \(path)'")
-            default:
-                throw Failure(
-                    .mountPoint, "the mount point \(path) cannot be used: \(String(cString: strerror(errno)))")
+    /// The mount point with links resolved. A dead mount of the same store is taken away: mounting again is the way to go on.
+    private static func mountPoint(_ request: MountRequest, allowsNonempty: Bool) throws -> String {
+        let path = try Paths.resolvedDirectory(of: request.mountPoint)
+        if let mount = MountEntry.at(path), mount.isArtifacts {
+            switch mount.health {
+            case .alive: break
+            case .dead: try replace(mount, request)
+            case .silent: throw mount.silence
             }
         }
-        guard info.st_mode & S_IFMT == S_IFDIR else {
-            throw Failure(.mountPoint, "the mount point \(path) is not a directory; name an empty directory")
+        var info = stat()
+        let code = try answered(path) {
+            guard stat(path, &info) == 0 else { return errno }
+            return info.st_mode & S_IFMT == S_IFDIR ? 0 : ENOTDIR
         }
-        let resolved = Paths.resolved(path) ?? path
+        switch code {
+        case 0: break
+        case ENOENT:
+            throw Failure(.mountPoint, "the mount point \(path) does not exist; make it with 'mkdir -p \(path)'")
+        case ENOTCONN:
+            throw Failure(
+                .mountPoint,
+                "\(path) leads to a dead mount: its driver is gone; "
+                    + "clean it up with 'artifactfs unmount' and its own path")
+        case ENOTDIR:
+            throw Failure(.mountPoint, "the mount point \(path) is not a directory; name an empty directory")
+        default:
+            throw Failure(.mountPoint, "the mount point \(path) cannot be used: \(String(cString: strerror(code)))")
+        }
+        let resolved = try Paths.resolved(path) ?? path
         if let mount = MountEntry.at(resolved), !allowsNonempty {
             throw Failure(
                 .mountPoint,
                 "\(resolved) is a mount point already (\(mount.type) of \(mount.source)); "
-                    + "unmount it with 'artifactfs unmount \(resolved)', or name another directory")
+                    + "unmount it with '\(mount.isArtifacts ? "artifactfs unmount" : "umount") \(resolved)', "
+                    + "or name another directory")
         }
-        guard access(resolved, R_OK | X_OK) == 0 else {
+        let readable = try answered(resolved) { access(resolved, R_OK | X_OK) == 0 ? 0 : errno }
+        guard readable == 0 else {
             throw Failure(
-                .mountPoint, "the mount point \(resolved) cannot be read: \(String(cString: strerror(errno)))")
+                .mountPoint, "the mount point \(resolved) cannot be read: \(String(cString: strerror(readable)))")
         }
-        if !allowsNonempty, !Paths.names(resolved).isEmpty {
+        if !allowsNonempty, try answered(resolved, { Paths.names(resolved).isEmpty ? 0 : ENOTEMPTY }) != 0 {
             throw Failure(
                 .mountPoint,
                 "the mount point \(resolved) is not empty, and a mount would hide what is in it; "
                     + "name an empty directory, or insist with '-o nonempty'")
         }
         return resolved
+    }
+
+    /// Whether one is the other or in it, by inodes: a bind mount gives a directory another path.
+    private static func lieInsideEachOther(_ store: String, _ mountPoint: String) -> Bool {
+        func id(_ path: String) -> [UInt64]? {
+            var info = stat()
+            return stat(path, &info) == 0 ? [UInt64(info.st_dev), UInt64(info.st_ino)] : nil
+        }
+        func withParents(_ path: String) -> Set<[UInt64]> {
+            var found: Set<[UInt64]> = []
+            var path = path
+            while !path.isEmpty {
+                if let id = id(path) { found.insert(id) }
+                path = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? ""
+            }
+            return found
+        }
+        let own = ["", "/base_layer", "/meta_layer", "/.artifactfs"].compactMap { id(store + $0) }
+        if !withParents(mountPoint).isDisjoint(with: own) { return true }
+        return id(mountPoint).map { withParents(store).contains($0) } ?? false
+    }
+
+    /// An errno that is found out in bounded time.
+    private static func answered(_ path: String, _ question: () -> Int32) throws -> Int32 {
+        guard let answer = Patience.find({ [UInt8(truncatingIfNeeded: question())] })?.first else {
+            throw MountEntry.silence(on: path)
+        }
+        return Int32(answer)
+    }
+
+    private static func replace(_ mount: MountEntry, _ request: MountRequest) throws {
+        let path = mount.mountPoint
+        guard mount.source == request.store, mount.user == geteuid() || geteuid() == 0 else {
+            throw Failure(
+                .mountPoint,
+                "\(path) is a dead mount of \(mount.source): its driver is gone; "
+                    + "clean it up with 'artifactfs unmount \(path)'")
+        }
+        let isGone =
+            geteuid() == 0
+            ? Patience.code { umount2(path, Int32(MNT_DETACH)) } == 0
+            : Program.run(["fusermount3", "-u", "-z", "--", path], within: Patience.usual) == 0
+        guard isGone else {
+            throw Failure(
+                .mountPoint, "\(path) is a dead mount, and cannot be cleaned up; try 'artifactfs unmount \(path)'")
+        }
     }
 
     private static func fuse(_ request: MountRequest) throws {

@@ -4,6 +4,7 @@ import CLinux
 import FuseKernel
 import Glibc
 import Logging
+import Synchronization
 
 /// The driver's process: opens the store, mounts, serves until the mount ends.
 enum Serve {
@@ -23,6 +24,7 @@ enum Serve {
         Log.start(toSystem: readiness.isBackground)
         let stopSignals = StopSignals()
         raiseDescriptorLimit()
+        outliveOthers()
         // A check that traps ends its process and not the mount.
         let store = try Store(
             at: request.store, readOnly: request.isReadOnly, durability: request.durability,
@@ -58,11 +60,27 @@ enum Serve {
             volume.stop()
             throw Failure(.mountPoint, "cannot mount on \(request.mountPoint): \(error)")
         }
-        stopSignals.stop(session)
+        let (mountPoint, source) = (request.mountPoint, request.store)
+        stopSignals.stop(session, pending: { volume.pendingSeals }) {
+            guard let mount = MountEntry.at(mountPoint), mount.isArtifacts, mount.source == source else { return }
+            if umount2(mountPoint, Int32(MNT_DETACH)) != 0, geteuid() != 0 {
+                _ = Program.run(["fusermount3", "-u", "-z", "--", mountPoint], within: 2_000)
+            }
+        }
         readiness.ready(
             "mounted \(request.store) at \(request.mountPoint): "
                 + (volume.currentSession.map { "session \($0)" } ?? "read-only"))
         session.run()
+    }
+
+    /// When memory runs out the kernel is to end another process: with the driver, everybody loses the mount. Root only may ask for it, and
+    /// what somebody else has asked for stays (proc_pid_oom_score_adj(5)).
+    private static func outliveOthers() {
+        guard geteuid() == 0, Paths.contents("/proc/self/oom_score_adj") == Array("0\n".utf8) else { return }
+        let file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        defer { close(file) }
+        _ = write(file, "-900", 4)
     }
 
     /// Open files need descriptors, and what the kernel knows in ordinary trees is found quicker with them.
@@ -74,46 +92,81 @@ enum Serve {
     }
 }
 
-/// SIGINT, SIGTERM and SIGHUP unmount; they are waited for by a thread of their own, so that no handler interrupts anything.
+/// SIGINT, SIGTERM and SIGHUP unmount; they are waited for by a thread of their own, so that no handler interrupts anything. A second
+/// signal ends the driver at once: what is not published yet stays staged, for the next mount's recovery.
 struct StopSignals {
     private var set = sigset_t()
+    private static let all = [SIGINT, SIGTERM, SIGHUP]
+    /// How long publishing may take after the first signal before somebody is told, in seconds; and how often after that.
+    private static let patience = (first: 5, further: 60)
 
     /// Blocks the signals; call it before any thread starts.
     init() {
         sigemptyset(&set)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, signal) }
+        for signal in Self.all { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
     }
 
     /// From now on a signal ends the session.
-    func stop(_ session: Session) {
+    ///
+    /// - Parameters:
+    ///   - pending: how many files wait to be published.
+    ///   - detach: takes the mount away, if it is still there.
+    func stop(_ session: Session, pending: @escaping @Sendable () -> Int, detach: @escaping @Sendable () -> Void) {
         let set = self.set
-        let box = Unmanaged.passRetained(Waiter(session: session, set: set))
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Waiter>.fromOpaque(argument).takeRetainedValue().wait()
-                return nil
-            }, box.toOpaque())
-        if result == 0 { pthread_detach(thread) } else { box.release() }
+        let thread = WorkerThread(name: "artifactfs-sig") {
+            var set = set
+            var signal: Int32 = 0
+            while sigwait(&set, &signal) != 0 {}
+            session.stop()
+            let log = Logger(label: "artifactfs")
+            var time = timespec(tv_sec: Self.patience.first, tv_nsec: 0)
+            while true {
+                let second = sigtimedwait(&set, nil, &time)
+                if second > 0 {
+                    log.warning(
+                        "a second signal: ends now; what is not published stays staged for the next mount of the store")
+                    detach()
+                    Self.end(by: second)
+                }
+                guard errno == EAGAIN else { continue }
+                log.notice(
+                    """
+                    \(pending()) files are still to be published; a second signal ends at once and leaves them staged for the \
+                    next mount
+                    """
+                )
+                time.tv_sec = Self.patience.further
+            }
+        }
+        if let thread { thread.detach() } else { Self.stopByHandler(session.stopper, set) }
     }
 
-    private final class Waiter {
-        private let session: Session
-        private var set: sigset_t
+    /// Ends the process as the signal does by itself, so that whoever waits for it sees a stop and no failure.
+    private static func end(by number: Int32) -> Never {
+        var one = sigset_t()
+        sigemptyset(&one)
+        sigaddset(&one, number)
+        signal(number, SIG_DFL)
+        kill(getpid(), number)
+        pthread_sigmask(SIG_UNBLOCK, &one, nil)
+        _exit(128 + number)
+    }
 
-        init(session: Session, set: sigset_t) {
-            self.session = session
-            self.set = set
-        }
+    /// What ends the session in `stopByHandler`. Written before there is a handler and read by handlers only, which run on the first thread
+    /// alone, one at a time: nobody is interrupted while the lock is held.
+    private static let stopper = Mutex<(@Sendable () -> Void)?>(nil)
 
-        func wait() {
-            var signal: Int32 = 0
-            sigwait(&set, &signal)
-            session.stop()
-        }
+    /// Without a thread to be had the first one takes the signals. A second of the same kind ends the process.
+    private static func stopByHandler(_ stop: @escaping @Sendable () -> Void, _ set: sigset_t) {
+        stopper.withLock { $0 = stop }
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in StopSignals.stopper.withLock { $0 }?() }
+        action.sa_mask = set
+        action.sa_flags = SA_RESTART | Int32(bitPattern: UInt32(SA_RESETHAND))
+        for signal in all { sigaction(signal, &action, nil) }
+        var set = set
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 }

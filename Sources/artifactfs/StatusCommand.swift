@@ -25,51 +25,132 @@ struct StatusCommand: ParsableCommand {
                 throw Failure(
                     .cannotAnswer, "\(path) is not on a mount of artifactfs; 'artifactfs status' lists the mounts")
             }
-            guard let status = MountStatus.read(mount.mountPoint) else {
-                throw Failure(
-                    .mountPoint,
-                    "the mount at \(mount.mountPoint) does not answer: its driver is gone, or the mount is another user's; "
-                        + "clean a dead mount up with 'artifactfs unmount \(mount.mountPoint)'")
-            }
-            if json { print(status.value.description) } else { status.show() }
+            let status = try MountStatus.of(mount)
+            let kept = status.string("store").flatMap { KeptBack.read($0) }
+            if json { print(status.withQuarantine(kept).description) } else { status.show(kept) }
         }
     }
 
     private func list() {
         let mounts = MountEntry.artifacts()
+        let answers = MountStatus.ask(mounts)
         if json {
-            print(JSONValue.array(mounts.compactMap { MountStatus.read($0.mountPoint)?.value }).description)
+            let values = zip(mounts, answers).map { mount, answer -> JSONValue in
+                if case .answered(let status) = answer { return status.value }
+                let fields: JSONObject = [
+                    "store": .string(mount.source), "mount_point": .string(mount.mountPoint),
+                    "problem": .string(problem(mount, answer)),
+                ]
+                return .object(fields)
+            }
+            print(JSONValue.array(values).description)
             return
         }
         if mounts.isEmpty { print("nothing is mounted; mount a store with 'artifactfs mount STORE MOUNTPOINT'") }
-        for mount in mounts {
-            let status = MountStatus.read(mount.mountPoint)
-            let state =
-                status.map { $0.boolean("read_only") ? "read-only" : "session \($0.string("session") ?? "none")" }
-                ?? "dead, or not this user's to see"
-            print("\(Terminal.printable(mount.mountPoint))\t\(Terminal.printable(mount.source))\t\(state)")
+        for (mount, answer) in zip(mounts, answers) {
+            print(
+                "\(Terminal.printable(mount.mountPoint))\t\(Terminal.printable(mount.source))\t"
+                    + Terminal.printable(problem(mount, answer)))
+        }
+    }
+
+    /// A few words on a mount.
+    private func problem(_ mount: MountEntry, _ answer: MountStatus.Answer) -> String {
+        switch answer {
+        case .answered(let status):
+            return status.boolean("read_only") ? "read-only" : "session \(status.string("session") ?? "none")"
+        case .dead: return "dead: its driver is gone"
+        case .refused: return "\(mount.owner)'s alone"
+        case .silent:
+            guard let driver = DriverProcess.serving(mount) else { return "does not answer" }
+            return driver.state == .stopped
+                ? "does not answer: its driver, process \(driver.process), is stopped"
+                : "does not answer: its driver is process \(driver.process)"
         }
     }
 }
 
 /// A mount's `status.json`.
 struct MountStatus {
+    enum Answer {
+        case answered(MountStatus)
+        case dead
+        /// Another user's, without `allow_other`.
+        case refused
+        /// Nothing came in time.
+        case silent
+    }
+
     let value: JSONValue
 
-    static func read(_ mountPoint: String) -> MountStatus? {
-        Paths.contents(mountPoint + "/.artifactfs/status.json").flatMap { JSONValue(parsing: $0) }.map {
-            MountStatus(value: $0)
+    /// Asks a driver.
+    ///
+    /// - Throws: `Failure` when it does not answer, with the reason.
+    static func of(_ mount: MountEntry) throws -> MountStatus {
+        switch ask([mount]).first {
+        case .answered(let status)?: return status
+        case .dead?:
+            throw Failure(
+                .mountPoint,
+                "the mount at \(mount.mountPoint) is dead: its driver is gone; "
+                    + "clean it up with 'artifactfs unmount \(mount.mountPoint)'")
+        case .refused?:
+            throw Failure(
+                .mountPoint,
+                "the mount at \(mount.mountPoint) is \(mount.owner)'s alone, and this user may not look into it")
+        case .silent?, nil: throw mount.silence
         }
+    }
+
+    /// Asks drivers, all at the same time.
+    static func ask(_ mounts: [MountEntry], within time: Int64 = Patience.usual) -> [Answer] {
+        // Not an array of questions, which cannot be copied.
+        func answers(_ mounts: ArraySlice<MountEntry>, _ deadline: Int64) -> [Answer] {
+            guard let mount = mounts.first else { return [] }
+            let question = Patience { ask(mount.mountPoint) }
+            let others = answers(mounts.dropFirst(), deadline)
+            let answer = question.answer(until: deadline) { DriverProcess.serving(mount)?.state == .stopped }
+            return [understood(answer)] + others
+        }
+        return answers(mounts[...], Patience.now() + time)
+    }
+
+    /// The errno, or 0 and the text.
+    private static func ask(_ mountPoint: String) -> [UInt8] {
+        var info = statvfs()
+        if statvfs(mountPoint, &info) != 0, errno == ENOTCONN { return [UInt8(ENOTCONN)] }
+        guard let text = Paths.contents(mountPoint + "/.artifactfs/status.json") else {
+            return [UInt8(truncatingIfNeeded: errno)]
+        }
+        return [0] + text
+    }
+
+    private static func understood(_ answer: [UInt8]?) -> Answer {
+        guard let answer, let first = answer.first else { return .silent }
+        if first == 0, let value = JSONValue(parsing: Array(answer.dropFirst())) {
+            return .answered(MountStatus(value: value))
+        }
+        return Int32(first) == EACCES || Int32(first) == EPERM ? .refused : .dead
     }
 
     func integer(_ key: String) -> Int64? { value[key]?.integer }
     func string(_ key: String) -> String? { value[key]?.string }
     func boolean(_ key: String) -> Bool { value[key] == .bool(true) }
 
+    /// The same with what the store has in quarantine.
+    func withQuarantine(_ kept: KeptBack?) -> JSONValue {
+        guard case .object(var fields) = value else { return value }
+        let counts: JSONObject? = kept.map {
+            ["files": .integer(Int64($0.files)), "bytes": .integer($0.bytes), "directory": .string($0.directory)]
+        }
+        fields["quarantine"] = counts.map { .object($0) } ?? .null
+        return .object(fields)
+    }
+
     /// For people.
-    func show() {
+    func show(_ kept: KeptBack?) {
         func line(_ name: String, _ text: String) {
-            print(name + String(repeating: " ", count: max(1, 14 - name.utf8.count)) + Terminal.printable(text))
+            Terminal.show(name + String(repeating: " ", count: max(1, 14 - name.utf8.count)) + text, indent: 14)
         }
         func number(_ key: String) -> String { String(integer(key) ?? 0) }
         line("store", string("store") ?? "?")
@@ -83,6 +164,14 @@ struct MountStatus {
         line("writing", "\(number("writing")) artifacts, \(number("empty")) empty, \(number("transient")) temporary")
         line("publishing", number("publishing"))
         line("since mount", "\(number("sealed_since_mount")) sealed, \(number("quarantined_since_mount")) quarantined")
+        if let kept {
+            let files = kept.files == 1 ? "1 file" : "\(kept.files) files"
+            line(
+                "quarantine",
+                kept.files == 0 ? "empty" : "\(files), \(KeptBack.size(kept.bytes)), in \(kept.directory)")
+        } else {
+            line("quarantine", "only the store's owner may look")
+        }
         line("open files", number("open_files"))
         line(
             "driver", "process \(number("pid")), version \(string("version") ?? "?"), up \(number("uptime_seconds")) s")

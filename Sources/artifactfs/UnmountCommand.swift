@@ -8,19 +8,26 @@ struct UnmountCommand: ParsableCommand {
         commandName: "unmount",
         abstract: "Unmount, when everything written is published.",
         discussion: """
-            Waits for what is being published, unmounts, and returns when the driver has ended. When programs still use the mount it \
-            says which. A dead mount ("Transport endpoint is not connected") is cleaned up.
+            Unmounts, waits until the driver has published what was written, and says what was not published and why. When programs \
+            still use the mount it says which. A dead mount ("Transport endpoint is not connected") is cleaned up. No wait is \
+            longer than --timeout: then it says who is waited for.
             """)
 
     @Argument(help: "Where the store is mounted.", completion: .directory)
     var mountpoint: String
     @Flag(name: .long, help: "Detach the mount now, even when programs use it; it goes when they close their files.")
     var lazy = false
+    @Option(name: .long, help: "For how many seconds to wait for what is being published.")
+    var timeout = 120
+
+    func validate() throws {
+        guard (0...86_400).contains(timeout) else { throw ValidationError("--timeout is 0 to 86400 seconds.") }
+    }
 
     func run() throws {
         try reporting {
             let path = try Paths.resolvedDirectory(of: mountpoint)
-            guard let mount = MountEntry.at(path) ?? MountEntry.at(Paths.resolved(path) ?? path) else {
+            guard let mount = try MountEntry.at(path) ?? MountEntry.at(Paths.resolved(path) ?? path) else {
                 throw Failure(.cannotAnswer, "\(path) is not a mount point; 'artifactfs status' lists the mounts")
             }
             guard mount.isArtifacts else {
@@ -28,36 +35,123 @@ struct UnmountCommand: ParsableCommand {
             }
             // Without a question to the driver, which may hang.
             if lazy { return try detach(mount, isLazy: true) }
-            if MountEntry.isDead(mount.mountPoint) {
+            switch mount.health {
+            case .alive: break
+            case .dead:
                 try detach(mount, isLazy: true)
-                print("cleaned up the dead mount at \(Terminal.printable(mount.mountPoint))")
-                return
+                return Terminal.show("cleaned up the dead mount at \(mount.mountPoint)")
+            case .silent: throw mount.silence
             }
-            let status = MountStatus.read(mount.mountPoint)
-            awaitPublishing(mount.mountPoint)
+            let status = awaitPublishing(mount)
+            let driver = DriverProcess.serving(mount, ownNumber: status?.integer("pid"))
+            let session = status.flatMap(SessionLock.init)
             try detach(mount, isLazy: false)
-            if let process = status?.integer("pid").flatMap(Int32.init(exactly:)) { awaitEnd(of: process) }
+            try awaitEnd(of: driver, session, mount)
+            if let status { tellWhatWasKeptBack(status) }
         }
     }
 
-    /// Waits for the publishing under way; the driver itself waits for the rest before it ends.
-    private func awaitPublishing(_ path: String) {
-        while let pending = MountStatus.read(path)?.integer("publishing"), pending > 0 { usleep(50_000) }
+    /// Waits a moment for the publishing under way, so that less is left when the mount goes. The driver itself waits for the rest
+    /// before it ends: however much programs go on to publish, this is over soon.
+    private func awaitPublishing(_ mount: MountEntry) -> MountStatus? {
+        let end = Patience.now() + min(2_000, Int64(timeout) * 1000)
+        var last: MountStatus?
+        while case .answered(let status)? = MountStatus.ask([mount]).first {
+            last = status
+            guard (status.integer("publishing") ?? 0) > 0, Patience.now() < end else { break }
+            usleep(50_000)
+        }
+        return last
     }
 
     private func detach(_ mount: MountEntry, isLazy: Bool) throws {
         let path = mount.mountPoint
         if geteuid() == 0 {
-            guard umount2(path, isLazy ? Int32(MNT_DETACH) : 0) != 0 else { return }
-            let code = errno
+            // A file's last pages may have to be written, by a driver that stopped meanwhile.
+            let code = Patience.code(within: 30_000) { umount2(path, isLazy ? Int32(MNT_DETACH) : 0) }
+            guard let code else { throw mount.silence }
+            guard code != 0 else { return }
             throw code == EBUSY ? busy(mount, HolderSearch(on: path)) : failure(mount, code)
         } else {
-            let status = Program.run(["fusermount3", "-u"] + (isLazy ? ["-z"] : []) + ["--", path])
+            let status = Program.run(["fusermount3", "-u"] + (isLazy ? ["-z"] : []) + ["--", path], within: 30_000)
+            guard let status else { throw mount.silence }
             guard status != 0 else { return }
             guard MountEntry.at(path) != nil else { throw failure(mount, ENOENT) }
             let search = HolderSearch(on: path)
             // fusermount3 says why for people only. Its own user may unmount, so the mount is in use.
             throw search.holders.isEmpty && mount.user != geteuid() ? failure(mount, EPERM) : busy(mount, search)
+        }
+    }
+
+    /// Waits until the driver has ended, or says who keeps it.
+    private func awaitEnd(of driver: DriverProcess?, _ session: SessionLock?, _ mount: MountEntry) throws {
+        let path = mount.mountPoint
+        let start = Patience.now()
+        let end = start + Int64(timeout) * 1000
+        let who = driver.map { "its driver, process \($0.process)," } ?? "its driver"
+        guard driver != nil || session != nil else {
+            return Terminal.show(
+                "unmounted \(path); this program cannot see its driver, which may run in another pid namespace and may still be "
+                    + "publishing what was written")
+        }
+        func hasEnded() -> Bool { driver.map { $0.state == .ended } ?? session.map { !$0.isHeld } ?? true }
+        var pause: UInt32 = 1_000
+        var hasLooked = false
+        var hasSaid = false
+        while !hasEnded() {
+            let now = Patience.now()
+            if driver?.state == .stopped, now - start > 500 {
+                throw Failure(
+                    .silent,
+                    "\(path) is unmounted, but \(who) is stopped before it has published everything; "
+                        + "let it go on with 'kill -CONT \(driver?.process ?? 0)'")
+            }
+            if !hasLooked, now - start > 1_000 || now >= end {
+                hasLooked = true
+                if let other = OtherMounts.holding(mount) { throw other.failure(path, who) }
+            }
+            if now >= end {
+                guard driver != nil else {
+                    throw Failure(
+                        .silent,
+                        "\(path) is unmounted, but after \(timeout) s its driver, which this program cannot see, still has the store: "
+                            + "it runs in another pid namespace, and publishes, or the mount is still somewhere else")
+                }
+                throw Failure(
+                    .silent,
+                    "\(path) is unmounted, but after \(timeout) s \(who) is still publishing what was written; it goes on "
+                        + "and ends by itself. Two signals (kill) end it at once: "
+                        + "the rest then stays staged for the next mount")
+            }
+            if !hasSaid, now - start > 5_000 {
+                hasSaid = true
+                Terminal.complain("\(path) is unmounted; waiting until \(who) has published what was written")
+            }
+            usleep(pause)
+            pause = min(pause * 2, 50_000)
+        }
+    }
+
+    /// What of this mount was not published.
+    private func tellWhatWasKeptBack(_ status: MountStatus) {
+        guard !status.boolean("read_only"), let store = status.string("store"), let id = KeptBack.MountID(status)
+        else { return }
+        let before = status.integer("quarantined_since_mount") ?? 0
+        guard let kept = KeptBack.read(store, of: id) else {
+            if before > 0 { Terminal.show("not published: \(before), in the quarantine of \(store)") }
+            return
+        }
+        if !kept.ofMount.isEmpty {
+            Terminal.show("not published: \(kept.ofMount.count), kept in \(kept.directory):")
+            for file in kept.ofMount.prefix(10) {
+                Terminal.show("  \(file.path): \(file.reason)")
+                Terminal.show("      \(file.name)", indent: 6)
+            }
+            if kept.ofMount.count > 10 { Terminal.show("  and \(kept.ofMount.count - 10) more") }
+        }
+        if kept.staged > 0 {
+            Terminal.show(
+                "left staged: \(kept.staged); the next mount of \(store) publishes them or puts them in quarantine")
         }
     }
 
@@ -78,15 +172,29 @@ struct UnmountCommand: ParsableCommand {
                 + "End them, or detach with 'artifactfs unmount --lazy \(mount.mountPoint)'"
         )
     }
+}
 
-    /// Waits until a process has ended. The driver is not our child, so its directory in `/proc` tells.
-    private func awaitEnd(of process: Int32) {
-        guard process > 0 else { return }
-        let descriptor = clinux_pidfd_open(process)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        while Glibc.poll(&poll, 1, -1) < 0, errno == EINTR {}
+/// The lock that a mount holds for as long as its driver lives, on its session's name in the store: seen from every pid namespace.
+struct SessionLock {
+    private let path: String
+
+    /// - Returns: nil where this program cannot look at it.
+    init?(_ status: MountStatus) {
+        guard !status.boolean("read_only"), let store = status.string("store"), let session = status.string("session")
+        else { return nil }
+        path = store + "/.artifactfs/sessions/" + session
+        let path = path
+        guard Patience.code(of: { access(path, R_OK) }) == 0, isHeld else { return nil }
+    }
+
+    /// Whether a driver still lives.
+    var isHeld: Bool {
+        let path = path
+        return Patience.code {
+            let lock = open(path, O_RDONLY | O_CLOEXEC)
+            guard lock >= 0 else { return 0 }
+            return flock(lock, LOCK_SH | LOCK_NB)
+        } == EWOULDBLOCK
     }
 }
 
@@ -94,13 +202,25 @@ struct UnmountCommand: ParsableCommand {
 enum Program {
     /// Runs a program and waits; its output is this program's.
     ///
-    /// - Returns: its exit status, or 127 when it cannot be started.
-    static func run(_ command: [String]) -> Int32 {
+    /// - Parameter time: in milliseconds.
+    /// - Returns: its exit status, or 127 when it cannot be started; nil when it took longer, and was told to end.
+    static func run(_ command: [String], within time: Int64) -> Int32? {
         var argv: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
         argv.append(nil)
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
         guard posix_spawnp(&process, command[0], nil, nil, argv, environ) == 0 else { return 127 }
+        let ending = clinux_pidfd_open(process)
+        defer { if ending >= 0 { close(ending) } }
+        let end = Patience.now() + time
+        var poll = pollfd(fd: ending, events: Int16(POLLIN), revents: 0)
+        while ending >= 0 {
+            let ready = Glibc.poll(&poll, 1, Int32(clamping: max(0, end - Patience.now())))
+            if ready > 0 { break }
+            if ready < 0, errno == EINTR { continue }
+            kill(process, SIGKILL)
+            return nil
+        }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)

@@ -219,9 +219,66 @@ extension MountedTests {
         @Test func deadMountsAreCleanedUp() throws {
             let mount = try Mount(MountVariant())
             mount.driver.kill()
-            expect(try artifactfs("mount", mount.store, mount.root), 4, "dead mount", "artifactfs unmount")
+            let other = try TemporaryDirectory()
+            #expect(try artifactfs("init", other.path + "/s").succeeded)
+            expect(try artifactfs("mount", other.path + "/s", mount.root), 4, "dead mount", "artifactfs unmount")
             #expect(try artifactfs("unmount", mount.root).output.contains("dead mount"))
             #expect(!mount.isMounted)
+        }
+
+        /// Mounting again is how to go on after the driver was killed: the dead mount of the same store makes room.
+        @Test func aDeadMountOfTheSameStoreIsReplaced() throws {
+            let mount = try Mount(MountVariant())
+            mount.driver.kill()
+            let again = try artifactfs("mount", mount.store, mount.root)
+            #expect(again.succeeded && again.output.hasPrefix("mounted \(mount.store)"), "\(again)")
+            #expect(try artifactfs("unmount", mount.root).succeeded)
+            #expect(!mount.isMounted, "nothing was under it")
+        }
+
+        /// What lies inside itself would be looked through for ever; bind mounts give a directory another path.
+        @Test(.enabled(if: geteuid() == 0, "it makes bind mounts")) func storesAndMountsInsideEachOther() throws {
+            let mount = try Mount()
+            let directory = try TemporaryDirectory()
+            let (inside, bind) = (mount.session("scratch/m"), directory.path + "/bind")
+            #expect(mkdir(inside, 0o755) == 0 && mkdir(bind, 0o755) == 0)
+            expect(try artifactfs("mount", mount.store, inside), 4, "lies on the mount", "somewhere else")
+            expect(try artifactfs("mount", mount.root, bind), 4, "lies on the mount", "real path")
+            #expect(try artifactfs("init", directory.path + "/s").succeeded)
+            for (real, below) in [("", "base_layer/m"), ("base_layer", "m")] {
+                #expect(try run(["mkdir", "-p", directory.path + "/s/base_layer/m"]).succeeded)
+                #expect(try run(["mount", "--bind", directory.path + "/s/" + real, bind]).succeeded)
+                defer { umount2(bind, Int32(MNT_DETACH)) }
+                expect(try artifactfs("mount", directory.path + "/s", bind + "/" + below), 4, "inside each other")
+            }
+        }
+
+        /// Bytes that are no text would become another path on their way.
+        @Test func pathsThatAreNoText() throws {
+            let directory = try TemporaryDirectory()
+            let script =
+                #"cd "$1"; "$0" init $'st\xffore'; echo $?; mkdir $'d\xff'; cd $'d\xff'; "$0" init s; echo $?"#
+            let outcome = try run(["bash", "-c", script, try Mount.binary(), directory.path])
+            #expect(outcome.output == "2\n2\n", "\(outcome)")
+            #expect(outcome.errors.contains(#"st\xffore is not UTF-8 text"#), "\(outcome)")
+            #expect(try names(in: directory.path).count == 1, "nothing was made")
+        }
+
+        @Test func controlCharactersAreShownEscaped() throws {
+            let directory = try TemporaryDirectory()
+            let (store, mount) = (directory.path + "/s\u{1b}[2J\n", directory.path + "/m\u{202e}\t")
+            let made = try artifactfs("init", store)
+            #expect(made.succeeded && mkdir(mount, 0o755) == 0)
+            let mounted = try artifactfs("mount", store, mount)
+            defer { _ = try? artifactfs("unmount", "--lazy", mount) }
+            let outcomes = [made, mounted, try artifactfs("status"), try artifactfs("status", mount)]
+            for outcome in outcomes {
+                #expect(outcome.succeeded, "\(outcome)")
+                #expect(!outcome.output.contains("\u{1b}") && !outcome.output.contains("\u{202e}"), "\(outcome)")
+                #expect(outcome.output.contains(#"s\x1b[2J\n"#), "\(outcome)")
+            }
+            expect(try artifactfs("mount", store, mount), 4, #"m\u{202e}\t"#)
+            #expect(try artifactfs("unmount", mount).succeeded)
         }
     }
 }

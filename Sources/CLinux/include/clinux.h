@@ -116,3 +116,6 @@ ssize_t clinux_send(int socket, const void *bytes, size_t length);
 // Gives up what the process does not need to read files that it is given: root's ids, new privileges, memory beyond `memory` bytes, and
 // descriptors from 3 on, which whoever started the driver may have left open. Ignores the signals that ask a service to end: it ends with its socket.
 void clinux_confine(size_t memory);
+
+// fork(2), which Swift does not import. For processes with one thread only: others would not survive, whatever they held.
+pid_t clinux_fork(void);

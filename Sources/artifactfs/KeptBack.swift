@@ -1,0 +1,112 @@
+import ArtifactStore
+import Glibc
+
+/// What a store has in quarantine, and what one mount left unpublished. Read from the store's own directory, which only its owner and root
+/// may.
+struct KeptBack {
+    /// A file whose bytes were not published.
+    struct File {
+        /// On the mount.
+        let path: String
+        let reason: String
+        /// In `.artifactfs/quarantine`.
+        let name: String
+    }
+
+    let store: String
+    /// All of the store.
+    let files: Int
+    let bytes: Int64
+    /// Of the mount that was asked for, in order of time.
+    var ofMount: [File] = []
+    /// How many it left in staging, for the next mount to look through.
+    var staged = 0
+
+    var directory: String { store + "/.artifactfs/quarantine" }
+
+    /// Which mount: its process as it knows itself, and when it began.
+    struct MountID {
+        let process: Int64
+        let began: Int64
+
+        init?(_ status: MountStatus) {
+            guard let process = status.integer("pid"), let up = status.integer("uptime_seconds") else { return nil }
+            self.process = process
+            began = Int64(time(nil)) &- up
+        }
+
+        /// Whether a mount's name in staging and ledger is this mount's: `20260215T143022.123Z-<host>-<pid>-<n>` (DiskFormat).
+        func isName(_ name: String) -> Bool {
+            let parts = name.split(separator: "-")
+            guard parts.count >= 4, parts[parts.count - 2] == String(process) else { return false }
+            return (-5...5).contains { name.hasPrefix(Self.second(began &+ $0) ?? "?") }
+        }
+
+        private static func second(_ seconds: Int64) -> String? {
+            var (seconds, broken) = (time_t(seconds), tm())
+            guard gmtime_r(&seconds, &broken) != nil else { return nil }
+            var text = [CChar](repeating: 0, count: 32)
+            let count = strftime(&text, text.count, "%Y%m%dT%H%M%S", &broken)
+            return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+    }
+
+    /// Looks into a store.
+    ///
+    /// - Returns: nil when the store cannot be looked into.
+    static func read(_ store: String, of mount: MountID? = nil) -> KeptBack? {
+        let found = Patience.find { Array((look(store, mount)?.description ?? "").utf8) }
+        guard let found, let value = JSONValue(parsing: found), let files = value["files"]?.integer else { return nil }
+        var result = KeptBack(store: store, files: Int(clamping: files), bytes: value["bytes"]?.integer ?? 0)
+        result.staged = Int(clamping: value["staged"]?.integer ?? 0)
+        if case .array(let all)? = value["of_mount"] {
+            result.ofMount = all.map {
+                File(
+                    path: $0["path"]?.string ?? "?", reason: $0["reason"]?.string ?? "?",
+                    name: $0["name"]?.string ?? "?")
+            }
+        }
+        return result
+    }
+
+    private static func look(_ store: String, _ mount: MountID?) -> JSONValue? {
+        let own = store + "/.artifactfs/"
+        guard access(own + "quarantine", R_OK | X_OK) == 0 else { return nil }
+        let suffix = ".reason.json"
+        var (files, bytes) = (Int64(0), Int64(0))
+        var ofMount: [JSONValue] = []
+        for name in Paths.names(own + "quarantine").sorted() where !name.hasSuffix(suffix) {
+            var info = stat()
+            guard lstat(own + "quarantine/" + name, &info) == 0 else { continue }
+            files += 1
+            bytes = bytes.addingReportingOverflow(Int64(info.st_size)).partialValue
+            guard let mount, let text = Paths.contents(own + "quarantine/" + name + suffix, limit: 1 << 20),
+                let reason = JSONValue(parsing: text), mount.isName(reason["mount"]?.string ?? "")
+            else { continue }
+            let fields: JSONObject = [
+                "path": .string(reason["record"]?["path"]?.string ?? "?"), "name": .string(name),
+                "reason": .string(reason["reason"]?.string ?? "?"),
+            ]
+            ofMount.append(.object(fields))
+        }
+        var staged = Int64(0)
+        if let mount {
+            for name in Paths.names(own + "staging") where mount.isName(name) {
+                staged += Int64(Paths.names(own + "staging/" + name).count { $0.hasPrefix("a-") })
+            }
+        }
+        let fields: JSONObject = [
+            "files": .integer(files), "bytes": .integer(bytes), "of_mount": .array(ofMount), "staged": .integer(staged),
+        ]
+        return .object(fields)
+    }
+
+    /// So many bytes, for people.
+    static func size(_ bytes: Int64) -> String {
+        var (value, unit) = (Double(bytes), "bytes")
+        for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 { (value, unit) = (value / 1024, next) }
+        if unit == "bytes" { return bytes == 1 ? "1 byte" : "\(bytes) bytes" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(unit)"
+    }
+}
