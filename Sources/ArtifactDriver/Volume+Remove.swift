@@ -124,7 +124,8 @@ extension Volume {
             try removeFree(name, in: .node(node), AT_REMOVEDIR, caller)
         case .tree(let directory): try removeTreeDirectory(try text(name), in: directory, caller)
         case .made:
-            try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", name.string ?? "?", caller)
+            try enforce(
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Action.removeDirectory.name, name.string ?? "?", caller)
         case .artifact: throw Errno.notDirectory
         }
     }
@@ -133,7 +134,9 @@ extension Volume {
     private func removeTreeDirectory(_ name: String, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
         guard let location = try subdirectory(name, of: directory) else {
             if madeEntry(name, in: directory) != nil {
-                try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), "rmdir", directory.path(of: name), caller)
+                try enforce(
+                    .refused(Refusal(.notPermitted, .hiddenEntry)), Action.removeDirectory.name,
+                    directory.path(of: name), caller)
             }
             let file = try self.file(name, in: directory)
             namespace.forget(file.id, lookups: 1)
@@ -141,17 +144,11 @@ extension Volume {
         }
         let path = directory.path(of: name)
         let standing = self.standing(of: location.scope)
-        guard let scope = location.scope, scope != .production else {
-            try enforce(.refused(Refusal(.notPermitted, .fixedDirectory)), "rmdir", path, caller)
-            return
-        }
-        if standing == .frozen {
-            try enforce(.refused(Refusal(.notPermitted, .frozenSession)), "rmdir", path, caller)
-        }
-        if try !isEmpty(location) { throw Errno.directoryNotEmpty }
+        let isEmpty = standing == .live ? try self.isEmpty(location) : true
+        try enforce(
+            OverwritePolicy.judgeRemoval(of: location, standing: standing, isEmpty: isEmpty),
+            Action.removeDirectory.name, path, caller)
         switch location {
-        case .scope(.session):
-            try enforce(.refused(Refusal(.resourceBusy, .directoryInUse)), "rmdir", path, caller)
         case .scope(.test(let test)): try store.removeTest(test)
         case .free:
             // Real only when something was written to it; it is there again for the next write.

@@ -85,6 +85,13 @@ enum NameRules {
         isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
     }
 
+    /// Whether a name is the driver's own, in whatever directory: nobody makes `.artifactfs` or `.meta`.
+    static func isOwn(_ name: String) -> Bool {
+        withBytes(name) { bytes in
+            bytes.first == UInt8(ascii: ".") && (isSame(bytes, ".artifactfs") || isSame(bytes, ".meta"))
+        }
+    }
+
     /// The names that programs give to files they mean to rename, whatever the type.
     static func isTransient(_ name: String) -> Bool {
         withBytes(name) { bytes in

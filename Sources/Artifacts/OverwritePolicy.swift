@@ -154,7 +154,10 @@ extension OverwritePolicy {
     /// What a name means in a place.
     public static func classify(_ name: String, in place: Place) -> NameClass {
         // In `logs/` and `scratch/` the file system underneath has its own limits.
-        if place != .ordinaryTree, name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
+        if place != .ordinaryTree {
+            if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
+            if NameRules.isOwn(name) { return .invalid(.notInSchema) }
+        }
         return classifyShort(name, in: place)
     }
 

@@ -30,8 +30,18 @@ extension ArtifactType {
 }
 
 extension Refusal {
-    /// What to do instead, where it is known in which directory.
-    public func wayOut(in place: Place) -> String {
+    /// What to do instead, where it is known in which directory, and what was tried.
+    public func wayOut(in place: Place, of action: Action? = nil) -> String {
+        if rule == .fixedDirectory {
+            switch action {
+            case .operation(.setAttributes)?:
+                return "change the mode or owner of the real directory, which this one shows"
+            case .operation(.renameFrom)?, .operation(.exchange)?:
+                return "copy what is in it; directories with names of your own go into scratch/ or logs/"
+            case .removeDirectory?: return "leave it, it is always there; a test is removed whole: 'rm -r test/NAME'"
+            default: return wayOut
+            }
+        }
         guard rule == .invalidName else { return wayOut }
         switch place {
         case .fixed, .production:

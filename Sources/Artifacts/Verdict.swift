@@ -27,10 +27,29 @@ public struct Refusal: Error, Hashable, Sendable {
     /// What happened and why, in one sentence, for people.
     ///
     /// - Parameter path: the file, as the person knows it.
-    public func reason(path: String) -> String { "\(rule.happened): \(path) (\(rule.because))" }
+    public func reason(path: String) -> String {
+        guard rule == .posix else { return "\(rule.happened): \(path) (\(rule.because))" }
+        return "\(posixWords.happened): \(path) (\(posixWords.because))"
+    }
+
+    /// What the system says by itself, of any file system.
+    private var posixWords: (happened: String, because: String, wayOut: String) {
+        switch errno {
+        case .noSuchFileOrDirectory:
+            ("nothing is there", "the path or its directory does not exist", "look with 'ls' at what is there")
+        case .fileExists: ("it exists", "something has this name already", "use another name")
+        case .notDirectory: ("not a directory", "a file is on the way, or is itself meant", "name a directory")
+        case .isDirectory:
+            ("a directory", "directories are not opened to write, cut or unlinked", "name a file in it")
+        case .directoryNotEmpty:
+            ("not empty", "only an empty directory can be removed", "remove what is in it: 'rm -r'")
+        case .resourceBusy: ("in use", "it is a mount point", "unmount it first: 'artifactfs unmount'")
+        default: (rule.happened, rule.because, rule.wayOut)
+        }
+    }
 
     /// What to do instead.
-    public var wayOut: String { rule.wayOut }
+    public var wayOut: String { rule == .posix ? posixWords.wayOut : rule.wayOut }
 
     /// The errno's name, as in errno(3).
     public var errnoName: String {
@@ -43,6 +62,10 @@ public struct Refusal: Error, Hashable, Sendable {
         case .improperLink: "EXDEV"
         case .notSupported: "EOPNOTSUPP"
         case .readOnlyFileSystem: "EROFS"
+        case .noSuchFileOrDirectory: "ENOENT"
+        case .notDirectory: "ENOTDIR"
+        case .isDirectory: "EISDIR"
+        case .directoryNotEmpty: "ENOTEMPTY"
         default: "errno \(errno.rawValue)"
         }
     }
@@ -70,6 +93,9 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case reservedAttribute = "reserved-attribute"
     case foreignAttribute = "foreign-attribute"
     case hiddenEntry = "hidden-entry"
+    case readOnlyMount = "read-only-mount"
+    /// None of artifactfs's: the kernel refuses on any file system.
+    case posix = "posix"
 
     /// What was refused, in the words of the seed's `save_artifact` where it has them.
     var happened: String {
@@ -93,6 +119,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .reservedAttribute: "this attribute is the driver's own"
         case .foreignAttribute: "only user.* attributes are kept here"
         case .hiddenEntry: "the driver's own entries cannot change"
+        case .readOnlyMount: "the mount is read-only"
+        case .posix: "the system does not do that"
         }
     }
 
@@ -120,6 +148,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
             "user.artifact.* is the artifact's record; .config, .note and .experiment_id may be set"
         case .foreignAttribute: "artifacts keep user.* attributes only"
         case .hiddenEntry: "they are made by the driver when they are read"
+        case .readOnlyMount: "a mount made with --read-only refuses every change"
+        case .posix: "as on any file system: a hard link to a directory, for example"
         }
     }
 
@@ -140,15 +170,19 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .invalidName: "see the names that the directory takes with 'artifactfs explain create PATH'"
         case .nameTooLong: "use a shorter name"
         case .unknownDirectory: "use one that 'ls' shows, declare the type in .artifactfs/schema.yaml, or use scratch/"
-        case .fixedDirectory: "remove the files in it instead"
+        case .fixedDirectory: "leave it as it is, it is always there; directories of your own go into scratch/ or logs/"
         case .directoryInUse: "remove the files in it; the directory stays until the mount ends"
         case .noSpecialFiles: "make it in scratch/ or logs/"
         case .notADirectoryHere: "make directories in scratch/ or logs/"
-        case .failedCheck: "see the reason in .artifactfs/denials.jsonl; the bytes are kept in the store's quarantine"
+        case .failedCheck:
+            "mend what 'detail' names and write the file again, its name is free; 'detail' also names the file in the store's "
+                + ".artifactfs/quarantine that has the bytes"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"
         case .hiddenEntry: "read it; 'artifactfs status' shows the same"
+        case .readOnlyMount: "use a mount that was made without --read-only"
+        case .posix: "use another path"
         }
     }
 }

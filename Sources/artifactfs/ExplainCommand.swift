@@ -15,16 +15,15 @@ struct ExplainCommand: ParsableCommand {
             before these rules and is not part of the answer.
 
             OPERATIONS:
-              read write append overwrite truncate rename replace exchange remove link chmod setxattr
-              create mkdir symlink mkfifo
+              read write append overwrite truncate rename replace exchange
+              remove rmdir link chmod setxattr create mkdir symlink mkfifo
 
             EXAMPLE:
               artifactfs explain overwrite /mnt/art/production/base/analysis_sequences/chr1.tsv
             """)
 
     @Argument(
-        help: "What a program would do.",
-        completion: .list(Operation.allCases.map(\.rawValue) + Creation.allCases.map(\.rawValue) + ["append"]))
+        help: "What a program would do.", completion: .list(Action.allCases.map(\.name) + ["append"]))
     var operation: String
     @Argument(help: "A path on a mount; it need not exist.", completion: .file())
     var path: String
@@ -32,103 +31,158 @@ struct ExplainCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        var verdict = Verdict.allowed
+        var isAllowed = false
         try reporting {
-            let question = try Question(operation: operation, path: path)
-            verdict = question.verdict
-            question.show(asJSON: json)
+            let answer = try Question(operation: operation, path: path).answer()
+            isAllowed = answer["allowed"] == .bool(true)
+            if json { print(answer.description) } else { Self.show(answer) }
         }
-        if verdict != .allowed { throw ExitCode(Status.failed.rawValue) }
+        if !isAllowed { throw ExitCode(Status.failed.rawValue) }
+    }
+
+    private static func show(_ answer: JSONValue) {
+        guard let errno = answer["errno"]?.string, let rule = answer["rule"]?.string else {
+            return Terminal.show("allowed (\(answer["subject"]?.string ?? "?"))")
+        }
+        let number = Int32(clamping: answer["errno_number"]?.integer ?? 0)
+        Terminal.show("refused: \(errno) (\(number), \(String(cString: strerror(number))))", indent: 9)
+        Terminal.show("reason:  \(answer["reason"]?.string ?? "?")", indent: 9)
+        Terminal.show("rule:    \(rule)", indent: 9)
+        let wayOut = answer["way_out"]?.string ?? "?"
+        Terminal.show("instead: \(wayOut)", indent: 9)
+        guard let names = answer["names"]?.string, !wayOut.contains(names) else { return }
+        Terminal.show("names:   \(names)", indent: 9)
     }
 }
 
-/// An operation on a path of a mount, with what the rules need to know.
+/// An action on a path of a mount. What the rules need to know is looked up on the mount, and the rules are asked as the driver asks
+/// them.
 private struct Question {
-    enum Asked {
-        case operation(Operation)
-        case creation(Creation)
-    }
-
-    let asked: Asked
-    let path: String
-    let subject: String
-    let verdict: Verdict
-    let place: Place
-    let hint: String?
+    private let action: Action
+    private let path: String
+    private let mount: MountEntry
+    private let status: MountStatus
 
     init(operation: String, path: String) throws {
-        asked = try Self.parse(operation)
+        action = try Self.parse(operation)
         let full = try Paths.resolvedDirectory(of: path)
         guard let mount = MountEntry.holding(full), mount.isArtifacts else {
             throw Failure(
                 .cannotAnswer, "\(full) is not on a mount of artifactfs; 'artifactfs status' lists the mounts")
         }
         self.path = full
-        let root = mount.mountPoint
-        let status = try MountStatus.of(mount)
-        guard let schemaText = Patience.find({ Paths.contents(root + "/.artifactfs/schema.yaml") ?? [] }) else {
-            throw mount.silence
-        }
-        let schema = try SchemaFile.parse(
-            String(decoding: schemaText, as: UTF8.self), file: root + "/.artifactfs/schema.yaml")
-        let relative = Self.follow(String(full.dropFirst(root.utf8.count)), status)
-        let (location, rest) = schema.locate(relative)
-        place = location.place
-        let standing = Self.standing(of: location.scope, status)
-        if status.boolean("read_only"), !Self.onlyReads(asked) {
-            throw Failure(.failed, "the mount at \(root) is read-only: the kernel answers EROFS to every change")
-        }
-        var info = stat()
-        let exists = lstat(full, &info) == 0
-
-        switch asked {
-        case .creation(let creation):
-            (verdict, subject, hint) = Self.judge(
-                creation, exists, info, location, rest, standing, Self.state(of: full, location, standing))
-        case .operation(let operation):
-            if rest.isEmpty {
-                verdict =
-                    operation == .openToRead
-                    ? .allowed : .refused(Refusal(.notPermitted, .fixedDirectory))
-                (subject, hint) = ("a directory of the tree", nil)
-            } else if exists {
-                let state = Self.state(of: full, location, standing)
-                let isOrdinary = location.place == .ordinaryTree
-                let facts = Facts(isSameUser: info.st_uid == geteuid(), isInOrdinaryTree: isOrdinary)
-                verdict = OverwritePolicy.judge(operation, on: state, facts: facts)
-                (subject, hint) = ("\(state.rawValue)", nil)
-            } else if operation == .openTruncating || operation == .openToWrite || operation == .renameOnto {
-                (verdict, subject, hint) = Self.judge(.file, false, info, location, rest, standing, .live)
-            } else {
-                throw Failure(.cannotAnswer, "\(full) does not exist")
-            }
-        }
+        self.mount = mount
+        status = try MountStatus.of(mount)
     }
 
-    private static func parse(_ text: String) throws -> Asked {
+    private static func parse(_ text: String) throws -> Action {
         let aliases = [
             "append": "write", "open": "read", "cat": "read", "delete": "remove", "unlink": "remove", "rm": "remove",
             "mv": "rename", "rename-from": "rename", "rename-onto": "replace", "chown": "chmod", "utimens": "chmod",
             "touch": "chmod", "xattr": "setxattr", "ln": "link", "mknod": "mkfifo", "cp": "overwrite",
         ]
-        let name = aliases[text] ?? text
-        if let operation = Operation(rawValue: name) { return .operation(operation) }
-        if let creation = Creation(rawValue: name) { return .creation(creation) }
-        let known = Operation.allCases.map(\.rawValue) + Creation.allCases.map(\.rawValue)
-        throw Failure(.cannotAnswer, "'\(text)' is not an operation; use one of: \(known.joined(separator: " "))")
+        if let action = Action(name: aliases[text] ?? text) { return action }
+        let known = Action.allCases.map(\.name).joined(separator: " ")
+        throw Failure(.cannotAnswer, "'\(text)' is not an operation; use one of: \(known)")
     }
 
-    private static func onlyReads(_ asked: Asked) -> Bool {
-        if case .operation(.openToRead) = asked { true } else { false }
+    /// The members that `--json` shows.
+    func answer() throws -> JSONValue {
+        guard let found = Patience.find(on: mount, { Array(judged().description.utf8) }),
+            let answer = JSONValue(parsing: found)
+        else { throw mount.silence }
+        if let problem = answer["problem"]?.string { throw Failure(.cannotAnswer, problem) }
+        return answer
     }
 
-    /// `development/current` stands for the mount's session.
-    private static func follow(_ relative: String, _ status: MountStatus) -> String {
-        let link = "/development/current"
-        guard let session = status.string("session"), relative == link || relative.hasPrefix(link + "/") else {
-            return relative
+    private func judged() -> JSONValue {
+        var path = path
+        var info = stat()
+        if action.followsLinks, lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK {
+            guard let target = realpath(path, nil) else { return problem("\(path) is a link to nothing") }
+            defer { free(target) }
+            path = String(cString: target)
+            guard path == mount.mountPoint || path.hasPrefix(mount.mountPoint + "/") else {
+                return problem("\(self.path) is a link that leads off the mount, to \(path)")
+            }
         }
-        return "/development/" + session + relative.dropFirst(link.utf8.count)
+        let file = mount.mountPoint + "/.artifactfs/schema.yaml"
+        guard let text = Paths.contents(file),
+            let schema = try? SchemaFile.parse(String(decoding: text, as: UTF8.self), file: file)
+        else { return problem("\(file) cannot be read") }
+        let found = Found(path, on: mount.mountPoint, schema, status)
+        let verdict =
+            status.boolean("read_only")
+            ? OverwritePolicy.judgeReadOnly(action)
+            : OverwritePolicy.judge(
+                action, on: found.subject, in: found.place, standing: found.standing, facts: found.facts)
+        let refusal = verdict.refusal
+        var names: String?
+        if case .nothing = found.subject, refusal != nil { names = found.place.names?.words }
+        let fields: JSONObject = [
+            "path": .string(self.path),
+            "allowed": .bool(refusal == nil),
+            "subject": .string(found.words),
+            "errno": refusal.map { .string($0.errnoName) } ?? .null,
+            "errno_number": refusal.map { .integer(Int64($0.errno.rawValue)) } ?? .null,
+            "rule": refusal.map { .string($0.rule.rawValue) } ?? .null,
+            "reason": refusal.map { .string($0.reason(path: self.path)) } ?? .null,
+            "way_out": refusal.map { .string($0.wayOut(in: found.place, of: action)) } ?? .null,
+            "names": names.map { .string($0) } ?? .null,
+        ]
+        return .object(fields)
+    }
+
+    private func problem(_ text: String) -> JSONValue {
+        let fields: JSONObject = ["problem": .string(text)]
+        return .object(fields)
+    }
+}
+
+/// What is at a path of a mount. Asks the driver.
+private struct Found {
+    let subject: Subject
+    /// The directory that it is in.
+    let place: Place
+    let standing: Standing
+    let facts: Facts
+
+    init(_ path: String, on root: String, _ schema: ArtifactSchema, _ status: MountStatus) {
+        let relative = String(path.dropFirst(root.utf8.count))
+        let (location, rest) = schema.locate(relative)
+        standing = Self.standing(of: location.scope, status)
+        var info = stat()
+        let exists = lstat(path, &info) == 0
+        let code = errno
+        let isDirectory = exists && info.st_mode & S_IFMT == S_IFDIR
+        facts = Facts(isSameUser: info.st_uid == geteuid(), isInOrdinaryTree: location.place == .ordinaryTree)
+        let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? ""
+        let isHidden = relative == "/.artifactfs" || relative.hasPrefix("/.artifactfs/")
+
+        if !exists {
+            var above = stat()
+            let isThere = stat(parent, &above) == 0
+            guard isThere, above.st_mode & S_IFMT == S_IFDIR else {
+                (subject, place) = (.nowhere(parentIsFile: code == ENOTDIR), .fixed)
+                return
+            }
+            // A session or a test that is not there.
+            let own: Place = location.scope?.mode == .development ? .sessions : .tests
+            place = isHidden ? .hidden : rest.isEmpty ? own : location.place
+            let name = String(path.dropFirst(parent.utf8.count + 1))
+            subject = .nothing(OverwritePolicy.classify(name, in: place))
+            return
+        }
+        place = isHidden ? .hidden : location.place
+        if isHidden || info.st_mode & S_IFMT == S_IFLNK && place != .ordinaryTree {
+            subject = .made(isDirectory: isDirectory)
+        } else if rest.isEmpty {
+            subject = .directory(location, isEmpty: Self.isEmpty(path, location, schema))
+        } else if isDirectory {
+            subject = .ordinaryDirectory(isEmpty: Paths.names(path).isEmpty)
+        } else {
+            subject = .file(Self.state(of: path, standing, isPlain: info.st_mode & S_IFMT == S_IFREG))
+        }
     }
 
     private static func standing(of scope: Scope?, _ status: MountStatus) -> Standing {
@@ -140,64 +194,35 @@ private struct Question {
     }
 
     /// The driver's own word for a file's state, or what its place says.
-    private static func state(of path: String, _ location: TreeLocation, _ standing: Standing) -> FileState {
+    private static func state(of path: String, _ standing: Standing, isPlain: Bool) -> FileState {
         var buffer = [UInt8](repeating: 0, count: 64)
-        let count = clinux_getxattr(path, "user.artifact.state", &buffer, buffer.count)
+        let count = isPlain ? clinux_getxattr(path, "user.artifact.state", &buffer, buffer.count) : -1
         if count > 0, let state = FileState(rawValue: String(decoding: buffer[..<count], as: UTF8.self)) {
             return state
         }
         return OverwritePolicy.stateOfPublished(in: standing)
     }
 
-    private static func judge(
-        _ creation: Creation, _ exists: Bool, _ info: stat, _ location: TreeLocation, _ rest: [String],
-        _ standing: Standing, _ state: FileState
-    ) -> (Verdict, String, String?) {
-        var hint: String?
-        if let names = location.place.names { hint = names.words }
-        guard let name = rest.first else {
-            return (.refused(Refusal(.fileExists, .fixedDirectory)), "a directory of the tree", hint)
-        }
-        if exists, creation == .file {
-            return (OverwritePolicy.judge(.openTruncating, on: state), state.rawValue, nil)
-        }
-        if location.place != .ordinaryTree, rest.count > 1 {
-            return (.refused(Refusal(.invalidArgument, .unknownDirectory)), "a name below no directory", hint)
-        }
-        let named = OverwritePolicy.classify(name, in: location.place)
-        let verdict = OverwritePolicy.judge(creation, named: named, in: location.place, standing: standing)
-        switch named {
-        case .artifact: return (verdict, "a new name", verdict == .allowed ? nil : hint)
-        case .transient: return (verdict, "a temporary name, never published as such", nil)
-        case .invalid: return (verdict, "no name of this directory", hint)
-        }
+    /// Whether nothing is in a directory of a session or test, its own directories aside.
+    private static func isEmpty(_ path: String, _ location: TreeLocation, _ schema: ArtifactSchema) -> Bool {
+        // Only those can go away.
+        guard let scope = location.scope, scope != .production else { return false }
+        let children = schema.fixedChildren(of: location)
+        let own = Set(children.map(\.name))
+        return Paths.names(path).allSatisfy { own.contains($0) }
+            && children.allSatisfy { isEmpty(path + "/" + $0.name, $0.location, schema) }
     }
 
-    func show(asJSON: Bool) {
-        let refusal = verdict.refusal
-        if asJSON {
-            let fields: JSONObject = [
-                "path": .string(path),
-                "allowed": .bool(refusal == nil),
-                "subject": .string(subject),
-                "errno": refusal.map { .string($0.errnoName) } ?? .null,
-                "rule": refusal.map { .string($0.rule.rawValue) } ?? .null,
-                "reason": refusal.map { .string($0.reason(path: path)) } ?? .null,
-                "way_out": refusal.map { .string($0.wayOut(in: place)) } ?? .null,
-                "names": hint.map { .string($0) } ?? .null,
-            ]
-            print(JSONValue.object(fields).description)
-            return
+    /// What it is, for people.
+    var words: String {
+        switch subject {
+        case .nowhere: "nothing there"
+        case .nothing(.artifact): place == .sessions || place == .tests ? "a new directory" : "a new name"
+        case .nothing(.transient): "a temporary name, never published as such"
+        case .nothing(.invalid): "no name of this directory"
+        case .directory, .ordinaryDirectory: "a directory"
+        case .made: "an entry that the driver makes"
+        case .file(let state): state.rawValue
         }
-        guard let refusal else {
-            print("allowed (\(subject))")
-            return
-        }
-        print("refused: \(refusal.errnoName) (\(refusal.errno.rawValue), \(refusal.errno))")
-        print("reason:  \(Terminal.printable(refusal.reason(path: path)))")
-        print("rule:    \(refusal.rule.rawValue)")
-        let wayOut = refusal.wayOut(in: place)
-        print("instead: \(wayOut)")
-        if let hint, !wayOut.contains(hint) { print("names:   \(hint)") }
     }
 }

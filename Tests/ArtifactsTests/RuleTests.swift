@@ -63,7 +63,7 @@ import Testing
                 "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
                 "fixed-directory",
                 "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "crosses-trees",
-                "reserved-attribute", "foreign-attribute", "hidden-entry",
+                "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])
     }
 }

@@ -1,0 +1,168 @@
+internal import SystemPackage
+
+/// What a program does by one path: a row of SEMANTICS 2, the making of something, or the removal of a directory.
+public enum Action: Hashable, Sendable, CaseIterable {
+    case operation(Operation)
+    case creation(Creation)
+    case removeDirectory
+
+    /// By its name in `explain` and in `denials.jsonl`.
+    public init?(name: String) {
+        guard let found = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = found
+    }
+
+    /// Its name.
+    public var name: String {
+        switch self {
+        case .operation(let operation): operation.rawValue
+        case .creation(let creation): creation.rawValue
+        case .removeDirectory: "rmdir"
+        }
+    }
+
+    /// Those on files, then those that make something, then `rmdir`.
+    public static let allCases: [Action] =
+        Operation.allCases.map { .operation($0) } + Creation.allCases.map { .creation($0) } + [.removeDirectory]
+
+    /// Whether a symbolic link's target is meant (path_resolution(7)).
+    public var followsLinks: Bool {
+        switch self {
+        case .operation(.renameFrom), .operation(.renameOnto), .operation(.exchange), .operation(.unlink),
+            .operation(.link), .removeDirectory, .creation(.directory), .creation(.symbolicLink),
+            .creation(.specialFile):
+            false
+        case .operation, .creation(.file): true
+        }
+    }
+}
+
+/// What a path of the mount leads to.
+public enum Subject: Hashable, Sendable {
+    /// Nothing: the directory it would be in is not there, or is no directory.
+    case nowhere(parentIsFile: Bool)
+    /// Nothing yet, in a directory that is there.
+    case nothing(NameClass)
+    /// A directory of the tree.
+    case directory(TreeLocation, isEmpty: Bool)
+    /// An entry that the driver makes: `.artifactfs` and what is in it, `current`, `latest`.
+    case made(isDirectory: Bool)
+    /// A file, or anything else but a directory in `logs/` and `scratch/`.
+    case file(FileState)
+    /// A directory below `logs/` or `scratch/`.
+    case ordinaryDirectory(isEmpty: Bool)
+}
+
+extension OverwritePolicy {
+    /// Judges an action on what a path leads to: the policy, and what the kernel says by itself before it asks anybody.
+    ///
+    /// - Parameters:
+    ///   - place: the directory that the path is in.
+    ///   - standing: of the scope that the path is in.
+    public static func judge(
+        _ action: Action, on subject: Subject, in place: Place, standing: Standing, facts: Facts = Facts()
+    ) -> Verdict {
+        switch subject {
+        case .nowhere(let parentIsFile): posix(parentIsFile ? .notDirectory : .noSuchFileOrDirectory)
+        case .nothing(let name): judgeMaking(action, named: name, in: place, standing: standing)
+        case .directory(let location, let isEmpty): judge(action, onTree: location, standing, isEmpty: isEmpty)
+        case .made(let isDirectory): judge(action, onMade: isDirectory)
+        case .file(let state): judge(action, onFile: state, facts)
+        case .ordinaryDirectory(let isEmpty): judge(action, onOrdinaryDirectory: isEmpty, standing)
+        }
+    }
+
+    /// What any file system would say.
+    private static func posix(_ errno: Errno) -> Verdict { .refused(Refusal(errno, .posix)) }
+    private static func refuse(_ errno: Errno, _ rule: Rule) -> Verdict { .refused(Refusal(errno, rule)) }
+
+    /// Opening a name to write to it makes the file, as the shell's `>` does, and so does a rename onto it.
+    private static func judgeMaking(
+        _ action: Action, named name: NameClass, in place: Place, standing: Standing
+    ) -> Verdict {
+        switch action {
+        case .creation(let creation): judge(creation, named: name, in: place, standing: standing)
+        case .operation(.openTruncating), .operation(.openToWrite), .operation(.renameOnto):
+            judge(.file, named: name, in: place, standing: standing)
+        case .operation, .removeDirectory: posix(.noSuchFileOrDirectory)
+        }
+    }
+
+    /// A directory of the tree that is there.
+    private static func judge(
+        _ action: Action, onTree location: TreeLocation, _ standing: Standing, isEmpty: Bool
+    ) -> Verdict {
+        switch action {
+        case .removeDirectory: judgeRemoval(of: location, standing: standing, isEmpty: isEmpty)
+        // Nobody renames or exchanges a mount point.
+        case .operation(.renameFrom), .operation(.exchange):
+            location == .root ? posix(.resourceBusy) : refuse(.notPermitted, .fixedDirectory)
+        case .operation(.setAttributes): refuse(.notPermitted, .fixedDirectory)
+        case .operation(.setExtendedAttribute): refuse(.notSupported, .foreignAttribute)
+        default: onDirectory(action)
+        }
+    }
+
+    /// Judges the removal of a directory of the tree: tests go; the typed directories of a session or test never stand in the way of
+    /// `rm -r`.
+    public static func judgeRemoval(of location: TreeLocation, standing: Standing, isEmpty: Bool) -> Verdict {
+        if location == .root { return posix(.resourceBusy) }
+        guard let scope = location.scope, scope != .production else { return refuse(.notPermitted, .fixedDirectory) }
+        if standing == .frozen { return refuse(.notPermitted, .frozenSession) }
+        if !isEmpty { return posix(.directoryNotEmpty) }
+        if case .scope(.session) = location { return refuse(.resourceBusy, .directoryInUse) }
+        return .allowed
+    }
+
+    private static func judge(_ action: Action, onMade isDirectory: Bool) -> Verdict {
+        switch action {
+        case .operation(.openToRead): return .allowed
+        case .operation(.setAttributes), .operation(.renameFrom), .operation(.exchange):
+            return refuse(.notPermitted, .hiddenEntry)
+        case .operation(.setExtendedAttribute): return refuse(.notSupported, .foreignAttribute)
+        case .operation(.link): return isDirectory ? posix(.notPermitted) : refuse(.notPermitted, .noLinks)
+        case .removeDirectory: return isDirectory ? refuse(.notPermitted, .hiddenEntry) : posix(.notDirectory)
+        case .creation(.directory), .creation(.symbolicLink), .creation(.specialFile): return posix(.fileExists)
+        case .operation, .creation(.file):
+            return isDirectory ? posix(.isDirectory) : refuse(.notPermitted, .hiddenEntry)
+        }
+    }
+
+    private static func judge(_ action: Action, onFile state: FileState, _ facts: Facts) -> Verdict {
+        switch action {
+        case .operation(let operation): judge(operation, on: state, facts: facts)
+        // `open` with O_CREAT and O_TRUNC, as the shell's `>`.
+        case .creation(.file): judge(.openTruncating, on: state, facts: facts)
+        case .creation: posix(.fileExists)
+        case .removeDirectory: posix(.notDirectory)
+        }
+    }
+
+    private static func judge(
+        _ action: Action, onOrdinaryDirectory isEmpty: Bool, _ standing: Standing
+    ) -> Verdict {
+        switch action {
+        case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes),
+            .operation(.setExtendedAttribute):
+            standing == .frozen ? refuse(.notPermitted, .frozenSession) : .allowed
+        case .removeDirectory where standing == .frozen: refuse(.notPermitted, .frozenSession)
+        case .removeDirectory: isEmpty ? .allowed : posix(.directoryNotEmpty)
+        default: onDirectory(action)
+        }
+    }
+
+    /// What the kernel says of any directory.
+    private static func onDirectory(_ action: Action) -> Verdict {
+        switch action {
+        case .operation(.openToRead): .allowed
+        case .operation(.link): posix(.notPermitted)
+        case .creation(.directory), .creation(.symbolicLink), .creation(.specialFile): posix(.fileExists)
+        case .operation, .creation(.file), .removeDirectory: posix(.isDirectory)
+        }
+    }
+
+    /// Judges any action on a mount that was made with `--read-only`.
+    public static func judgeReadOnly(_ action: Action) -> Verdict {
+        action == .operation(.openToRead) ? .allowed : refuse(.readOnlyFileSystem, .readOnlyMount)
+    }
+}
