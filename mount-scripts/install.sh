@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # Installs what mount-scripts/setup.sh built: the program, its completions and man page, the helper that mount(8) and
-# /etc/fstab use, and the systemd unit.
+# /etc/fstab use, and the systemd unit. An ordinary user gets what needs no root: program, completions and man page.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -14,6 +14,9 @@ usage: [PREFIX=/usr/local] [DESTDIR=] mount-scripts/install.sh [--uninstall]
   PREFIX    where the program lives: PREFIX/bin, PREFIX/share, PREFIX/lib/systemd
   DESTDIR   put everything below this directory instead, for making a package
   SBINDIR   where mount(8) looks for its helpers (/sbin)
+
+An ordinary user gives a PREFIX of their own, such as ~/.local, and gets the program, completions and man page.
+As root it also tells updatedb(8), where /etc/updatedb.conf is, to leave mounted stores out.
 TEXT
 }
 
@@ -56,6 +59,24 @@ helper=$sbin/mount.artifactfs
 fuse_helper=$sbin/mount.fuse.artifactfs
 unit=$prefix/lib/systemd/system/artifactfs@.service
 configuration=/etc/artifactfs
+updatedb=${UPDATEDB_CONF:-/etc/updatedb.conf}
+
+# What only root may write, and only root needs: mount(8)'s helper and the systemd unit. A package (DESTDIR) has it all.
+system=no
+if [[ $EUID -eq 0 || -n $destination ]]; then system=yes; fi
+
+# The list of file systems that updatedb(8) leaves out: of a mounted store it would list every artifact twice.
+prune() {
+    [[ -z $destination && $EUID -eq 0 && -f $updatedb ]] || return 0
+    case $1 in
+        in)
+            ! grep -Eq '^[[:space:]]*PRUNEFS[[:space:]]*=.*[" ]fuse\.artifactfs[" ]' "$updatedb" || return 0
+            sed -i --follow-symlinks -E 's/^([[:space:]]*PRUNEFS[[:space:]]*=[[:space:]]*"[^"]*)"/\1 fuse.artifactfs"/' "$updatedb"
+            ;;
+        out) sed -i --follow-symlinks -E '/^[[:space:]]*PRUNEFS[[:space:]]*=/s/ fuse\.artifactfs([ "])/\1/' "$updatedb" ;;
+    esac
+    printf 'changed %s: PRUNEFS\n' "$updatedb"
+}
 
 reload_systemd() {
     if [[ -z $destination && -d /run/systemd/system && $EUID -eq 0 ]]; then
@@ -64,17 +85,26 @@ reload_systemd() {
 }
 
 if [[ $uninstall == yes ]]; then
-    for path in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$manual" "$fuse_helper" "$helper" "$unit"; do
+    files=("$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$manual")
+    if [[ $system == yes ]]; then files+=("$fuse_helper" "$helper" "$unit"); fi
+    for path in "${files[@]}"; do
         if [[ -e $destination$path || -L $destination$path ]]; then
             rm -f -- "$destination$path"
             printf 'removed %s\n' "$destination$path"
         fi
     done
     # Somebody's settings stay.
-    rmdir -- "$destination$configuration" 2>/dev/null || true
+    if [[ $system == yes ]]; then rmdir -- "$destination$configuration" 2>/dev/null || true; fi
+    if [[ -f $updatedb ]] && grep -q 'fuse\.artifactfs' "$updatedb"; then prune out; fi
     reload_systemd
     exit 0
 fi
+
+# Said before anything is written.
+first=$prefix
+while [[ ! -e $destination$first && $first == */* && -n $first ]]; do first=${first%/*}; done
+[[ -w $destination${first:-/} || -n $destination ]] ||
+    die "$prefix cannot be written by this user: be root, or give a PREFIX of your own, such as PREFIX=$HOME/.local"
 
 binary=${ARTIFACTFS_BINARY:-$root/.build/release/artifactfs}
 [[ -f $binary && -x $binary ]] || die "there is no $binary yet; run mount-scripts/setup.sh first (as yourself, not as root)."
@@ -104,6 +134,16 @@ done
 target "$manual"
 install -m 644 -- "$here/artifactfs.1" "$destination$manual"
 
+if [[ $system == no ]]; then
+    printf 'left out, for root only: %s, %s\n' "$helper" "$unit"
+    case :$PATH: in
+        *:$prefix/bin:*) ;;
+        *) printf 'add %s to your PATH\n' "$prefix/bin" ;;
+    esac
+    printf 'done. Try: %s --help\n' "$program"
+    exit 0
+fi
+
 target "$helper"
 sed "s|^program=artifactfs\$|program=$program|" "$here/mount.artifactfs" >"$destination$helper.new"
 grep -q "^program=$program\$" "$destination$helper.new" || die "mount.artifactfs has no line program=artifactfs."
@@ -117,6 +157,7 @@ sed "s|@BINDIR@|$prefix/bin|g" "$here/artifactfs@.service" >"$destination$unit.n
 chmod 644 -- "$destination$unit.new"
 mv -f -- "$destination$unit.new" "$destination$unit"
 mkdir -p -- "$destination$configuration"
+prune in
 reload_systemd
 
 printf 'done. Try: %s --help\n' "$program"

@@ -21,7 +21,7 @@ extension Workload {
         unit: .operations, writes: false
     ) { (bench) throws(Failure) in
         let (seconds, output) = try Tool.run([
-            "sh", "-c", #"cd "$1" && exec awk -F'\t' 'FNR > 1 { n += $1 } END { printf "%d", n }' "$2"*_*.tsv"#, "sh",
+            "sh", "-c", #"cd "$1" && exec awk -F'\t' 'FNR > 1 { n += $1 } END { printf "%.0f", n }' "$2"*_*.tsv"#, "sh",
             bench.target.artifactDirectory, bench.target.artifactPrefix,
         ])
         let files = bench.settings.files
