@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import SystemPackage
 import TestSupport
@@ -43,10 +44,12 @@ final class SharedStage {
     /// - Parameters:
     ///   - mode: the mode of the layers' real directories, which decides who may make something in them.
     ///   - group: their group.
-    init(_ variant: MountVariant, mode: mode_t = 0o777, group: gid_t = 0) throws {
+    ///   - settling: the schema's `settling_seconds`.
+    init(_ variant: MountVariant, mode: mode_t = 0o777, group: gid_t = 0, settling: Int = 5) throws {
         directory = try TemporaryDirectory()
         let store = directory.path + "/model_eval"
         try Mount.initialize(store: store)
+        try setSettling(settling, of: store)
         for layer in ["base_layer", "meta_layer"] {
             try check(chown(store + "/" + layer, 0, group))
             try setMode(store + "/" + layer, mode)
@@ -68,6 +71,13 @@ final class SharedStage {
         #expect(mount.isSealed(path), "\(name); log: \(mount.log)")
         return path
     }
+}
+
+/// Lets a store's schema say for how many seconds a writer may set attributes.
+func setSettling(_ seconds: Int, of store: String) throws {
+    let schema = store + "/.artifactfs/schema.yaml"
+    let text = try contents(schema).replacing("settling_seconds: 5", with: "settling_seconds: \(seconds)")
+    try write(text, to: schema)
 }
 
 /// Owner, group and permission bits, as `ls -n` tells them.
