@@ -12,6 +12,8 @@ public enum SchemaFile {
     /// - Parameter file: the path that errors name.
     /// - Throws: `StoreError.schema` with the line at fault.
     public static func parse(_ text: String, file: String) throws(StoreError) -> ArtifactSchema {
+        // Some editors begin a file with a byte order mark, which is no part of the text.
+        let text = text.unicodeScalars.first == "\u{feff}" ? String(text.unicodeScalars.dropFirst()) : text
         try checkShape(text, file: file)
         let node: Node?
         do {

@@ -59,4 +59,13 @@ import Testing
             #expect(throws: StoreError.self, "\(text.prefix(40))") { try SchemaFile.parse(text, file: "f") }
         }
     }
+
+    /// Editors of another system begin files with a byte order mark.
+    @Test func aByteOrderMarkIsPassedOver() throws {
+        let text = "\u{feff}version: 1\ntypes:\n  scores:\n    layers: [base]\n    formats: [.tsv]\n"
+        #expect(try SchemaFile.parse(text, file: "schema.yaml").types.map(\.name) == ["scores"])
+        #expect(throws: StoreError.self) {
+            try SchemaFile.parse("version: 1\n\u{feff}types: {}\n", file: "schema.yaml")
+        }
+    }
 }
