@@ -50,7 +50,7 @@ extension Volume {
         case (.free(let node), let parent):
             guard let target = try freeTarget(parent) else { break }
             guard target.scope == node.scope else { throw Errno.improperLink }
-            try enforceLive(node.scope, .link, newName.string ?? "?", caller)
+            try enforceLive(node.scope, .link, shownPath(of: newName, in: newParent), caller)
             try node.withDescriptor { file throws(Errno) in
                 try target.directory.withDescriptor { directory throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in
@@ -69,11 +69,12 @@ extension Volume {
             let state = file.state.withLock { $0.fileState(standing: standing) }
             try enforce(
                 OverwritePolicy.judge(.link, on: state), Operation.link.rawValue,
-                place.map { $0.parent.path(of: $0.name) } ?? "", caller)
+                place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller)
         default: break
         }
         try enforce(
-            .refused(Refusal(.notPermitted, .noLinks)), Operation.link.rawValue, newName.string ?? "?", caller)
+            .refused(Refusal(.notPermitted, .noLinks)), Operation.link.rawValue,
+            shownPath(of: newName, in: newParent), caller)
         throw Errno.notPermitted
     }
 
@@ -101,7 +102,7 @@ extension Volume {
                 let verdict = OverwritePolicy.judge(
                     creation, named: classify(name.string ?? "/", in: directory), in: directory.place,
                     standing: standing(of: directory.scope))
-                try enforce(verdict, creation.rawValue, directory.path(of: name.string ?? "?"), caller)
+                try enforce(verdict, creation.rawValue, shownPath(of: name, in: parent), caller)
                 throw Errno.notPermitted
             }
             let scope = try liveScope(of: directory, creation, name, caller)
@@ -109,14 +110,15 @@ extension Volume {
             try rights.creating(for: caller) { () throws(Errno) in try make(real.descriptor) }
             return try freeEntry(name, in: .top(directory.real), scope: scope)
         case .free(let node):
-            try enforceLive(node.scope, .openToWrite, name.string ?? "?", caller)
+            try enforceLive(node.scope, .openToWrite, shownPath(of: name, in: parent), caller)
             try node.withDescriptor { directory throws(Errno) in
                 try rights.creating(for: caller) { () throws(Errno) in try make(directory) }
             }
             return try freeEntry(name, in: .node(node), scope: node.scope)
         case .made:
             try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), creation.rawValue, name.string ?? "?", caller)
+                .refused(Refusal(.notPermitted, .hiddenEntry)), creation.rawValue, shownPath(of: name, in: parent),
+                caller)
             throw Errno.notPermitted
         case .artifact: throw Errno.notDirectory
         }

@@ -11,15 +11,16 @@ extension Volume {
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
-            try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), request.caller)
+            try enforceLive(scope, .unlink, shownPath(of: name, in: parent), request.caller)
             try removeFree(name, in: .top(directory.real), 0, request.caller)
         case .free(let node):
-            try enforceLive(node.scope, .unlink, name.string ?? "?", request.caller)
+            try enforceLive(node.scope, .unlink, shownPath(of: name, in: parent), request.caller)
             try removeFree(name, in: .node(node), 0, request.caller)
         case .tree(let directory): try unlinkArtifact(try text(name), in: directory, request.caller)
         case .made:
             try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue, name.string ?? "?",
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue,
+                shownPath(of: name, in: parent),
                 request.caller)
         case .artifact: throw Errno.notDirectory
         }
@@ -117,15 +118,16 @@ extension Volume {
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
-            try enforceLive(scope, .unlink, directory.path(of: name.string ?? "?"), caller)
+            try enforceLive(scope, .unlink, shownPath(of: name, in: parent), caller)
             try removeFree(name, in: .top(directory.real), AT_REMOVEDIR, caller)
         case .free(let node):
-            try enforceLive(node.scope, .unlink, name.string ?? "?", caller)
+            try enforceLive(node.scope, .unlink, shownPath(of: name, in: parent), caller)
             try removeFree(name, in: .node(node), AT_REMOVEDIR, caller)
         case .tree(let directory): try removeTreeDirectory(try text(name), in: directory, caller)
         case .made:
             try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Action.removeDirectory.name, name.string ?? "?", caller)
+                .refused(Refusal(.notPermitted, .hiddenEntry)), Action.removeDirectory.name,
+                shownPath(of: name, in: parent), caller)
         case .artifact: throw Errno.notDirectory
         }
     }

@@ -121,13 +121,14 @@ extension Volume {
             }
         }
         let operation = Operation.setExtendedAttribute.rawValue
-        switch try self.inode(inode) {
+        let found = try self.inode(inode)
+        switch found {
         case .free(let node):
-            try enforceLive(node.scope, .setExtendedAttribute, "scratch", caller)
+            try enforceLive(node.scope, .setExtendedAttribute, shownPath(of: node), caller)
             try node.withDescriptor(changeAsCaller)
         case .artifact(let file):
             let place = namespace.place(of: file.id)
-            let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"
+            let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
             let text = name.string ?? ""
             if text.hasPrefix(ArtifactAttribute.prefix), !ArtifactAttribute.settable.contains(text) {
                 try enforce(.refused(Refusal(.notPermitted, .reservedAttribute)), operation, path, caller)
@@ -162,7 +163,9 @@ extension Volume {
             try enforce(verdict, operation, directory.path, caller)
             try eachReal(of: directory, changeAsCaller)
         case .tree, .made:
-            try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, "", caller)
+            try enforce(
+                .refused(Refusal(.notSupported, .foreignAttribute)), operation, shownPath(of: found),
+                caller)
         }
     }
 

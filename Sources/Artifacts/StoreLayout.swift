@@ -21,6 +21,15 @@ public enum StoreLayout {
         }
     }
 
+    /// A scope's directory on the mount, from the mount point.
+    public static func shownDirectory(of scope: Scope) -> String {
+        switch scope {
+        case .production: scope.mode.rawValue
+        case .session(let name): scope.mode.rawValue + "/" + name.description
+        case .test(let name): scope.mode.rawValue + "/" + name.description
+        }
+    }
+
     /// The real directory that a location shows; it may not exist yet. `.` is the store itself.
     public static func directory(of location: TreeLocation) -> String {
         switch location {

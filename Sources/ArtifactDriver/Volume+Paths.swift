@@ -1,0 +1,52 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import SystemPackage
+
+/// Where things are on the mount, for people: paths in refusals. Asked for when something is refused, not before.
+extension Volume {
+    /// A name in a directory of any kind.
+    func shownPath(of name: EntryName, in parent: InodeNumber) -> String {
+        // Bytes that are not text are shown as what they would be in a log.
+        let name =
+            name.string ?? String(decoding: name.terminated.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        switch namespace[parent] {
+        case .tree(let directory)?: return directory.path(of: name)
+        case .free(let node)?: return shownPath(of: node) + "/" + name
+        case .made?: return StoreLayout.privateDirectory + "/" + name
+        case .artifact?, nil: return name
+        }
+    }
+
+    /// Whatever has a number.
+    func shownPath(of inode: Inode) -> String {
+        switch inode {
+        case .tree(let directory): return directory.path.isEmpty ? "." : directory.path
+        case .free(let node): return shownPath(of: node)
+        case .artifact(let file):
+            return namespace.place(of: file.id).map { $0.parent.path(of: $0.name) } ?? "a removed file"
+        case .made(.hiddenDirectory): return StoreLayout.privateDirectory
+        case .made(.hiddenFile(let file, for: _)): return StoreLayout.privateDirectory + "/" + file.rawValue
+        case .made(.currentSession): return "development/" + MadeNames.current
+        case .made(.latestCheckpoint(let parent, _)):
+            guard case .tree(let directory)? = namespace[parent] else { return MadeNames.latest }
+            return directory.path(of: MadeNames.latest)
+        }
+    }
+
+    /// A file or directory in an ordinary tree: the kernel knows its real path.
+    func shownPath(of node: FreeNode) -> String {
+        let place = StoreLayout.shownDirectory(of: node.scope)
+        func real(_ descriptor: FileDescriptor) -> String? {
+            var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+            let count = readlink("/proc/self/fd/\(descriptor.rawValue)", &buffer, buffer.count)
+            return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+        }
+        guard let path = (try? node.withDescriptor({ real($0) })) ?? nil,
+            let store = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })
+        else { return place }
+        let prefix = store + "/" + StoreLayout.directory(of: node.scope, in: .base) + "/"
+        return path.hasPrefix(prefix) ? place + "/" + path.dropFirst(prefix.utf8.count) : place
+    }
+}
