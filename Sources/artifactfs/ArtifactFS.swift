@@ -10,11 +10,12 @@ struct ArtifactFS: ParsableCommand {
             and writes: production is write-once, development/current is this mount's session, test/NAME is an isolated test.
 
             EXAMPLES:
-              artifactfs init /data/spliceai_eval               make a store
-              artifactfs mount /data/spliceai_eval /mnt/art     mount it
-              cp chr1.tsv /mnt/art/production/base/analysis_sequences/
-              artifactfs explain overwrite /mnt/art/production/base/analysis_sequences/chr1.tsv
-              artifactfs unmount /mnt/art                       wait for what is being published, then unmount
+              artifactfs init /data/spliceai_eval             make a store
+              artifactfs mount /data/spliceai_eval /mnt/art   mount it
+              cd /mnt/art/production/base/analysis_sequences
+              cp ~/chr1.tsv .                                 publish an artifact
+              artifactfs explain overwrite chr1.tsv           why not?
+              cd && artifactfs unmount /mnt/art               publish the rest, unmount
 
             EXIT STATUS:
               0   success

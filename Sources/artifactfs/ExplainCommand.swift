@@ -19,7 +19,8 @@ struct ExplainCommand: ParsableCommand {
               remove rmdir link chmod setxattr create mkdir symlink mkfifo
 
             EXAMPLE:
-              artifactfs explain overwrite /mnt/art/production/base/analysis_sequences/chr1.tsv
+              cd /mnt/art/production/base/analysis_sequences
+              artifactfs explain overwrite chr1.tsv
             """)
 
     @Argument(

@@ -22,11 +22,11 @@ struct InitCommand: ParsableCommand {
             let path = try Paths.absolute(store)
             let creation = try Store.create(at: path)
             switch creation {
-            case .made: print("made the store \(Terminal.printable(path))")
-            case .completed: print("\(Terminal.printable(path)) is a store now; nothing that was in it changed")
-            case .unchanged: print("\(Terminal.printable(path)) is a store already; nothing changed")
+            case .made: Terminal.show("made the store \(path)")
+            case .completed: Terminal.show("\(path) is a store now; nothing that was in it changed")
+            case .unchanged: Terminal.show("\(path) is a store already; nothing changed")
             }
-            print("mount it with: artifactfs mount \(Terminal.printable(path)) MOUNTPOINT")
+            Terminal.show("mount it with: artifactfs mount \(path) MOUNTPOINT")
         }
     }
 }

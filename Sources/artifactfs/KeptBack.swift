@@ -42,6 +42,9 @@ struct KeptBack {
             return (-5...5).contains { name.hasPrefix(Self.second(began &+ $0) ?? "?") }
         }
 
+        /// Where names that begin with a time begin to be this mount's.
+        var earliest: String { Self.second(began &- 5) ?? "" }
+
         private static func second(_ seconds: Int64) -> String? {
             var (seconds, broken) = (time_t(seconds), tm())
             guard gmtime_r(&seconds, &broken) != nil else { return nil }
@@ -80,7 +83,8 @@ struct KeptBack {
             guard lstat(own + "quarantine/" + name, &info) == 0 else { continue }
             files += 1
             bytes = bytes.addingReportingOverflow(Int64(info.st_size)).partialValue
-            guard let mount, let text = Paths.contents(own + "quarantine/" + name + suffix, limit: 1 << 20),
+            guard let mount, name >= mount.earliest,
+                let text = Paths.contents(own + "quarantine/" + name + suffix, limit: 1 << 20),
                 let reason = JSONValue(parsing: text), mount.isName(reason["mount"]?.string ?? "")
             else { continue }
             let fields: JSONObject = [

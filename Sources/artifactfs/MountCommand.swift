@@ -10,6 +10,11 @@ struct MountCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mount",
         abstract: "Mount a store.",
+        usage: """
+            artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
+                  [--session <session>] [--durability <durability>]
+                  [--no-passthrough] [--foreground] [-o <options> ...]
+            """,
         discussion: """
             Mounts and goes to the background; the command returns when the mount can be used. As root the mount can serve all users \
             (--allow-other), files belong to whoever writes them, and the kernel moves the bytes itself (passthrough). Without \
@@ -17,8 +22,10 @@ struct MountCommand: ParsableCommand {
 
             EXAMPLES:
               artifactfs mount /data/spliceai_eval /mnt/art
-              artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other     for everyone to read
-              artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022     go on with a session
+              # for everyone to read
+              artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other
+              # go on with a session
+              artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022
             """)
 
     @Argument(help: "The store's directory.", completion: .directory)

@@ -181,10 +181,11 @@ extension MountedTests {
             }
             hanging.driver.signal(SIGSTOP)
             try write("", to: go)
-            usleep(300_000)
+            // It has no arguments while it has another program's memory and not yet its own: it hangs in `execve`.
+            #expect(eventually { (try? contents("/proc/\(stuck.process)/cmdline")) == "" })
             let holder = try Child(["sleep", "60"], directory: busy.root)
             defer { holder.kill() }
-            usleep(100_000)
+            #expect(eventually { (try? contents("/proc/\(holder.process)/comm")) == "sleep\n" })
             let outcome = try run([try Mount.binary(), "unmount", busy.root], timeout: 30)
             expect(
                 outcome, 6, "process \(holder.process) (sleep) has \(busy.root)", "process \(stuck.process) (", "hangs")
@@ -214,6 +215,42 @@ extension MountedTests {
                 """
             let outcome = try python(script, [try Mount.binary(), directory.path, kind], timeout: 60)
             #expect(outcome.succeeded && outcome.output.contains("READY=1 True"), "\(outcome)")
+        }
+
+        /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
+        @Test(arguments: ["", "init", "mount", "unmount", "status", "explain"])
+        func helpFitsEightyColumns(_ command: String) throws {
+            let outcome = try artifactfs("help", command)
+            #expect(outcome.succeeded && !outcome.output.isEmpty, "\(outcome)")
+            for line in outcome.output.split(separator: "\n") {
+                #expect(line.count <= 80 && !line.hasPrefix("/"), "\(line)")
+            }
+        }
+
+        /// Sentences on a terminal are broken between words; a path stays whole.
+        @Test func linesAreBrokenBetweenWords() throws {
+            let directory = try TemporaryDirectory()
+            let path = directory.path + "/" + String(repeating: "x", count: 100)
+            let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+            let outcome = try python(script, [try Mount.binary(), "mount", path, directory.path], timeout: 30)
+            #expect(outcome.status == 3, "\(outcome)")
+            let lines = outcome.output.split(whereSeparator: \.isNewline).map(String.init)
+            #expect(lines.contains("    " + path + ";"), "\(lines)")
+            #expect(lines.contains { $0.contains("artifactfs init") }, "\(lines)")
+            for line in lines where !line.contains(path) {
+                #expect(line.count <= 80 && line.last != " ", "\(line)")
+            }
+        }
+
+        /// When memory runs out another process goes first, where root may say so (`CAP_SYS_RESOURCE`, bit 24).
+        @Test func theKernelIsToEndOthersFirst() throws {
+            let line = try contents("/proc/self/status").split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+            let digits = line?.split(separator: "\t").last ?? "0"
+            let capabilities = UInt64(digits, radix: 16) ?? 0
+            let mount = try Mount()
+            let mine = try contents("/proc/self/oom_score_adj")
+            let expected = mine == "0\n" && capabilities & 1 << 24 != 0 ? "-900\n" : mine
+            #expect(try contents("/proc/\(mount.driver.process)/oom_score_adj") == expected)
         }
 
         @Test func deadMountsAreCleanedUp() throws {

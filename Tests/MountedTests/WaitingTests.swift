@@ -123,6 +123,84 @@ extension MountedTests {
             #expect(try outcome.succeeded || artifactfs("unmount", mount.root).succeeded)
         }
 
+        /// What unmounting does not publish is said, and where its bytes are; status counts what lies in the store.
+        @Test func unmountSaysWhatWasKeptBack() throws {
+            let first = try Mount()
+            let broken = "a\tb\n1\n"
+            _ = try? write(broken, to: first.production("base/analysis_sequences/chr1.tsv"))
+            #expect(first.settle())
+            #expect(
+                try artifactfs("status", first.root).output.contains(
+                    "quarantine    1 file, 6 bytes, in \(first.store)/.artif"))
+            let said = try artifactfs("unmount", first.root)
+            #expect(
+                said.succeeded
+                    && said.output.hasPrefix("not published: 1, kept in \(first.store)/.artifactfs/quarantine:"))
+            #expect(said.output.contains("\n  production/base/analysis_sequences/chr1.tsv: "), "\(said)")
+            let name = said.output.split(separator: "\n").last?.trimmingPrefix { $0 == " " } ?? "?"
+            #expect(try contents(first.store + "/.artifactfs/quarantine/" + name) == broken)
+
+            // Another mount of the store has kept nothing back.
+            let second = try Mount(store: first.store)
+            let status = try artifactfs("status", second.root)
+            #expect(status.output.contains("since mount   0 sealed, 0 quarantined\nquarantine    1 file"), "\(status)")
+            #expect(
+                try artifactfs("status", second.root, "--json").output.contains(#""quarantine":{"files":1,"bytes":6,"#))
+            let nothing = try artifactfs("unmount", second.root)
+            #expect(nothing.succeeded && nothing.output.isEmpty, "\(nothing)")
+        }
+
+        /// A second signal ends the driver at once; what was not published then is there for the next mount.
+        @Test(arguments: [SIGTERM, SIGINT, SIGHUP]) func aSecondSignalEndsTheDriver(_ signal: Int32) throws {
+            let mount = try Mount()
+            let path = mount.production("base/analysis_sequences/chr1.tsv")
+            let handle = try openFile(path, O_WRONLY | O_CREAT | O_EXCL)
+            try writeAll(handle, table)
+            // The store's lock keeps the driver from coming to its end.
+            let script =
+                "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); time.sleep(600)"
+            let ledger = try names(in: mount.store + "/.artifactfs/ledger").first ?? "?"
+            let holder = try Child([testPython, "-c", script, mount.store + "/.artifactfs/ledger/" + ledger])
+            #expect(eventually { !holder.output.isEmpty })
+            try closeFile(handle)
+            #expect(eventually { mount.count("publishing") == 1 })
+            mount.driver.signal(signal)
+            #expect(eventually { !mount.isMounted }, "the first unmounts")
+            #expect(mount.driver.isRunning, "and waits for what is being published")
+            mount.driver.signal(signal)
+            #expect(mount.driver.wait(seconds: 30))
+            #expect(mount.driver.status == 128 + signal)
+            holder.kill()
+            let next = try Mount(store: mount.store)
+            #expect(try next.unmount() == 0)
+            let quarantined = try names(in: mount.store + "/.artifactfs/quarantine").contains {
+                $0.hasSuffix("chr1.tsv")
+            }
+            #expect(quarantined || exists(mount.store + "/base_layer/analysis_sequences_chr1.tsv"), "nothing is lost")
+        }
+
+        /// Where the system has no thread to give, the first one takes the signals.
+        @Test(.enabled(if: Child.finds("cc"), "it builds a library that refuses threads"))
+        func withoutThreadsASignalUnmounts() throws {
+            let directory = try TemporaryDirectory()
+            let (store, mount, library) = (directory.path + "/s", directory.path + "/m", directory.path + "/none.so")
+            try write(
+                "#include <errno.h>\nint pthread_create(void) { return EAGAIN; }\n", to: directory.path + "/none.c")
+            #expect(try run(["cc", "-shared", "-fPIC", "-o", library, directory.path + "/none.c"]).succeeded)
+            try Mount.initialize(store: store)
+            #expect(mkdir(mount, 0o755) == 0)
+            let driver = try Child(
+                [try Mount.binary(), "mount", "--foreground", "--durability", "relaxed", store, mount],
+                environment: ["LD_PRELOAD": library])
+            defer { _ = umount2(mount, Int32(MNT_DETACH)) }
+            let file = mount + "/production/base/gene_manifest/gene_manifest.tsv"
+            #expect(eventually { (try? write(table, to: file)) != nil }, "it serves; \(driver.errors)")
+            #expect(eventually { exists(store + "/base_layer/gene_manifest.tsv") }, "it publishes")
+            driver.signal(SIGTERM)
+            #expect(driver.wait(seconds: 30) && driver.status == 0, "\(driver.errors)")
+            #expect(try names(in: mount).isEmpty, "unmounted")
+        }
+
         private func shellChild(_ script: String, _ argument: String) throws -> Child {
             try Child(["bash", "-c", script, argument])
         }

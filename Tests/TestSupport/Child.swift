@@ -62,6 +62,11 @@ public final class Child: Sendable {
 
     deinit { kill() }
 
+    /// Whether there is a program of a name in `PATH`.
+    public static func finds(_ program: String) -> Bool {
+        (environmentValue("PATH") ?? "").split(separator: ":").contains { access($0 + "/" + program, X_OK) == 0 }
+    }
+
     /// Its exit code, or 128 and its signal's number; nothing while it runs.
     public var status: Int32? {
         ending.withLock { ending in
