@@ -63,18 +63,21 @@ enum Background {
             if ready < 0, errno == EINTR { continue }
             guard ready != 0 else {
                 next = Patience.now() + Patience.usual
-                if let holder = StoreLock.stoppedHolder(of: store) {
+                let holder = StoreLock.holder(of: store, besides: process)
+                if let holder, holder.state == .stopped {
                     kill(process, SIGKILL)
                     waitpid(process, nil, 0)
                     throw Failure(
                         .silent,
-                        "another mount's driver, process \(holder), is stopped while it holds a lock of the store \(store); "
-                            + "let it go on with 'kill -CONT \(holder)', or end it with 'kill -9 \(holder)'")
+                        "another mount's driver, process \(holder.process), is stopped while it holds a lock of the store "
+                            + "\(store); let it go on with 'kill -CONT \(holder.process)', "
+                            + "or end it with 'kill -9 \(holder.process)'")
                 }
                 if !hasSaid {
+                    let who = holder.map { "process \($0.process) has it at the moment, and" } ?? "first"
                     Terminal.complain(
-                        "still opening the store \(store): what a driver that was killed left is looked through first; "
-                            + "that takes as long as reading it")
+                        "still opening the store \(store): \(who) what a driver that was killed left is looked through, "
+                            + "which takes as long as reading it")
                 }
                 hasSaid = true
                 continue
@@ -95,25 +98,24 @@ enum Background {
 
 /// The locks in a store that drivers hold for moments: its own and the ledger's.
 enum StoreLock {
-    /// A stopped process that holds one (proc_locks(5)); nil when there is none, or when this program may not look.
-    static func stoppedHolder(of store: String) -> Int32? {
-        let own = store + "/.artifactfs/"
-        let files = [own + "lock"] + Paths.names(own + "ledger").map { own + "ledger/" + $0 }
+    /// Who holds one (proc_locks(5)), a stopped process before others; nil when nobody does, or when this program may not look.
+    static func holder(of store: String, besides own: Int32) -> DriverProcess? {
+        let directory = store + "/.artifactfs/"
+        let files = [directory + "lock"] + Paths.names(directory + "ledger").map { directory + "ledger/" + $0 }
         let inodes = Set(
             files.compactMap { file -> String? in
                 var info = stat()
                 return lstat(file, &info) == 0 ? String(info.st_ino) : nil
             })
         let locks = String(decoding: Paths.contents("/proc/locks") ?? [], as: UTF8.self)
-        for line in locks.split(separator: "\n") {
+        let holders = locks.split(separator: "\n").compactMap { line -> DriverProcess? in
             let fields = line.split(separator: " ")
-            guard fields.count > 5, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0,
-                let inode = fields[5].split(separator: ":").last, inodes.contains(String(inode)),
-                DriverProcess(process)?.state == .stopped
-            else { continue }
-            return process
+            guard fields.count > 5, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0, process != own,
+                let inode = fields[5].split(separator: ":").last, inodes.contains(String(inode))
+            else { return nil }
+            return DriverProcess(process)
         }
-        return nil
+        return holders.first { $0.state == .stopped } ?? holders.first
     }
 }
 

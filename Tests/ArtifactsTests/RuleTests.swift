@@ -55,6 +55,17 @@ import Testing
         #expect(other.wayOut(in: .plots) == other.wayOut)
     }
 
+    /// Who reads of a failed check reads it in the log: the way out leads on from there.
+    @Test func theWayOutLeadsOn() {
+        let failed = Refusal(.invalidArgument, .failedCheck).wayOut
+        #expect(!failed.contains("denials") && failed.contains("quarantine") && failed.contains("again"), "\(failed)")
+        let fixed = Refusal(.notPermitted, .fixedDirectory)
+        let ways = [Action.operation(.setAttributes), .operation(.renameFrom), .removeDirectory].map {
+            fixed.wayOut(in: .production, of: $0)
+        }
+        #expect(Set(ways + [fixed.wayOut]).count == 4, "each for what was tried: \(ways)")
+    }
+
     /// The raw values stand in logs and in `denials.jsonl`: changing one breaks their readers.
     @Test func theNamesOfRulesAreStable() {
         #expect(
