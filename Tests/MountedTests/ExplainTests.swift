@@ -142,5 +142,50 @@ extension MountedTests {
             let lines = outcome.output.split(separator: "\n").dropLast()
             #expect(lines.isEmpty, "\(outcome.output)\(outcome.errors)")
         }
+
+        @Test func aReadOnlyMountRefusesEveryChange() throws {
+            let mount = try Mount(MountVariant(readOnly: true))
+            let path = mount.production("base/gene_manifest")
+            let read = try run([try Mount.binary(), "explain", "read", path])
+            #expect(read.succeeded && read.output == "allowed (a directory)\n", "\(read)")
+            for (operation, name) in [("create", "gene_manifest.tsv"), ("mkdir", "x"), ("chmod", "."), ("rmdir", ".")] {
+                let outcome = try run([try Mount.binary(), "explain", operation, path + "/" + name])
+                #expect(outcome.status == 1 && outcome.output.hasPrefix("refused: EROFS (30, "), "\(outcome)")
+                #expect(outcome.output.contains("rule:    read-only-mount\n"), "\(outcome)")
+            }
+        }
+
+        /// A refusal says which file, by its path on the mount, wherever it is.
+        @Test func refusalsNameWholePaths() throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            let old = "development/20200101_000000/scratch"
+            #expect(try run(["mkdir", "-p", store + "/base_layer/dev/20200101_000000/scratch/d/e"]).succeeded)
+            try write("x", to: store + "/base_layer/dev/20200101_000000/scratch/d/f")
+            let mount = try Mount(store: store)
+            let outcome = try python(
+                """
+                import os, sys
+                os.chdir(sys.argv[1])
+                for try_ in [
+                    lambda: os.mkdir(f"{sys.argv[2]}/d/new"), lambda: os.unlink(f"{sys.argv[2]}/d/f"),
+                    lambda: os.rmdir(f"{sys.argv[2]}/d/e"), lambda: os.symlink("x", f"{sys.argv[2]}/link"),
+                    lambda: os.setxattr(f"{sys.argv[2]}/d/f", "user.note", b"x"), lambda: os.mkdir(".artifactfs/new"),
+                    lambda: os.setxattr("production/base", "user.note", b"x"),
+                ]:
+                    try: try_(); print("allowed")
+                    except OSError: pass
+                """, [mount.root, old])
+            #expect(outcome.succeeded && outcome.output.isEmpty, "\(outcome)")
+            let paths = mount.denials().map {
+                $0.split(separator: #""path":""#, maxSplits: 1).last?.prefix { $0 != "\"" }
+            }
+            #expect(
+                paths == [
+                    "\(old)/d/new", "\(old)/d/f", "\(old)/d/e", "\(old)/link", "\(old)/d/f", ".artifactfs/new",
+                    "production/base",
+                ])
+        }
     }
 }
