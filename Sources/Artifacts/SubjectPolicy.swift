@@ -97,7 +97,7 @@ extension OverwritePolicy {
         // Nobody renames or exchanges a mount point.
         case .operation(.renameFrom), .operation(.exchange):
             location == .root ? posix(.resourceBusy) : refuse(.notPermitted, .fixedDirectory)
-        case .operation(.setAttributes): refuse(.notPermitted, .fixedDirectory)
+        case .operation(.setAttributes): judgeChange(ofDirectoryIn: location.place, standing: standing)
         case .operation(.setExtendedAttribute): refuse(.notSupported, .foreignAttribute)
         default: onDirectory(action)
         }
