@@ -47,3 +47,8 @@ struct Seal: Equatable {
         _ = clinux_setxattr("/proc/self/fd/\(descriptor.rawValue)", Self.attribute, value, value.count, 0)
     }
 }
+
+extension Store {
+    /// The extended attribute that says on an artifact's real file what it is; nobody else's copy may have it.
+    package static let sealAttribute = Seal.attribute
+}

@@ -63,6 +63,18 @@ extension MountedTests {
             #expect(mount.isSealed(mount.production(name)))
         }
 
+        /// What the store says of a file on the file is not listed: a copy would be called what it is not.
+        @Test func theSealIsNotCopied() throws {
+            let mount = try Mount()
+            let path = mount.production("base/analysis_sequences/chr1.tsv")
+            try write(table, to: path)
+            #expect(mount.isSealed(path))
+            let list = try python(
+                "import os, sys; print(*[os.listxattr(path) for path in sys.argv[1:]])",
+                [path, mount.real("base_layer/analysis_sequences_chr1.tsv")])
+            #expect(list.output == "[] ['user.artifact.seal']\n", "\(list)")
+        }
+
         /// A refusal outlives its mount, in the store's ledger.
         @Test func denialsOutliveTheMount() throws {
             let mount = try Mount()
