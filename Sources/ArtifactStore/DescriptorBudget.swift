@@ -74,10 +74,15 @@ package final class DescriptorBudget: Sendable {
         guard own / 3 <= free else { throw .tooManyOpenFiles }
         // Far from the limit: nothing to be asked of the system.
         guard used + count > processLimit / 4 else { return }
-        let lowest = clinux_eventfd()
-        guard lowest >= 0 else { throw Errno(rawValue: errno) }
-        close(lowest)
-        guard Int(lowest) < processLimit - Self.reserved else { throw .tooManyOpenFiles }
+        // Each of the holders twice: who was used since the last time of asking is asked again.
+        for _ in 0...(count / 32 + 1) {
+            let lowest = clinux_eventfd()
+            if lowest >= 0 { close(lowest) }
+            if lowest >= 0, Int(lowest) < processLimit - Self.reserved { return }
+            // What is kept only to be quick goes first.
+            makeRoom(limit: max(Self.fewest, count - 64))
+        }
+        throw .tooManyOpenFiles
     }
 
     /// A program opened a file.
@@ -114,8 +119,8 @@ package final class DescriptorBudget: Sendable {
     }
 
     /// Has holders give descriptors up until no more than the limit are kept, or a good part of them was asked in vain.
-    private func makeRoom(sparing spared: (any DescriptorHolder)? = nil) {
-        let limit = self.limit
+    private func makeRoom(limit: Int? = nil, sparing spared: (any DescriptorHolder)? = nil) {
+        let limit = limit ?? self.limit
         for _ in 0..<64 {
             guard let (place, holder) = next(above: limit) else { return }
             guard holder !== spared, holder.giveUpDescriptor() else { continue }
