@@ -20,6 +20,7 @@ struct InitCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let path = try Paths.absolute(store)
+            try checkPlace(path)
             let creation = try Store.create(at: path)
             switch creation {
             case .made: Terminal.show("made the store \(path)")
@@ -28,5 +29,22 @@ struct InitCommand: ParsableCommand {
             }
             Terminal.show("mount it with: artifactfs mount \(path) MOUNTPOINT")
         }
+    }
+
+    /// A store is made of real directories: on a mount of a store it could not be mounted. Nor is anything waited for that hangs.
+    private func checkPlace(_ path: String) throws {
+        var path = path
+        while try Paths.resolved(path) == nil, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")),
+            slash != path.utf8.startIndex
+        {
+            path = String(path[..<slash])
+        }
+        guard let there = try Paths.resolved(path), let mount = MountEntry.holding(there), mount.isArtifacts else {
+            return
+        }
+        throw Failure(
+            .cannotAnswer,
+            "\(there) lies on the mount of a store (\(mount.source) at \(mount.mountPoint)); "
+                + "make the store somewhere else")
     }
 }

@@ -7,8 +7,36 @@ enum Log {
     static func start(toSystem: Bool) {
         LoggingSystem.bootstrap { label in
             if toSystem { return SystemLog() }
-            return StreamLogHandler.standardError(label: label)
+            return PrintableLog(stream: StreamLogHandler.standardError(label: label))
         }
+    }
+}
+
+/// Standard error, which may be a terminal: what programs call their files cannot move its cursor.
+private struct PrintableLog: LogHandler {
+    private var stream: StreamLogHandler
+
+    init(stream: StreamLogHandler) { self.stream = stream }
+
+    var metadata: Logger.Metadata {
+        get { stream.metadata }
+        set { stream.metadata = newValue }
+    }
+    var logLevel: Logger.Level {
+        get { stream.logLevel }
+        set { stream.logLevel = newValue }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { stream[metadataKey: key] }
+        set { stream[metadataKey: key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var event = event
+        event.message = "\(Terminal.printable("\(event.message)"))"
+        event.metadata = event.metadata?.mapValues { .string(Terminal.printable("\($0)")) }
+        stream.log(event: event)
     }
 }
 
@@ -33,7 +61,7 @@ private struct SystemLog: LogHandler {
             case .info: LOG_INFO
             case .debug, .trace: LOG_DEBUG
             }
-        clinux_syslog(priority | daemonFacility, "artifactfs: \(event.message)\(details)")
+        clinux_syslog(priority | daemonFacility, Terminal.printable("artifactfs: \(event.message)\(details)"))
     }
 
     /// `LOG_DAEMON`, which is an expression that Swift does not import.

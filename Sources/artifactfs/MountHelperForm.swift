@@ -10,8 +10,11 @@ enum MountHelperForm {
         guard let first = arguments.first, !first.hasPrefix("-"), !commands.contains(first), arguments.count >= 2 else {
             return arguments
         }
-        var info = stat()
-        guard stat(first, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else { return arguments }
-        return ["mount"] + arguments
+        let isDirectory = Patience.find {
+            var info = stat()
+            return [stat(first, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR ? 1 : 0]
+        }
+        // What does not answer is a path.
+        return isDirectory == [0] ? arguments : ["mount"] + arguments
     }
 }

@@ -281,6 +281,8 @@ extension MountedTests {
             #expect(mkdir(inside, 0o755) == 0 && mkdir(bind, 0o755) == 0)
             expect(try artifactfs("mount", mount.store, inside), 4, "lies on the mount", "somewhere else")
             expect(try artifactfs("mount", mount.root, bind), 4, "lies on the mount", "real path")
+            expect(try artifactfs("init", inside + "/new/store"), 2, "lies on the mount", "somewhere else")
+            #expect(try names(in: inside).isEmpty)
             #expect(try artifactfs("init", directory.path + "/s").succeeded)
             for (real, below) in [("", "base_layer/m"), ("base_layer", "m")] {
                 #expect(try run(["mkdir", "-p", directory.path + "/s/base_layer/m"]).succeeded)

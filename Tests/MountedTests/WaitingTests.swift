@@ -35,6 +35,8 @@ extension MountedTests {
                 ["explain", "read", stopped.root + "/production/base"],
                 ["explain", "read", stopped.root + "/production/base/gene_manifest/gene_manifest.tsv"],
                 ["status", stopped.root + "/production/base/splice_errors"],
+                ["init", stopped.root + "/test/t/scratch/store"],
+                [stopped.root + "/test/t/scratch/store", stopped.root],
             ] {
                 let outcome = try run([try Mount.binary()] + command, timeout: 60)
                 expect(outcome, 8, stopped.root, "process \(number), is stopped", "kill -CONT \(number)", "--lazy")
