@@ -22,10 +22,10 @@ extension MountedTests {
                 global count
                 count += 1
                 return f"{prefix}{count}{ending}"
-            def sealed(path=None):
+            def sealed(path=None, writes='printf %s "$0" > "$1"'):
                 path = path or f"{production}/{fresh()}"
                 # By another process: this one would be in its settling window.
-                subprocess.run(["sh", "-c", 'printf %s "$0" > "$1"', table, path], check=True)
+                subprocess.run(["sh", "-c", writes, table, path], check=True)
                 while os.getxattr(path, "user.artifact.state") != b"sealed": pass
                 return path
             held = []
@@ -100,7 +100,7 @@ extension MountedTests {
                 "create": opened(os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "mkdir": os.mkdir,
                 "symlink": lambda path: os.symlink("x", path), "mkfifo": os.mkfifo,
             }
-            sealed("production/meta/meta_checkpoints/epoch_1.h5")
+            sealed("production/meta/meta_checkpoints/epoch_1.pkl", 'printf "\\\\200\\\\004K\\\\001." > "$1"')
             def ask(case):
                 name, path = case
                 said = subprocess.run([binary, "explain", "--json", name, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
