@@ -31,7 +31,9 @@ final class ArtifactFile: Sendable {
         /// The thread that closed it last.
         var closer: Int32 = 0
         /// How the process that closed it last was ending.
-        var ending: WriterEnding = .running
+        var ending: WriterEnding = .unknown
+        /// Its process, for a handle whose closing nobody is told of.
+        var watch: ProcessWatch?
         /// The program that closed it last.
         var program = ""
         /// The refusal of its first close that failed.
@@ -89,6 +91,7 @@ final class ArtifactFile: Sendable {
         var birth: Birth?
         var settling: Settling?
         var goesBack = false
+        var spoiled: String?
     }
 
     /// Small: the kernel may know millions of files, of which few are open and fewer being written.
@@ -133,6 +136,12 @@ final class ArtifactFile: Sendable {
         var goesBack: Bool {
             get { writing.first?.goesBack ?? false }
             set { change(isNothing: !newValue) { $0.goesBack = newValue } }
+        }
+
+        /// Why the bytes are not what a writer meant to leave, whoever closes last.
+        var spoiled: String? {
+            get { writing.first?.spoiled }
+            set { change(isNothing: newValue == nil) { $0.spoiled = newValue } }
         }
 
         private mutating func change(isNothing: Bool, _ body: (inout Writing) -> Void) {

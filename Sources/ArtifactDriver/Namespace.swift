@@ -330,6 +330,16 @@ final class Namespace: Sendable {
         }
     }
 
+    /// Every inode.
+    var all: [Inode] {
+        state.withLock { state in
+            var all: [Inode] = []
+            all.reserveCapacity(state.slots.count)
+            state.slots.forEach { all.append($0.inode) }
+            return all
+        }
+    }
+
     /// Every staged file.
     var pinnedArtifacts: [ArtifactFile] {
         state.withLock { state in

@@ -127,11 +127,18 @@ struct OpenFile: Sendable {
         closeIfIdle(connection)
     }
 
-    /// Keeps the descriptors open; `open` is used when there is none yet.
+    /// Keeps a descriptor to read through, opened now where there is none. One that could write goes with the last handle: whether anybody
+    /// else can still write is then to be found out.
     mutating func hold(open: (Int32) throws(Errno) -> FileDescriptor) throws(Errno) {
-        if any == nil { reading = try open(O_RDONLY) }
+        if reading == nil { reading = try open(O_RDONLY) }
         holds += 1
+        guard !isOpen, let writer = writing else { return }
+        try? writer.close()
+        writing = nil
     }
+
+    /// Whether nothing of this mount's can write to the file any more.
+    var isReadOnly: Bool { writing == nil && backing == nil }
 
     /// Ends `hold`.
     mutating func unhold(_ connection: KernelConnection?) {
@@ -143,10 +150,10 @@ struct OpenFile: Sendable {
         guard readers <= 0, writers <= 0 else { return }
         if case .kernel(let id) = transfer { connection?.unregister(id) }
         transfer = .undecided
+        try? writing?.close()
+        writing = nil
         guard holds <= 0 else { return }
         try? reading?.close()
-        try? writing?.close()
         reading = nil
-        writing = nil
     }
 }

@@ -9,7 +9,7 @@ internal import Synchronization
 final class WriterFiles: Sendable {
     /// What was seen of a thread that closes a file.
     struct Sight: Sendable {
-        var ending = WriterEnding.running
+        var ending = WriterEnding.unknown
         /// The program it runs, as `/proc/<pid>/comm` has it; empty when it is gone.
         var program = ""
     }
@@ -33,7 +33,8 @@ final class WriterFiles: Sendable {
 
     deinit { kept.withLock { $0.forEach { $0.close() } } }
 
-    func look(at thread: Int32) -> Sight {
+    /// - Parameter seesCode: whether the exit code of that thread's process is shown to us.
+    func look(at thread: Int32, seesCode: Bool = true) -> Sight {
         guard thread > 0 else { return Sight() }
         return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Sight in
             let (isThere, count, program) = kept.withLock { kept -> (Bool, Int, String) in
@@ -49,7 +50,7 @@ final class WriterFiles: Sendable {
             }
             guard isThere, count > 0 else { return Sight() }
             let memory = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
-            return Sight(ending: .of(thread: thread, memory: memory), program: program)
+            return Sight(ending: .of(thread: thread, memory: memory, seesCode: seesCode), program: program)
         }
     }
 
@@ -179,6 +180,19 @@ enum ProcFile {
             groups.append(group)
         }
         return groups
+    }
+
+    /// How many bytes a process has written so far, to whatever it was (proc_pid_io(5), `wchar`); nil when that is not shown.
+    static func bytesWritten(byThread thread: Int32) -> UInt64? {
+        guard let process = processID(ofThread: thread) else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer -> UInt64? in
+            guard let text = read(process, "io", into: buffer) else { return nil }
+            let key = Array("wchar: ".utf8)
+            guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) }) else {
+                return nil
+            }
+            return UInt64(String(decoding: line.dropFirst(key.count), as: UTF8.self))
+        }
     }
 
     /// Whether two threads belong to one process.

@@ -149,6 +149,7 @@ extension Volume {
             "session": text(sessionTarget()),
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
+            "writer_endings": .string(seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(seals.pending),
             "writing": number(staged.writing),
             "empty": number(staged.empty),

@@ -139,7 +139,7 @@ extension Volume {
             try rights.checkCreation(in: directory.real.nearestExisting(), for: caller)
             try store.beginSession(named: session)
             try makeScope(.session(session), mode, caller)
-            moveSession(to: session)
+            beginSession(session, for: caller)
         case .mode(.test):
             guard let test = TestName(name) else { throw Errno.invalidArgument }
             try makeScope(.test(test), mode, caller)

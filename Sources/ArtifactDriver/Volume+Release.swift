@@ -19,19 +19,29 @@ extension Volume {
         }
         guard isToBePublished else { return }
         // The program too, now: when publishing fails, it may be gone.
-        let sight = writerFiles.look(at: thread)
+        let sight = writerFiles.look(at: thread, seesCode: seesEnding(of: caller))
         let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
             state.writers[index].isFlushed = true
             state.writers[index].ending = sight.ending
             state.writers[index].closer = thread
             state.writers[index].program = sight.program
+            if state.spoiled == nil, let reason = sight.ending.reason,
+                isSpoiling(state, opener: state.writers[index].thread, closer: thread)
+            {
+                state.spoiled = reason
+            }
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
         guard let checked, sight.ending.reason == nil else { return }
         // A child that inherited the handle closes its copy while the file is half-written: only who opened it finishes it.
         guard ProcFile.isSameProcess(thread, checked.opener) else { return }
+        if try isOutOfRoom(checked.descriptor, for: caller) {
+            // The kernel moves the bytes and tells nobody of a write that failed; on a full disk one probably did.
+            file.state.withLock { $0.spoiled = "there was no room on the disk when it was closed" }
+            throw Errno.noSpace
+        }
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
             return
         }
@@ -47,6 +57,39 @@ extension Volume {
                 detail: problem)
         }
         throw refusal.errno
+    }
+
+    /// Whether the exit code of a caller's process is shown to the driver: to who may trace it (ptrace(2), "Ptrace access mode checking").
+    private func seesEnding(of caller: Caller) -> Bool { seesAllEndings || caller.user == ownUser }
+
+    /// Whether a process that a signal or a failure ends with a handle open leaves the file unfinished. Who opened it does. Another that has
+    /// a copy of the handle (fork(2)) may have written nothing, such as a worker of Python's `multiprocessing` that is ended when the work is
+    /// done: then who opened it has written at least as many bytes as the file has.
+    private func isSpoiling(
+        _ state: borrowing ArtifactFile.State, opener: Int32, closer: Int32
+    ) -> Bool {
+        if ProcFile.isSameProcess(opener, closer) { return true }
+        guard let written = ProcFile.bytesWritten(byThread: opener),
+            let size = state.open.any.flatMap({ try? Linux.attributes($0).st_size })
+        else { return true }
+        return written < UInt64(max(0, size))
+    }
+
+    /// Whether a user has no room left where a file lies.
+    private func isOutOfRoom(_ descriptor: FileDescriptor, for caller: Caller) throws(Errno) -> Bool {
+        guard try Linux.attributes(descriptor).st_size > 0 else { return false }
+        var room = statvfs()
+        _ = try Linux.call { fstatvfs(descriptor.rawValue, &room) }
+        // Some file systems have no number of blocks to tell.
+        return room.f_blocks > 0 && (caller.user == 0 ? room.f_bfree : room.f_bavail) < 16
+    }
+
+    public func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) {
+        guard case .artifact(let file)? = namespace[inode] else { return }
+        file.state.withLock { state in
+            guard case .staged = state.phase else { return }
+            state.spoiled = "a write to it failed: \(error)"
+        }
     }
 
     private static let quicklyRead: Int64 = 256 << 10
@@ -91,6 +134,7 @@ extension Volume {
             release(file, handle)
             connection?.reconsider()
         }
+        if handle != Self.readerHandle { endLeftSessions() }
         sweepIfDue()
     }
 
@@ -108,7 +152,11 @@ extension Volume {
             let isWriter = handle != Self.readerHandle
             var outcome = Outcome.nothing
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
-                let writer = state.writers.remove(at: index)
+                var writer = state.writers.remove(at: index)
+                if !writer.isFlushed, let watch = writer.watch {
+                    writer.ending = watch.ending
+                    if state.spoiled == nil { state.spoiled = writer.ending.reason }
+                }
                 if state.writers.isEmpty { outcome = self.outcome(of: file, &state, lastWriter: writer) }
             }
             state.open.remove(writable: isWriter, connection: passthrough)
@@ -131,7 +179,7 @@ extension Volume {
     ) -> Outcome {
         guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
         let size = state.open.any.flatMap { try? Linux.attributes($0).st_size } ?? 0
-        if let reason = lastWriter.ending.reason {
+        if let reason = state.spoiled ?? lastWriter.ending.reason {
             guard size > 0 else {
                 state.phase = .sealing(real)
                 return .drop

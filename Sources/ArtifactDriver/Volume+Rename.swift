@@ -216,6 +216,10 @@ extension Volume {
                 path: to.path, caller: caller,
                 origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
             namespace.pin(file.id)
+            // Handles of a session's files are closed without a word (`OpenTraits.noFlush`): how their processes end is watched.
+            for index in state.writers.indices where state.writers[index].watch == nil {
+                state.writers[index].watch = ProcessWatch(ofThread: state.writers[index].thread)
+            }
             try removeReplaced()
         default: break
         }
@@ -288,7 +292,7 @@ extension Volume {
         guard size > 0 else { return nil }
         state.goesBack = true
         let writer = ArtifactFile.Writer(
-            handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
+            handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process, ending: .running,
             program: ProcFile.program(ofThread: caller.process))
         guard beginSealing(&state, staged, writer: writer) else { return nil }
         noteFinished(&state, staged, writer)

@@ -23,24 +23,46 @@ extension Volume {
     }
 
     /// Publishes files in phase `sealing`.
-    func seal(_ files: [ArtifactFile]) {
+    func seal(_ files: [ArtifactFile]) { seal(files, again: 50) }
+
+    /// - Parameter delay: after how many milliseconds a file is tried again that somebody can still write to.
+    private func seal(_ files: [ArtifactFile], again delay: Int) {
         let sealings = files.compactMap(sealing)
-        for (sealing, outcome) in zip(sealings, store.publish(sealings.map(\.request))) { end(sealing, outcome) }
+        for (sealing, outcome) in zip(sealings, store.publish(sealings.map(\.request))) {
+            guard case .stillOpen = outcome else {
+                end(sealing, outcome)
+                continue
+            }
+            // A mapping outlives its descriptor; whoever has it ends some time, and nobody is told.
+            if delay == Self.longestDelay / 2 {
+                log.notice(
+                    "a program can still write to a file that was closed: it is published when that program ends",
+                    metadata: ["path": "\(sealing.place.parent.path(of: sealing.place.name))"])
+            }
+            seals.submit(sealing.file, bytes: 0, after: delay) { files in
+                self.seal(files, again: min(delay * 2, Self.longestDelay))
+            }
+        }
     }
 
+    /// In milliseconds; 50 doubled a few times.
+    private static let longestDelay = 3200
+
     private func sealing(_ file: ArtifactFile) -> Sealing? {
-        let (phase, birth, goesBack, descriptor) = file.state.withLock {
-            ($0.phase, $0.birth, $0.goesBack, $0.open.readable)
+        let (phase, birth, goesBack, descriptor, isReadOnly, ending) = file.state.withLock {
+            ($0.phase, $0.birth, $0.goesBack, $0.open.readable, $0.open.isReadOnly, $0.lastWriter?.ending)
         }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
             case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
         else { return nil }
         // The phase holds the descriptor until `finish`.
-        let request = PublishRequest(
+        var request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth), origin: goesBack ? birth?.origin?.file : nil,
+            record: draft(place, birth, endingIsUnknown: ending == .unknown), origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
+        // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
+        request.requiresNoWriters = isReadOnly
         return Sealing(file: file, place: place, birth: birth, request: request)
     }
 
@@ -58,7 +80,7 @@ extension Volume {
         case .restored(let reason, let rule):
             fail(file, place, birth, reason, rule)
             if let origin = birth?.origin { connection?.invalidate(name: origin.name, in: origin.directory) }
-        case .stillOpen: quarantine(file, reason: "it is still open for writing")
+        case .stillOpen: break  // Tried again.
         }
     }
 
@@ -146,9 +168,10 @@ extension Volume {
 
     /// What is known of an artifact when it is published.
     private func draft(
-        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?
+        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, endingIsUnknown: Bool = false
     ) -> RecordDraft {
         var draft = RecordDraft(virtualPath: place.parent.path(of: place.name), scope: place.parent.scope)
+        if endingIsUnknown { draft.fields["ending"] = .string("unknown") }
         if case .typed(_, let layer, let type) = place.parent.location {
             draft.type = type.name
             draft.layer = layer

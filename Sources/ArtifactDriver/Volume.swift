@@ -1,6 +1,7 @@
 public import ArtifactStore
 public import Artifacts
 public import FuseKernel
+internal import CLinux
 internal import Glibc
 internal import Logging
 internal import Synchronization
@@ -47,10 +48,15 @@ public final class Volume: FileSystem {
     private let connectionBox = Mutex<KernelConnection?>(nil)
     /// The session that this mount writes to. `mkdir development/<name>` moves it.
     private let session: Mutex<SessionName?>
+    /// The sessions beside that one that are live here.
+    let sessions = LiveSessions()
     let handles = HandleTable()
     /// On a read-only mount.
     let outside: OutsideChanges?
     let hiddenContents = HiddenContents()
+    /// Whether the driver sees how every user's processes end.
+    let seesAllEndings = clinux_may_trace() != 0
+    let ownUser = geteuid()
     let rights = CallerRights(actsForOthers: geteuid() == 0)
     let startTime = Clock.monotonic()
     /// When old files are looked for next, on the monotonic clock, with the first close after that.
@@ -101,8 +107,7 @@ public final class Volume: FileSystem {
             defer { session = name }
             return session
         }
-        // A descriptor for each session would be one too many one day.
-        if let before, before != name { store.endSession(before) }
+        if let before, before != name { leave(before) }
         // The kernel keeps what `current` says. It waits for a READLINK that is under way, which another thread must answer.
         guard let development = namespace.find("development", in: root.id, remembering: false),
             case .tree(let directory) = development,
@@ -150,7 +155,7 @@ public final class Volume: FileSystem {
     /// What a scope's files allow on this mount.
     func standing(of scope: Scope?) -> Standing {
         switch scope {
-        case .session(let name): name == currentSession ? .live : .frozen
+        case .session(let name): name == currentSession || sessions.isLive(name) ? .live : .frozen
         case .test: store.isReadOnly ? .frozen : .live
         case .production, nil: .production
         }

@@ -2,8 +2,10 @@ internal import Glibc
 
 /// How the process that closes a file is doing at that moment.
 enum WriterEnding: Sendable, Hashable {
-    /// It called `close`, or its end could not be seen.
+    /// It called `close`.
     case running
+    /// Whether it is ending, and how, cannot be seen. Never taken for a good end.
+    case unknown
     /// It is exiting with status 0.
     case succeeded
     /// It is exiting with a failure status.
@@ -14,7 +16,7 @@ enum WriterEnding: Sendable, Hashable {
     /// Why nothing is published, or nil when there is no reason.
     var reason: String? {
         switch self {
-        case .running, .succeeded: nil
+        case .running, .succeeded, .unknown: nil
         case .failed(let status): "the writer ended with status \(status) while it held the file open"
         case .killed(let signal): "the writer was killed by signal \(signal) while it held the file open"
         }
@@ -30,18 +32,21 @@ enum WriterEnding: Sendable, Hashable {
     /// reply: then the mount hangs, and every ps(1) with it (seen on kernel 6.18, `do_task_stat`). `statm` waits for nothing, and
     /// shows zeros once a task has given up its memory, which `do_exit` does before it closes files; so it is asked first.
     ///
-    /// - Parameter memory: the thread's `statm`.
-    static func of(thread: Int32, memory: UnsafeRawBufferPointer) -> WriterEnding {
+    /// - Parameters:
+    ///   - memory: the thread's `statm`.
+    ///   - seesCode: whether the exit code is shown; to whom it is not, the kernel shows 0 (fs/proc/array.c, `do_task_stat`).
+    static func of(thread: Int32, memory: UnsafeRawBufferPointer, seesCode: Bool) -> WriterEnding {
         guard memory.starts(with: "0 0 ".utf8) else { return .running }
+        guard seesCode else { return .unknown }
         return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
-            ProcFile.read(thread, "stat", into: buffer).map(parse) ?? .running
+            ProcFile.read(thread, "stat", into: buffer).map(parse) ?? .unknown
         }
     }
 
     /// The verdict of a stat line.
     static func parse(_ line: UnsafeRawBufferPointer) -> WriterEnding {
         // The second field is the command in parentheses and may hold anything, parentheses too: fields count from the last one.
-        guard let close = line.lastIndex(of: UInt8(ascii: ")")) else { return .running }
+        guard let close = line.lastIndex(of: UInt8(ascii: ")")) else { return .unknown }
         var field = 2
         var value: UInt64 = 0
         var flags: UInt64 = 0
@@ -60,9 +65,13 @@ enum WriterEnding: Sendable, Hashable {
         if field == 52 { code = value }
         let exiting: UInt64 = 0x4  // PF_EXITING, include/linux/sched.h
         guard flags & exiting != 0 else { return .running }
+        return WriterEnding(exitCode: code)
+    }
+
+    /// As wait(2) would tell it.
+    init(exitCode code: UInt64) {
         let signal = Int32(code & 0x7f)
-        if signal != 0 { return .killed(signal: signal) }
         let status = Int32((code >> 8) & 0xff)
-        return status == 0 ? .succeeded : .failed(status: status)
+        self = signal != 0 ? .killed(signal: signal) : status == 0 ? .succeeded : .failed(status: status)
     }
 }

@@ -36,7 +36,11 @@ struct Publication {
         do throws(PublishFailure) {
             let before = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) }
             guard before.isRegular else { throw .refused("it is not a plain file") }
-            if request.requiresNoWriters, SystemCall.hasNoWriters(descriptor) == false { throw .stillOpen }
+            if request.requiresNoWriters, SystemCall.hasNoWriters(descriptor) == false,
+                FileSystemKind.isLocal(descriptor)
+            {
+                throw .stillOpen
+            }
             guard before.st_nlink == 1 else {
                 throw .refused("it has other names, through which its bytes could change")
             }

@@ -161,6 +161,18 @@ void clinux_act_for_itself(int with_groups) {
     set_reserves(1);
 }
 
+int clinux_terminal_columns(int fd) {
+    struct winsize size;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+int clinux_may_trace(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) != 0) return 0;
+    return (data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE)) != 0;
+}
+
 int clinux_may_access(int fd, int mode) {
     return (int)syscall(SYS_faccessat2, fd, "", mode, AT_EACCESS | AT_EMPTY_PATH);
 }
@@ -205,6 +217,19 @@ const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle,
 
 int clinux_pidfd_open(pid_t process) {
     return (int)syscall(SYS_pidfd_open, process, 0);
+}
+
+int clinux_pidfd_exit_code(int pidfd, int *code) {
+    // struct pidfd_info of linux/pidfd.h, which Debian 12's headers lack.
+    struct {
+        uint64_t mask, cgroup;
+        uint32_t ids[11];
+        int32_t exit_code;
+    } info = {.mask = 1u << 3};  // PIDFD_INFO_EXIT
+    if (ioctl(pidfd, _IOWR(0xff, 11, info), &info) != 0) return -1;
+    if (!(info.mask & (1u << 3))) return -1;
+    *code = info.exit_code;
+    return 0;
 }
 
 int clinux_memfd(const char *name) {

@@ -85,6 +85,8 @@ public protocol FileSystem: AnyObject, Sendable {
     func write(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> FileDescriptor
+    /// The session could not write all bytes of a write to the descriptor that `write` gave.
+    func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno)
     /// One `close` of one duplicate of a handle. `request.caller.process` is the closing task. `ENOSYS` is remembered as with `open`.
     func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno)
     /// The last duplicate is closed and no mapping is left. It has no caller, and nobody waits for it.

@@ -429,9 +429,15 @@ enum Operations {
                 let target = try fs.write(
                     request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
                 try SetIDBits.drop(target, request.caller)
-                return .written(
-                    try Transfer.write(
-                        UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset, for: request.caller))
+                do throws(Errno) {
+                    let count = try Transfer.write(
+                        UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset, for: request.caller)
+                    if count < size { fs.writeFailed(inode: number(inode), handle: handle(info), .noSpace) }
+                    return .written(count)
+                } catch {
+                    fs.writeFailed(inode: number(inode), handle: handle(info), error)
+                    throw error
+                }
             }
         }
         table.flush = { raw, inode, info in

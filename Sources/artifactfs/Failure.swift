@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactStore
+import CLinux
 import Glibc
 import SystemPackage
 
@@ -74,9 +75,8 @@ enum Terminal {
     /// How wide a terminal is; nil for what is no terminal, whose lines stay whole for programs.
     private static func width(_ descriptor: Int32) -> Int? {
         guard isatty(descriptor) != 0 else { return nil }
-        var size = winsize()
-        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 80 }
-        return Int(size.ws_col)
+        let columns = Int(clinux_terminal_columns(descriptor))
+        return columns >= 40 ? columns : 80
     }
 
     /// Lines that end between words. A word longer than a line, such as a path, stays whole on a line of its own: it can be copied.

@@ -302,6 +302,8 @@ final class MirrorFileSystem: FileSystem {
         return FileDescriptor(rawValue: Self.file(handle))
     }
 
+    func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) { count("write failed") }
+
     func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) { count("flush") }
 
     func release(inode: InodeNumber, handle: HandleID) {

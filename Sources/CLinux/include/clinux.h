@@ -65,6 +65,12 @@ void clinux_act_for_itself(int with_groups);
 // The calling thread's umask, which from the first call on is its own (unshare(2), CLONE_FS).
 void clinux_set_umask(mode_t mask);
 
+// How many columns a terminal has (TIOCGWINSZ); 0 when it does not say, or is none.
+int clinux_terminal_columns(int fd);
+
+// Whether CAP_SYS_PTRACE is in effect.
+int clinux_may_trace(void);
+
 // faccessat2(2) on an open descriptor, O_PATH too, with the thread's file system ids.
 int clinux_may_access(int fd, int mode);
 
@@ -94,6 +100,9 @@ const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle,
 
 // pidfd_open(2): readable when the process has ended.
 int clinux_pidfd_open(pid_t process);
+
+// The exit code of a process that has ended and was waited for, as wait(2) tells it (PIDFD_GET_INFO); -1 when the kernel does not say.
+int clinux_pidfd_exit_code(int pidfd, int *code);
 
 // memfd_create(2), close-on-exec: a regular file in memory.
 int clinux_memfd(const char *name);

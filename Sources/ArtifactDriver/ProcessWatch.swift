@@ -1,0 +1,33 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// A process that is seen to live or to have ended, whatever takes its number then (pidfd_open(2)).
+final class ProcessWatch: Sendable {
+    private let process: Int32
+    private let descriptor: Int32
+
+    /// Nil when it is gone already, or in another pid namespace.
+    init?(ofThread thread: Int32) {
+        guard let process = ProcFile.processID(ofThread: thread) else { return nil }
+        self.process = process
+        descriptor = clinux_pidfd_open(process)
+        guard descriptor >= 0 else { return nil }
+    }
+
+    deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
+
+    /// How it is doing. The kernel keeps the exit code of a process that is gone for who has a pidfd (linux/pidfd.h, `PIDFD_INFO_EXIT`,
+    /// kernel 6.15; tried on 6.18); of one that nobody has waited for it stands in `/proc`.
+    var ending: WriterEnding {
+        var ended = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&ended, 1, 0) > 0 else { return .running }
+        var code: Int32 = 0
+        if clinux_pidfd_exit_code(descriptor, &code) == 0 { return WriterEnding(exitCode: UInt64(UInt32(bitPattern: code))) }
+        return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
+            guard let line = ProcFile.read(process, "stat", into: buffer) else { return .unknown }
+            let found = WriterEnding.parse(line)
+            return found == .running ? .unknown : found
+        }
+    }
+}
