@@ -50,8 +50,8 @@ final class CallerRights: Sendable {
 
     /// The same, to make something with the caller's umask, which a default ACL replaces.
     func creating<Result>(for caller: Caller, _ body: () throws(Errno) -> Result) throws(Errno) -> Result {
-        clinux_set_umask(caller.umask & 0o777)
-        defer { clinux_set_umask(0) }
+        let own = clinux_set_umask(caller.umask & 0o777)
+        defer { _ = clinux_set_umask(own) }
         return try acting(for: caller, body)
     }
 

@@ -23,7 +23,9 @@ final class ProcessWatch: Sendable {
         var ended = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&ended, 1, 0) > 0 else { return .running }
         var code: Int32 = 0
-        if clinux_pidfd_exit_code(descriptor, &code) == 0 { return WriterEnding(exitCode: UInt64(UInt32(bitPattern: code))) }
+        if clinux_pidfd_exit_code(descriptor, &code) == 0 {
+            return WriterEnding(exitCode: UInt64(UInt32(bitPattern: code)))
+        }
         return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
             guard let line = ProcFile.read(process, "stat", into: buffer) else { return .unknown }
             let found = WriterEnding.parse(line)

@@ -27,7 +27,7 @@ extension Volume {
             state.writers[index].closer = thread
             state.writers[index].program = sight.program
             if state.spoiled == nil, let reason = sight.ending.reason,
-                isSpoiling(state, opener: state.writers[index].thread, closer: thread)
+                isSpoiling(sight.ending, state, opener: state.writers[index].thread, closer: thread)
             {
                 state.spoiled = reason
             }
@@ -64,11 +64,13 @@ extension Volume {
 
     /// Whether a process that a signal or a failure ends with a handle open leaves the file unfinished. Who opened it does. Another that has
     /// a copy of the handle (fork(2)) may have written nothing, such as a worker of Python's `multiprocessing` that is ended when the work is
-    /// done: then who opened it has written at least as many bytes as the file has.
+    /// done: then who opened it has written at least as many bytes as the file has. A failure status of such a process, and a reader that ended
+    /// before it (SIGPIPE), are for who started it to judge.
     private func isSpoiling(
-        _ state: borrowing ArtifactFile.State, opener: Int32, closer: Int32
+        _ ending: WriterEnding, _ state: borrowing ArtifactFile.State, opener: Int32, closer: Int32
     ) -> Bool {
         if ProcFile.isSameProcess(opener, closer) { return true }
+        guard case .killed(let signal) = ending, signal != SIGPIPE else { return false }
         guard let written = ProcFile.bytesWritten(byThread: opener),
             let size = state.open.any.flatMap({ try? Linux.attributes($0).st_size })
         else { return true }

@@ -292,7 +292,8 @@ extension Volume {
         guard size > 0 else { return nil }
         state.goesBack = true
         let writer = ArtifactFile.Writer(
-            handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process, ending: .running,
+            handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
+            ending: .running,
             program: ProcFile.program(ofThread: caller.process))
         guard beginSealing(&state, staged, writer: writer) else { return nil }
         noteFinished(&state, staged, writer)

@@ -59,7 +59,8 @@ extension Volume {
         var request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth, endingIsUnknown: ending == .unknown), origin: goesBack ? birth?.origin?.file : nil,
+            record: draft(place, birth, endingIsUnknown: ending == .unknown),
+            origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly

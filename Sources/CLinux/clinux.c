@@ -132,12 +132,12 @@ static void set_reserves(int in_effect) {
     (void)syscall(SYS_capset, &header, data);
 }
 
-void clinux_set_umask(mode_t mask) {
+mode_t clinux_set_umask(mode_t mask) {
     if (!has_own_umask) {
         (void)unshare(CLONE_FS);
         has_own_umask = 1;
     }
-    (void)umask(mask);
+    return umask(mask);
 }
 
 int clinux_act_as(uid_t user, gid_t group, const gid_t *groups, int count) {

@@ -14,7 +14,7 @@ import Testing
         #expect(files.look(at: child.process).ending == .running)
         child.kill()
         #expect(files.look(at: child.process).program == "", "reaped: nobody's")
-        #expect(files.look(at: child.process).ending == .running)
+        #expect(files.look(at: child.process).ending == .unknown)
         #expect(files.look(at: 0).program == "")
     }
 

@@ -212,7 +212,8 @@ extension Recovery {
             ledgers: ledgers, reserved: try own.directory("reserved"),
             ledger: Ledger(
                 owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), durability: .relaxed),
-            schema: store.schema, checks: store.checks, host: store.host, transientSeconds: keepingSeconds, durability: .relaxed)
+            schema: store.schema, checks: store.checks, host: store.host, transientSeconds: keepingSeconds,
+            durability: .relaxed)
         return try recovery.run()
     }
 }

@@ -91,11 +91,11 @@ extension MountedTests {
                 testPython, "-c",
                 prelude + """
 
-                f = os.open(path, os.O_CREAT | os.O_RDWR); os.write(f, rows)
-                m = mmap.mmap(f, len(rows)); os.close(f); print('closed', flush=True)
-                signal.sigwait([signal.SIGUSR1]); m[4:7] = b'9\\t9'; m.flush(); print('written', flush=True)
-                signal.sigwait([signal.SIGUSR1])
-                """, path,
+                    f = os.open(path, os.O_CREAT | os.O_RDWR); os.write(f, rows)
+                    m = mmap.mmap(f, len(rows)); os.close(f); print('closed', flush=True)
+                    signal.sigwait([signal.SIGUSR1]); m[4:7] = b'9\\t9'; m.flush(); print('written', flush=True)
+                    signal.sigwait([signal.SIGUSR1])
+                    """, path,
             ])
             #expect(eventually { writer.output.contains("closed") }, "\(writer.errors)")
             let real = mount.real("base_layer/splice_errors_chr1.tsv")
@@ -122,9 +122,9 @@ extension MountedTests {
                     testPython, "-c",
                     prelude + """
 
-                    f = os.open(path, os.O_CREAT | os.O_WRONLY); os.write(f, rows); print('open', flush=True)
-                    signal.sigwait([signal.SIGUSR1]); os.write(f, b'1\\t2\\n'); \(ending)
-                    """, from,
+                        f = os.open(path, os.O_CREAT | os.O_WRONLY); os.write(f, rows); print('open', flush=True)
+                        signal.sigwait([signal.SIGUSR1]); os.write(f, b'1\\t2\\n'); \(ending)
+                        """, from,
                 ])
                 #expect(eventually { writer.output.contains("open") }, "\(writer.errors)")
                 try move(from, to)

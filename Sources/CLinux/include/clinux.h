@@ -62,8 +62,8 @@ int clinux_act_as(uid_t user, gid_t group, const gid_t *groups, int count);
 // Root's ids again, and no further groups when there were some.
 void clinux_act_for_itself(int with_groups);
 
-// The calling thread's umask, which from the first call on is its own (unshare(2), CLONE_FS).
-void clinux_set_umask(mode_t mask);
+// Sets the calling thread's umask, which from the first call on is its own (unshare(2), CLONE_FS). Returns the one before.
+mode_t clinux_set_umask(mode_t mask);
 
 // How many columns a terminal has (TIOCGWINSZ); 0 when it does not say, or is none.
 int clinux_terminal_columns(int fd);
