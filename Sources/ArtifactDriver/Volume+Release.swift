@@ -140,6 +140,12 @@ extension Volume {
         sweepIfDue()
     }
 
+    public func allIsClosed() {
+        for file in namespace.pinnedArtifacts {
+            for handle in file.state.withLock({ $0.writers.map(\.handle) }) { release(file, handle) }
+        }
+    }
+
     /// What a file becomes when its last writer is gone.
     private enum Outcome {
         case nothing

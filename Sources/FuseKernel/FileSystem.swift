@@ -12,6 +12,9 @@ public protocol FileSystem: AnyObject, Sendable {
     func start(_ connection: KernelConnection)
     /// The mount is gone (DESTROY, or the session's end). Called once, after the last request.
     func stop()
+    /// The mount is gone, and with it every handle, also those whose RELEASE the kernel has dropped (fs/fuse/dev.c, `fuse_abort_conn`). Called
+    /// before `stop`, unless the mount was only detached.
+    func allIsClosed()
 
     // Names
     func lookup(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) -> Entry
@@ -117,4 +120,8 @@ public protocol FileSystem: AnyObject, Sendable {
 
 extension FileSystem {
     public func admit(_ caller: Caller, openFiles: Int, creating: Bool) throws(Errno) {}
+}
+
+extension FileSystem {
+    public func allIsClosed() {}
 }

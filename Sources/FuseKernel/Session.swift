@@ -148,6 +148,8 @@ public final class Session: Sendable {
         guard let pool = pool.withLock({ $0 }) else { return }
         isRunning.store(true, ordering: .sequentiallyConsistent)
         pool.run()
+        pool.finishRequests()
+        if pool.isUnmounted.load(ordering: .acquiring) { dispatcher.fileSystem.allIsClosed() }
         dispatcher.disconnect()
         detach()
         dispatcher.stop()

@@ -29,6 +29,8 @@ final class WorkerPool: Sendable {
     /// Threads asleep on the semaphore.
     private let idle = Atomic<Int>(0)
     private let isStopping = Atomic<Bool>(false)
+    /// Whether the kernel has no handle of the mount any more.
+    let isUnmounted = Atomic<Bool>(false)
     /// What a request takes, in nanoseconds: it goes up a little when one took longer and down when one took less, and so stays
     /// near the median. An average would also count the slices of time that busy programs take from a thread in the middle of a
     /// request, and waking more threads would only make that worse.
@@ -55,6 +57,8 @@ final class WorkerPool: Sendable {
     private let isWatching = Atomic<Bool>(true)
     private let watcher: Semaphore
 
+    /// In nanoseconds.
+    private static let finishTime: UInt64 = 2_000_000_000
     /// In milliseconds.
     private static let watchTime: Int32 = 2
     /// After so many looks in a row that found a leader, the watching thread sleeps; that found none, processors may.
@@ -212,11 +216,33 @@ final class WorkerPool: Sendable {
                 worker.streak = 0
                 wait(&worker)
             } else if size != -EINTR {
-                break  // 0: the session ended. ENODEV: unmounted.
+                noteEnd(size)
+                break
             }
         }
         // Whoever sleeps must learn of the end too.
         stop()
+    }
+
+    /// 0 is libfuse's word for ENODEV: the mount is gone.
+    private func noteEnd(_ size: Int32) {
+        if size == 0 || size == -ENODEV { isUnmounted.store(true, ordering: .releasing) }
+    }
+
+    /// Handles what the kernel has sent before `run` ended: above all the RELEASE of files that programs have closed, which nobody
+    /// waits for. Programs that go on sending do not keep it for long.
+    func finishRequests() {
+        var worker = Worker()
+        defer { free(worker.buffer.mem) }
+        let end = Clock.now() &+ Self.finishTime
+        while Clock.now() < end {
+            let size = fuse_session_receive_buf(session.raw, &worker.buffer)
+            if size > 0 {
+                fuse_session_process_buf(session.raw, &worker.buffer)
+            } else if size != -EINTR {
+                return noteEnd(size)
+            }
+        }
     }
 
     private func handle(_ worker: inout Worker) {

@@ -103,3 +103,29 @@ extension MountedTests {
         }
     }
 }
+
+extension MountedTests {
+    @Suite struct EndTests {
+        /// What was closed before the mount ended is published, however it ends: the kernel's RELEASE may still be under way, or dropped.
+        @Test(arguments: [true, false]) func whatWasClosedIsPublished(isSignal: Bool) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/store"
+            try Mount.initialize(store: store)
+            for round in 0..<12 {
+                let mount = try Mount(store: store)
+                let names = (0..<20).map { "chr\(round).\($0).tsv" }
+                for name in names { try write(table, to: mount.production("base/splice_errors/" + name)) }
+                if isSignal {
+                    mount.driver.signal(SIGTERM)
+                    #expect(mount.driver.wait(seconds: 60))
+                } else {
+                    #expect(try mount.unmount() == 0)
+                }
+                for name in names {
+                    #expect((try? contents(mount.real("base_layer/splice_errors_" + name))) == table, "\(name)")
+                }
+                #expect(mount.quarantined().isEmpty)
+            }
+        }
+    }
+}
