@@ -116,14 +116,21 @@ extension Linux {
 
     /// The C function is `getxattr`.
     static func attribute(_ name: UnsafePointer<CChar>, ofPath path: UnsafePointer<CChar>) throws(Errno) -> [UInt8] {
+        try attributeValue { clinux_getxattr(path, name, $0, $1) }
+    }
+
+    /// Asks for a value until the buffer is large enough.
+    private static func attributeValue(
+        _ get: (UnsafeMutableRawPointer?, Int) -> Int
+    ) throws(Errno) -> [UInt8] {
         var value = [UInt8](repeating: 0, count: 256)
         while true {
             do throws(Errno) {
-                let count = try call { clinux_getxattr(path, name, &value, value.count) }
+                let count = try call { get(&value, value.count) }
                 value.removeLast(value.count - count)
                 return value
             } catch .outOfRange {
-                let size = try call { clinux_getxattr(path, name, nil, 0) }
+                let size = try call { get(nil, 0) }
                 value = [UInt8](repeating: 0, count: max(size, value.count * 2))
             }
         }
@@ -150,21 +157,18 @@ extension Linux {
     ) throws(Errno) -> (mode: UInt32, list: AccessList?) {
         let value: [UInt8]
         do throws(Errno) {
-            value = try attribute(AccessList.defaultAttribute, of: directory)
+            // The store's directories are open to be read: no path is needed. Most have none, and nothing is made to find that out.
+            func get(_ buffer: UnsafeMutableRawPointer?, _ size: Int) -> Int {
+                clinux_fgetxattr(directory.rawValue, AccessList.defaultAttribute, buffer, size)
+            }
+            _ = try call { get(nil, 0) }
+            value = try attributeValue(get)
         } catch .noData, .notSupported {
             return (mode & ~umask & 0o7777, nil)
         }
         guard let list = AccessList(attribute: value) else { throw Errno.ioError }
         let inherited = list.inherited(mode: mode)
         return (mode & 0o7000 | inherited.mode, inherited.list)
-    }
-
-    /// The C function is `getxattr`, on `/proc/self/fd`.
-    static func attribute(_ name: String, of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
-        var name = name
-        return try name.withTerminated { name throws(Errno) in
-            try withPath(of: descriptor) { path throws(Errno) in try attribute(name, ofPath: path) }
-        }
     }
 
     /// The C function is `setxattr`, on `/proc/self/fd`.

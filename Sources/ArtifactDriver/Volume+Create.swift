@@ -166,7 +166,8 @@ extension Volume {
         let file = RealFile(directory: real, name: realName)
         if directory.isProduction {
             do throws(Errno) {
-                return try createStaged(name, in: directory, .artifact(realName: realName), mode, flags, caller)
+                return try createStaged(
+                    name, in: directory, .artifact(realName: realName), mode, flags, caller, verified: real)
             } catch .fileExists { return nil }
         }
         do throws(Errno) {
@@ -203,12 +204,12 @@ extension Volume {
     /// - Throws: `EEXIST` when something has the name, here or in another mount.
     private func createStaged(
         _ name: String, in directory: TreeDirectory, _ named: NameClass, _ mode: UInt32, _ flags: OpenFlags,
-        _ caller: Caller
+        _ caller: Caller, verified: Directory? = nil
     ) throws(Errno) -> Created {
         let isTransient = named == .transient
         // Nobody but the driver may make files in staging: whether the caller may make one here, and what it is given, is asked of the
         // directory that it is for.
-        let parent = try directory.real.nearestExisting()
+        let parent = if let verified { verified } else { try directory.real.nearestExisting() }
         defer { withExtendedLifetime(parent) {} }
         try rights.checkCreation(in: parent, for: caller)
         let inherited = try Linux.inheritance(of: parent.descriptor, mode: mode & ~0o6000, umask: caller.umask)

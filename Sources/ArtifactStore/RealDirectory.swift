@@ -129,16 +129,18 @@ public final class RealDirectory: DescriptorHolder {
     ///
     /// - Throws: as ``current()``.
     public func verified() throws(Errno) -> Directory? {
-        guard let known = try current() else { return nil }
-        guard try leads(to: known) else { throw .staleNFSFileHandle }
-        return known
+        guard let found = try current() else { return nil }
+        let (kept, told) = known()
+        // Given up, or told of another one, in this moment: the next time.
+        guard kept === found, try leads(to: found, told: told) else { throw .staleNFSFileHandle }
+        return found
     }
 
     /// What the path leads to at this moment, whatever was told; nil when there is nothing. Not for requests whose permissions the kernel
     /// has checked.
     public func refresh() throws(Errno) -> Directory? {
         let (known, told) = known()
-        if let known, try leads(to: known) { return known }
+        if let known, try leads(to: known, told: told) { return known }
         let found = try Self.open(path, beneath: root)
         if told == .nothing, let found {
             keep(found, told: .directory(try SystemCall.look(found.descriptor).identity))
@@ -146,12 +148,12 @@ public final class RealDirectory: DescriptorHolder {
         return found
     }
 
-    /// Whether the path leads to an open directory. A link on the way would be followed, and could only lead to the same one.
-    private func leads(to directory: Directory) throws(Errno) -> Bool {
+    /// Whether the path leads to the open directory that was told of. A link on the way would be followed, and could only lead to the same
+    /// one.
+    private func leads(to directory: Directory, told: Told) throws(Errno) -> Bool {
         if directory === root { return true }
         do throws(Errno) {
-            return try SystemCall.look(root.descriptor, path).identity
-                == SystemCall.look(directory.descriptor).identity
+            return told == .directory(try SystemCall.look(root.descriptor, path).identity)
         } catch .noSuchFileOrDirectory, .notDirectory { return false }
     }
 

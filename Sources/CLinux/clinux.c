@@ -199,6 +199,10 @@ ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t 
     return getxattr(path, name, value, size);
 }
 
+ssize_t clinux_fgetxattr(int fd, const char *name, void *value, size_t size) {
+    return fgetxattr(fd, name, value, size);
+}
+
 int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags) {
     return setxattr(path, name, value, size, flags);
 }

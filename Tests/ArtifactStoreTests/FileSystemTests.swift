@@ -79,7 +79,8 @@ import Testing
         let store = try Store(at: path, readOnly: false, durability: .synced)
         let staged = try TemporaryStore.stage(store, table)
         let filler = try FileDescriptor.open(
-            temporary.path + "/filler", .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+            temporary.path + "/filler", .writeOnly, options: [.create, .closeOnExec],
+            permissions: .init(rawValue: 0o600))
         while write(filler.rawValue, [UInt8](repeating: 1, count: 4096), 4096) > 0 {}
         // The ledger has no page yet, so its first line cannot be written: nothing may be published without its record.
         guard case .quarantined(let reason, _) = store.publish(TemporaryStore.request(store, staged)) else {
@@ -87,7 +88,7 @@ import Testing
             return
         }
         #expect(reason.contains("recorded in the ledger"))
-        let root = Directory(owning: try .open(path, .readOnly))
+        let root = Directory(owning: try .open(path, .readOnly, options: .closeOnExec))
         #expect(try root.directory("base_layer").entries().isEmpty)
         let quarantine = try root.directory(".artifactfs").directory("quarantine")
         let kept = try #require(try quarantine.entries().first { !$0.name.hasSuffix(".json") })
@@ -113,12 +114,13 @@ import Testing
         let image = temporary.path + "/image"
         let root = temporary.path + "/root"
         try #require(mkdir(root, 0o755) == 0)
-        let made = try FileDescriptor.open(image, .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+        let made = try FileDescriptor.open(
+            image, .writeOnly, options: [.create, .closeOnExec], permissions: .init(rawValue: 0o600))
         try #require(ftruncate(made.rawValue, 16 << 20) == 0)
         SystemCall.close(made)
         try run("mkfs.ext4", "-q", "-F", "-m", "0", "-N", "256", image)
         try run("mount", "-o", "loop", image, root)
-        defer { try? run("umount", root) }
+        defer { try? run("umount", "-l", root) }
         let path = root + "/store"
         try Store.create(at: path)
         if wasOpened {
@@ -130,7 +132,8 @@ import Testing
             var fillers: [String] = []
             while true {
                 let name = root + "/filler\(fillers.count)"
-                let file = open(name, O_WRONLY | O_CREAT, 0o600)
+                // Not for the programs that other tests start: they would keep it, removed or not.
+                let file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
                 guard file >= 0 else { return fillers }
                 defer { close(file) }
                 fillers.append(name)
@@ -153,7 +156,7 @@ import Testing
                 return
             }
             store.close()
-            let own = try Directory(owning: .open(path, .readOnly)).directory(".artifactfs")
+            let own = try Directory(owning: .open(path, .readOnly, options: .closeOnExec)).directory(".artifactfs")
             let ledger = try own.directory("ledger")
             let file = ledger.file(try #require(try ledger.entries().first?.name))
             #expect(try LedgerReader.verify(file) == [])
@@ -185,7 +188,8 @@ import Testing
             TemporaryStore.request(store, try TemporaryStore.stage(store, table), name: $0)
         }
         let filler = try FileDescriptor.open(
-            temporary.path + "/filler", .writeOnly, options: [.create], permissions: .init(rawValue: 0o600))
+            temporary.path + "/filler", .writeOnly, options: [.create, .closeOnExec],
+            permissions: .init(rawValue: 0o600))
         var filled = off_t(0)
         while write(filler.rawValue, [UInt8](repeating: 1, count: 4096), 4096) > 0 { filled += 4096 }
         ftruncate(filler.rawValue, filled - 2 * 4096)
@@ -198,7 +202,7 @@ import Testing
             }
         }
         #expect((1..<30).contains(sealed.count), "\(sealed)")
-        let root = Directory(owning: try .open(path, .readOnly))
+        let root = Directory(owning: try .open(path, .readOnly, options: .closeOnExec))
         #expect(try root.directory("base_layer").entries().map(\.name).sorted() == sealed.sorted())
         let quarantine = try root.directory(".artifactfs").directory("quarantine")
         let kept = try quarantine.entries().filter { !$0.name.hasSuffix(".json") }

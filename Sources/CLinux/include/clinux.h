@@ -90,6 +90,7 @@ void clinux_give_memory_back(void);
 int clinux_eventfd(void);
 
 // Extended attributes by path (setxattr(2) and its kin), which Swift's Glibc does not show. The store passes /proc/self/fd/N.
+ssize_t clinux_fgetxattr(int fd, const char *name, void *value, size_t size);
 ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size);
 int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
 ssize_t clinux_listxattr(const char *path, char *list, size_t size);
