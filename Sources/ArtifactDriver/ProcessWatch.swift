@@ -5,12 +5,16 @@ internal import Synchronization
 /// A process that is seen to live or to have ended, whatever takes its number then (pidfd_open(2)).
 final class ProcessWatch: Sendable {
     private let process: Int32
+    private let seesCode: Bool
     private let descriptor: Int32
 
     /// Nil when it is gone already, or in another pid namespace.
-    init?(ofThread thread: Int32) {
+    ///
+    /// - Parameter seesCode: whether the exit code of that process is shown to us.
+    init?(ofThread thread: Int32, seesCode: Bool) {
         guard let process = ProcFile.processID(ofThread: thread) else { return nil }
         self.process = process
+        self.seesCode = seesCode
         descriptor = clinux_pidfd_open(process)
         guard descriptor >= 0 else { return nil }
     }
@@ -21,13 +25,14 @@ final class ProcessWatch: Sendable {
     /// kernel 6.15; tried on 6.18); of one that nobody has waited for it stands in `/proc`.
     var ending: WriterEnding {
         var ended = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&ended, 1, 0) > 0 else { return .running }
+        // It may be about to end, with its files closed already.
+        guard poll(&ended, 1, 0) > 0 else { return WriterFiles().look(at: process, seesCode: seesCode).ending }
         var code: Int32 = 0
         if clinux_pidfd_exit_code(descriptor, &code) == 0 {
             return WriterEnding(exitCode: UInt64(UInt32(bitPattern: code)))
         }
         return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
-            guard let line = ProcFile.read(process, "stat", into: buffer) else { return .unknown }
+            guard seesCode, let line = ProcFile.read(process, "stat", into: buffer) else { return .unknown }
             let found = WriterEnding.parse(line)
             return found == .running ? .unknown : found
         }

@@ -218,7 +218,8 @@ extension Volume {
             namespace.pin(file.id)
             // Handles of a session's files are closed without a word (`OpenTraits.noFlush`): how their processes end is watched.
             for index in state.writers.indices where state.writers[index].watch == nil {
-                state.writers[index].watch = ProcessWatch(ofThread: state.writers[index].thread)
+                state.writers[index].watch = ProcessWatch(
+                    ofThread: state.writers[index].thread, seesCode: seesAllEndings)
             }
             try removeReplaced()
         default: break

@@ -122,6 +122,9 @@ extension Volume {
                 try Linux.withPath(of: descriptor) { path throws(Errno) in try change(path, false) }
             }
         }
+        // An access list changes the mode, and a kernel that does not know of lists does not know of that.
+        let isAccessList = name.string.map(Self.isAccessList) == true
+        defer { if isAccessList { connection?.invalidate(inode, andData: false) } }
         let operation = Operation.setExtendedAttribute.rawValue
         let found = try self.inode(inode)
         switch found {
