@@ -79,12 +79,22 @@ extension Volume {
 
     /// Whether a user has no room left where a file lies.
     private func isOutOfRoom(_ descriptor: FileDescriptor, for caller: Caller) throws(Errno) -> Bool {
-        guard try Linux.attributes(descriptor).st_size > 0 else { return false }
+        let now = Clock.monotonic()
+        guard now >= roomyUntil.load(ordering: .relaxed) else { return false }
         var room = statvfs()
         _ = try Linux.call { fstatvfs(descriptor.rawValue, &room) }
         // Some file systems have no number of blocks to tell.
-        return room.f_blocks > 0 && (caller.user == 0 ? room.f_bfree : room.f_bavail) < 16
+        let left = room.f_blocks > 0 ? UInt64(caller.user == 0 ? room.f_bfree : room.f_bavail) : .max
+        let (bytes, isMore) = left.multipliedReportingOverflow(by: UInt64(room.f_frsize))
+        // What nobody fills in that time is asked for again only then.
+        if isMore || bytes > Self.plenty { roomyUntil.store(now &+ Self.plentyTime, ordering: .relaxed) }
+        guard left < 16 else { return false }
+        return try Linux.attributes(descriptor).st_size > 0
     }
+
+    /// In bytes, and in nanoseconds.
+    private static let plenty: UInt64 = 8 << 30
+    private static let plentyTime: UInt64 = 50_000_000
 
     public func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) {
         guard case .artifact(let file)? = namespace[inode] else { return }

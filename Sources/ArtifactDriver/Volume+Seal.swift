@@ -152,11 +152,15 @@ extension Volume {
         defer { namespace.unpin(file.id) }
         return file.state.withLock { state in
             let staged = state.open.any.flatMap { try? SystemCall.look($0) }?.identity
-            state.identity = request.flatMap { request in
-                try? request.target.refresh().map { directory throws(Errno) in
-                    try directory.file(request.name).look().identity
+            // On the file system of staging it is the staged file itself.
+            state.identity =
+                if let staged, staged.device == request?.target.device { staged } else {
+                    request.flatMap { request in
+                        try? request.target.refresh().map { directory throws(Errno) in
+                            try directory.file(request.name).look().identity
+                        }
+                    }
                 }
-            }
             if case .sealing = state.phase { state.open.unhold(passthrough) }
             state.phase = phase
             state.isSmall = isSmall

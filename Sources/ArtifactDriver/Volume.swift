@@ -54,6 +54,8 @@ public final class Volume: FileSystem {
     /// On a read-only mount.
     let outside: OutsideChanges?
     let hiddenContents = HiddenContents()
+    /// Until when the disk has room, on the monotonic clock.
+    let roomyUntil = Atomic<UInt64>(0)
     /// Whether the driver sees how every user's processes end.
     let seesAllEndings = clinux_may_trace() != 0
     let ownUser = geteuid()

@@ -175,6 +175,11 @@ public final class RealDirectory: DescriptorHolder {
         return directory
     }
 
+    /// The file system that it was on when it was last told of.
+    package var device: UInt64? {
+        if case .directory(let identity) = known().told { identity.device } else { nil }
+    }
+
     /// The directory may have gone elsewhere: the next use opens what its path leads to.
     package func forget() { keep(nil, told: .nothing) }
 

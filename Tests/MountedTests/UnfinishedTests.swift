@@ -20,7 +20,9 @@ extension MountedTests {
             _ = try run([testPython, "-c", prelude + "\n" + script, path], timeout: 60)
             #expect(eventually { mount.quarantined().contains { $0.contains(name) } }, "\(name): \(mount.log)")
             #expect(!exists(mount.real("base_layer/splice_errors_" + name)), "\(name)")
-            #expect(mount.denials().contains { $0.contains(name) && $0.contains(words) }, "\(mount.denials())")
+            #expect(
+                eventually { mount.denials().contains { $0.contains(name) && $0.contains(words) } },
+                "\(mount.denials())")
         }
 
         /// The writer is killed, and another process that has the handle closes it well afterwards.
