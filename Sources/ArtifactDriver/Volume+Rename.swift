@@ -27,6 +27,8 @@ extension Volume {
                     caller)
                 throw Errno.notPermitted
             }
+            // RENAME_WHITEOUT would leave a device behind (renameat2(2)).
+            guard flags.isSubset(of: [.noReplace, .exchange]) else { throw Errno.invalidArgument }
             try renameInTree(text(name), in: source, to: text(newName), in: target, flags, caller)
         default:
             if flags.contains(.exchange) {

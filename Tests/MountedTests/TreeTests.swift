@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import SystemPackage
 import TestSupport
@@ -176,6 +177,16 @@ extension MountedTests {
                 usleep(20_000)  // So that the files' times differ on a file system that counts in ticks.
             }
             #expect(answer { () throws(Errno) in try remove(directory + "latest") } == .notPermitted)
+        }
+
+        /// A whiteout is a device in the old place (renameat2(2)): typed directories take none, and do not say that they did.
+        @Test(arguments: MountVariant.both) func whiteouts(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = mount.session("base/analysis_sequences/chr1.tsv")
+            try write(table, to: path)
+            let moved = clinux_renameat2(AT_FDCWD, path, AT_FDCWD, mount.session("base/analysis_sequences/chr2.tsv"), 4)
+            #expect(moved != 0 && errno == EINVAL)
+            #expect(try contents(path) == table && !exists(mount.session("base/analysis_sequences/chr2.tsv")))
         }
     }
 }
