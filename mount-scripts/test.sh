@@ -9,7 +9,7 @@ root=$(dirname -- "$here")
 cd -- "$root"
 
 # A hung mount must not hang a CI machine: the tests themselves get this long, in seconds.
-limit=${ARTIFACTFS_TEST_LIMIT:-1200}
+limit=${ARTIFACTFS_TEST_LIMIT:-1800}
 
 say() { printf '==> %s\n' "$*"; }
 
