@@ -127,7 +127,8 @@ extension Volume {
             let path = try real.open(Int32(CLINUX_O_PATH))
             defer { try? path.close() }
             return try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, flags) }
-        case .gone: throw Errno.noSuchFileOrDirectory
+        // A name that the kernel still remembers: it looks it up anew, and finds it free.
+        case .gone: throw caller == nil ? Errno.noSuchFileOrDirectory : .staleNFSFileHandle
         }
     }
 
