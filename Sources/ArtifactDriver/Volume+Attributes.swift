@@ -208,7 +208,7 @@ extension Volume {
     private func change(
         _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
     ) throws(Errno) {
-        try enforceLive(node.scope, .setAttributes, "scratch", caller)
+        try enforceLive(node.scope, .setAttributes, shownPath(of: node), caller)
         try node.withDescriptor { path throws(Errno) in
             if let size = changes.size {
                 guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }

@@ -153,7 +153,8 @@ extension Volume {
 
     func open(_ node: FreeNode, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         if flags.isWritable || flags.truncates {
-            try enforceLive(node.scope, flags.truncates ? .openTruncating : .openToWrite, "scratch", caller)
+            try enforceLive(
+                node.scope, flags.truncates ? .openTruncating : .openToWrite, shownPath(of: node), caller)
         }
         return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
     }

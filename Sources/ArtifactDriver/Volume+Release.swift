@@ -20,17 +20,14 @@ extension Volume {
         guard isToBePublished else { return }
         // The program too, now: when publishing fails, it may be gone.
         let sight = writerFiles.look(at: thread, seesCode: seesEnding(of: caller))
+        let spoils = sight.ending.reason.map { _ in isSpoiling(sight.ending, file, handle, closer: thread) } ?? false
         let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
             state.writers[index].isFlushed = true
             state.writers[index].ending = sight.ending
             state.writers[index].closer = thread
             state.writers[index].program = sight.program
-            if state.spoiled == nil, let reason = sight.ending.reason,
-                isSpoiling(sight.ending, state, opener: state.writers[index].thread, closer: thread)
-            {
-                state.spoiled = reason
-            }
+            if spoils, state.spoiled == nil { state.spoiled = sight.ending.reason }
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
@@ -66,14 +63,20 @@ extension Volume {
     /// a copy of the handle (fork(2)) may have written nothing, such as a worker of Python's `multiprocessing` that is ended when the work is
     /// done: then who opened it has written at least as many bytes as the file has. A failure status of such a process, and a reader that ended
     /// before it (SIGPIPE), are for who started it to judge.
+    ///
+    /// The file's lock is not held: what `/proc` says of a process that is in `execve` comes when that has closed its files, and one of
+    /// them may be this one, whose FLUSH takes the lock.
     private func isSpoiling(
-        _ ending: WriterEnding, _ state: borrowing ArtifactFile.State, opener: Int32, closer: Int32
+        _ ending: WriterEnding, _ file: ArtifactFile, _ handle: HandleID, closer: Int32
     ) -> Bool {
-        if ProcFile.isSameProcess(opener, closer) { return true }
+        let known = file.state.withLock { state -> (opener: Int32, size: Int64?)? in
+            guard let writer = state.writers.first(where: { $0.handle == handle }) else { return nil }
+            return (writer.thread, state.open.any.flatMap { try? Int64(Linux.attributes($0).st_size) })
+        }
+        guard let known else { return false }
+        if ProcFile.isSameProcess(known.opener, closer) { return true }
         guard case .killed(let signal) = ending, signal != SIGPIPE else { return false }
-        guard let written = ProcFile.bytesWritten(byThread: opener),
-            let size = state.open.any.flatMap({ try? Linux.attributes($0).st_size })
-        else { return true }
+        guard let written = ProcFile.bytesWritten(byThread: known.opener), let size = known.size else { return true }
         return written < UInt64(max(0, size))
     }
 
