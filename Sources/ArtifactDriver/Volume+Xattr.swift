@@ -94,33 +94,57 @@ extension Volume {
     public func setExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
     ) throws(Errno) {
-        try changeAttribute(inode, name, request.caller) { path, isSealed throws(Errno) in
-            guard isSealed, name.string == AccessList.accessAttribute else {
-                _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
+        try changeAttribute(inode, name, request.caller) { file, how throws(Errno) in
+            if case .ownWithoutWriting = how {
+                // An empty value is a value.
+                let address = value.baseAddress ?? UnsafeRawPointer(name.pointer)
+                _ = try Linux.call {
+                    clinux_change_attribute_of_own(file.rawValue, name.pointer, address, value.count, flags)
+                }
                 return
             }
-            guard let list = AccessList(attribute: Array(value)) else { throw Errno.invalidArgument }
-            let kept = list.withoutWriting.attribute
-            _ = try Linux.call { clinux_setxattr(path, name.pointer, kept, kept.count, flags) }
+            try Linux.withPath(of: file) { path throws(Errno) in
+                guard case .sealed = how, name.string == AccessList.accessAttribute else {
+                    _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
+                    return
+                }
+                guard let list = AccessList(attribute: Array(value)) else { throw Errno.invalidArgument }
+                let kept = list.withoutWriting.attribute
+                _ = try Linux.call { clinux_setxattr(path, name.pointer, kept, kept.count, flags) }
+            }
         }
     }
 
     public func removeExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno) {
-        try changeAttribute(inode, name, request.caller) { path, _ throws(Errno) in
-            _ = try Linux.call { clinux_removexattr(path, name.pointer) }
+        try changeAttribute(inode, name, request.caller) { file, how throws(Errno) in
+            if case .ownWithoutWriting = how {
+                _ = try Linux.call { clinux_change_attribute_of_own(file.rawValue, name.pointer, nil, 0, 0) }
+                return
+            }
+            try Linux.withPath(of: file) { path throws(Errno) in
+                _ = try Linux.call { clinux_removexattr(path, name.pointer) }
+            }
         }
+    }
+
+    /// As what an attribute is changed.
+    private enum AttributeChange {
+        /// As the caller.
+        case asCaller
+        /// By root's driver, of a sealed file: its writer may for a few seconds what the mode forbids even the owner.
+        case sealed
+        /// The same by an ordinary user's driver, which never gives the file back its write bits for that.
+        case ownWithoutWriting
     }
 
     private func changeAttribute(
         _ inode: InodeNumber, _ name: EntryName, _ caller: Caller,
-        _ change: (_ path: UnsafePointer<CChar>, _ isSealed: Bool) throws(Errno) -> Void
+        _ change: (_ file: FileDescriptor, _ how: AttributeChange) throws(Errno) -> Void
     ) throws(Errno) {
         func changeAsCaller(_ descriptor: FileDescriptor) throws(Errno) {
-            try rights.acting(for: caller) { () throws(Errno) in
-                try Linux.withPath(of: descriptor) { path throws(Errno) in try change(path, false) }
-            }
+            try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .asCaller) }
         }
         // An access list changes the mode, and a kernel that does not know of lists does not know of that.
         let isAccessList = name.string.map(Self.isAccessList) == true
@@ -150,15 +174,16 @@ extension Volume {
                 try enforce(
                     OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation, path, caller)
                 try withDescriptor(of: file, state) { descriptor throws(Errno) in
+                    guard fileState == .sealed || fileState == .sealing else { return try changeAsCaller(descriptor) }
                     // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
                     let mode = try Linux.attributes(descriptor).st_mode
-                    guard fileState == .sealed || fileState == .sealing else { return try changeAsCaller(descriptor) }
-                    // The writer may, for a few seconds, what the mode forbids even the owner: root's driver does it by itself.
-                    let lifts = !rights.actsForOthers && mode & S_IWUSR == 0
-                    try Linux.withPath(of: descriptor) { path throws(Errno) in
-                        if lifts { _ = try Linux.call { chmod(path, mode & 0o7777 | S_IWUSR) } }
-                        defer { if lifts { _ = try? Linux.call { chmod(path, mode & 0o7777) } } }
-                        try change(path, true)
+                    let isForbidden = !rights.actsForOthers && mode & S_IWUSR == 0 && text.hasPrefix("user.")
+                    do throws(Errno) { try change(descriptor, isForbidden ? .ownWithoutWriting : .sealed) } catch {
+                        // No such namespace is to be had here, or the file has a group that is not the driver's.
+                        guard isForbidden, [.permissionDenied, .notPermitted, .noSpace].contains(error) else {
+                            throw error
+                        }
+                        try enforce(.refused(Refusal(.notPermitted, .sealedAttributes)), operation, path, caller)
                     }
                 }
             }

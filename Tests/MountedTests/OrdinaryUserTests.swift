@@ -6,6 +6,44 @@ import Testing
 /// Everything by one user without root: fusermount3 mounts, and no passthrough.
 extension MountedTests {
     @Suite struct OrdinaryUserTests {
+        /// A sealed file has no write bits while its writer sets attributes by path, not for a moment: the owner tries all the time to open
+        /// the real file.
+        @Test func attributesAreSetWithoutWriteBits() throws {
+            let person = try OrdinaryUser()
+            let (store, mount) = (person.home + "/eval", person.home + "/m")
+            #expect(try person.artifactfs("init", store).succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            try setSettling(60, of: store)
+            #expect(try person.artifactfs("mount", store, mount).succeeded)
+            let answer = try person.shell(
+                #"""
+                cat > try.py <<'PYTHON'
+                import os, subprocess, sys, time
+                shown, real = "m/production/base/analysis_sequences/chr2.tsv", "eval/base_layer/analysis_sequences_chr2.tsv"
+                with open(shown, "w") as f: f.write("a\tb\n3\t4\n")
+                while not os.path.exists(real) or os.stat(real).st_mode & 0o222: time.sleep(0.01)
+                opener = subprocess.Popen([sys.executable, "-c", """
+                import os, sys
+                print(flush=True)
+                tries = 0
+                while True:
+                    try: os.open(sys.argv[1], os.O_WRONLY); print("opened", flush=True); break
+                    except PermissionError: tries += 1
+                    if tries % 1000 == 0 and os.getppid() != int(sys.argv[2]): break
+                """.replace("\n                ", "\n"), real, str(os.getpid())], stdout=subprocess.PIPE)
+                opener.stdout.readline()
+                for i in range(2000): os.setxattr(shown, "user.artifact.note", str(i).encode())
+                os.removexattr(shown, "user.artifact.note")
+                os.setxattr(shown, "user.artifact.config", b"")
+                print(sorted(os.listxattr(shown)), os.getxattr(shown, "user.artifact.config"), oct(os.stat(real).st_mode), opener.poll())
+                opener.kill()
+                print(opener.stdout.read())
+                PYTHON
+                umask 022; /usr/bin/python3 try.py
+                """#)
+            #expect(answer.output == "['user.artifact.config'] b'' 0o100444 None\nb''\n", "\(answer)")
+        }
+
         /// With and without asking for passthrough: without root there is none either way.
         @Test(arguments: [true, false]) func theWholeWay(passthrough: Bool) throws {
             let person = try OrdinaryUser()

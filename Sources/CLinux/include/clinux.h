@@ -95,6 +95,10 @@ ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t 
 int clinux_setxattr(const char *path, const char *name, const void *value, size_t size, int flags);
 ssize_t clinux_listxattr(const char *path, char *list, size_t size);
 int clinux_removexattr(const char *path, const char *name);
+// Sets (or, without a value, removes) a `user.` attribute of a file that the caller owns and that has no write bits: by a thread in a user
+// namespace of its own, in which it has CAP_DAC_OVERRIDE over what belongs to the caller's user and group (user_namespaces(7)). The file's mode
+// is never changed. Fails with what clone(2) or the maps say where such namespaces are not to be had.
+int clinux_change_attribute_of_own(int fd, const char *name, const void *value, size_t size, int flags);
 
 // memmem(3), a GNU extension.
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
