@@ -69,6 +69,13 @@ final class ArtifactFile: Sendable {
         let name: String
     }
 
+    /// Why what was written is not what a writer meant to leave.
+    struct Spoiled: Sendable {
+        let reason: String
+        /// The rule that it is told with.
+        var rule = Rule.failedCheck
+    }
+
     /// Who may still set attributes of a sealed file, and until when.
     final class Settling: Sendable {
         /// The threads that opened and closed it; the process of either is the writer.
@@ -91,7 +98,7 @@ final class ArtifactFile: Sendable {
         var birth: Birth?
         var settling: Settling?
         var goesBack = false
-        var spoiled: String?
+        var spoiled: Spoiled?
     }
 
     /// Small: the kernel may know millions of files, of which few are open and fewer being written.
@@ -139,7 +146,7 @@ final class ArtifactFile: Sendable {
         }
 
         /// Why the bytes are not what a writer meant to leave, whoever closes last.
-        var spoiled: String? {
+        var spoiled: Spoiled? {
             get { writing.first?.spoiled }
             set { change(isNothing: newValue == nil) { $0.spoiled = newValue } }
         }

@@ -75,10 +75,12 @@ final class SealQueue: Sendable {
     ///   - delay: not before so many milliseconds. Nobody wakes for it meanwhile.
     ///   - user: whose it is.
     ///   - isLong: it takes so long that small files are not to wait for it.
+    ///   - isQuiet: nothing is published by it: while it is put off nobody waits for it, and it does not count as pending.
     func submit(
-        after delay: Int = 0, user: UInt32 = 0, isLong: Bool = false, _ work: @escaping @Sendable () -> Void
+        after delay: Int = 0, user: UInt32 = 0, isLong: Bool = false, isQuiet: Bool = false,
+        _ work: @escaping @Sendable () -> Void
     ) {
-        workers.submit(.other(work), of: user, in: isLong ? .long : .short, after: delay)
+        workers.submit(.other(work), of: user, in: isLong ? .long : .short, after: delay, isQuiet: isQuiet)
     }
 
     /// Waits until nothing is queued or running. What was put off is done now.
@@ -106,6 +108,7 @@ private final class SealWorkers: Sendable {
         let work: SealBacklog.Work
         let user: UInt32
         let lane: SealBacklog.Lane
+        let isQuiet: Bool
     }
 
     private struct State {
@@ -125,7 +128,8 @@ private final class SealWorkers: Sendable {
         var isAbandoned = false
         var isEnded = false
 
-        var pending: Int { backlog.count + backlog.running + later.count - (isResting ? 1 : 0) }
+        var isNothingPutOff: Bool { later.allSatisfy(\.isQuiet) }
+        var pending: Int { backlog.count + backlog.running + later.count { !$0.isQuiet } - (isResting ? 1 : 0) }
     }
 
     private enum Start { case nothing, resting, sleeping, thread(SealBacklog.Lane) }
@@ -164,8 +168,13 @@ private final class SealWorkers: Sendable {
         state.withLock { .init(own: $0.backlog.count(of: user), all: $0.backlog.count) }
     }
 
-    func submit(_ work: SealBacklog.Work, of user: UInt32, in lane: SealBacklog.Lane, after delay: Int) {
-        if delay > 0 { return submitLater(Later(due: Self.time(after: delay), work: work, user: user, lane: lane)) }
+    func submit(
+        _ work: SealBacklog.Work, of user: UInt32, in lane: SealBacklog.Lane, after delay: Int, isQuiet: Bool = false
+    ) {
+        if delay > 0 {
+            return submitLater(
+                Later(due: Self.time(after: delay), work: work, user: user, lane: lane, isQuiet: isQuiet))
+        }
         let start = state.withLock { state -> Start in
             guard !state.isAbandoned else { return .nothing }
             state.backlog.add(work, of: user, in: lane)
@@ -366,7 +375,7 @@ private final class SealWorkers: Sendable {
 
     /// Those who wait until there is nothing to do, when that is so.
     private func takeIdleDrains(_ state: inout State) -> [Semaphore] {
-        guard state.backlog.running == 0, state.backlog.count == 0, state.later.isEmpty else { return [] }
+        guard state.backlog.running == 0, state.backlog.count == 0, state.isNothingPutOff else { return [] }
         defer { state.drains = [] }
         return state.drains
     }

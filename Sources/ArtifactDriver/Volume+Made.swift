@@ -134,6 +134,7 @@ extension Volume {
             total += count
         }
         let staged = stagedCounts()
+        let waits = waiting.counts
         let passthrough: JSONObject = [
             "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
             "obstacle": text(
@@ -151,6 +152,8 @@ extension Volume {
             "durability": .string(store.durability.rawValue),
             "writer_endings": .string(seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(seals.pending),
+            "waiting_for_room": number(waits.room),
+            "waiting_for_store": number(waits.store),
             "writing": number(staged.writing),
             "empty": number(staged.empty),
             "transient": number(staged.transient),

@@ -27,7 +27,7 @@ extension Volume {
             state.writers[index].ending = sight.ending
             state.writers[index].closer = thread
             state.writers[index].program = sight.program
-            if spoils, state.spoiled == nil { state.spoiled = sight.ending.reason }
+            if spoils, state.spoiled == nil { state.spoiled = sight.ending.reason.map { .init(reason: $0) } }
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
@@ -36,7 +36,9 @@ extension Volume {
         guard ProcFile.isSameProcess(thread, checked.opener) else { return }
         if try isOutOfRoom(checked.descriptor, for: caller) {
             // The kernel moves the bytes and tells nobody of a write that failed; on a full disk one probably did.
-            file.state.withLock { $0.spoiled = "there was no room on the disk when it was closed" }
+            file.state.withLock {
+                $0.spoiled = .init(reason: "there was no room on the disk when it was closed", rule: .noRoom)
+            }
             throw Errno.noSpace
         }
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
@@ -103,7 +105,8 @@ extension Volume {
         guard case .artifact(let file)? = namespace[inode] else { return }
         file.state.withLock { state in
             guard case .staged = state.phase else { return }
-            state.spoiled = "a write to it failed: \(error)"
+            let rule: Rule = error == .noSpace || error == .diskQuotaExceeded ? .noRoom : .storeFailed
+            state.spoiled = .init(reason: "a write to it failed: \(error)", rule: rule)
         }
     }
 
@@ -163,7 +166,7 @@ extension Volume {
     private enum Outcome {
         case nothing
         case publish(bytes: Int64)
-        case quarantine(reason: String)
+        case quarantine(reason: String, rule: Rule)
         /// A killed writer that wrote nothing: only the name was taken.
         case drop
     }
@@ -176,20 +179,20 @@ extension Volume {
                 var writer = state.writers.remove(at: index)
                 if !writer.isFlushed, let watch = writer.watch {
                     writer.ending = watch.ending
-                    if state.spoiled == nil { state.spoiled = writer.ending.reason }
+                    if state.spoiled == nil { state.spoiled = writer.ending.reason.map { .init(reason: $0) } }
                 }
                 if state.writers.isEmpty { outcome = self.outcome(of: file, &state, lastWriter: writer) }
             }
             state.open.remove(writable: isWriter, connection: passthrough)
             if !state.open.isOpen, case .discarded = state.phase {
-                return .quarantine(reason: "it was removed while it was being written")
+                return .quarantine(reason: "it was removed while it was being written", rule: .failedCheck)
             }
             return outcome
         }
         switch outcome {
         case .nothing: break
         case .publish(let bytes): seals.submit(file, bytes: bytes, publish: seal)
-        case .quarantine(let reason): seals.submit { self.quarantine(file, reason: reason) }
+        case .quarantine(let reason, let rule): seals.submit { self.quarantine(file, reason: reason, rule) }
         case .drop: seals.submit { self.drop(file) }
         }
     }
@@ -200,12 +203,13 @@ extension Volume {
     ) -> Outcome {
         guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
         let size = state.open.any.flatMap { try? Linux.attributes($0).st_size } ?? 0
-        if let reason = state.spoiled ?? lastWriter.ending.reason {
+        if let spoiled = state.spoiled ?? lastWriter.ending.reason.map({ .init(reason: $0) }) {
             guard size > 0 else {
                 state.phase = .sealing(real)
                 return .drop
             }
-            return beginSealing(&state, real, writer: lastWriter) ? .quarantine(reason: reason) : .nothing
+            return beginSealing(&state, real, writer: lastWriter)
+                ? .quarantine(reason: spoiled.reason, rule: spoiled.rule) : .nothing
         }
         guard size > 0 else { return .nothing }  // Empty: stays writable.
         guard beginSealing(&state, real, writer: lastWriter) else { return .nothing }

@@ -8,6 +8,7 @@ public import SystemPackage
 
 extension Volume {
     public func unlink(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        defer { lookForRoom() }
         switch try inode(parent) {
         case .tree(let directory) where directory.place == .ordinaryTree:
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }

@@ -28,11 +28,15 @@ extension Volume {
     /// - Parameter delay: after how many milliseconds a file is tried again that somebody can still write to.
     private func seal(_ files: [ArtifactFile], again delay: Int) {
         let sealings = files.compactMap(sealing)
-        for (sealing, outcome) in zip(sealings, store.publish(sealings.map(\.request))) {
+        let start = Clock.monotonic()
+        let outcomes = store.publish(sealings.map(\.request))
+        let took = Clock.monotonic() &- start
+        for (sealing, outcome) in zip(sealings, outcomes) {
             guard case .stillOpen = outcome else {
-                end(sealing, outcome)
+                end(sealing, outcome, took: took)
                 continue
             }
+            waiting.skip(sealing.file.id)
             // A mapping outlives its descriptor; whoever has it ends some time, and nobody is told.
             if delay == Self.longestDelay / 2 {
                 log.notice(
@@ -64,10 +68,12 @@ extension Volume {
             attributesLock: { change in file.state.withLock { _ in change() } })
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly
+        request.canWait = true
         return Sealing(file: file, place: place, birth: birth, request: request)
     }
 
-    private func end(_ sealing: Sealing, _ outcome: PublishOutcome) {
+    /// - Parameter took: how long it took to learn it, in nanoseconds.
+    private func end(_ sealing: Sealing, _ outcome: PublishOutcome, took: UInt64) {
         let (file, place, birth) = (sealing.file, sealing.place, sealing.birth)
         switch outcome {
         case .sealed(_, let size, let lostModes):
@@ -75,6 +81,8 @@ extension Volume {
             let isOther = finish(file, .published, at: sealing.request, isSmall: size <= ArtifactFile.fewBytes)
             // The mount shows the owner's write bit for ever; others' go with the seal, and the kernel may have been told of them.
             if lostModes || isOther { connection?.invalidate(file.id, andData: false) }
+            waitingHasEnded(file, isPublished: true)
+        case .waiting(let reason, let rule): leaveWaiting(file, in: place, birth, reason, rule, took: took)
         case .quarantined(let reason, let rule):
             counters.quarantined.add(1, ordering: .relaxed)
             fail(file, place, birth, reason, rule)
@@ -86,7 +94,7 @@ extension Volume {
     }
 
     /// Puts away what a killed or failed writer, or a removal, left.
-    func quarantine(_ file: ArtifactFile, reason: String) {
+    func quarantine(_ file: ArtifactFile, reason: String, _ rule: Rule = .failedCheck) {
         let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
         let place = namespace.place(of: file.id)
         switch phase {
@@ -104,7 +112,7 @@ extension Volume {
                     "cannot move a file to quarantine", metadata: ["file": "\(staged.name)", "errno": "\(error)"])
             }
             if let place {
-                fail(file, place, birth, detail)
+                fail(file, place, birth, detail, rule)
             } else {
                 finish(file, .gone)
             }
@@ -133,13 +141,14 @@ extension Volume {
         } else {
             let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
             denials.add(
-                Refusal(rule == .anotherWriter ? .fileExists : .invalidArgument, rule), operation: "publish",
+                Refusal(Self.errno(of: rule), rule), operation: "publish",
                 path: place.parent.path(of: place.name),
                 caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: process, umask: 0),
                 program: writer?.program ?? "", detail: reason)
         }
         namespace.removeName(of: file.id)
         finish(file, .gone)
+        waitingHasEnded(file, isPublished: false)
         connection?.invalidate(name: place.name, in: place.parent.id)
     }
 

@@ -48,16 +48,28 @@ extension Volume {
             connection?.invalidate(name: place.name, in: place.parent.id)
             log.notice("removed an old temporary file", metadata: ["path": "\(path)"])
         }
-        store.recoverAgain(keepingSeconds: keepingSeconds).write(to: log)
+        let report = store.recoverAgain(keepingSeconds: keepingSeconds)
+        report.write(to: log)
+        if !report.wasBusy {
+            waiting.noteLeftovers(!report.waiting.isEmpty, now: Clock.monotonic())
+            setTimerForWaiting()
+        }
     }
 }
 
 extension RecoveryReport {
     /// What became of the files of mounts that were killed, for the log.
-    public func write(to log: Logger) {
+    ///
+    /// - Parameter alsoWaiting: whether what still waits is said too.
+    public func write(to log: Logger, alsoWaiting: Bool = true) {
         for path in finished { log.notice("finished publishing after a crash", metadata: ["path": "\(path)"]) }
         for path in quarantined {
             log.warning("the driver ended while it was being written: in quarantine", metadata: ["path": "\(path)"])
+        }
+        for (path, reason) in waiting.sorted(by: { $0.key < $1.key }) where alsoWaiting {
+            log.warning(
+                "not published yet: it stays staged and is published by itself when that is over",
+                metadata: ["path": "\(path)", "reason": "\(reason)"])
         }
         for path in removed { log.notice("removed an old temporary file", metadata: ["path": "\(path)"]) }
         for problem in problems { log.error("\(problem)") }

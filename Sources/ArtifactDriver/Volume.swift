@@ -41,6 +41,7 @@ public final class Volume: FileSystem {
     /// Whether denials wait to be written to the ledger; the next close has it done, because a refusal may come under a file's lock.
     let denialsWait = Flag()
     let seals: SealQueue
+    let waiting = WaitingFiles()
     let writerFiles = WriterFiles()
     let counters = Counters()
     let log = Logger(label: "artifactfs.volume")
@@ -98,6 +99,10 @@ public final class Volume: FileSystem {
             throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
         }
         self.root = root
+        if !store.recovery.waiting.isEmpty {
+            waiting.noteLeftovers(true, now: Clock.monotonic())
+            setTimerForWaiting()
+        }
     }
 
     /// The session that this mount writes to; nil on a read-only mount.
@@ -130,6 +135,7 @@ public final class Volume: FileSystem {
 
     public func stop() {
         outside?.stop()
+        publishWaitingAtLast()
         let left = seals.drain(atMost: options.drainMilliseconds) { left in
             log.notice("waiting until what was closed is published", metadata: ["left": "\(left)"])
         }
@@ -137,6 +143,12 @@ public final class Volume: FileSystem {
             log.warning(
                 "ended before everything was published: the rest stays staged, and the next mount of the store recovers it",
                 metadata: ["left": "\(left)"])
+        }
+        let waits = waiting.counts
+        if waits.room + waits.store > 0 {
+            log.warning(
+                "not published for want of room, or because the store failed: it stays staged, and the next mount publishes it",
+                metadata: ["for want of room": "\(waits.room)", "store failed": "\(waits.store)"])
         }
         store.close()
         connectionBox.withLock { $0 = nil }

@@ -95,7 +95,7 @@ extension ArtifactManager {
                 check: key.type.isChecked ? FormatCheck(fileExtension: key.format) : nil, record: record))
         switch outcome {
         case .sealed: return
-        case .quarantined(let reason, let rule), .restored(let reason, let rule):
+        case .quarantined(let reason, let rule), .restored(let reason, let rule), .waiting(let reason, let rule):
             if rule == .anotherWriter { throw .exists(path: path, mode: scope.mode) }
             throw .notPublished(path: path, reason: reason)
         case .stillOpen: throw .notPublished(path: path, reason: "it is still open for writing")

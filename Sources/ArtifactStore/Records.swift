@@ -119,6 +119,8 @@ public struct PublishRequest: Sendable {
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?
+    /// Whether it stays staged, to be tried again, when the store has no room for it or fails (``PublishOutcome/waiting(reason:rule:)``).
+    public var canWait = false
     /// Calls what it is given at once, while nobody else changes the file's attributes: the writer may, for a while after
     /// closing.
     public var attributesLock: @Sendable (() -> Void) -> Void
@@ -148,6 +150,8 @@ public enum PublishOutcome: Sendable {
     case quarantined(reason: String, rule: Rule)
     /// It is not published; a promoted file is back where it was.
     case restored(reason: String, rule: Rule)
+    /// The store has no room for it, or fails: it stays staged and can be tried again. The reason says what could not be done.
+    case waiting(reason: String, rule: Rule)
     /// Somebody can still write to it (``PublishRequest/requiresNoWriters``). Nothing was done: it can be tried again.
     case stillOpen
 }

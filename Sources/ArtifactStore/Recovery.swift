@@ -12,6 +12,11 @@ public struct RecoveryReport: Sendable, Hashable {
     public internal(set) var quarantined: [String] = []
     /// Temporary files that were old and were removed, by their paths on the mount.
     public internal(set) var removed: [String] = []
+    /// Finished artifacts that the store had no room for or that it failed for, by their paths on the mount, with the reason. They stay
+    /// staged for the next time.
+    public internal(set) var waiting: [String: String] = [:]
+    /// Whether another mount was at it, and nothing was looked at.
+    public internal(set) var wasBusy = false
     /// What could not be settled and waits for the next time, in words.
     public internal(set) var problems: [String] = []
 
@@ -95,17 +100,32 @@ struct Recovery {
         }
         foundDead = true
         let isSettled = name.hasSuffix(Self.leftSuffix)
+        var waits = false
+        var waiting: Set<String> = []
         let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
         if !isSettled {
             let intents = try intents(of: mount)
-            for intent in intents.open { try settle(intent, in: directory) }
+            for intent in intents.open {
+                do throws(Errno) {
+                    if try settle(intent, in: directory) { continue }
+                } catch {
+                    report.problems.append("staging/\(name)/\(intent.staged): \(error)")
+                }
+                waits = true
+                waiting.insert(intent.staged)
+            }
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
         let isOfThisRun = MountDescription(lock)?.isOfThisRun ?? false
-        var waits = false
-        for entry in entries where !Staging.isLock(entry.name) {
-            try settle(directory.file(entry.name), in: directory, mount: mount, isOfThisRun: isOfThisRun, &waits)
+        for entry in entries where !Staging.isLock(entry.name) && !waiting.contains(entry.name) {
+            do throws(Errno) {
+                try settle(directory.file(entry.name), in: directory, mount: mount, isOfThisRun: isOfThisRun, &waits)
+            } catch {
+                // The others do not wait for it.
+                report.problems.append("staging/\(name)/\(entry.name): \(error)")
+                waits = true
+            }
         }
         // Nobody writes any more what the mount had taken names for.
         try Reservations.releaseAll(of: lock, in: reserved)
@@ -133,7 +153,7 @@ struct Recovery {
         if attributes.isRegular && attributes.st_size == 0 {
             // Programs go on writing where the kernel moves the bytes.
             if Staging.hasWriter(file) { waits = true } else { try file.unlink() }
-        } else if kind == .finished, isOfThisRun, let target = finishedTarget(path) {
+        } else if kind == .finished, isOfThisRun || isWhole(file, attributes), let target = finishedTarget(path) {
             try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
         } else if kind != .transient {
             try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
@@ -144,6 +164,12 @@ struct Recovery {
                 Self.removal(mount: mount, staged: file.name, path: path, size: Int64(attributes.st_size))
             ])
         }
+    }
+
+    /// Whether a file was checked, says itself what it is, and is that: then it is whole in whichever run of the machine.
+    private func isWhole(_ file: RealFile, _ attributes: stat) -> Bool {
+        guard let seal = Seal(of: file), seal.size == Int64(attributes.st_size) else { return false }
+        return (try? hash(of: file)) == seal.sha256
     }
 
     /// What a finished file is to become.
@@ -189,17 +215,19 @@ struct Recovery {
                 step: { _ in })
             defer { publication.close() }
             if durability == .synced {
-                try attempt("brought to disk") { () throws(Errno) in try SystemCall.sync(publication.descriptor) }
+                do throws(Errno) { try SystemCall.sync(publication.descriptor) } catch { throw .notOnDisk(error) }
             }
             try attempt("recorded in the ledger") { () throws(Errno) in try ledger.append([publication.entry]) }
-            do throws(Errno) { try settle(publication.intent, in: staging) } catch {
-                throw .system(doing: "published", error)
+            if !(try attempt("published", { () throws(Errno) in try settle(publication.intent, in: staging) })) {
+                waits = true
             }
             return
         } catch { failure = error }
         switch failure {
         case .stillOpen: waits = true
-        case .system(_, let error): throw error
+        case .system where failure.passes:
+            waits = true
+            report.waiting[target.path] = failure.reason
         default: try take(file, mount, target.path, failure.reason, draft.members())
         }
     }
@@ -270,7 +298,8 @@ struct Recovery {
         }
     }
 
-    private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) {
+    /// - Returns: false when the file stays staged, because the store has no room for it or fails.
+    private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) -> Bool {
         let staged = staging.file(intent.staged)
         let stagedAttributes = try? staged.attributes()
         let path = intent.record["path"]?.string ?? intent.name
@@ -286,18 +315,18 @@ struct Recovery {
                 let isOurCopy =
                     !isOurs && !hadCopy && TimeText.rfc3339(found.st_mtim) == intent.modified
                     && Int64(found.st_size) == intent.size
-                if isOurs || isOurCopy, (try? hash(of: file)) == intent.sha256 {
+                if isOurs || isOurCopy, try hash(of: file) == intent.sha256 {
                     if durability == .synced { try SystemCall.sync(directory.descriptor) }
                     if stagedAttributes != nil { try staged.unlink() }
                     try finish(intent)
-                    return
+                    return true
                 }
                 if isOurs {
                     // Only where nobody waited for the disk: the name survived and the bytes did not.
                     try take(
                         file, intent.mount, path, "it is not whole: the machine stopped before its bytes were on disk",
                         intent.record)
-                    return
+                    return true
                 }
             }
         }
@@ -311,11 +340,11 @@ struct Recovery {
                         "record": .object(intent.record),
                     ])
             ])
-            return
+            return true
         }
-        guard UInt64(stagedAttributes.st_ino) == intent.inode, (try? hash(of: staged)) == intent.sha256 else {
+        guard UInt64(stagedAttributes.st_ino) == intent.inode, try hash(of: staged) == intent.sha256 else {
             try take(staged, intent.mount, path, "it is not what was checked before the driver ended", intent.record)
-            return
+            return true
         }
         do throws(Errno) {
             guard
@@ -331,12 +360,19 @@ struct Recovery {
             if durability == .synced { try SystemCall.sync(directory.descriptor) }
             try finish(intent)
         } catch {
+            let failure = PublishFailure.system(doing: "published", error)
+            guard !failure.passes else {
+                // When only the line failed, the next time finds the file at its place.
+                report.waiting[path] = failure.reason
+                return false
+            }
             let reason =
                 error == .fileExists
                 ? "another writer published '\(intent.name)' first (production artifacts are immutable)"
                 : "it could not be published after the driver ended: \(error)"
             try take(staged, intent.mount, path, reason, intent.record)
         }
+        return true
     }
 
     private func copyAcross(_ staged: RealFile, _ intent: SealIntent, to directory: Directory) throws(Errno) {

@@ -37,6 +37,8 @@ enum PublishFailure: Error {
     case lost(name: String)
     /// `doing` completes "could not be ...".
     case system(doing: String, Errno)
+    /// fsync(2) failed. What the disk has is not known, and the kernel tells of it once only: a second try would succeed without a reason.
+    case notOnDisk(Errno)
     /// Somebody can still write to it.
     case stillOpen
     /// A test stopped here.
@@ -48,6 +50,8 @@ enum PublishFailure: Error {
         case .lost(let name):
             "another writer published '\(name)' first (production artifacts are immutable)"
         case .system(let doing, let errno): "it could not be \(doing): \(errno)"
+        case .notOnDisk(let errno):
+            "it could not be brought to disk, and what the disk has of it is not known: \(errno)"
         case .stillOpen: "it is still open for writing"
         case .stopped: "stopped"
         }
@@ -55,7 +59,23 @@ enum PublishFailure: Error {
 
     /// The rule that the file was judged by.
     var rule: Rule {
-        if case .lost = self { .anotherWriter } else { .failedCheck }
+        switch self {
+        case .lost: .anotherWriter
+        case .system(_, let error): Spare.isForWantOfRoom(error) ? .noRoom : .storeFailed
+        case .notOnDisk: .storeFailed
+        case .refused, .stillOpen, .stopped: .failedCheck
+        }
+    }
+
+    /// Whether it is nothing of the file's, and may be over later.
+    var passes: Bool {
+        guard case .system(_, let error) = self else { return false }
+        switch error {
+        case .noSpace, .diskQuotaExceeded, .ioError, .readOnlyFileSystem, .tooManyOpenFiles, .tooManyOpenFilesInSystem,
+            .noMemory, .timedOut, .staleNFSFileHandle, .resourceBusy, .resourceTemporarilyUnavailable:
+            return true
+        default: return false
+        }
     }
 }
 
@@ -66,7 +86,7 @@ extension Store {
     /// The caller has made sure that nobody has the file open for writing.
     ///
     /// - Returns: what became of it. Whatever goes wrong, the bytes are kept: where the file was (a promotion), in
-    ///   quarantine, or, when even that fails, in staging; the reason says where.
+    ///   quarantine, or in staging, when it may be tried again or when even quarantine fails; the reason says where.
     public func publish(_ request: PublishRequest) -> PublishOutcome {
         defer { settle() }
         return publish([request]).first ?? .quarantined(reason: "stopped", rule: .failedCheck)
@@ -88,13 +108,19 @@ extension Store {
         sayUnsynced()
         var outcomes = [PublishOutcome](
             repeating: .quarantined(reason: "stopped", rule: .failedCheck), count: requests.count)
-        func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32) {
+        func end(_ index: Int, _ failure: PublishFailure, _ writeBits: UInt32, _ file: Publication? = nil) {
             switch failure {
             case .stopped: return
             case .stillOpen: return outcomes[index] = .stillOpen
-            case .refused, .lost, .system: break
+            case .refused, .lost, .system, .notOnDisk: break
             }
-            outcomes[index] = keep(requests[index], failure, writeBits, writable)
+            giveBack(writeBits, requests[index])
+            if requests[index].canWait, failure.passes {
+                if let file { leaveForLater(file, writable) }
+                outcomes[index] = .waiting(reason: failure.reason, rule: failure.rule)
+            } else {
+                outcomes[index] = keep(requests[index], failure, writable)
+            }
         }
         var files: [Publication] = []
         files.reserveCapacity(requests.count)
@@ -117,7 +143,7 @@ extension Store {
                     try body(files[place])
                 } catch {
                     files[place].isEnded = true
-                    end(files[place].index, error, files[place].writeBits)
+                    end(files[place].index, error, files[place].writeBits, files[place])
                 }
             }
         }
@@ -126,7 +152,7 @@ extension Store {
             // All on their way before the first is waited for: one commit of the file system takes most of them.
             if files.count > 1 { each { SystemCall.beginSync($0.descriptor) } }
             each { file throws(PublishFailure) in
-                try attempt("brought to disk") { () throws(Errno) in try SystemCall.sync(file.descriptor) }
+                do throws(Errno) { try SystemCall.sync(file.descriptor) } catch { throw .notOnDisk(error) }
             }
         }
         each { _ throws(PublishFailure) in try step(.fileSynced) }
@@ -193,12 +219,23 @@ extension Store {
                 try staged.rename(to: try request.target.ensure().file(request.name), flags: SystemCall.noReplace)
             }
         } catch .fileExists {
-            throw .lost(name: request.name)
+            // An earlier try may have done it and reported an error.
+            guard isThere(file, target) else { throw .lost(name: request.name) }
+            try? staged.unlink()
         } catch .improperLink {
             try moveAcross(file, to: target)
         } catch {
+            if error == .noSuchFileOrDirectory, isThere(file, target) { return }
             throw .system(doing: "moved to its place", error)
         }
+    }
+
+    /// Whether a file has its name already.
+    private func isThere(_ file: Publication, _ target: Directory) -> Bool {
+        guard let found = try? target.file(file.request.name).attributes(),
+            let ours = try? SystemCall.attributes(file.descriptor)
+        else { return false }
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
     }
 
     /// The layer is on another file system than the staging directory (`EXDEV`): a hidden copy there, then the same
@@ -223,18 +260,30 @@ extension Store {
         try? request.staged.unlink()
     }
 
-    /// A file that is not published: back to where it was, else to quarantine, else left in staging.
-    private func keep(
-        _ request: PublishRequest, _ failure: PublishFailure, _ writeBits: UInt32, _ writable: Writable
-    ) -> PublishOutcome {
-        let (reason, rule) = (failure.reason, failure.rule)
-        if writeBits != 0 {
-            request.attributesLock { () in
-                if let found = try? request.staged.attributes() {
-                    try? request.staged.setMode(found.permissions | writeBits)
-                }
+    /// Gives a file that is not published its write bits back.
+    private func giveBack(_ writeBits: UInt32, _ request: PublishRequest) {
+        guard writeBits != 0 else { return }
+        request.attributesLock { () in
+            if let found = try? request.staged.attributes() {
+                try? request.staged.setMode(found.permissions | writeBits)
             }
         }
+    }
+
+    /// A checked file that stays staged says itself what it is, as far as there is room for that, so that it can be published in another run
+    /// of the machine too.
+    private func leaveForLater(_ file: Publication, _ writable: Writable) {
+        Seal(size: file.intent.size, sha256: file.intent.sha256).write(to: file.descriptor)
+        guard durability == .synced else { return }
+        try? SystemCall.sync(file.descriptor)
+        try? SystemCall.sync(writable.staging.directory.descriptor)
+    }
+
+    /// A file that is not published: back to where it was, else to quarantine, else left in staging.
+    private func keep(
+        _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable
+    ) -> PublishOutcome {
+        let (reason, rule) = (failure.reason, failure.rule)
         if let origin = request.origin,
             (try? request.staged.rename(to: origin, flags: SystemCall.noReplace)) != nil
         {

@@ -22,7 +22,9 @@ extension Store {
                 transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
             return try recovery.run()
         } catch .wouldBlock {
-            return RecoveryReport()
+            var report = RecoveryReport()
+            report.wasBusy = true
+            return report
         } catch {
             var report = RecoveryReport()
             report.problems.append("what other mounts left cannot be looked at: \(error)")

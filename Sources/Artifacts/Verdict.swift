@@ -62,6 +62,8 @@ public struct Refusal: Error, Hashable, Sendable {
         case .improperLink: "EXDEV"
         case .notSupported: "EOPNOTSUPP"
         case .readOnlyFileSystem: "EROFS"
+        case .noSpace: "ENOSPC"
+        case .ioError: "EIO"
         case .noSuchFileOrDirectory: "ENOENT"
         case .notDirectory: "ENOTDIR"
         case .isDirectory: "EISDIR"
@@ -89,6 +91,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case noSpecialFiles = "no-special-files"
     case notADirectoryHere = "plain-files-only"
     case failedCheck = "failed-check"
+    case noRoom = "no-room"
+    case storeFailed = "store-failed"
     case crossesTrees = "crosses-trees"
     case reservedAttribute = "reserved-attribute"
     case foreignAttribute = "foreign-attribute"
@@ -115,6 +119,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "links, fifos, sockets and devices not allowed"
         case .notADirectoryHere: "only plain files can be here"
         case .failedCheck: "content check failed"
+        case .noRoom: "no room for this artifact"
+        case .storeFailed: "the store could not take this artifact"
         case .crossesTrees: "cannot move this file as it is"
         case .reservedAttribute: "this attribute is the driver's own"
         case .foreignAttribute: "only user.* attributes are kept here"
@@ -143,6 +149,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "artifacts are plain files; logs/ and scratch/ take everything"
         case .notADirectoryHere: "artifacts are plain files"
         case .failedCheck: "an artifact must be whole and of its format before it is published"
+        case .noRoom: "the store's disk is full, or a quota is used up"
+        case .storeFailed: "its file system did not do what publishing needs"
         case .crossesTrees: "it has other names or is a special file, so moving it would not make it independent"
         case .reservedAttribute:
             "user.artifact.* is the artifact's record; .config, .note and .experiment_id may be set"
@@ -177,6 +185,12 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .failedCheck:
             "mend what 'detail' names and write the file again, its name is free; 'detail' also names the file in the store's "
                 + ".artifactfs/quarantine that has the bytes"
+        case .noRoom:
+            "make room: what is whole is published by itself then, and what 'detail' says is in the store's quarantine has to be "
+                + "written again"
+        case .storeFailed:
+            "mend what 'detail' names: what is staged is published by itself then, and what is in the store's quarantine has to be "
+                + "written again"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"

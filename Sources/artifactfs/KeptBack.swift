@@ -21,6 +21,8 @@ struct KeptBack {
     var ofMount: [File] = []
     /// How many it left in staging, for the next mount to look through.
     var staged = 0
+    /// How many it left there that are whole.
+    var finished = 0
 
     var directory: String { store + "/.artifactfs/quarantine" }
 
@@ -62,6 +64,7 @@ struct KeptBack {
         guard let found, let value = JSONValue(parsing: found), let files = value["files"]?.integer else { return nil }
         var result = KeptBack(store: store, files: Int(clamping: files), bytes: value["bytes"]?.integer ?? 0)
         result.staged = Int(clamping: value["staged"]?.integer ?? 0)
+        result.finished = Int(clamping: value["finished"]?.integer ?? 0)
         if case .array(let all)? = value["of_mount"] {
             result.ofMount = all.map {
                 File(
@@ -93,14 +96,17 @@ struct KeptBack {
             ]
             ofMount.append(.object(fields))
         }
-        var staged = Int64(0)
+        var (staged, finished) = (Int64(0), Int64(0))
         if let mount {
             for name in Paths.names(own + "staging") where mount.isName(name) {
-                staged += Int64(Paths.names(own + "staging/" + name).count { $0.hasPrefix("a-") })
+                let names = Paths.names(own + "staging/" + name)
+                staged += Int64(names.count { $0.hasPrefix("a-") })
+                finished += Int64(names.count { $0.hasPrefix("f-") })
             }
         }
         let fields: JSONObject = [
             "files": .integer(files), "bytes": .integer(bytes), "of_mount": .array(ofMount), "staged": .integer(staged),
+            "finished": .integer(finished),
         ]
         return .object(fields)
     }

@@ -163,6 +163,11 @@ struct MountStatus {
             passthrough?["on"] == .bool(true) ? "on" : "off: " + (passthrough?["obstacle"]?.string ?? "unknown"))
         line("writing", "\(number("writing")) artifacts, \(number("empty")) empty, \(number("transient")) temporary")
         line("publishing", number("publishing"))
+        let (room, failed) = (integer("waiting_for_room") ?? 0, integer("waiting_for_store") ?? 0)
+        if room > 0 { line("", "\(room) more \(room == 1 ? "waits" : "wait") for room on the disk") }
+        if failed > 0 {
+            line("", "\(failed) more \(failed == 1 ? "waits" : "wait") because the store's file system fails")
+        }
         line("since mount", "\(number("sealed_since_mount")) sealed, \(number("quarantined_since_mount")) quarantined")
         if let kept {
             let files = kept.files == 1 ? "1 file" : "\(kept.files) files"

@@ -149,10 +149,25 @@ struct UnmountCommand: ParsableCommand {
             }
             if kept.ofMount.count > 10 { Terminal.show("  and \(kept.ofMount.count - 10) more") }
         }
+        if kept.finished > 0 {
+            let lacksRoom = (status.integer("waiting_for_room") ?? 0) > 0 || !hasRoom(store)
+            Terminal.show(
+                "not published yet: \(kept.finished), whole, and left staged\(lacksRoom ? " for want of room" : ""); the next mount of "
+                    + "\(store) publishes \(kept.finished == 1 ? "it" : "them")\(lacksRoom ? " when there is room" : "")"
+            )
+        }
         if kept.staged > 0 {
             Terminal.show(
                 "left staged: \(kept.staged); the next mount of \(store) publishes them or puts them in quarantine")
         }
+    }
+
+    /// Whether a store's disk has a little room.
+    private func hasRoom(_ store: String) -> Bool {
+        Patience.code {
+            var room = statvfs()
+            return statvfs(store, &room) != 0 || room.f_blocks == 0 || room.f_bavail >= 16 ? 0 : 1
+        } == 0
     }
 
     private func failure(_ mount: MountEntry, _ code: Int32) -> Failure {

@@ -227,6 +227,22 @@ import Testing
         #expect(queue.pending == 0)
     }
 
+    /// Nobody waits for what is not published, until it is due.
+    @Test func whatIsQuiet() {
+        let seen = Seen()
+        let queue = queue(seen)
+        queue.submit(after: 3_600_000, isQuiet: true) { seen.batches.withLock { $0.append([1]) } }
+        #expect(queue.pending == 0)
+        queue.submit(after: 1, isQuiet: true) {
+            queue.submit(after: 3_600_000, isQuiet: true) { seen.batches.withLock { $0.append([3]) } }
+            seen.batches.withLock { $0.append([2]) }
+        }
+        #expect(eventually(within: 20) { seen.all == [2] })
+        queue.drain()
+        #expect(seen.all.sorted() == [1, 2, 3] || seen.all.sorted() == [1, 2])
+        #expect(queue.pending == 0)
+    }
+
     // MARK: - The end
 
     @Test func aDrainIsBounded() {

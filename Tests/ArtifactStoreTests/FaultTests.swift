@@ -67,7 +67,7 @@ import Testing
         let outcome = try publish(place) { call, name in
             call == .link && name == "gene_manifest.tsv" ? .fails(.ioError) : Self.remote(call)
         }
-        guard case .quarantined(let reason, .failedCheck) = outcome else {
+        guard case .quarantined(let reason, .storeFailed) = outcome else {
             Issue.record("not refused")
             return
         }
@@ -156,5 +156,152 @@ import Testing
         try #require(stores[0].staging).remove(first)
         #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fa.tsv"])
         #expect(throws: Errno.fileExists) { try create(stores[0]) }
+    }
+}
+
+/// A store that has no room, or fails, at each of the calls that publishing makes.
+@Suite struct FailingStoreTests {
+    private static let target = "base_layer/gene_manifest.tsv"
+
+    private static func isIn(_ step: String, _ call: Faults.Call, _ name: String) -> Bool {
+        switch step {
+        case "read": call == .read
+        case "ledger": call == .write
+        case "rename": call == .renameWithoutReplacing && name == "gene_manifest.tsv"
+        default: false
+        }
+    }
+
+    /// It stays staged, with its mark, and the next try publishes it.
+    @Test(
+        arguments: ["read", "ledger", "rename"],
+        [Errno.noSpace, .diskQuotaExceeded, .ioError, .readOnlyFileSystem])
+    func itWaits(step: String, error: Errno) throws {
+        for durability in Durability.allCases {
+            let place = try TemporaryStore()
+            let store = try place.open(durability: durability)
+            let hint = "production/base/gene_manifest/gene_manifest.tsv"
+            let staging = try #require(store.staging)
+            let file = try #require(
+                staging.finish(try TemporaryStore.stage(store, table, hint: hint), process: 4711))
+            var request = TemporaryStore.request(store, file)
+            request.canWait = true
+            let outcome = Faults.with({ call, name in Self.isIn(step, call, name) ? .fails(error) : nil }) {
+                store.publish(request)
+            }
+            guard case .waiting(let reason, let rule) = outcome else {
+                Issue.record("\(step) \(error): \(outcome)")
+                continue
+            }
+            let isForRoom = error == .noSpace || error == .diskQuotaExceeded
+            #expect(rule == (isForRoom ? .noRoom : .storeFailed) && reason.contains("\(error)"))
+            #expect(try !place.exists(Self.target) && place.quarantined() == [])
+            #expect(file.exists, "it stays staged")
+            #expect(try file.attributes().permissions & 0o200 != 0, "as it was")
+            guard case .sealed = store.publish(request) else {
+                Issue.record("\(step) \(error): not published afterwards")
+                continue
+            }
+            #expect(try place.read(Self.target) == table && place.quarantined() == [])
+            #expect(!file.exists)
+            store.close()
+            try place.verifyLedger()
+        }
+    }
+
+    /// What fsync(2) could not bring to disk may be lost although the next fsync says nothing.
+    @Test(arguments: [Errno.ioError, .noSpace]) func whatIsNotOnDisk(error: Errno) throws {
+        let place = try TemporaryStore()
+        let store = try place.open(durability: .synced)
+        var request = TemporaryStore.request(store, try TemporaryStore.stage(store, table))
+        request.canWait = true
+        let outcome = Faults.with({ call, _ in call == .sync ? .fails(error) : nil }) { store.publish(request) }
+        guard case .quarantined(let reason, .storeFailed) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(reason.contains("brought to disk"))
+        #expect(try !place.exists(Self.target) && place.quarantined() == [table])
+    }
+
+    /// What waits was checked and says what it is: so another run of the machine publishes it too, and nothing else.
+    @Test(arguments: Durability.allCases, [table, "gene\tscore\nA\t1\nB\t3\n"])
+    func inAnotherRunOfTheMachine(durability: Durability, text: String) throws {
+        let place = try TemporaryStore()
+        do {
+            let store = try place.open(durability: durability)
+            let staging = try #require(store.staging)
+            let hint = "production/base/gene_manifest/gene_manifest.tsv"
+            let file = try #require(
+                staging.finish(try TemporaryStore.stage(store, table, hint: hint), process: 4711))
+            var request = TemporaryStore.request(store, file)
+            request.canWait = true
+            guard
+                case .waiting = Faults.with(
+                    { call, name in Self.isIn("ledger", call, name) ? .fails(.noSpace) : nil },
+                    { store.publish(request) })
+            else {
+                Issue.record("it does not wait")
+                return
+            }
+            let directory = ".artifactfs/staging/" + staging.mountID + "/"
+            if text != table { try place.write(directory + file.name, text) }
+            let lock = try place.read(directory + Staging.lockName)
+            let other = lock.split(separator: Machine.boot, omittingEmptySubsequences: false).joined(separator: "other")
+            try place.write(directory + Staging.lockName, other)
+        }
+        let store = try place.open(durability: durability)
+        #expect(store.recovery.finished == (text == table ? [Self.target] : []))
+        #expect(try place.quarantined() == (text == table ? [] : [text]))
+        #expect(place.exists(Self.target) == (text == table))
+    }
+
+    /// A move that was done and reported an error is found done.
+    @Test func aMoveThatWasDone() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        var request = TemporaryStore.request(store, try TemporaryStore.stage(store, table))
+        let descriptor = try request.staged.open(O_RDONLY)
+        defer { SystemCall.close(descriptor) }
+        (request.descriptor, request.canWait) = (descriptor, true)
+        let outcome = Faults.with({ call, name in
+            Self.isIn("rename", call, name) ? .isDoneAndFails(.ioError) : nil
+        }) { store.publish(request) }
+        guard case .waiting = outcome, case .sealed = store.publish(request) else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(try place.read(Self.target) == table && place.quarantined() == [])
+    }
+
+    /// Recovery leaves what it cannot publish for the next time, whatever stage it had reached, and the others are settled.
+    @Test(arguments: [PublishStep.checked, .intentLogged], [Errno.noSpace, .ioError, .readOnlyFileSystem])
+    func recoveryLeavesIt(step: PublishStep, error: Errno) throws {
+        let place = try TemporaryStore()
+        do {
+            let store = try place.open()
+            let staging = try #require(store.staging)
+            let hint = "production/base/gene_manifest/gene_manifest.tsv"
+            let file = try #require(
+                staging.finish(try TemporaryStore.stage(store, table, hint: hint), process: 4711))
+            store.stopAfter.withLock { $0 = step }
+            _ = store.publish(TemporaryStore.request(store, file))
+            let other = try TemporaryStore.stage(store, table, hint: "production/base/splice_errors/chr1.tsv")
+            #expect(other.exists)
+        }
+        do {
+            let store = try Faults.with({ call, name in
+                Self.isIn("rename", call, name) ? .fails(error) : nil
+            }) { try place.open() }
+            #expect(store.recovery.waiting.count == 1 && store.recovery.problems == [], "\(store.recovery)")
+            #expect(store.recovery.quarantined == ["production/base/splice_errors/chr1.tsv"])
+            #expect(!place.exists(Self.target))
+            let report = store.recoverAgain()
+            #expect(report.finished == [Self.target] && report.waiting.isEmpty, "\(report)")
+            #expect(try place.read(Self.target) == table)
+            store.close()
+        }
+        #expect(try place.names(".artifactfs/staging") == [])
+        try place.verifyLedger()
     }
 }

@@ -85,6 +85,7 @@ import Testing
             switch outcome {
             case .sealed(let sha256, _, _): sha256
             case .quarantined(let reason, _), .restored(let reason, _): String(reason.prefix(24))
+            case .waiting: "waiting"
             case .stillOpen: "still open"
             }
         }
