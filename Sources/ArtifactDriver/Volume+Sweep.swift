@@ -16,9 +16,6 @@ extension Volume {
 
     /// Called with each close.
     func sweepIfDue() {
-        if denialsWait.isSet.load(ordering: .relaxed), denialsWait.isSet.exchange(false, ordering: .relaxed) {
-            seals.submit { [store] in store.settle() }
-        }
         let due = nextSweep.load(ordering: .relaxed)
         let now = Clock.monotonic()
         guard now >= due, let interval = Self.sweepInterval(of: store),

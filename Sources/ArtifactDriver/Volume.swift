@@ -38,8 +38,6 @@ public final class Volume: FileSystem {
     let freeTrees: FreeTrees
     let root: TreeDirectory
     let denials: DenialLog
-    /// Whether denials wait to be written to the ledger; the next close has it done, because a refusal may come under a file's lock.
-    let denialsWait = Flag()
     let seals: SealQueue
     let waiting = WaitingFiles()
     let writerFiles = WriterFiles()
@@ -72,12 +70,19 @@ public final class Volume: FileSystem {
     public init(store: Store, options: VolumeOptions) throws(StoreError) {
         self.store = store
         self.options = options
-        seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
-        denials = DenialLog { [store, denialsWait] denial in
+        let seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
+        self.seals = seals
+        let isOnItsWay = Flag()
+        denials = DenialLog { [store] denial in
             let record = ArtifactStore.Denial(
                 refusal: denial.refusal, operation: denial.operation, path: denial.path, user: denial.user,
                 process: denial.process, program: denial.program, detail: denial.detail)
-            if store.record(record) { denialsWait.isSet.store(true, ordering: .relaxed) }
+            guard store.record(record), !isOnItsWay.isSet.exchange(true, ordering: .relaxed) else { return }
+            // Not here: a refusal may come under a file's lock. What is refused in the meantime goes along.
+            seals.submit(after: Self.denialsDelay, isQuiet: true) { [store] in
+                isOnItsWay.isSet.store(false, ordering: .relaxed)
+                store.settle()
+            }
         }
         outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
@@ -104,6 +109,9 @@ public final class Volume: FileSystem {
             setTimerForWaiting()
         }
     }
+
+    /// How long a denial waits for others before it is written to the ledger, in milliseconds.
+    private static let denialsDelay = 50
 
     /// The session that this mount writes to; nil on a read-only mount.
     public var currentSession: SessionName? { session.withLock { $0 } }

@@ -37,6 +37,19 @@ public struct Denial: Sendable {
     /// The longest text of one member in the ledger, in bytes.
     private static let longest = 1024
 
+    /// What repeated denials have in common.
+    struct Kind: Hashable {
+        let user: UInt32
+        let rule: Rule
+        /// Where, without the last name.
+        let directory: String
+    }
+
+    var kind: Kind {
+        let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[..<$0] } ?? ""
+        return Kind(user: user, rule: refusal.rule, directory: String(directory))
+    }
+
     func entry(mount: String) -> LedgerEntry {
         func text(_ value: String) -> JSONValue {
             value.utf8.count <= Self.longest
@@ -61,6 +74,10 @@ struct DenialBudget {
 
     private var left = Self.most
     private var refilled: UInt64 = 0
+    /// Of these there is a line.
+    private var kinds: Set<Denial.Kind> = []
+    /// So many kinds have their first denial in a line whatever else is refused.
+    static let mostKinds = 1000
     /// How many got no line since the last time, by rule.
     private(set) var counts: [Rule: Int] = [:]
 
@@ -69,17 +86,18 @@ struct DenialBudget {
     /// - Parameters:
     ///   - now: on a clock that only goes up, in nanoseconds.
     ///   - hasRoom: whether a line can be kept.
-    mutating func spend(_ rule: Rule, now: UInt64, hasRoom: Bool) -> Bool {
+    mutating func spend(_ kind: Denial.Kind, now: UInt64, hasRoom: Bool) -> Bool {
         let steps = now >= refilled ? (now - refilled) / Self.interval : 0
         if steps > 0 {
             left = min(Self.most, left + Int(clamping: min(steps, UInt64(Self.most))))
             refilled = now
         }
-        guard hasRoom, left > 0 else {
-            counts[rule, default: 0] += 1
+        let isFirst = hasRoom && kinds.count < Self.mostKinds && kinds.insert(kind).inserted
+        guard hasRoom, left > 0 || isFirst else {
+            counts[kind.rule, default: 0] += 1
             return false
         }
-        left -= 1
+        left = max(0, left - 1)
         return true
     }
 
@@ -97,8 +115,8 @@ extension Store {
     /// How many lines may wait at most that a denial adds one.
     private static let mostWaiting = 200
 
-    /// Keeps a denial in the ledger, or its number: a hundred at once have lines of their own, and then one a second. Nothing waits for the
-    /// disk; a line goes with the next that is written.
+    /// Keeps a denial in the ledger, or its number: the first of its kind has a line of its own, and of the others a hundred at once, and then
+    /// one a second. Nothing waits for the disk; a line goes with the next that is written.
     ///
     /// - Returns: whether ``settle()`` has something to write.
     @discardableResult
@@ -108,9 +126,9 @@ extension Store {
         _ = clock_gettime(CLOCK_MONOTONIC, &now)
         let time = UInt64(clamping: now.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: now.tv_nsec)
         let hasRoom = writable.ledger.waiting < Self.mostWaiting
-        let mount = writable.staging.mountID
+        let (mount, kind) = (writable.staging.mountID, denial.kind)
         let (isKept, counted) = denialBudget.withLock { budget -> (Bool, LedgerEntry?) in
-            guard budget.spend(denial.refusal.rule, now: time, hasRoom: hasRoom) else { return (false, nil) }
+            guard budget.spend(kind, now: time, hasRoom: hasRoom) else { return (false, nil) }
             return (true, budget.takeCounts(mount: mount))
         }
         guard isKept else { return false }

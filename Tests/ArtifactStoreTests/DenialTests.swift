@@ -53,10 +53,11 @@ import Testing
     @Test func afterASecondThereIsOneMore() {
         var budget = DenialBudget()
         let start: UInt64 = 5_000_000_000
-        let spent = (0..<150).filter { _ in budget.spend(.noLinks, now: start, hasRoom: true) }.count
+        let kind = denial(.noLinks).kind
+        let spent = (0..<150).filter { _ in budget.spend(kind, now: start, hasRoom: true) }.count
         #expect(spent == 100 && budget.counts == [.noLinks: 50])
         func spends(_ now: UInt64, hasRoom: Bool = true) -> Bool {
-            budget.spend(.noLinks, now: now, hasRoom: hasRoom)
+            budget.spend(kind, now: now, hasRoom: hasRoom)
         }
         #expect(!spends(start + DenialBudget.interval - 1))
         #expect(spends(start + DenialBudget.interval))
@@ -66,6 +67,23 @@ import Testing
         #expect(!spends(.max, hasRoom: false))
         let entries = [budget.takeCounts(mount: "m"), budget.takeCounts(mount: "m")]
         #expect(entries[0] != nil && entries[1] == nil)
+    }
+
+    /// Whoever is refused for the first time has a line, however much is refused to others.
+    @Test func theFirstOfEachKind() {
+        var budget = DenialBudget()
+        func spends(_ user: UInt32, _ path: String, _ rule: Rule = .noLinks, hasRoom: Bool = true) -> Bool {
+            var denial = denial(rule, path: path)
+            denial.user = user
+            return budget.spend(denial.kind, now: 0, hasRoom: hasRoom)
+        }
+        while spends(1, "production/base/x") {}
+        #expect(!spends(2, "production/base/x", hasRoom: false))
+        #expect(spends(2, "production/base/x") && !spends(2, "production/base/y"))
+        #expect(spends(2, "production/meta/y") && spends(2, "production/meta/z", .invalidName))
+        #expect(spends(2, "z") && !spends(2, "y"))
+        let many = (0..<5000).filter { spends(3, "test/t/scratch/\($0)/x") }.count
+        #expect(many > 900 && many < 1000, "who asks in many places fills no disk")
     }
 
     /// While nothing can be written the lines wait, and more than that is counted.
