@@ -124,6 +124,8 @@ final class HandleTable: Sendable {
 final class Counters: Sendable {
     let sealed = Atomic<Int>(0)
     let quarantined = Atomic<Int>(0)
+    /// Artifacts that nothing was written to.
+    let empty = Atomic<Int>(0)
 }
 
 /// Something that is to be done.

@@ -159,6 +159,7 @@ extension Volume {
             "transient": number(staged.transient),
             "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
             "quarantined_since_mount": number(counters.quarantined.load(ordering: .relaxed)),
+            "empty_since_mount": number(counters.empty.load(ordering: .relaxed)),
             "open_files": number(store.descriptors.openFiles),
             "known_inodes": number(namespace.count),
             "denials": .object(["total": number(total), "by_rule": .object(counts)]),

@@ -167,8 +167,8 @@ extension Volume {
         case nothing
         case publish(bytes: Int64)
         case quarantine(reason: String, rule: Rule)
-        /// A killed writer that wrote nothing: only the name was taken.
-        case drop
+        /// A killed or failed writer that wrote nothing: only the name was taken.
+        case drop(reason: String)
     }
 
     private func release(_ file: ArtifactFile, _ handle: HandleID) {
@@ -193,7 +193,7 @@ extension Volume {
         case .nothing: break
         case .publish(let bytes): seals.submit(file, bytes: bytes, publish: seal)
         case .quarantine(let reason, let rule): seals.submit { self.quarantine(file, reason: reason, rule) }
-        case .drop: seals.submit { self.drop(file) }
+        case .drop(let reason): seals.submit { self.drop(file, reason: reason) }
         }
     }
 
@@ -206,7 +206,8 @@ extension Volume {
         if let spoiled = state.spoiled ?? lastWriter.ending.reason.map({ .init(reason: $0) }) {
             guard size > 0 else {
                 state.phase = .sealing(real)
-                return .drop
+                state.lastWriter = lastWriter
+                return .drop(reason: spoiled.reason)
             }
             return beginSealing(&state, real, writer: lastWriter)
                 ? .quarantine(reason: spoiled.reason, rule: spoiled.rule) : .nothing

@@ -120,15 +120,37 @@ extension Volume {
         }
     }
 
-    /// Frees the name of a file that nothing was written to.
-    func drop(_ file: ArtifactFile) {
-        guard case .sealing(let staged) = file.state.withLock({ $0.phase }) else { return }
-        try? store.staging?.remove(staged)
+    /// Frees the name of a file in phase `sealing` that nothing was written to, and tells of it.
+    func drop(_ file: ArtifactFile, reason: String) {
+        let (phase, birth, writer) = file.state.withLock { ($0.phase, $0.birth, $0.lastWriter) }
+        guard case .sealing(let staged) = phase else { return }
         let place = namespace.place(of: file.id)
+        try? store.staging?.remove(staged)
+        if let place { tellEmpty(place.parent.path(of: place.name), staged, birth, writer, reason) }
         namespace.removeName(of: file.id)
-        file.state.withLock { $0.phase = .gone }
+        file.state.withLock { state in
+            state.phase = .gone
+            state.lastWriter = nil
+        }
         namespace.unpin(file.id)
         if let place { connection?.invalidate(name: place.name, in: place.parent.id) }
+    }
+
+    /// Tells who made an artifact, and the ledger, that nothing was written to it and that its name is free.
+    func tellEmpty(
+        _ path: String, _ staged: RealFile, _ birth: ArtifactFile.Birth?, _ writer: ArtifactFile.Writer?,
+        _ reason: String
+    ) {
+        counters.empty.add(1, ordering: .relaxed)
+        let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
+        let (user, program) = (birth?.user ?? 0, writer?.program ?? "")
+        denials.add(
+            Refusal(Self.errno(of: .emptyFile), .emptyFile), operation: "publish", path: path,
+            caller: Caller(user: user, group: birth?.group ?? 0, process: process, umask: 0),
+            program: program, detail: reason)
+        store.recordEmpty(staged, path: path, user: user, process: process, program: program, reason: reason)
+        log.warning(
+            "nothing was written to it: its name is free", metadata: ["path": "\(path)", "reason": "\(reason)"])
     }
 
     private func fail(

@@ -24,6 +24,40 @@ extension Volume {
         seals.submit(isLong: true) { self.sweep() }
     }
 
+    /// Removes the artifacts that nothing was written to and that nobody has open: an empty file is no result.
+    ///
+    /// Scripts make a file and write it later, so it stays as long as a temporary file would, or until the mount ends.
+    ///
+    /// - Parameters:
+    ///   - keepingSeconds: for how long they are kept; the schema's time for temporary files when nil.
+    ///   - isAtLast: the mount ends: all of them, and nobody has one open.
+    func removeEmpty(keepingSeconds: Int? = nil, isAtLast: Bool = false) {
+        for file in namespace.pinnedArtifacts {
+            guard let place = namespace.place(of: file.id), place.parent.isProduction else { continue }
+            let path = place.parent.path(of: place.name)
+            let removed = file.state.withLock { state -> (RealFile, ArtifactFile.Birth?)? in
+                guard case .staged(let staged) = state.phase, !state.isTransient,
+                    isAtLast || !state.open.isOpen && store.isOld(staged, keepingSeconds: keepingSeconds),
+                    // Programs go on writing where the kernel moves the bytes.
+                    (try? staged.attributes().st_size) == 0, !isAtLast || !Staging.hasWriter(staged)
+                else { return nil }
+                let birth = state.birth
+                if isAtLast {
+                    guard (try? store.staging?.remove(staged)) != nil else { return nil }
+                    state.phase = .gone
+                } else {
+                    guard (try? remove(file, &state, place.name, place.parent, for: nil)) != nil else { return nil }
+                }
+                return (staged, birth)
+            }
+            guard let (staged, birth) = removed else { continue }
+            tellEmpty(path, staged, birth, nil, "it was closed without a byte, and nobody has written to it since")
+            guard !isAtLast else { continue }
+            namespace.unpin(file.id)
+            connection?.invalidate(name: place.name, in: place.parent.id)
+        }
+    }
+
     /// Removes this mount's old temporary files, and settles what killed mounts left.
     ///
     /// - Parameter keepingSeconds: for how long temporary files are kept; the schema's time when nil.
@@ -45,6 +79,7 @@ extension Volume {
             connection?.invalidate(name: place.name, in: place.parent.id)
             log.notice("removed an old temporary file", metadata: ["path": "\(path)"])
         }
+        removeEmpty(keepingSeconds: keepingSeconds)
         let report = store.recoverAgain(keepingSeconds: keepingSeconds)
         report.write(to: log)
         if !report.wasBusy {
@@ -68,6 +103,7 @@ extension RecoveryReport {
                 "not published yet: it stays staged and is published by itself when that is over",
                 metadata: ["path": "\(path)", "reason": "\(reason)"])
         }
+        for path in empty { log.warning("nothing was written to it: its name is free", metadata: ["path": "\(path)"]) }
         for path in removed { log.notice("removed an old temporary file", metadata: ["path": "\(path)"]) }
         for problem in problems { log.error("\(problem)") }
     }

@@ -152,6 +152,7 @@ public final class Volume: FileSystem {
                 "ended before everything was published: the rest stays staged, and the next mount of the store recovers it",
                 metadata: ["left": "\(left)"])
         }
+        if !store.isReadOnly { removeEmpty(isAtLast: true) }
         let waits = waiting.counts
         if waits.room + waits.store > 0 {
             log.warning(

@@ -15,6 +15,8 @@ public struct RecoveryReport: Sendable, Hashable {
     /// Finished artifacts that the store had no room for or that it failed for, by their paths on the mount, with the reason. They stay
     /// staged for the next time.
     public internal(set) var waiting: [String: String] = [:]
+    /// Artifacts that nothing was written to and that were removed, by their paths on the mount.
+    public internal(set) var empty: [String] = []
     /// Whether another mount was at it, and nothing was looked at.
     public internal(set) var wasBusy = false
     /// What could not be settled and waits for the next time, in words.
@@ -152,7 +154,13 @@ struct Recovery {
         let (kind, process, path) = Staging.understand(file.name) ?? (.artifact, 0, file.name)
         if attributes.isRegular && attributes.st_size == 0 {
             // Programs go on writing where the kernel moves the bytes.
-            if Staging.hasWriter(file) { waits = true } else { try file.unlink() }
+            guard !Staging.hasWriter(file) else { return waits = true }
+            try file.unlink()
+            guard kind != .transient, finishedTarget(path) != nil else { return }
+            report.empty.append(path)
+            ledger.appendLater([
+                Self.emptiness(mount: mount, staged: file.name, path: path, user: attributes.st_uid, process: process)
+            ])
         } else if kind == .finished, isOfThisRun || isWhole(file, attributes), let target = finishedTarget(path) {
             try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
         } else if kind != .transient {
@@ -249,6 +257,20 @@ struct Recovery {
             [
                 "mount": .string(mount), "staged": .string(staged), "path": .string(path), "size": .integer(size),
             ])
+    }
+
+    /// The ledger's line for an artifact that nothing was written to and whose name is free again.
+    static func emptiness(
+        mount: String, staged: String, path: String, user: UInt32, process: Int32, program: String? = nil,
+        detail: String? = nil
+    ) -> LedgerEntry {
+        var members: JSONObject = [
+            "mount": .string(mount), "staged": .string(staged), "path": .string(path), "uid": .integer(Int64(user)),
+            "pid": .integer(Int64(process)),
+        ]
+        members.add("command", program.map { .string($0) })
+        members.add("detail", detail.map { .string($0) })
+        return LedgerEntry(event: "removed-empty", members)
     }
 
     mutating func take(

@@ -205,7 +205,7 @@ public final class Staging: Sendable {
 
     /// Whether somebody has a file open for writing, as far as the system says: a program's descriptor outlives the driver where the kernel
     /// moves the bytes.
-    static func hasWriter(_ file: RealFile) -> Bool {
+    package static func hasWriter(_ file: RealFile) -> Bool {
         guard let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) else { return false }
         defer { SystemCall.close(descriptor) }
         return SystemCall.hasNoWriters(descriptor) == false

@@ -38,6 +38,22 @@ extension Store {
         return Recovery.isOld(attributes, keepingSeconds: keepingSeconds ?? schema.transientSeconds)
     }
 
+    /// Notes for the ledger that an artifact that nothing was written to is gone.
+    ///
+    /// - Parameters:
+    ///   - path: on the mount.
+    ///   - reason: a sentence for people.
+    public func recordEmpty(
+        _ staged: RealFile, path: String, user: UInt32, process: Int32, program: String, reason: String
+    ) {
+        guard let writable else { return }
+        writable.ledger.appendLater([
+            Recovery.emptiness(
+                mount: writable.staging.mountID, staged: staged.name, path: path, user: user, process: process,
+                program: program.isEmpty ? nil : program, detail: reason)
+        ])
+    }
+
     /// Writes to the ledger that this mount removed an old temporary file.
     ///
     /// - Parameters:

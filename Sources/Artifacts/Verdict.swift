@@ -91,6 +91,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case noSpecialFiles = "no-special-files"
     case notADirectoryHere = "plain-files-only"
     case failedCheck = "failed-check"
+    case emptyFile = "empty"
     case noRoom = "no-room"
     case storeFailed = "store-failed"
     case crossesTrees = "crosses-trees"
@@ -119,6 +120,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "links, fifos, sockets and devices not allowed"
         case .notADirectoryHere: "only plain files can be here"
         case .failedCheck: "content check failed"
+        case .emptyFile: "nothing was written to this artifact"
         case .noRoom: "no room for this artifact"
         case .storeFailed: "the store could not take this artifact"
         case .crossesTrees: "cannot move this file as it is"
@@ -149,6 +151,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "artifacts are plain files; logs/ and scratch/ take everything"
         case .notADirectoryHere: "artifacts are plain files"
         case .failedCheck: "an artifact must be whole and of its format before it is published"
+        case .emptyFile: "an empty file is no result"
         case .noRoom: "the store's disk is full, or a quota is used up"
         case .storeFailed: "its file system did not do what publishing needs"
         case .crossesTrees: "it has other names or is a special file, so moving it would not make it independent"
@@ -185,6 +188,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .failedCheck:
             "mend what 'detail' names and write the file again, its name is free; 'detail' also names the file in the store's "
                 + ".artifactfs/quarantine that has the bytes"
+        case .emptyFile: "look why its program wrote nothing, and write the file again: its name is free"
         case .noRoom:
             "make room: what is whole is published by itself then, and what 'detail' says is in the store's quarantine has to be "
                 + "written again"

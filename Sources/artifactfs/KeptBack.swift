@@ -21,6 +21,8 @@ struct KeptBack {
     var ofMount: [File] = []
     /// How many it left in staging, for the next mount to look through.
     var staged = 0
+    /// Of the same mount, the artifacts that nothing was written to.
+    var empty: [File] = []
     /// How many it left there that are whole.
     var finished = 0
 
@@ -65,14 +67,39 @@ struct KeptBack {
         var result = KeptBack(store: store, files: Int(clamping: files), bytes: value["bytes"]?.integer ?? 0)
         result.staged = Int(clamping: value["staged"]?.integer ?? 0)
         result.finished = Int(clamping: value["finished"]?.integer ?? 0)
-        if case .array(let all)? = value["of_mount"] {
-            result.ofMount = all.map {
-                File(
-                    path: $0["path"]?.string ?? "?", reason: $0["reason"]?.string ?? "?",
-                    name: $0["name"]?.string ?? "?")
-            }
-        }
+        result.ofMount = Self.files(value["of_mount"])
+        result.empty = Self.files(value["empty"])
         return result
+    }
+
+    private static func files(_ value: JSONValue?) -> [File] {
+        guard case .array(let all)? = value else { return [] }
+        return all.map {
+            File(
+                path: $0["path"]?.string ?? "?", reason: $0["reason"]?.string ?? "?", name: $0["name"]?.string ?? "?")
+        }
+    }
+
+    /// How much of a ledger's end is read, in bytes: a mount that has just ended is there.
+    private static let ledgerEnd: Int64 = 4 << 20
+
+    /// The artifacts of a mount that nothing was written to, from the ledgers' ends.
+    private static func empty(in ledgers: String, of mount: MountID) -> [JSONValue] {
+        let needle = "\"event\":\"removed-empty\""
+        return Paths.names(ledgers).filter { $0.hasSuffix(".jsonl") }.sorted().flatMap { name in
+            (Paths.end(of: ledgers + "/" + name, limit: Int(ledgerEnd)) ?? []).split(separator: UInt8(ascii: "\n"))
+                .compactMap { line -> JSONValue? in
+                    guard String(decoding: line.prefix(400), as: UTF8.self).contains(needle),
+                        let value = JSONValue(parsing: Array(line)), mount.isName(value["mount"]?.string ?? "")
+                    else { return nil }
+                    let program = value["command"]?.string.map { " (\($0))" } ?? ""
+                    let fields: JSONObject = [
+                        "path": .string(value["path"]?.string ?? "?"), "name": .string(""),
+                        "reason": .string((value["detail"]?.string ?? "nothing was written to it") + program),
+                    ]
+                    return .object(fields)
+                }
+        }
     }
 
     private static func look(_ store: String, _ mount: MountID?) -> JSONValue? {
@@ -107,6 +134,7 @@ struct KeptBack {
         let fields: JSONObject = [
             "files": .integer(files), "bytes": .integer(bytes), "of_mount": .array(ofMount), "staged": .integer(staged),
             "finished": .integer(finished),
+            "empty": .array(mount.map { empty(in: own + "ledger", of: $0) } ?? []),
         ]
         return .object(fields)
     }

@@ -69,6 +69,23 @@ enum Paths {
         return bytes
     }
 
+    /// The last bytes of a file.
+    static func end(of path: String, limit: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        if lseek(descriptor, off_t(-limit), SEEK_END) < 0 { lseek(descriptor, 0, SEEK_SET) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while bytes.count < limit {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            bytes += buffer[..<count]
+        }
+        return bytes
+    }
+
     /// The names in a directory.
     static func names(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }

@@ -149,6 +149,11 @@ struct UnmountCommand: ParsableCommand {
             }
             if kept.ofMount.count > 10 { Terminal.show("  and \(kept.ofMount.count - 10) more") }
         }
+        if !kept.empty.isEmpty {
+            Terminal.show("not published: \(kept.empty.count), because an empty file is no result:")
+            for file in kept.empty.prefix(10) { Terminal.show("  \(file.path): \(file.reason)") }
+            if kept.empty.count > 10 { Terminal.show("  and \(kept.empty.count - 10) more") }
+        }
         if kept.finished > 0 {
             let lacksRoom = (status.integer("waiting_for_room") ?? 0) > 0 || !hasRoom(store)
             Terminal.show(

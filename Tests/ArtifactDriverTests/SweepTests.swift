@@ -1,3 +1,4 @@
+import Artifacts
 import FuseKernel
 import Glibc
 import Synchronization
@@ -59,6 +60,30 @@ import Testing
         harness.volume.release(inode: open.inode, handle: open.handle)
         harness.volume.sweep(keepingSeconds: -10)
         #expect(try harness.list(harness.parent(.production)) == [])
+    }
+
+    /// An empty artifact stays as long as a temporary file, unless somebody has it open.
+    @Test func oldEmptyFilesGo() throws {
+        let harness = try Harness()
+        func createEmpty(_ name: String) throws -> (inode: InodeNumber, handle: HandleID) {
+            let created = try harness.call { request throws(Errno) in
+                try name.withEntryName { entry throws(Errno) in
+                    try harness.volume.create(
+                        request, parent: harness.parent(.production), name: entry, mode: 0o644,
+                        flags: OpenFlags(rawValue: O_WRONLY | O_CREAT))
+                }
+            }
+            return (created.entry.inode, created.opened.handle)
+        }
+        let (closed, open) = (try createEmpty("chr1.tsv"), try createEmpty("chr2.tsv"))
+        harness.volume.release(inode: closed.inode, handle: closed.handle)
+        harness.volume.sweep(keepingSeconds: 1000)
+        #expect(try harness.list(harness.parent(.production)) == ["chr1.tsv", "chr2.tsv"])
+        harness.volume.sweep(keepingSeconds: -10)
+        #expect(try harness.list(harness.parent(.production)) == ["chr2.tsv"])
+        let denials = harness.volume.denials.kept(for: .everybody)
+        #expect(denials.map(\.refusal.rule) == [.emptyFile] && denials.first?.path.hasSuffix("chr1.tsv") == true)
+        harness.volume.release(inode: open.inode, handle: open.handle)
     }
 
     private func ledgers(_ harness: Harness) -> String { harness.directory.path + "/store/.artifactfs/ledger" }

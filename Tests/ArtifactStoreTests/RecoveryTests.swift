@@ -172,8 +172,10 @@ import Testing
         }
         do {
             let store = try place.open()
-            #expect(store.recovery.isEmpty)
+            #expect(store.recovery.empty == ["production/base/gene_manifest/gene_manifest.tsv"])
+            #expect(store.recovery.finished.isEmpty && store.recovery.quarantined.isEmpty)
             store.close()
+            #expect(try place.events("removed-empty").count == 1)
         }
         let left = try #require(try place.names(".artifactfs/staging").first)
         #expect(left.hasSuffix(".left"))
