@@ -26,10 +26,10 @@ extension Volume {
         return (try? store.sessions())?.max()?.description
     }
 
-    /// The newest sealed file of a type with free names, when no real file is called `latest`.
+    /// The file of a type with free names that was sealed last, when no real file is called `latest`.
     func latestTarget(in directory: TreeDirectory) -> String? {
-        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.naming == .free,
-            type.name == "meta_checkpoints", let real = try? directory.real.current()
+        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.hasLatest,
+            let real = try? directory.real.current()
         else { return nil }
         // Taken before the files are looked at: what changes meanwhile makes it another state.
         let state = (try? Linux.attributes(real.descriptor)).flatMap { ListingState($0, staged: 0) }
@@ -39,11 +39,12 @@ extension Volume {
         return newest.name
     }
 
-    /// Looks at every file. It is settled when no file's times can change any more, as they do after a `cp -p`.
+    /// Looks at every file: which was sealed last, or, where none says when it was, modified last. It is settled when no file's times can
+    /// change any more, as they do after a `cp -p`.
     private func newestFile(
         in directory: TreeDirectory, _ real: Directory, _ type: ArtifactType
     ) throws(Errno) -> (name: String?, isSettled: Bool) {
-        var newest: (name: String, time: timespec)?
+        var newest: (name: String, sealed: String, time: timespec)?
         var isSettled = true
         let settled = Clock.now().tv_sec &- store.schema.settlingSeconds &- 1
         for found in try Linux.names(in: real.descriptor) {
@@ -53,12 +54,14 @@ extension Volume {
             else { continue }
             let time = attributes.st_mtim
             if attributes.st_ctim.tv_sec >= settled { isSettled = false }
+            let sealed = Store.sealingTime(of: RealFile(directory: real, name: realName)) ?? ""
             if let known = newest,
-                (known.time.tv_sec, known.time.tv_nsec, known.name) > (time.tv_sec, time.tv_nsec, name)
+                (known.sealed, known.time.tv_sec, known.time.tv_nsec, known.name)
+                    > (sealed, time.tv_sec, time.tv_nsec, name)
             {
                 continue
             }
-            newest = (name, time)
+            newest = (name, sealed, time)
         }
         return (newest?.name, isSettled)
     }

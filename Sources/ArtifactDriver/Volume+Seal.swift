@@ -69,6 +69,7 @@ extension Volume {
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly
         request.canWait = true
+        if case .typed(_, _, let type) = place.parent.location { request.notesTime = type.hasLatest }
         return Sealing(file: file, place: place, birth: birth, request: request)
     }
 

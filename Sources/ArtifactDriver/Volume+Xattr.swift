@@ -83,8 +83,8 @@ extension Volume {
                     try Linux.attributeNames(ofPath: path)
                 }
                 // The driver's own are found when named: a copy must not carry them to another file.
-                return all.split(separator: 0).filter {
-                    $0.starts(with: "user.".utf8) && !$0.elementsEqual(Store.sealAttribute.utf8)
+                return all.split(separator: 0).filter { name in
+                    name.starts(with: "user.".utf8) && !Store.ownAttributes.contains { name.elementsEqual($0.utf8) }
                 }.flatMap { $0 + [0] }
             }
         case .tree, .made: []

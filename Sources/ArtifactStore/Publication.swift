@@ -48,6 +48,7 @@ struct Publication {
             let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty, checks)
             try step(.checked)
 
+            if request.notesTime { SealingTime.write(to: descriptor) }
             if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
             var after = try Self.makeReadOnly(descriptor, request, &writeBits)
             var known = before

@@ -119,6 +119,8 @@ public struct PublishRequest: Sendable {
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?
+    /// Whether the file itself is to say when it was sealed.
+    public var notesTime = false
     /// Whether it stays staged, to be tried again, when the store has no room for it or fails (``PublishOutcome/waiting(reason:rule:)``).
     public var canWait = false
     /// Calls what it is given at once, while nobody else changes the file's attributes: the writer may, for a while after

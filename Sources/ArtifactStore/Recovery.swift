@@ -214,6 +214,7 @@ struct Recovery {
             staged: file, target: realDirectory(target.directory), name: target.realName, check: check, record: draft)
         // Not the driver's word alone: what is mapped can still change.
         request.requiresNoWriters = true
+        request.notesTime = target.type.hasLatest
         var writeBits: UInt32 = 0
         let failure: PublishFailure
         do throws(PublishFailure) {

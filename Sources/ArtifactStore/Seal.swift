@@ -48,7 +48,25 @@ struct Seal: Equatable {
     }
 }
 
+/// When an artifact was sealed, on the file itself: a time as the ledger has it in the extended attribute `user.artifact.sealed_at`. Times of
+/// the file are the writer's to set, and a backup's links change the others.
+enum SealingTime {
+    static let attribute = "user.artifact.sealed_at"
+
+    /// Puts the time of now on a file that its owner can still write to, where the file system keeps attributes and has room for it.
+    static func write(to descriptor: FileDescriptor) {
+        let value = Array(TimeText.rfc3339(SystemCall.now()).utf8)
+        _ = clinux_setxattr("/proc/self/fd/\(descriptor.rawValue)", attribute, value, value.count, 0)
+    }
+}
+
 extension Store {
-    /// The extended attribute that says on an artifact's real file what it is; nobody else's copy may have it.
-    package static let sealAttribute = Seal.attribute
+    /// Extended attributes that say of an artifact, on its real file, what it is and when it was sealed; nobody else's copy may have them.
+    package static let ownAttributes = [Seal.attribute, SealingTime.attribute]
+
+    /// When a file was sealed, as text whose order is that of the times; nil when it does not say.
+    package static func sealingTime(of file: RealFile) -> String? {
+        guard let bytes = try? file.extendedAttribute(SealingTime.attribute) else { return nil }
+        return String(validating: bytes, as: UTF8.self)
+    }
 }

@@ -36,6 +36,9 @@ public struct ArtifactType: Hashable, Sendable {
         self.isChecked = isChecked
     }
 
+    /// Whether its directories of production show as `latest` which artifact was sealed last.
+    public var hasLatest: Bool { naming == .free && name == "meta_checkpoints" }
+
     /// What a name means in this type's directory on the mount.
     public func classify(_ name: String) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }

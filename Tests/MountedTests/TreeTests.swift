@@ -179,6 +179,39 @@ extension MountedTests {
             #expect(answer { () throws(Errno) in try remove(directory + "latest") } == .notPermitted)
         }
 
+        /// The order of sealing counts, and no time that a writer copied or that a backup changed; the next mount knows it too.
+        @Test(arguments: [MountVariant.Durability.relaxed, .synced])
+        func latestIsTheLastThatWasSealed(_ durability: MountVariant.Durability) throws {
+            let directory = try TemporaryDirectory()
+            let (store, old) = (directory.path + "/store", directory.path + "/old.pkl")
+            try Mount.initialize(store: store)
+            try write("S'old'\n.", to: old)
+            #expect(try run(["touch", "-d", "2001-01-01", old]).succeeded)
+            let variant = MountVariant(durability: durability)
+            do {
+                let mount = try Mount(store: store, variant)
+                let place = mount.production("meta/meta_checkpoints/")
+                try write("S'one'\n.", to: place + "one.pkl")
+                #expect(mount.isSealed(place + "one.pkl"))
+                #expect(try run(["cp", "-p", old, place + "two.pkl"]).succeeded && mount.isSealed(place + "two.pkl"))
+                #expect(try linkTarget(place + "latest") == "two.pkl")
+                #expect(try attributes(place + "two.pkl").st_mtim.tv_sec < 1_000_000_000, "with its own time")
+                let listed = try run(["getfattr", "-m", "-", place + "two.pkl"])
+                #expect(!listed.output.contains("sealed_at"), "no copy carries it along: \(listed)")
+                // A promotion is a sealing, however old the file.
+                let draft = mount.session("meta/meta_checkpoints/three.pkl")
+                try write("S'three'\n.", to: draft)
+                #expect(try run(["touch", "-d", "2002-02-02", draft]).succeeded)
+                try move(draft, place + "three.pkl")
+                #expect(mount.isSealed(place + "three.pkl") && (try? linkTarget(place + "latest")) == "three.pkl")
+                #expect(try mount.unmount() == 0)
+            }
+            // As a backup with hard links does.
+            #expect(try run(["ln", store + "/meta_layer/checkpoints/one.pkl", directory.path + "/backup"]).succeeded)
+            let mount = try Mount(store: store, variant)
+            #expect(try linkTarget(mount.production("meta/meta_checkpoints/latest")) == "three.pkl")
+        }
+
         /// A whiteout is a device in the old place (renameat2(2)): typed directories take none, and do not say that they did.
         @Test(arguments: MountVariant.both) func whiteouts(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
