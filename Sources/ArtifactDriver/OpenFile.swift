@@ -140,8 +140,9 @@ struct OpenFile: Sendable {
     /// Whether nothing of this mount's can write to the file any more.
     var isReadOnly: Bool { writing == nil && backing == nil }
 
-    /// Ends `hold`.
+    /// Ends `hold`, if there is one.
     mutating func unhold(_ connection: KernelConnection?) {
+        guard holds > 0 else { return }
         holds -= 1
         closeIfIdle(connection)
     }

@@ -66,22 +66,7 @@ extension Volume {
     }
 
     private func submitAgain(_ entries: [WaitingFiles.Entry]) {
-        for entry in entries {
-            let isHeld = entry.file.state.withLock { state in
-                guard case .sealing(let staged) = state.phase else { return false }
-                do throws(Errno) {
-                    try state.open.hold { flags throws(Errno) in try staged.open(flags | O_NOFOLLOW) }
-                    return true
-                } catch { return false }
-            }
-            if isHeld {
-                seals.submit(entry.file, bytes: entry.bytes, publish: seal)
-            } else {
-                // No descriptor to be had, perhaps.
-                let user = entry.file.state.withLock { $0.birth?.user ?? 0 }
-                _ = waiting.add(entry, of: user, because: .storeFailed, took: 0, now: Clock.monotonic())
-            }
-        }
+        for entry in entries { seals.submit(entry.file, bytes: entry.bytes, publish: seal) }
     }
 
     // MARK: - When

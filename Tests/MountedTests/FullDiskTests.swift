@@ -81,6 +81,28 @@ extension MountedTests {
             #expect(try mount.unmount() == 0)
         }
 
+        /// What waits takes no descriptors, which others need, and all of it is published.
+        @Test func manyFilesThatWait() throws {
+            let place = try SmallLayer()
+            let mount = try Mount(store: place.store, MountVariant(descriptors: 160))
+            try place.fill()
+            let script = """
+                import sys
+                for number in range(300):
+                    with open(f'{sys.argv[1]}/chr{number}.tsv', 'w') as file: file.write('a\\tb\\n')
+                """
+            let outcome = try run([testPython, "-c", script, mount.production("base/splice_errors")], timeout: 60)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(eventually(within: 30) { mount.count("waiting_for_room") == 300 }, "\(mount.log)")
+            #expect(tree("/proc/\(mount.count("pid") ?? 0)/fd").count < 60)
+            #expect(try contents(mount.production("base/splice_errors/chr299.tsv")) == "a\tb\n")
+            // The small disk has no room for so many pages.
+            #expect(try run(["mount", "-o", "remount,size=8m", place.store + "/base_layer"]).succeeded)
+            #expect(eventually(within: 60) { mount.count("sealed_since_mount") == 300 }, "\(mount.log)")
+            #expect(mount.quarantined().isEmpty && mount.count("waiting_for_room") == 0)
+            #expect(try mount.unmount() == 0)
+        }
+
         /// The mount ends, and the next one begins, while the disk is full: neither waits for room, and the next one publishes when there is.
         @Test(arguments: [false, true]) func acrossMounts(isKilled: Bool) throws {
             let place = try SmallLayer()

@@ -169,6 +169,8 @@ extension MountedTests {
             #expect(eventually { !exists(path) && mount.count("publishing") == 0 }, "\(mount.log)")
             #expect(!exists(mount.real("base_layer/splice_errors_chr1.tsv")))
             #expect(mount.quarantined().contains { $0.contains("chr1.tsv") }, "\(mount.denials())")
+            #expect(mount.denials().contains { $0.contains("\"rule\":\"no-room\"") }, "\(mount.denials())")
+            #expect(mount.count("waiting_for_room") == 0, "it is not whole")
         }
     }
 }
