@@ -82,8 +82,8 @@ final class WaitingFiles: Sendable {
         let id = entry.file.id
         var entry = entry
         entry.notBefore = now &+ min(took, .max >> 8) &* 10
-        hasAny.store(true, ordering: .relaxed)
         return state.withLock { state in
+            defer { updateHasAny(state) }
             let former = state.places[id]
             if let former, state.groups[former]?.trying == id {
                 let failures = (state.groups[former]?.failures ?? 0) + 1
