@@ -139,19 +139,10 @@ extension Volume {
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
         let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"
+        if let size = changes.size { try truncate(file, to: size, handle: handle, standing, path, caller) }
+        guard changes.changesMore else { return }
         try file.state.withLock { state throws(Errno) in
             let fileState = state.fileState(standing: standing)
-            if let size = changes.size {
-                let isWriter = handle.map { handle in state.writers.contains { $0.handle == handle } } ?? false
-                let operation: Operation = isWriter ? .writeOnHandle : .truncate
-                try enforce(OverwritePolicy.judge(operation, on: fileState), operation.rawValue, path, caller)
-                if isWriter, let descriptor = state.open.writing {
-                    try truncate(descriptor, to: size, caller)
-                } else {
-                    try truncate(file, state, to: size, caller)
-                }
-            }
-            guard changes.changesMore else { return }
             // What a truncation brings along (the kernel sets the times itself) is part of the truncation.
             if changes.size == nil {
                 let facts = Facts(isSettling: isSettling(state, caller))
@@ -171,12 +162,32 @@ extension Volume {
         }
     }
 
+    /// A truncation on a handle does not hold the file's lock, for which others' `stat` would wait: as long as the handle is open the
+    /// file is the writer's. One by path holds it, so that no seal begins meanwhile.
+    private func truncate(
+        _ file: ArtifactFile, to size: Int64, handle: HandleID?, _ standing: Standing, _ path: String, _ caller: Caller
+    ) throws(Errno) {
+        let writing = try file.state.withLock { state throws(Errno) -> FileDescriptor? in
+            let isWriter = handle.map { handle in state.writers.contains { $0.handle == handle } } ?? false
+            let operation: Operation = isWriter ? .writeOnHandle : .truncate
+            let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing))
+            try enforce(verdict, operation.rawValue, path, caller)
+            if isWriter, let descriptor = state.open.writing { return descriptor }
+            try truncate(file, state, to: size, caller)
+            return nil
+        }
+        guard let writing else { return }
+        if try takesLong(toCut: writing, to: size, caller) { throw Errno.takesLong }
+        try truncate(writing, to: size, caller)
+    }
+
     /// truncate(2), for a caller who need not have the file open: as if the caller opened it.
     func truncate(
         _ file: ArtifactFile, _ state: borrowing ArtifactFile.State, to size: Int64, _ caller: Caller
     ) throws(Errno) {
         let descriptor = try open(file, state, O_WRONLY, for: caller)
         defer { try? descriptor.close() }
+        if try takesLong(toCut: descriptor, to: size, caller) { throw Errno.takesLong }
         try truncate(descriptor, to: size, caller)
     }
 
@@ -213,6 +224,7 @@ extension Volume {
             if let size = changes.size {
                 guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
                 let isWriter = handle.map { $0 != Self.readerHandle } ?? false
+                if try takesLong(toCut: path, to: size, caller) { throw Errno.takesLong }
                 if isWriter, let writing = node.open.withLock({ $0.writing }) {
                     try truncate(writing, to: size, caller)
                 } else {

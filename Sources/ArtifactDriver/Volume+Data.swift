@@ -7,6 +7,18 @@ internal import Synchronization
 public import SystemPackage
 
 extension Volume {
+    /// What is at most so long is copied or allocated by whoever takes the request: it is done before another thread would be awake.
+    private static let longRange: Int64 = 4 << 20
+    /// To cut off so many bytes may take long: blocks have to be freed.
+    private static let longCut: Int64 = 64 << 20
+
+    /// Whether cutting an open file takes so long that another thread is to do it.
+    func takesLong(toCut descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) -> Bool {
+        guard caller.isMovable else { return false }
+        let left = Int64(try Linux.attributes(descriptor).st_size).subtractingReportingOverflow(size)
+        return left.overflow || left.partialValue > Self.longCut
+    }
+
     /// The descriptor that an inode's open handles share; nil when they need none.
     private func shared(_ inode: Inode, writing: Bool) throws(Errno) -> FileDescriptor? {
         switch inode {
@@ -59,6 +71,7 @@ extension Volume {
     ) throws(Errno) {
         if case .made = try self.inode(inode) { return }
         if store.isReadOnly { return }
+        if request.caller.isMovable { throw Errno.takesLong }
         _ = try withReading(inode) { descriptor throws(Errno) in
             try Linux.call { dataOnly ? fdatasync(descriptor.rawValue) : fsync(descriptor.rawValue) }
         }
@@ -68,6 +81,7 @@ extension Volume {
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, mode: Int32, offset: Int64, length: Int64
     ) throws(Errno) {
         let descriptor = try writing(inode)
+        if request.caller.isMovable, length > Self.longRange { throw Errno.takesLong }
         try rights.acting(for: request.caller) { () throws(Errno) in
             _ = try Linux.call { clinux_fallocate(descriptor.rawValue, mode, off_t(offset), off_t(length)) }
         }
@@ -78,7 +92,12 @@ extension Volume {
         var from = off_t(copy.source.offset)
         var to = off_t(copy.destination.offset)
         return try withReading(copy.source.inode) { source throws(Errno) in
-            try rights.acting(for: request.caller) { () throws(Errno) in
+            if request.caller.isMovable {
+                // Programs ask for more than there is.
+                let left = Int64(try Linux.attributes(source).st_size).subtractingReportingOverflow(copy.source.offset)
+                if min(Int64(copy.length), left.partialValue) > Self.longRange { throw Errno.takesLong }
+            }
+            return try rights.acting(for: request.caller) { () throws(Errno) in
                 try Linux.call {
                     clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
                 }

@@ -38,8 +38,10 @@ extension Volume {
         switch try self.inode(inode) {
         case .tree(let directory):
             guard let real = try directory.real.current() else { return }
+            if request.caller.isMovable { throw Errno.takesLong }
             _ = try Linux.call { fsync(real.descriptor.rawValue) }
         case .free(let node):
+            if request.caller.isMovable { throw Errno.takesLong }
             let descriptor = try node.withDescriptor { path throws(Errno) in
                 try Linux.reopen(path, O_RDONLY | O_DIRECTORY)
             }

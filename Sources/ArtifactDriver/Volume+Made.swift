@@ -166,9 +166,26 @@ extension Volume {
             "open_files": number(store.descriptors.openFiles),
             "known_inodes": number(namespace.count),
             "denials": .object(["total": number(total), "by_rule": .object(counts)]),
+            "errors": .object(errors()),
             "uptime_seconds": number(Int((Clock.monotonic() &- startTime) / 1_000_000_000)),
         ]
         return JSONValue.object(fields).description + "\n"
+    }
+
+    /// What failed that no rule refused.
+    private func errors() -> JSONObject {
+        let failures = connection?.failureSummary ?? FailureSummary()
+        let counts = failures.counts.map { failure -> JSONValue in
+            let fields: JSONObject = [
+                "errno": .string(failure.errno), "operation": .string(failure.operation),
+                "count": number(failure.count),
+            ]
+            return .object(fields)
+        }
+        return [
+            "total": number(failures.counts.reduce(0) { $0 &+ $1.count }), "counts": .array(counts),
+            "last": text(failures.last.map { TimeText.rfc3339($0) }),
+        ]
     }
 
     private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }

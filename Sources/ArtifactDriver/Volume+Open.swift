@@ -36,10 +36,10 @@ extension Volume {
         let operation: Operation = flags.truncates ? .openTruncating : changes ? .openToWrite : .openToRead
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
-        return try file.state.withLock { state throws(Errno) -> Opened in
+        let opened = try file.state.withLock { state throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
             if !changes, standing == .production, mayKeepPages(&state) {
                 store.descriptors.fileOpened()
-                return Opened(handle: Self.readerHandle, backing: nil, traits: [.noFlush, .keepCache])
+                return (Opened(handle: Self.readerHandle, backing: nil, traits: [.noFlush, .keepCache]), nil)
             }
             if changes {
                 let facts = Facts(isSameUser: state.birth.map { $0.user == caller.user } ?? true)
@@ -56,7 +56,7 @@ extension Volume {
             if flags.truncates {
                 do throws(Errno) {
                     if flags.isWritable, let writing = state.open.writing {
-                        try truncate(writing, to: 0, caller)
+                        if try takesLong(toCut: writing, to: 0, caller) { throw Errno.takesLong }
                     } else {
                         try truncate(file, state, to: 0, caller)
                     }
@@ -71,14 +71,26 @@ extension Volume {
                 if state.open.backing == nil, standing == .production, case .published = state.phase {
                     traits.insert(.keepCache)  // Sealed bytes never change.
                 }
-                return Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits)
+                return (Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits), nil)
             }
             let handle = handles.nextNumber()
             state.writers.append(.init(handle: handle, thread: caller.process))
-            return Opened(
+            let reply = Opened(
                 handle: handle, backing: state.open.backing,
                 traits: Self.traits(flags, state.open.backing, isFlushed: needsFlush(state)))
+            return (reply, flags.truncates ? state.open.writing : nil)
         }
+        if let descriptor = opened.toCut {
+            // Without the lock, for which others' `stat` would wait: the handle is counted already.
+            do throws(Errno) {
+                try truncate(descriptor, to: 0, caller)
+            } catch {
+                store.descriptors.fileClosed()
+                release(file, opened.reply.handle)
+                throw error
+            }
+        }
+        return opened.reply
     }
 
     /// Counts a reader of a sealed file when the kernel may keep the pages, which never change. The first time it may not: reading
@@ -167,7 +179,7 @@ extension Volume {
         // Who is root when the file is registered would leave the bits to whoever writes then (`SetIDBits`).
         let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(path).st_mode : 0
         let connection = SetIDBits.dropped(from: mode) == nil ? passthrough : nil
-        return try node.open.withLock { open throws(Errno) -> Opened in
+        let opened = try node.open.withLock { open throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
             try open.add(writable: flags.isWritable, connection: connection, for: caller, rights) {
                 mode throws(Errno) in
                 try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, mode) }
@@ -175,21 +187,32 @@ extension Volume {
             store.descriptors.fileOpened()
             if flags.truncates {
                 do throws(Errno) {
-                    if flags.isWritable, let writing = open.writing {
-                        try truncate(writing, to: 0, caller)
-                    } else {
-                        try truncate(atPath: path, to: 0, caller)
-                    }
+                    if try takesLong(toCut: path, to: 0, caller) { throw Errno.takesLong }
                 } catch {
                     open.remove(writable: flags.isWritable, connection: passthrough)
                     store.descriptors.fileClosed()
                     throw error
                 }
             }
-            return Opened(
+            let reply = Opened(
                 handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing,
                 traits: Self.traits(flags, open.backing))
+            return (reply, flags.isWritable ? open.writing : nil)
         }
+        guard flags.truncates else { return opened.reply }
+        // Without the lock, for which others would wait: the handle is counted already.
+        do throws(Errno) {
+            if let descriptor = opened.toCut {
+                try truncate(descriptor, to: 0, caller)
+            } else {
+                try truncate(atPath: path, to: 0, caller)
+            }
+        } catch {
+            node.open.withLock { $0.remove(writable: flags.isWritable, connection: passthrough) }
+            store.descriptors.fileClosed()
+            throw error
+        }
+        return opened.reply
     }
 
     /// Puts the answer off for a little while when every writer of a file has closed it and the kernel's RELEASE may be on the way.

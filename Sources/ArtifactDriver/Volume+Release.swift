@@ -171,7 +171,7 @@ extension Volume {
         case drop(reason: String)
     }
 
-    private func release(_ file: ArtifactFile, _ handle: HandleID) {
+    func release(_ file: ArtifactFile, _ handle: HandleID) {
         let outcome = file.state.withLock { state -> Outcome in
             let isWriter = handle != Self.readerHandle
             var outcome = Outcome.nothing

@@ -190,6 +190,24 @@ public final class Volume: FileSystem {
         return inode
     }
 
+    public func kind(of inode: InodeNumber) -> String {
+        func words(_ scope: Scope?) -> String {
+            switch scope {
+            case .session: "a session"
+            case .test: "a test"
+            case .production: "production"
+            case nil: "the tree"
+            }
+        }
+        return switch namespace[inode] {
+        case .tree(let directory)?: "a directory of \(words(directory.scope))"
+        case .artifact(let file)?: "a file of \(words(namespace.place(of: file.id)?.parent.scope))"
+        case .free(let node)?: "an ordinary file of \(words(node.scope))"
+        case .made?: "an entry of the driver's own"
+        case nil: "an inode that is not known"
+        }
+    }
+
     /// A name that the kernel sent, as text.
     func text(_ name: EntryName) throws(Errno) -> String {
         guard let text = name.string else { throw Errno.illegalByteSequence }

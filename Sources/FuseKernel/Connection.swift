@@ -17,10 +17,11 @@ public final class KernelConnection: Sendable {
     private let isOpen = Atomic<Bool>(true)
     private let workers: WorkerPool?
     private let late: LateAnswers?
+    private let failures: Failures?
 
     init(
         hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?,
-        late: LateAnswers? = nil
+        late: LateAnswers? = nil, failures: Failures? = nil
     ) {
         self.hasPassthrough = hasPassthrough
         passthroughObstacle = obstacle
@@ -28,7 +29,11 @@ public final class KernelConnection: Sendable {
         self.session = Mutex(session)
         self.workers = workers
         self.late = late
+        self.failures = failures
     }
+
+    /// What failed since the mount began that no rule refused.
+    public var failureSummary: FailureSummary { failures?.summary ?? FailureSummary() }
 
     /// The kernel's side is gone.
     func end() {

@@ -9,6 +9,10 @@ final class Dispatcher: Sendable {
     let fileSystem: any FileSystem
     let negotiation: Negotiation
     let late = LateAnswers()
+    /// What takes long for a disk, and what takes long for a processor.
+    let transfers = FairThreads(name: "artifactfs-disk", most: 16)
+    let checks = FairThreads(name: "artifactfs-look", most: 4)
+    let failures: Failures
     let owners = HandleOwners()
     private let connectionBox = Mutex<KernelConnection?>(nil)
     private let pool = Mutex<WorkerPool?>(nil)
@@ -17,9 +21,13 @@ final class Dispatcher: Sendable {
     /// Held while the file system is started, so that no request comes before.
     private let starting = Mutex(false)
 
-    init(fileSystem: any FileSystem, negotiation: Negotiation) {
+    /// How long after the last request what takes long is still begun, in nanoseconds.
+    private static let finishTime: UInt64 = 2_000_000_000
+
+    init(fileSystem: any FileSystem, negotiation: Negotiation, isReadOnly: Bool = false) {
         self.fileSystem = fileSystem
         self.negotiation = negotiation
+        failures = Failures(isReadOnly: isReadOnly)
     }
 
     func attach(session: SessionPointer, pool: WorkerPool?) {
@@ -40,11 +48,59 @@ final class Dispatcher: Sendable {
             }
             let connection = KernelConnection(
                 hasPassthrough: works, obstacle: obstacle, descriptor: device, session: session,
-                workers: pool.withLock { $0 }, late: late)
+                workers: pool.withLock { $0 }, late: late, failures: failures)
             connectionBox.withLock { $0 = connection }
             fileSystem.start(connection)
             isStarted.store(true, ordering: .releasing)
         }
+    }
+
+    // MARK: - Requests that are answered later
+
+    /// Handles a request that was kept.
+    ///
+    /// - Returns: what it waits for when it is not answered: `Errno.answerLater` or `Errno.takesLong`.
+    func handle(
+        _ request: SentRequest, _ doing: Doing, _ attempt: LateAnswers.Attempt, canWait: Bool, isMovable: Bool
+    ) -> Errno? {
+        let request = Request(request.raw, canWait: canWait, isMovable: isMovable)
+        do throws(Errno) {
+            let reply = try attempt(fileSystem, request)
+            if !request.answer(reply) { takeBack(reply, fileSystem, owners) }
+        } catch {
+            if canWait && error == .answerLater || isMovable && error == .takesLong {
+                request.keep()
+                return error
+            }
+            fail(request, doing, error)
+        }
+        return nil
+    }
+
+    /// Has a request handled by threads that may take long.
+    func takeLong(_ sent: SentRequest, _ doing: Doing, _ attempt: @escaping LateAnswers.Attempt) {
+        let threads = doing.kind == .flush ? checks : transfers
+        let user = fuse_req_ctx(sent.raw)?.pointee.uid ?? 0
+        let isTaken = threads.submit(of: user) { isTooLate in
+            // The mount is ending: what a program gets that asks a mount without a driver.
+            if isTooLate { return _ = Request(sent.raw).answer(.error(.socketNotConnected)) }
+            _ = self.handle(sent, doing, attempt, canWait: false, isMovable: false)
+        }
+        if !isTaken { _ = handle(sent, doing, attempt, canWait: false, isMovable: false) }
+    }
+
+    /// Answers a request that failed, and keeps in mind what was no refusal. The one place where an errno becomes an answer.
+    func fail(_ request: consuming Request, _ doing: Doing, _ error: Errno) {
+        let caller = request.caller
+        let answer = error.asAnswer
+        _ = request.answer(.error(answer))
+        if failures.isTrouble(answer), !error.isRefusal { failures.note(answer, doing, caller, fileSystem) }
+    }
+
+    /// The last request was taken: what takes long ends before handles are taken away.
+    func finish() {
+        transfers.end(within: Self.finishTime)
+        checks.end(within: Self.finishTime)
     }
 
     /// The descriptor is about to be closed.

@@ -15,6 +15,8 @@ public protocol FileSystem: AnyObject, Sendable {
     /// The mount is gone, and with it every handle, also those whose RELEASE the kernel has dropped (fs/fuse/dev.c, `fuse_abort_conn`). Called
     /// before `stop`, unless the mount was only detached.
     func allIsClosed()
+    /// What kind of place an inode is, in a few words, for the log of what failed.
+    func kind(of inode: InodeNumber) -> String
 
     // Names
     func lookup(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) -> Entry
@@ -68,7 +70,7 @@ public protocol FileSystem: AnyObject, Sendable {
     func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno)
 
     // Files
-    /// Before `open` and `create`: whether somebody may have another file open.
+    /// Before `open` and `create`: whether somebody may have another file open. What it throws is a refusal, whatever the errno.
     ///
     /// - Parameters:
     ///   - openFiles: how many the user has open on this mount.
@@ -124,4 +126,5 @@ extension FileSystem {
 
 extension FileSystem {
     public func allIsClosed() {}
+    public func kind(of inode: InodeNumber) -> String { "a file" }
 }

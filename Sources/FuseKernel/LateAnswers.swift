@@ -8,6 +8,25 @@ extension Errno {
     /// when the file system says that something came (`KernelConnection.reconsider`), and at the latest after `LateAnswers.longest`, when
     /// it cannot wait any more. Meanwhile no thread waits for it.
     public static let answerLater = Errno(rawValue: 1_000_000)
+
+    /// Not for programs: a handler throws it, before it changes anything, where it is about to do what may take long on the caller's
+    /// account, when `Caller.isMovable`. A thread that no other request needs handles the request again; of those no user has all.
+    public static let takesLong = Errno(rawValue: 1_000_001)
+
+    /// Marks a trouble's errno that a rule gave: it is an answer and no failure.
+    var asRefusal: Errno {
+        rawValue > 0 && rawValue < Self.refusals ? Errno(rawValue: rawValue + Self.refusals) : self
+    }
+    private static let refusals: CInt = 100_000
+    var isRefusal: Bool { rawValue > Self.refusals && rawValue < 2 * Self.refusals }
+
+    /// What the kernel is told.
+    var asAnswer: Errno {
+        if self == .answerLater || self == .takesLong { return .resourceTemporarilyUnavailable }
+        let plain = isRefusal ? rawValue - Self.refusals : rawValue
+        // 0 would say "done", and the kernel takes 1 to 511 (fs/fuse/dev.c, `fuse_dev_do_write`).
+        return (1...511).contains(plain) ? Errno(rawValue: plain) : .ioError
+    }
 }
 
 /// Requests whose answers must wait for something that users control, such as a `close` that may be under way. They are handled again by a
@@ -18,6 +37,7 @@ final class LateAnswers: Sendable {
 
     private struct Waiting: Sendable {
         let request: SentRequest
+        let doing: Doing
         let attempt: Attempt
         /// On the monotonic clock.
         let end: UInt64
@@ -44,11 +64,11 @@ final class LateAnswers: Sendable {
     /// Keeps a request.
     ///
     /// - Returns: false when it is to be answered now.
-    func keep(_ request: SentRequest, _ attempt: @escaping Attempt, _ fileSystem: any FileSystem) -> Bool {
+    func keep(_ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher) -> Bool {
         let end = Clock.now() &+ UInt64(Self.longest) * 1_000_000
         let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
             guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
-            state.waiting.append(Waiting(request: request, attempt: attempt, end: end))
+            state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, end: end))
             // What it waits for may have come since it was decided that it waits.
             state.isReconsidered = true
             defer { state.hasThread = true }
@@ -60,7 +80,7 @@ final class LateAnswers: Sendable {
             wake.post()
             return true
         }
-        if let thread = WorkerThread(name: "artifactfs-late", { self.serve(fileSystem) }) {
+        if let thread = WorkerThread(name: "artifactfs-late", { self.serve(dispatcher) }) {
             thread.detach()
             return true
         }
@@ -70,7 +90,7 @@ final class LateAnswers: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for one in waiting { answer(one, fileSystem, canWait: false) }
+        for one in waiting { answer(one, dispatcher, canWait: false) }
         return true
     }
 
@@ -92,7 +112,7 @@ final class LateAnswers: Sendable {
         ended.wait()
     }
 
-    private func serve(_ fileSystem: any FileSystem) {
+    private func serve(_ dispatcher: Dispatcher) {
         while true {
             let (all, isEnded) = state.withLock { state -> ([Waiting], Bool) in
                 defer {
@@ -104,7 +124,7 @@ final class LateAnswers: Sendable {
             var left: [Waiting] = []
             for one in all {
                 let canWait = !isEnded && Clock.now() < one.end
-                if !answer(one, fileSystem, canWait: canWait) { left.append(one) }
+                if !answer(one, dispatcher, canWait: canWait) { left.append(one) }
             }
             if isEnded, all.isEmpty { break }
             let (time, isReconsidered) = state.withLock { state -> (Int32?, Bool) in
@@ -122,20 +142,13 @@ final class LateAnswers: Sendable {
         ended.post()
     }
 
-    /// - Returns: whether it was answered.
+    /// - Returns: whether it waits here no more.
     @discardableResult
-    private func answer(_ one: Waiting, _ fileSystem: any FileSystem, canWait: Bool) -> Bool {
-        let request = Request(one.request.raw, canWait: canWait)
-        let owners = request.owners
-        do throws(Errno) {
-            let reply = try one.attempt(fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, fileSystem, owners) }
-        } catch {
-            if error == .answerLater, canWait {
-                request.keep()
-                return false
-            }
-            _ = request.answer(.error(error == .answerLater ? .resourceTemporarilyUnavailable : error))
+    private func answer(_ one: Waiting, _ dispatcher: Dispatcher, canWait: Bool) -> Bool {
+        switch dispatcher.handle(one.request, one.doing, one.attempt, canWait: canWait, isMovable: true) {
+        case nil: break
+        case Errno.takesLong?: dispatcher.takeLong(one.request, one.doing, one.attempt)
+        default: return false
         }
         count.subtract(1, ordering: .sequentiallyConsistent)
         return true

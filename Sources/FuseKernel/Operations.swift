@@ -5,7 +5,7 @@ internal import SystemPackage
 
 /// Answers one request with what a handler returns or throws.
 private func serve(
-    _ raw: fuse_req_t?, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply
+    _ raw: fuse_req_t?, _ doing: Doing, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply
 ) {
     guard let raw, let userdata = fuse_req_userdata(raw) else { return }
     Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef { dispatcher in
@@ -15,51 +15,49 @@ private func serve(
             let reply = try body(dispatcher.fileSystem, request)
             if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
-            _ = request.answer(.error(error))
+            dispatcher.fail(request, doing, error)
         }
     }
 }
 
-/// The same for a request whose answer may have to wait.
+/// The same for a request whose answer may have to wait, or that may take long.
 ///
 /// - Parameter later: makes what handles it again, from copies of what it was given: libfuse's buffer is another request's by then.
 private func serve(
-    _ raw: fuse_req_t?, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply,
+    _ raw: fuse_req_t?, _ doing: Doing, _ body: (any FileSystem, borrowing Request) throws(Errno) -> Reply,
     later: () throws(Errno) -> LateAnswers.Attempt
 ) {
     guard let raw, let userdata = fuse_req_userdata(raw) else { return }
     Unmanaged<Dispatcher>.fromOpaque(userdata)._withUnsafeGuaranteedRef { dispatcher in
         dispatcher.startIfNeeded()
-        let request = Request(raw, canWait: true)
+        let request = Request(raw, canWait: true, isMovable: true)
         do throws(Errno) {
             let reply = try body(dispatcher.fileSystem, request)
             if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
-            guard error == .answerLater else {
-                _ = request.answer(.error(error))
-                return
+            guard error == .answerLater || error == .takesLong else {
+                return dispatcher.fail(request, doing, error)
             }
             request.keep()
-            serveLater(raw, dispatcher, later)
+            serveLater(raw, doing, dispatcher, error, later)
         }
     }
 }
 
+/// - Parameter reason: `Errno.answerLater` or `Errno.takesLong`.
 private func serveLater(
-    _ raw: fuse_req_t, _ dispatcher: Dispatcher, _ later: () throws(Errno) -> LateAnswers.Attempt
+    _ raw: fuse_req_t, _ doing: Doing, _ dispatcher: Dispatcher, _ reason: Errno,
+    _ later: () throws(Errno) -> LateAnswers.Attempt
 ) {
     do throws(Errno) {
-        let attempt = try later()
-        if dispatcher.late.keep(SentRequest(raw: raw), attempt, dispatcher.fileSystem) { return }
-        let request = Request(raw)
-        do throws(Errno) {
-            let reply = try attempt(dispatcher.fileSystem, request)
-            if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
-        } catch {
-            _ = request.answer(.error(error))
+        let (sent, attempt) = (SentRequest(raw: raw), try later())
+        if reason == .takesLong { return dispatcher.takeLong(sent, doing, attempt) }
+        if dispatcher.late.keep(sent, doing, attempt, dispatcher) { return }
+        if dispatcher.handle(sent, doing, attempt, canWait: false, isMovable: true) != nil {
+            dispatcher.takeLong(sent, doing, attempt)
         }
     } catch {
-        _ = Request(raw).answer(.error(error))
+        dispatcher.fail(Request(raw), doing, error)
     }
 }
 
@@ -126,7 +124,7 @@ private func list(
     _ info: UnsafeMutablePointer<fuse_file_info>?, wantsAttributes: Bool
 ) {
     var buffer = DirectoryBuffer(wantsAttributes: wantsAttributes, size: size)
-    serve(raw) { fs, request throws(Errno) in
+    serve(raw, Doing(.readdir, inode)) { fs, request throws(Errno) in
         do throws(Errno) {
             try fs.readDirectory(
                 request, inode: number(inode), handle: handle(info), offset: Int64(offset), into: &buffer)
@@ -163,11 +161,21 @@ private func change(
     return .attributes(try fs.setAttributes(request, inode: inode, changes: changes, handle: handle))
 }
 
+/// Who has too many files open already is refused; that is no failure.
+private func admit(_ fs: any FileSystem, _ request: borrowing Request, creating: Bool) throws(Errno) {
+    do throws(Errno) {
+        try fs.admit(
+            request.caller, openFiles: request.owners?.count(of: request.caller.user) ?? 0, creating: creating)
+    } catch {
+        throw error.asRefusal
+    }
+}
+
 private func open(
     _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ flags: OpenFlags
 ) throws(Errno) -> Reply {
     let owners = request.owners
-    try fs.admit(request.caller, openFiles: owners?.count(of: request.caller.user) ?? 0, creating: false)
+    try admit(fs, request, creating: false)
     var opened = try fs.open(request, inode: inode, flags: flags)
     if flags.truncates || flags.isWritable && opened.backing != nil {
         do throws(Errno) {
@@ -186,10 +194,50 @@ private func create(
     _ flags: OpenFlags
 ) throws(Errno) -> Reply {
     let owners = request.owners
-    try fs.admit(request.caller, openFiles: owners?.count(of: request.caller.user) ?? 0, creating: true)
+    try admit(fs, request, creating: true)
     var created = try fs.create(request, parent: parent, name: name, mode: mode, flags: flags)
     if let owners { created.opened.handle = owners.own(created.opened.handle, by: request.caller.user) }
     return .created(created)
+}
+
+// What a request asks for, from copies: it may be another thread that does it.
+
+private func flush(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID
+) throws(Errno) -> Reply {
+    try fs.flush(request, inode: inode, handle: handle)
+    return .done
+}
+
+private func sync(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ dataOnly: Int32
+) throws(Errno) -> Reply {
+    try fs.sync(request, inode: inode, handle: handle, dataOnly: dataOnly != 0)
+    return .done
+}
+
+private func syncDirectory(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ dataOnly: Int32
+) throws(Errno) -> Reply {
+    try fs.syncDirectory(request, inode: inode, handle: handle, dataOnly: dataOnly != 0)
+    return .done
+}
+
+private func allocate(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ mode: Int32,
+    _ offset: off_t, _ length: off_t
+) throws(Errno) -> Reply {
+    try SetIDBits.drop(fs, request, inode)
+    try fs.allocate(
+        request, inode: inode, handle: handle, mode: mode, offset: Int64(offset), length: Int64(length))
+    return .done
+}
+
+private func copyRange(
+    _ fs: any FileSystem, _ request: borrowing Request, _ copy: RangeCopy
+) throws(Errno) -> Reply {
+    try SetIDBits.drop(fs, request, copy.destination.inode)
+    return .written(try fs.copyRange(request, copy))
 }
 
 /// The table of callbacks. Each closure captures nothing, as C requires, and does nothing but call `serve`.
@@ -209,18 +257,18 @@ enum Operations {
 
     private static func names(_ table: inout fuse_lowlevel_ops) {
         table.lookup = { raw, parent, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.lookup, parent)) { fs, request throws(Errno) in
                 .entry(try fs.lookup(request, parent: number(parent), name: try name(text)))
             }
         }
         table.forget = { raw, inode, lookups in
-            serve(raw) { fs, _ throws(Errno) in
+            serve(raw, Doing(.forget, inode)) { fs, _ throws(Errno) in
                 fs.forget(number(inode), lookups: lookups)
                 return .none
             }
         }
         table.forget_multi = { raw, count, forgets in
-            serve(raw) { fs, _ throws(Errno) in
+            serve(raw, Doing(.forget, 0)) { fs, _ throws(Errno) in
                 for index in 0..<max(0, count) {
                     guard let forget = forgets?[index] else { break }
                     fs.forget(InodeNumber(rawValue: forget.ino), lookups: forget.nlookup)
@@ -229,36 +277,38 @@ enum Operations {
             }
         }
         table.readlink = { raw, inode in
-            serve(raw) { fs, request throws(Errno) in .link(try fs.readLink(request, inode: number(inode))) }
+            serve(raw, Doing(.readlink, inode)) { fs, request throws(Errno) in
+                .link(try fs.readLink(request, inode: number(inode)))
+            }
         }
         table.mknod = { raw, parent, text, mode, device in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.mknod, parent)) { fs, request throws(Errno) in
                 .entry(
                     try fs.makeNode(
                         request, parent: number(parent), name: try name(text), mode: mode, device: UInt64(device)))
             }
         }
         table.mkdir = { raw, parent, text, mode in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.mkdir, parent)) { fs, request throws(Errno) in
                 .entry(try fs.makeDirectory(request, parent: number(parent), name: try name(text), mode: mode))
             }
         }
         table.symlink = { raw, target, parent, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.symlink, parent)) { fs, request throws(Errno) in
                 .entry(
                     try fs.makeSymbolicLink(
                         request, parent: number(parent), name: try name(text), target: try name(target)))
             }
         }
         table.link = { raw, inode, parent, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.link, inode)) { fs, request throws(Errno) in
                 .entry(
                     try fs.link(
                         request, inode: number(inode), newParent: number(parent), newName: try name(text)))
             }
         }
         table.unlink = { raw, parent, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.unlink, parent)) { fs, request throws(Errno) in
                 try fs.unlink(request, parent: number(parent), name: try name(text))
                 return .done
             } later: { () throws(Errno) in
@@ -272,13 +322,13 @@ enum Operations {
             }
         }
         table.rmdir = { raw, parent, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.rmdir, parent)) { fs, request throws(Errno) in
                 try fs.removeDirectory(request, parent: number(parent), name: try name(text))
                 return .done
             }
         }
         table.rename = { raw, parent, text, newParent, newText, flags in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.rename, parent)) { fs, request throws(Errno) in
                 try fs.rename(
                     request, parent: number(parent), name: try name(text), newParent: number(newParent),
                     newName: try name(newText), flags: RenameFlags(rawValue: flags))
@@ -301,14 +351,14 @@ enum Operations {
 
     private static func attributes(_ table: inout fuse_lowlevel_ops) {
         table.getattr = { raw, inode, info in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.getattr, inode)) { fs, request throws(Errno) in
                 .attributes(
                     try fs.attributes(request, inode: number(inode), handle: info == nil ? nil : handle(info)))
             }
         }
         table.setattr = { raw, inode, attributes, valid, info in
             let handle = info == nil ? nil : handle(info)
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.setattr, inode)) { fs, request throws(Errno) in
                 guard let attributes else { throw Errno.invalidArgument }
                 return try change(fs, request, number(inode), attributes.pointee, valid: valid, handle)
             } later: { () throws(Errno) in
@@ -319,29 +369,29 @@ enum Operations {
             }
         }
         table.statfs = { raw, inode in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.statfs, inode)) { fs, request throws(Errno) in
                 .statistics(try fs.statistics(request, inode: number(inode)))
             }
         }
         table.access = { raw, inode, mode in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.access, inode)) { fs, request throws(Errno) in
                 try fs.access(request, inode: number(inode), mode: mode)
                 return .done
             }
         }
         table.getxattr = { raw, inode, text, size in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.getxattr, inode)) { fs, request throws(Errno) in
                 .attributeValue(
                     try fs.extendedAttribute(request, inode: number(inode), name: try name(text)), size: size)
             }
         }
         table.listxattr = { raw, inode, size in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.listxattr, inode)) { fs, request throws(Errno) in
                 .attributeValue(try fs.extendedAttributeNames(request, inode: number(inode)), size: size)
             }
         }
         table.setxattr = { raw, inode, text, value, size, flags in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.setxattr, inode)) { fs, request throws(Errno) in
                 try fs.setExtendedAttribute(
                     request, inode: number(inode), name: try name(text),
                     value: UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : size), flags: flags)
@@ -362,7 +412,7 @@ enum Operations {
             }
         }
         table.removexattr = { raw, inode, text in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.removexattr, inode)) { fs, request throws(Errno) in
                 try fs.removeExtendedAttribute(request, inode: number(inode), name: try name(text))
                 return .done
             } later: { () throws(Errno) in
@@ -376,7 +426,7 @@ enum Operations {
             }
         }
         table.ioctl = { raw, inode, command, _, _, _, _, _, outSize in
-            serve(raw) { fs, request throws(Errno) -> Reply in
+            serve(raw, Doing(.ioctl, inode)) { fs, request throws(Errno) -> Reply in
                 try control(
                     fs, request, number(inode), command: UInt32(truncatingIfNeeded: command), size: Int(outSize))
             }
@@ -386,7 +436,7 @@ enum Operations {
     private static func files(_ table: inout fuse_lowlevel_ops) {
         table.open = { raw, inode, info in
             let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.open, inode)) { fs, request throws(Errno) in
                 try open(fs, request, number(inode), flags)
             } later: { () throws(Errno) in
                 { fs, request throws(Errno) in try open(fs, request, number(inode), flags) }
@@ -394,7 +444,7 @@ enum Operations {
         }
         table.create = { raw, parent, text, mode, info in
             let flags = OpenFlags(rawValue: info?.pointee.flags ?? 0)
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.create, parent)) { fs, request throws(Errno) in
                 try create(fs, request, number(parent), try name(text), mode, flags)
             } later: { () throws(Errno) in
                 let name = try copy(text)
@@ -409,7 +459,7 @@ enum Operations {
             guard let raw else { return }
             // The bytes must live until the reply is sent, so the reply is sent from inside.
             TransferBuffer.withBuffer(size) { buffer in
-                serve(raw) { fs, request throws(Errno) in
+                serve(raw, Doing(.read, inode)) { fs, request throws(Errno) in
                     let source = try fs.read(
                         request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
                     switch source {
@@ -425,7 +475,7 @@ enum Operations {
             }
         }
         table.write = { raw, inode, bytes, size, offset, info in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.write, inode)) { fs, request throws(Errno) in
                 let target = try fs.write(
                     request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
                 try SetIDBits.drop(target, request.caller)
@@ -441,44 +491,50 @@ enum Operations {
             }
         }
         table.flush = { raw, inode, info in
-            serve(raw) { fs, request throws(Errno) in
-                try fs.flush(request, inode: number(inode), handle: handle(info))
-                return .done
+            let handle = handle(info)
+            serve(raw, Doing(.flush, inode)) { fs, request throws(Errno) in
+                try flush(fs, request, number(inode), handle)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in try flush(fs, request, number(inode), handle) }
             }
         }
         table.release = { raw, inode, info in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.release, inode)) { fs, request throws(Errno) in
                 let handle = whole(info)
                 fs.release(inode: number(inode), handle: request.owners?.release(handle) ?? handle)
                 return .done
             }
         }
         table.fsync = { raw, inode, dataOnly, info in
-            serve(raw) { fs, request throws(Errno) in
-                try fs.sync(request, inode: number(inode), handle: handle(info), dataOnly: dataOnly != 0)
-                return .done
+            let handle = handle(info)
+            serve(raw, Doing(.fsync, inode)) { fs, request throws(Errno) in
+                try sync(fs, request, number(inode), handle, dataOnly)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in try sync(fs, request, number(inode), handle, dataOnly) }
             }
         }
         table.fallocate = { raw, inode, mode, offset, length, info in
-            serve(raw) { fs, request throws(Errno) in
-                try SetIDBits.drop(fs, request, number(inode))
-                try fs.allocate(
-                    request, inode: number(inode), handle: handle(info), mode: mode, offset: Int64(offset),
-                    length: Int64(length))
-                return .done
+            let handle = handle(info)
+            serve(raw, Doing(.fallocate, inode)) { fs, request throws(Errno) in
+                try allocate(fs, request, number(inode), handle, mode, offset, length)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in
+                    try allocate(fs, request, number(inode), handle, mode, offset, length)
+                }
             }
         }
         table.copy_file_range = { raw, from, fromOffset, fromInfo, to, toOffset, toInfo, length, _ in
-            serve(raw) { fs, request throws(Errno) in
-                let copy = RangeCopy(
-                    source: (number(from), handle(fromInfo), Int64(fromOffset)),
-                    destination: (number(to), handle(toInfo), Int64(toOffset)), length: length)
-                try SetIDBits.drop(fs, request, number(to))
-                return .written(try fs.copyRange(request, copy))
+            let copy = RangeCopy(
+                source: (number(from), handle(fromInfo), Int64(fromOffset)),
+                destination: (number(to), handle(toInfo), Int64(toOffset)), length: length)
+            serve(raw, Doing(.copyFileRange, to)) { fs, request throws(Errno) in
+                try copyRange(fs, request, copy)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in try copyRange(fs, request, copy) }
             }
         }
         table.lseek = { raw, inode, offset, whence, info in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.lseek, inode)) { fs, request throws(Errno) in
                 .position(
                     try fs.seek(
                         request, inode: number(inode), handle: handle(info), offset: Int64(offset), whence: whence))
@@ -488,7 +544,7 @@ enum Operations {
 
     private static func directories(_ table: inout fuse_lowlevel_ops) {
         table.opendir = { raw, inode, _ in
-            serve(raw) { fs, request throws(Errno) in
+            serve(raw, Doing(.opendir, inode)) { fs, request throws(Errno) in
                 .openedDirectory(try fs.openDirectory(request, inode: number(inode)), number(inode))
             }
         }
@@ -499,15 +555,17 @@ enum Operations {
             list(raw, inode, size, offset, info, wantsAttributes: true)
         }
         table.releasedir = { raw, inode, info in
-            serve(raw) { fs, _ throws(Errno) in
+            serve(raw, Doing(.releasedir, inode)) { fs, _ throws(Errno) in
                 fs.releaseDirectory(inode: number(inode), handle: handle(info))
                 return .done
             }
         }
         table.fsyncdir = { raw, inode, dataOnly, info in
-            serve(raw) { fs, request throws(Errno) in
-                try fs.syncDirectory(request, inode: number(inode), handle: handle(info), dataOnly: dataOnly != 0)
-                return .done
+            let handle = handle(info)
+            serve(raw, Doing(.fsyncdir, inode)) { fs, request throws(Errno) in
+                try syncDirectory(fs, request, number(inode), handle, dataOnly)
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in try syncDirectory(fs, request, number(inode), handle, dataOnly) }
             }
         }
     }

@@ -31,9 +31,7 @@ enum Reply {
             fuse_reply_none(raw)
             return 0
         case .done: return fuse_reply_err(raw, 0)
-        case .error(let error):
-            // 0 would say "done", and the kernel takes 1 to 511 (fs/fuse/dev.c, `fuse_dev_do_write`).
-            return fuse_reply_err(raw, (1...511).contains(error.rawValue) ? error.rawValue : EIO)
+        case .error(let error): return fuse_reply_err(raw, error.asAnswer.rawValue)
         case .entry(let entry):
             var parameters = Self.parameters(entry)
             return fuse_reply_entry(raw, &parameters)

@@ -17,13 +17,16 @@ public struct Request: ~Copyable {
         raw = nil
     }
 
-    /// - Parameter canWait: whether it may be kept and answered later.
-    init(_ raw: fuse_req_t, canWait: Bool = false) {
+    /// - Parameters:
+    ///   - canWait: whether it may be kept and answered later.
+    ///   - isMovable: whether another thread may handle it.
+    init(_ raw: fuse_req_t, canWait: Bool = false, isMovable: Bool = false) {
         let context = fuse_req_ctx(raw)
         var caller = Caller(
             user: context?.pointee.uid ?? 0, group: context?.pointee.gid ?? 0, process: context?.pointee.pid ?? 0,
             umask: context?.pointee.umask ?? 0)
         caller.canWait = canWait
+        caller.isMovable = isMovable
         self.caller = caller
         self.raw = raw
     }

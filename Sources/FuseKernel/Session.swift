@@ -87,7 +87,7 @@ public final class Session: Sendable {
     public init(fileSystem: any FileSystem, options: MountOptions) throws(SessionError) {
         self.options = options
         dispatcher = Dispatcher(
-            fileSystem: fileSystem, negotiation: Negotiation(options))
+            fileSystem: fileSystem, negotiation: Negotiation(options), isReadOnly: options.isReadOnly)
         LibraryLog.install()
         LibraryLog.keep()
         defer { _ = LibraryLog.take() }
@@ -149,6 +149,7 @@ public final class Session: Sendable {
         isRunning.store(true, ordering: .sequentiallyConsistent)
         pool.run()
         pool.finishRequests()
+        dispatcher.finish()
         if pool.isUnmounted.load(ordering: .acquiring) { dispatcher.fileSystem.allIsClosed() }
         dispatcher.disconnect()
         detach()

@@ -59,6 +59,8 @@ public struct Caller: Sendable {
     public var umask: UInt32
     /// Whether the handler may throw `Errno.answerLater`.
     public var canWait = false
+    /// Whether the handler may throw `Errno.takesLong`.
+    public var isMovable = false
 
     /// A caller with the given ids.
     public init(user: UInt32, group: UInt32, process: Int32, umask: UInt32) {

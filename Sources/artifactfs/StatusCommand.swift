@@ -147,6 +147,18 @@ struct MountStatus {
         return .object(fields)
     }
 
+    /// What failed without a rule, the most frequent first.
+    private func errors() -> String {
+        let errors = value["errors"]
+        guard let total = errors?["total"]?.integer, total > 0, case .array(let counts)? = errors?["counts"] else {
+            return "none"
+        }
+        let kinds = counts.map { count in
+            "\(count["errno"]?.string ?? "?") \(count["operation"]?.string ?? "?") \(count["count"]?.integer ?? 0)"
+        }
+        return "\(total) (\(kinds.joined(separator: ", "))), the last at \(errors?["last"]?.string ?? "?")"
+    }
+
     /// For people.
     func show(_ kept: KeptBack?) {
         func line(_ name: String, _ text: String) {
@@ -177,6 +189,7 @@ struct MountStatus {
         } else {
             line("quarantine", "only the store's owner may look")
         }
+        line("errors", errors())
         line("open files", number("open_files"))
         line(
             "driver", "process \(number("pid")), version \(string("version") ?? "?"), up \(number("uptime_seconds")) s")

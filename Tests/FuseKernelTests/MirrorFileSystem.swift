@@ -34,18 +34,28 @@ final class MirrorFileSystem: FileSystem {
     private let timeout: Double
     /// Called by `statistics`, which tests use to hold a request back.
     private let onStatistics: (@Sendable () -> Void)?
+    /// Called by what may take long, for the same; then it is done by threads of its own.
+    private let onLong: (@Sendable (String) -> Void)?
 
     init(
-        source: String, traits: OpenTraits = [], timeout: Double = 0, onStatistics: (@Sendable () -> Void)? = nil
+        source: String, traits: OpenTraits = [], timeout: Double = 0, onStatistics: (@Sendable () -> Void)? = nil,
+        onLong: (@Sendable (String) -> Void)? = nil
     ) throws {
         let root = try check(clinux_openat(AT_FDCWD, source, O_DIRECTORY | Int32(CLINUX_O_PATH), 0))
         state = Mutex(State(nodes: [1: Node(descriptor: root, number: 0, lookups: 1)]))
         self.traits = traits
         self.timeout = timeout
         self.onStatistics = onStatistics
+        self.onLong = onLong
     }
 
     deinit { state.withLock { for node in $0.nodes.values { close(node.descriptor) } } }
+
+    private func takeLong(_ name: String, _ caller: Caller) throws(Errno) {
+        guard let onLong else { return }
+        if caller.isMovable { throw Errno.takesLong }
+        onLong(name)
+    }
 
     // What tests look at
 
@@ -304,7 +314,10 @@ final class MirrorFileSystem: FileSystem {
 
     func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) { count("write failed") }
 
-    func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) { count("flush") }
+    func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
+        try takeLong("flush", request.caller)
+        count("flush")
+    }
 
     func release(inode: InodeNumber, handle: HandleID) {
         close(Self.file(handle))
@@ -322,17 +335,20 @@ final class MirrorFileSystem: FileSystem {
     }
 
     func sync(_ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool) throws(Errno) {
+        try takeLong("fsync", request.caller)
         count(dataOnly ? "fdatasync" : "fsync")
     }
 
     func allocate(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, mode: Int32, offset: Int64, length: Int64
     ) throws(Errno) {
+        try takeLong("fallocate", request.caller)
         if mode & 0x10 != 0 { throw Errno.noFunction }  // FALLOC_FL_ZERO_RANGE
         try check(clinux_fallocate(Self.file(handle), mode, off_t(offset), off_t(length)))
     }
 
     func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
+        try takeLong("copyRange", request.caller)
         count("copyRange")
         var from = off_t(copy.source.offset)
         var to = off_t(copy.destination.offset)
@@ -407,6 +423,7 @@ final class MirrorFileSystem: FileSystem {
     func syncDirectory(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool
     ) throws(Errno) {
+        try takeLong("fsyncdir", request.caller)
         count("fsyncdir")
     }
 }

@@ -21,7 +21,8 @@ final class Mounted: Sendable {
     /// - Parameter prepare: changes the options before they are used.
     init(
         passthrough: Bool, traits: OpenTraits = [], timeout: Double = 0,
-        onStatistics: (@Sendable () -> Void)? = nil, prepare: (inout MountOptions) -> Void = { _ in }
+        onStatistics: (@Sendable () -> Void)? = nil, onLong: (@Sendable (String) -> Void)? = nil,
+        prepare: (inout MountOptions) -> Void = { _ in }
     ) throws {
         var template = Array("/tmp/fuse-kernel-XXXXXX".utf8CString)
         let made = template.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap { mkdtemp($0) } }
@@ -31,7 +32,7 @@ final class Mounted: Sendable {
         try check(mkdir(source, 0o755))
         try check(mkdir(point, 0o755))
         fileSystem = try MirrorFileSystem(
-            source: source, traits: traits, timeout: timeout, onStatistics: onStatistics)
+            source: source, traits: traits, timeout: timeout, onStatistics: onStatistics, onLong: onLong)
         var options = MountOptions(mountPoint: point, fileSystemName: "a,b\\c")
         options.passthrough = passthrough
         prepare(&options)
