@@ -18,6 +18,8 @@ extension Volume {
             if case .staged = state.phase { !state.isTransient } else { false }
         }
         guard isToBePublished else { return }
+        // Before anything is noted: another thread begins anew.
+        if caller.isMovable, takesLong(toCheck: file) { throw Errno.takesLong }
         // The program too, now: when publishing fails, it may be gone.
         let sight = writerFiles.look(at: thread, seesCode: seesEnding(of: caller))
         let spoils = sight.ending.reason.map { _ in isSpoiling(sight.ending, file, handle, closer: thread) } ?? false
@@ -112,12 +114,36 @@ extension Volume {
 
     private static let quicklyRead: Int64 = 256 << 10
 
+    /// Whether a quick check may keep the thread that does it: where it waits for another process, and where what is read may come from
+    /// the disk. What is small was just written and is in memory.
+    private func takesLong(toCheck file: ArtifactFile) -> Bool {
+        guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
+            return false
+        }
+        guard let descriptor = file.state.withLock({ $0.open.writing }),
+            let size = try? Linux.attributes(descriptor).st_size
+        else { return false }
+        return size > (check.isIntricate ? 0 : Self.quicklyRead)
+    }
+
     /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
+    ///
+    /// What follows lengths and places that a file tells is checked in a process of its own, which is waited for a few seconds at most.
+    /// The other checks (`FormatCheck.isIntricate`) look at bytes in order and count; that no number in a file and no cut of it makes them
+    /// trap is what `NumberTests` and `FuzzTests` of the formats try.
     func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
         let source = try DescriptorSource(descriptor)
         guard source.count > 0 else { return nil }
-        // What is small was just written and is in memory.
-        if source.count > Self.quicklyRead { connection?.willBlock() }
+        if let answer = separateProblem(descriptor, check) {
+            switch answer {
+            case .fits: return nil
+            case .refused(let reason): return reason
+            case .unreadable(let error): throw error
+            case .unknown:
+                log.warning("a quick check took too long and was ended; the file is checked before it is published")
+                return nil
+            }
+        }
         do throws(FormatError) {
             try check.checkQuickly(source)
             return nil
@@ -127,6 +153,16 @@ extension Volume {
             case .unreadable(let error): throw error
             }
         }
+    }
+
+    /// What another process says, which gets no descriptor that could write.
+    private func separateProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) -> QuickAnswer? {
+        guard check.isIntricate else { return nil }
+        guard let reader = try? Linux.reopen(descriptor, O_RDONLY) else {
+            return store.checks.quickAnswer(of: check, descriptor)
+        }
+        defer { try? reader.close() }
+        return store.checks.quickAnswer(of: check, reader)
     }
 
     /// The check for a name, when its type is checked.

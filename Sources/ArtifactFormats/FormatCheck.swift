@@ -50,8 +50,8 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether the whole check follows lengths and places that the file tells, so that nobody can say of it at a glance that it never
-    /// traps. It then belongs where its death is only a refusal.
+    /// Whether the checks follow lengths and places that the file tells, so that nobody can say of them at a glance that they never
+    /// trap. They then belong where their death is only a refusal, the quick one as well.
     public var isIntricate: Bool {
         switch self {
         case .parquet, .pickle, .safetensors, .hdf5, .keras: true

@@ -1,14 +1,14 @@
-internal import ArtifactFormats
+public import ArtifactFormats
 internal import CLinux
 internal import Glibc
 internal import Synchronization
-internal import SystemPackage
+public import SystemPackage
 
 /// The processes in which a driver lets checks run that could trap. A process is started with the first file that needs one, answers
 /// for one file at a time, and is kept for the next.
 ///
 /// A process that dies with a file is started anew for one more try, since it may have been ended from outside; when that dies as
-/// well, the file is refused.
+/// well, the file is refused. A quick check, for which somebody waits, has a deadline: then its process is ended, and nothing is known.
 public final class CheckProcesses: Sendable {
     private struct State {
         /// Program and arguments; empty as long as checks run where they are asked for.
@@ -39,24 +39,66 @@ public final class CheckProcesses: Sendable {
         for process in idle { _ = process.end() }
     }
 
-    /// What a check says of a file, from a process of its own.
+    /// What a check says of a whole file, from a process of its own.
     ///
     /// - Returns: nil for a check that needs none, and where there is none to be had.
     func answer(of check: FormatCheck, _ file: FileDescriptor) -> CheckAnswer? {
-        guard check.isIntricate, let place = FormatCheck.allCases.firstIndex(of: check) else { return nil }
+        guard check.isIntricate, let place = CheckService.place(of: check) else { return nil }
+        switch ask(place, file, until: nil) {
+        case nil, .late?: return nil
+        case .died(let ending)?: return .refused(Self.reason(ending))
+        case .answered(let answer)?: return answer
+        }
+    }
+
+    /// What a quick check says of a file, from a process of its own; for who waits for it, and so bounded.
+    ///
+    /// - Parameter time: in milliseconds; after that the process is ended.
+    /// - Returns: nil for a check that needs none, and where there is none to be had.
+    public func quickAnswer(
+        of check: FormatCheck, _ file: FileDescriptor, within time: Int64 = CheckProcesses.longestQuickCheck
+    ) -> QuickAnswer? {
+        guard check.isIntricate, let place = CheckService.place(of: check) else { return nil }
+        switch ask(place | CheckService.quick, file, until: CheckProcess.now() + time) {
+        case nil: return nil
+        case .died(let ending)?: return .refused(Self.reason(ending))
+        case .late?: return .unknown
+        case .answered(.refused(let reason))?: return .refused(reason)
+        case .answered(.unreadable(let errno))?: return .unreadable(errno)
+        case .answered(.passed)?: return .fits
+        }
+    }
+
+    /// A few hundred KiB are read: what takes longer than this many milliseconds is stuck, or the machine is.
+    public static let longestQuickCheck: Int64 = 5_000
+
+    private static func reason(_ ending: String) -> String {
+        "its check ends the process that it runs in (\(ending)): its content is damaged in an uncommon way"
+    }
+
+    private enum Outcome {
+        case answered(CheckAnswer)
+        /// Twice, and how.
+        case died(String)
+        /// There was no answer in time.
+        case late
+    }
+
+    /// - Parameter deadline: on `CheckProcess.now()`.
+    private func ask(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> Outcome? {
         var ending: String?
         for attempt in 0..<2 {
             // One that waited for work may have been ended from outside meanwhile.
             guard let process = take(fresh: attempt > 0) else { break }
-            if let answer = process.answer(UInt8(truncatingIfNeeded: place), file) {
+            if let answer = process.answer(request, file, until: deadline) {
                 giveBack(process)
-                return answer
+                return .answered(answer)
             }
+            let isLate = deadline.map { CheckProcess.now() >= $0 } ?? false
             ending = process.end()
+            if isLate { return .late }
         }
-        return ending.map {
-            .refused("its check ends the process that it runs in (\($0)): its content is damaged in an uncommon way")
-        }
+        return ending.map { .died($0) }
     }
 
     private func take(fresh: Bool) -> CheckProcess? {
@@ -114,28 +156,47 @@ private struct CheckProcess: Sendable {
         socket = ends[0]
     }
 
-    /// Nil when the process died, or says what no check says.
-    func answer(_ check: UInt8, _ file: FileDescriptor) -> CheckAnswer? {
-        var check = check
-        while clinux_send_descriptor(socket, file.rawValue, &check, 1) != 1 {
+    /// Milliseconds that only go up.
+    static func now() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) &* 1000 &+ Int64(now.tv_nsec) / 1_000_000
+    }
+
+    /// Nil when the process died, says what no check says, or nothing until the deadline.
+    func answer(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> CheckAnswer? {
+        var request = request
+        while clinux_send_descriptor(socket, file.rawValue, &request, 1) != 1 {
             guard errno == EINTR else { return nil }
         }
-        guard let head = receive(8) else { return nil }
+        guard let head = receive(8, until: deadline) else { return nil }
         let length = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard length <= Self.longestAnswer, let text = receive(Int(length)) else { return nil }
+        guard length <= Self.longestAnswer, let text = receive(Int(length), until: deadline) else { return nil }
         return JSONValue(parsing: text).flatMap { CheckAnswer($0) }
     }
 
-    private func receive(_ count: Int) -> [UInt8]? {
+    private func receive(_ count: Int, until deadline: Int64?) -> [UInt8]? {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: min(count, 65_536))
         while bytes.count < count {
+            guard isReadable(until: deadline) else { return nil }
             let got = Glibc.read(socket, &buffer, min(buffer.count, count - bytes.count))
             if got < 0, errno == EINTR { continue }
             guard got > 0 else { return nil }
             bytes += buffer[..<got]
         }
         return bytes
+    }
+
+    /// Waits until there is something to read, or the end of it.
+    private func isReadable(until deadline: Int64?) -> Bool {
+        guard let deadline else { return true }
+        while true {
+            var one = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+            let found = poll(&one, 1, Int32(clamping: max(0, deadline - Self.now())))
+            if found > 0 { return true }
+            guard found < 0, errno == EINTR else { return false }
+        }
     }
 
     /// Ends the process, unless it has ended already.

@@ -1,7 +1,7 @@
 internal import ArtifactFormats
 internal import CLinux
 internal import Glibc
-internal import SystemPackage
+public import SystemPackage
 
 /// What a process does that checks files for a driver (`CheckProcesses`).
 public enum CheckService {
@@ -10,8 +10,8 @@ public enum CheckService {
 
     /// Checks what comes by the socket, one file after the other, until the driver closes it.
     ///
-    /// A request is one byte, the check's place among `FormatCheck.allCases`, with the open file. The answer is its length in eight
-    /// bytes and a JSON object.
+    /// A request is one byte with the open file: the check's place among `FormatCheck.allCases`, and `quick` for the quick check. The
+    /// answer is its length in eight bytes and a JSON object.
     public static func serve(socket: Int32) {
         clinux_confine(memory)
         while true {
@@ -19,12 +19,23 @@ public enum CheckService {
             var file: Int32 = -1
             let count = clinux_receive_descriptor(socket, &file, &request, 1)
             if count < 0, errno == EINTR { continue }
-            guard count == 1, file >= 0, Int(request) < FormatCheck.allCases.count else { return }
-            let descriptor = FileDescriptor(rawValue: file)
-            let answer = CheckAnswer(of: FormatCheck.allCases[Int(request)], descriptor)
+            let place = Int(request & ~quick)
+            guard count == 1, file >= 0, place < FormatCheck.allCases.count else { return }
+            let (check, descriptor) = (FormatCheck.allCases[place], FileDescriptor(rawValue: file))
+            let answer =
+                request & quick == 0
+                ? CheckAnswer(of: check, descriptor) : CheckAnswer(ofAQuick: check, descriptor)
             SystemCall.close(descriptor)
             guard send(Array(answer.json.description.utf8), to: socket) else { return }
         }
+    }
+
+    /// In a request's byte.
+    static let quick: UInt8 = 0x80
+
+    /// A check in a request's byte.
+    static func place(of check: FormatCheck) -> UInt8? {
+        FormatCheck.allCases.firstIndex(of: check).flatMap { $0 < Int(quick) ? UInt8($0) : nil }
     }
 
     private static func send(_ text: [UInt8], to socket: Int32) -> Bool {
@@ -40,7 +51,17 @@ public enum CheckService {
     }
 }
 
-/// What became of the check of a whole file.
+/// What a quick check says of a file.
+public enum QuickAnswer: Sendable, Equatable {
+    /// Nothing speaks against it.
+    case fits
+    case refused(String)
+    case unreadable(Errno)
+    /// There was no answer in time. The whole check decides, before publishing.
+    case unknown
+}
+
+/// What became of the check of a whole file, or of a quick one: that knows no hash and no facts.
 enum CheckAnswer: Sendable, Equatable {
     /// `hashed` bytes were read.
     case passed(sha256: String, facts: FormatFacts, hashed: Int64)
@@ -68,6 +89,24 @@ enum CheckAnswer: Sendable, Equatable {
             self = .unreadable(error as? Errno ?? .ioError)
         }
     }
+
+    /// Checks quickly, here.
+    init(ofAQuick check: FormatCheck, _ descriptor: FileDescriptor) {
+        do {
+            let attributes = try SystemCall.attributes(descriptor)
+            try check.checkQuickly(FileSource(descriptor: descriptor, count: Int64(attributes.st_size)))
+            self = .passed(sha256: Self.noHash, facts: FormatFacts(), hashed: 0)
+        } catch let error as FormatError {
+            switch error {
+            case .invalid(let reason): self = .refused(reason)
+            case .unreadable(let errno): self = .unreadable(errno)
+            }
+        } catch {
+            self = .unreadable(error as? Errno ?? .ioError)
+        }
+    }
+
+    private static let noHash = String(repeating: "0", count: 64)
 
     var json: JSONValue {
         switch self {

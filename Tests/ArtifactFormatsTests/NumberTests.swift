@@ -167,6 +167,39 @@ import Testing
         }
     }
 
+    /// What the driver checks in its own process: every beginning and every end of a file, and a character cut at the borders of what a quick
+    /// check reads.
+    @Test(arguments: FormatCheck.allCases.filter { !$0.isIntricate }) func everyPartOfAText(check: FormatCheck) {
+        let samples: [[UInt8]] = [
+            bytes("a\tb\n\u{1F600}\té\n\r\n\t\n"),
+            bytes("{\"a\\u00e9\": [1, -2.5e3, \"\u{1F600}\", true, null, NaN, {}]}"),
+            bytes("{}"), ImageTests.png,
+            bytes("%PDF-1.7\n1 0 obj<</Length 5>>stream\nhello\nendstream endobj\nxref\n0 2\nstartxref\n64\n%%EOF\n"),
+            [0xEF, 0xBB, 0xBF] + bytes("a\n1\n"), [0xF0, 0x9F, 0x98], [0x80, 0xBF], [0], [0x0A],
+        ]
+        for sample in samples {
+            for end in 0...sample.count {
+                survive(Array(sample[..<end]), check)
+                survive(Array(sample[end...]), check)
+                for byte: UInt8 in [0, 0x09, 0x0A, 0x22, 0x5C, 0x7F, 0x80, 0xC0, 0xED, 0xF4, 0xFF] {
+                    survive(Array(sample[..<end]) + [byte] + Array(sample[end...]), check)
+                }
+            }
+        }
+        // The windows are 64 KiB; together they overlap, touch, or leave a gap.
+        for size in [65_536, 131_072] {
+            for shift in -5...5 {
+                let text = [UInt8](repeating: 0x61, count: max(0, size + shift))
+                survive(text, check)
+                survive(text + bytes("\u{1F600}\n"), check)
+                survive(bytes("\"\u{1F600}") + text + bytes("\u{1F600}\""), check)
+                survive(bytes("é\n") + text + [0xF0, 0x9F], check)
+                survive([UInt8](repeating: 0x0A, count: size + shift), check)
+                survive([UInt8](repeating: 0x20, count: size + shift), check)
+            }
+        }
+    }
+
     /// A file's length is a number from outside too: a file system may say anything.
     @Test(arguments: FormatCheck.allCases) func everyLengthThatAFileMayClaim(check: FormatCheck) {
         let samples: [[UInt8]] = [

@@ -1,6 +1,7 @@
 import ArtifactFormats
 import Glibc
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore
@@ -59,6 +60,57 @@ import Testing
             return
         }
         #expect(reason.contains("STOP"))
+    }
+
+    // MARK: - Quick checks
+
+    private func quickAnswer(
+        _ command: [String], _ text: String = pickle, _ check: FormatCheck = .pickle, within time: Int64 = 60_000
+    ) throws -> QuickAnswer? {
+        let directory = try TemporaryDirectory()
+        try write(text, to: directory.path + "/file")
+        let file = try FileDescriptor.open(directory.path + "/file", .readOnly)
+        defer { try? file.close() }
+        let checks = CheckProcesses()
+        checks.start(by: command)
+        defer { checks.end() }
+        return checks.quickAnswer(of: check, file, within: time)
+    }
+
+    @Test func aQuickCheckThatDies() throws {
+        let answer = try quickAnswer(["/bin/sh", "-c", "kill -ILL $$"])
+        #expect(
+            answer
+                == .refused(
+                    "its check ends the process that it runs in (signal 4): its content is damaged in an uncommon way"))
+        #expect(try quickAnswer(["/bin/sh", "-c", "kill -ILL $$"], table, .tsv) == nil, "a table needs none")
+        #expect(try quickAnswer([]) == nil && quickAnswer(["/nonexistent/program"]) == nil, "the driver does it")
+    }
+
+    /// Who waits for a `close` does not wait for ever: nothing is known, and the process is gone.
+    @Test func aQuickCheckThatHangs() throws {
+        let directory = try TemporaryDirectory()
+        let script = "echo $$ >> '\(directory.path)/pids'; exec sleep 1000"
+        #expect(try quickAnswer(["/bin/sh", "-c", script], within: 500) == .unknown)
+        // Under load it may not even have begun.
+        for line in ((try? contents(directory.path + "/pids")) ?? "").split(separator: "\n") {
+            #expect(!exists("/proc/\(line)"), "\(line)")
+        }
+    }
+
+    /// A real one answers what the check says.
+    @Test(arguments: FormatCheck.allCases.filter(\.isIntricate)) func aQuickCheckThatAnswers(check: FormatCheck) throws
+    {
+        let directory = try TemporaryDirectory()
+        for text in [Self.pickle, "N", "PAR1PAR1", "PK", String(repeating: "x", count: 100_000)] {
+            try write(text, to: directory.path + "/file")
+            let file = try FileDescriptor.open(directory.path + "/file", .readOnly)
+            defer { try? file.close() }
+            let expected = CheckAnswer(ofAQuick: check, file)
+            let sent = JSONValue(parsing: expected.json.description.utf8).flatMap { CheckAnswer($0) }
+            #expect(sent == expected)
+            #expect(CheckService.place(of: check).map { $0 < CheckService.quick } == true)
+        }
     }
 
     @Test func answersComeBackAsTheyWere() throws {
