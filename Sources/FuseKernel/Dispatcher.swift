@@ -13,6 +13,7 @@ final class Dispatcher: Sendable {
     let transfers = FairThreads(name: "artifactfs-disk", most: 16)
     let checks = FairThreads(name: "artifactfs-look", most: 4)
     let failures: Failures
+    let crowd: Crowd
     let owners = HandleOwners()
     private let connectionBox = Mutex<KernelConnection?>(nil)
     private let pool = Mutex<WorkerPool?>(nil)
@@ -24,10 +25,11 @@ final class Dispatcher: Sendable {
     /// How long after the last request what takes long is still begun, in nanoseconds.
     private static let finishTime: UInt64 = 2_000_000_000
 
-    init(fileSystem: any FileSystem, negotiation: Negotiation, isReadOnly: Bool = false) {
+    init(fileSystem: any FileSystem, negotiation: Negotiation, isReadOnly: Bool = false, workers: Int = 16) {
         self.fileSystem = fileSystem
         self.negotiation = negotiation
         failures = Failures(isReadOnly: isReadOnly)
+        crowd = Crowd(most: workers / 2)
     }
 
     func attach(session: SessionPointer, pool: WorkerPool?) {

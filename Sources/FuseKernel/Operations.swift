@@ -202,6 +202,50 @@ private func create(
 
 // What a request asks for, from copies: it may be another thread that does it.
 
+private func read(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ offset: off_t,
+    _ size: Int, into buffer: UnsafeMutableRawBufferPointer
+) throws(Errno) -> Reply {
+    let source = try fs.read(request, inode: inode, handle: handle, offset: Int64(offset), size: size)
+    switch source {
+    case .bytes(let bytes): return .bytes(bytes)
+    case .file(let descriptor), .openedFile(let descriptor):
+        defer { if case .openedFile = source { try? descriptor.close() } }
+        // An empty reply would say that the file ends here.
+        guard buffer.count == size else { throw Errno.noMemory }
+        let count = try Transfer.read(descriptor, buffer, at: offset)
+        return .memory(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count]))
+    }
+}
+
+/// The same, for a reply that is sent when the buffer is gone.
+private func readCopied(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ offset: off_t,
+    _ size: Int
+) throws(Errno) -> Reply {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(0, size), alignment: 4096)
+    defer { buffer.deallocate() }
+    let reply = try read(fs, request, inode, handle, offset, size, into: buffer)
+    if case .memory(let bytes) = reply { return .bytes(Array(bytes)) }
+    return reply
+}
+
+private func write(
+    _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID, _ offset: off_t,
+    _ bytes: UnsafeRawBufferPointer
+) throws(Errno) -> Reply {
+    let target = try fs.write(request, inode: inode, handle: handle, offset: Int64(offset), size: bytes.count)
+    try SetIDBits.drop(target, request.caller)
+    do throws(Errno) {
+        let count = try Transfer.write(bytes, target, at: offset, for: request.caller)
+        if count < bytes.count { fs.writeFailed(inode: inode, handle: handle, .noSpace) }
+        return .written(count)
+    } catch {
+        fs.writeFailed(inode: inode, handle: handle, error)
+        throw error
+    }
+}
+
 private func flush(
     _ fs: any FileSystem, _ request: borrowing Request, _ inode: InodeNumber, _ handle: HandleID
 ) throws(Errno) -> Reply {
@@ -457,36 +501,40 @@ enum Operations {
         }
         table.read = { raw, inode, size, offset, info in
             guard let raw else { return }
+            let handle = handle(info)
             // The bytes must live until the reply is sent, so the reply is sent from inside.
             TransferBuffer.withBuffer(size) { buffer in
                 serve(raw, Doing(.read, inode)) { fs, request throws(Errno) in
-                    let source = try fs.read(
-                        request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
-                    switch source {
-                    case .bytes(let bytes): return .bytes(bytes)
-                    case .file(let descriptor), .openedFile(let descriptor):
-                        defer { if case .openedFile = source { try? descriptor.close() } }
-                        // An empty reply would say that the file ends here.
-                        guard buffer.count == size else { throw Errno.noMemory }
-                        let count = try Transfer.read(descriptor, buffer, at: offset)
-                        return .memory(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count]))
+                    let crowd = request.crowd
+                    if let crowd, !crowd.enter() { throw Errno.takesLong }
+                    defer { crowd?.leave() }
+                    return try read(fs, request, number(inode), handle, offset, size, into: buffer)
+                } later: { () throws(Errno) in
+                    { fs, request throws(Errno) in
+                        try readCopied(fs, request, number(inode), handle, offset, size)
                     }
                 }
             }
         }
         table.write = { raw, inode, bytes, size, offset, info in
+            let handle = handle(info)
+            let bytes = UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : size)
+            var copy: Crowd.Copy?
             serve(raw, Doing(.write, inode)) { fs, request throws(Errno) in
-                let target = try fs.write(
-                    request, inode: number(inode), handle: handle(info), offset: Int64(offset), size: size)
-                try SetIDBits.drop(target, request.caller)
-                do throws(Errno) {
-                    let count = try Transfer.write(
-                        UnsafeRawBufferPointer(start: bytes, count: size), target, at: offset, for: request.caller)
-                    if count < size { fs.writeFailed(inode: number(inode), handle: handle(info), .noSpace) }
-                    return .written(count)
-                } catch {
-                    fs.writeFailed(inode: number(inode), handle: handle(info), error)
-                    throw error
+                let crowd = request.crowd
+                let isIn = crowd?.enter() ?? false
+                defer { if isIn { crowd?.leave() } }
+                if let crowd, !isIn {
+                    copy = crowd.copy(bytes)
+                    if copy != nil { throw Errno.takesLong }
+                }
+                return try write(fs, request, number(inode), handle, offset, bytes)
+            } later: { () throws(Errno) in
+                guard let copy else { throw Errno.noMemory }
+                return { fs, request throws(Errno) in
+                    try copy.bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+                        try write(fs, request, number(inode), handle, offset, UnsafeRawBufferPointer(bytes))
+                    }
                 }
             }
         }

@@ -34,6 +34,9 @@ public struct Request: ~Copyable {
     /// Who has what open on this mount.
     var owners: HandleOwners? { raw.flatMap { Dispatcher.of($0) }?.owners }
 
+    /// Who else reads and writes files; nil for a request that is not to be moved.
+    var crowd: Crowd? { caller.isMovable ? raw.flatMap { Dispatcher.of($0) }?.crowd : nil }
+
     /// Sends the answer.
     ///
     /// - Returns: false when nobody waits for it any more: what the answer handed out must be taken back.

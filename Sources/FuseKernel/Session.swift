@@ -87,7 +87,8 @@ public final class Session: Sendable {
     public init(fileSystem: any FileSystem, options: MountOptions) throws(SessionError) {
         self.options = options
         dispatcher = Dispatcher(
-            fileSystem: fileSystem, negotiation: Negotiation(options), isReadOnly: options.isReadOnly)
+            fileSystem: fileSystem, negotiation: Negotiation(options), isReadOnly: options.isReadOnly,
+            workers: options.workers)
         LibraryLog.install()
         LibraryLog.keep()
         defer { _ = LibraryLog.take() }

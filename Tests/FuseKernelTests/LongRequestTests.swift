@@ -11,19 +11,21 @@ extension FuseKernelTests {
         /// Many programs in one: each thread opens its file, says so, waits for the word, and does what takes long.
         private static let callers = """
             import os, sys, threading, time
-            what, count, point = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+            what, count, point, isPreparing = sys.argv[1], int(sys.argv[2]), sys.argv[3], len(sys.argv) > 4
             os.chdir(point)
             failed = []
             def do(number):
                 try:
                     f = os.open(f'held{number}', os.O_RDWR | os.O_CREAT, 0o644)
-                    os.write(f, b'x')
+                    if isPreparing: os.write(f, b'x')
                     os.makedirs(f'in{number}', exist_ok=True)
                     directory = os.open(f'in{number}', os.O_RDONLY)
                     begun.wait()
                     if what == 'fsync': os.fsync(f)
                     elif what == 'fallocate': os.posix_fallocate(f, 0, 10)
                     elif what == 'copyRange': assert os.copy_file_range(f, f, 1, 0, 1) == 1
+                    elif what == 'read': os.lseek(f, 0, 0); assert os.read(f, 1) == b'x'
+                    elif what == 'write': assert os.write(f, b'xy') == 2
                     elif what == 'flush': os.close(f)
                     elif what == 'fsyncdir': os.fsync(directory)
                 except BaseException as error: failed.append(error); begun.abort()
@@ -49,32 +51,36 @@ extension FuseKernelTests {
         }
 
         /// Forty at a time, with six threads for requests.
-        @Test(arguments: ["fsync", "fallocate", "copyRange", "flush", "fsyncdir"])
+        @Test(arguments: ["fsync", "fallocate", "copyRange", "flush", "fsyncdir", "read", "write"])
         func nobodyElseWaits(what: String) throws {
             let gate = Gate()
+            let isTransfer = what == "read" || what == "write"
             let mounted = try Mounted(
-                passthrough: true, onLong: { if $0 == what { gate.wait() } }, prepare: { $0.workers = 6 })
-            // Of a kernel's newer requests that libfuse does not know, the first answer decides: with many at once the older ones would not
-            // be asked for either.
-            #expect(
-                try Shell.python(Self.callers, what, "1", mounted.point).status == 0, "one by itself")
+                passthrough: !isTransfer, onLong: { if $0 == what { gate.wait() } }, prepare: { $0.workers = 6 })
+            // One copy by itself: of a newer request that libfuse does not know the first answer decides, and when it comes to many at once
+            // the kernel asks for the older one no more.
+            for (what, count) in [("copyRange", "1"), ("nothing", "40")] {
+                let prepared = try Shell.python(Self.callers, what, count, mounted.point, "prepare")
+                #expect(prepared.status == 0, "\(prepared)")
+            }
             gate.isClosed.set()
             let callers = try Shell.start(["/usr/bin/python3", "-c", Self.callers, what, "40", mounted.point])
             defer { gate.isOpen.set() }
-            let most = what == "flush" ? 2 : 8
+            // Half of the threads there are for it; of a transfer half of the usual ones as well.
+            let most = what == "flush" ? 2 : isTransfer ? 3 + 8 : 8
             #expect(eventually { gate.held.load(ordering: .sequentiallyConsistent) == most }, "one user has half")
             let script = """
                 cd "$1" && for i in 1 2 3 4 5 6 7 8; do
                     mkdir d$i && echo $i > d$i/new && ls -l . d$i > /dev/null && stat d$i/new > /dev/null || exit 1
                 done
                 """
-            if what != "flush" {
+            if what != "flush", !isTransfer {
                 let quick = try Shell.spawn([
                     "/usr/bin/timeout", "-s", "KILL", "20", "/bin/sh", "-c", script, "sh", mounted.point,
                 ])
                 #expect(quick.status == 0, "\(quick)")
             } else {
-                // Whoever writes closes; who only looks does not.
+                // Whoever writes is held up as well; who only looks is not.
                 let quick = try Shell.spawn([
                     "/usr/bin/timeout", "-s", "KILL", "20", "/bin/sh", "-c",
                     "cd \"$1\" && for i in 1 2 3 4 5 6 7 8; do mkdir d$i && stat d$i held$i && rmdir d$i || exit 1; done",

@@ -301,6 +301,7 @@ final class MirrorFileSystem: FileSystem {
     func read(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> ReadSource {
+        onLong?("read")
         count("read")
         return .file(FileDescriptor(rawValue: Self.file(handle)))
     }
@@ -308,6 +309,7 @@ final class MirrorFileSystem: FileSystem {
     func write(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> FileDescriptor {
+        onLong?("write")
         count("write")
         return FileDescriptor(rawValue: Self.file(handle))
     }
