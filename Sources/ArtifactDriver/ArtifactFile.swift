@@ -36,6 +36,8 @@ final class ArtifactFile: Sendable {
         var watch: ProcessWatch?
         /// The program that closed it last.
         var program = ""
+        /// What the check at its last close found.
+        var checked: CheckedContents?
         /// The refusal of its first close that failed.
         var denial: DenialLog.ID?
     }

@@ -46,7 +46,13 @@ extension Volume {
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
             return
         }
-        guard let problem = try quickProblem(checked.descriptor, check) else { return }
+        let (problem, contents) = try closeProblem(checked.descriptor, check)
+        guard let problem else {
+            return file.state.withLock { state in
+                guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return }
+                state.writers[index].checked = contents
+            }
+        }
         let refusal = Refusal(.invalidArgument, .failedCheck)
         file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return }
@@ -120,10 +126,46 @@ extension Volume {
         guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
             return false
         }
-        guard let descriptor = file.state.withLock({ $0.open.writing }),
-            let size = try? Linux.attributes(descriptor).st_size
-        else { return false }
+        guard let descriptor = file.state.withLock({ $0.open.writing }) else { return false }
+        return takesLong(toCheck: descriptor, check)
+    }
+
+    /// The same of an open file.
+    func takesLong(toCheck descriptor: FileDescriptor, _ check: FormatCheck) -> Bool {
+        guard let size = try? Linux.attributes(descriptor).st_size else { return false }
         return size > (check.isIntricate ? 0 : Self.quicklyRead)
+    }
+
+    /// Why a file that is closed cannot be published: what a whole check says of one that is not too large for it (`check_at_close`), what
+    /// bounded work tells of another. With what was found, which spares publishing the check of what has the same bytes then.
+    private func closeProblem(
+        _ descriptor: FileDescriptor, _ check: FormatCheck
+    ) throws(Errno) -> (problem: String?, contents: CheckedContents?) {
+        let source = try DescriptorSource(descriptor)
+        guard source.count > 0 else { return (nil, nil) }
+        guard source.count <= store.schema.checkAtClose, check.isWorthWholeCheck, !check.isWholeQuickly(source) else {
+            return (try quickProblem(descriptor, check), nil)
+        }
+        if !check.isIntricate, source.count <= Self.quicklyRead {
+            // So little is checked again sooner than hashed.
+            do throws(FormatError) {
+                _ = try check.checkWhole(source) { _ in }
+                return (nil, nil)
+            } catch {
+                switch error {
+                case .invalid(let reason): return (reason, nil)
+                case .unreadable(let error): throw error
+                }
+            }
+        }
+        switch withReader(descriptor, { store.checks.contents(of: check, $0) }) {
+        case .passed(let contents): return (nil, contents)
+        case .refused(let reason): return (reason, nil)
+        case .unreadable(let error): throw error
+        case .unknown:
+            log.warning("a check at close took too long and was ended; the file is checked before it is published")
+            return (nil, nil)
+        }
     }
 
     /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
@@ -134,7 +176,7 @@ extension Volume {
     func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
         let source = try DescriptorSource(descriptor)
         guard source.count > 0 else { return nil }
-        if let answer = separateProblem(descriptor, check) {
+        if check.isIntricate, let answer = withReader(descriptor, { store.checks.quickAnswer(of: check, $0) }) {
             switch answer {
             case .fits: return nil
             case .refused(let reason): return reason
@@ -155,14 +197,11 @@ extension Volume {
         }
     }
 
-    /// What another process says, which gets no descriptor that could write.
-    private func separateProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) -> QuickAnswer? {
-        guard check.isIntricate else { return nil }
-        guard let reader = try? Linux.reopen(descriptor, O_RDONLY) else {
-            return store.checks.quickAnswer(of: check, descriptor)
-        }
+    /// Runs with a descriptor that cannot write, for another process, where one is to be had.
+    private func withReader<Result>(_ descriptor: FileDescriptor, _ body: (FileDescriptor) -> Result) -> Result {
+        guard let reader = try? Linux.reopen(descriptor, O_RDONLY) else { return body(descriptor) }
         defer { try? reader.close() }
-        return store.checks.quickAnswer(of: check, reader)
+        return body(reader)
     }
 
     /// The check for a name, when its type is checked.

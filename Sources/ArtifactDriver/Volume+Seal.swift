@@ -54,14 +54,14 @@ extension Volume {
     private static let longestDelay = 3200
 
     private func sealing(_ file: ArtifactFile) -> Sealing? {
-        let (phase, birth, goesBack, descriptor, isReadOnly, ending) = file.state.withLock { state in
+        let (phase, birth, goesBack, descriptor, isReadOnly, writer) = file.state.withLock { state in
             // What has waited for room had none.
             if state.open.holds == 0, case .sealing(let staged) = state.phase {
                 try? state.open.hold { flags throws(Errno) in try staged.open(flags | O_NOFOLLOW) }
             }
             return (
                 state.phase, state.birth, state.goesBack, state.open.readable, state.open.isReadOnly,
-                state.lastWriter?.ending
+                state.lastWriter
             )
         }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
@@ -71,9 +71,10 @@ extension Volume {
         var request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth, endingIsUnknown: ending == .unknown),
+            record: draft(place, birth, endingIsUnknown: writer?.ending == .unknown),
             origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
+        request.checked = writer?.checked
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly
         request.canWait = true

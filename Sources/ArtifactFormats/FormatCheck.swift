@@ -59,7 +59,16 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         }
     }
 
-    /// Checks what bounded work can: at most a few hundred KiB are read, whatever the file's size. What `close` does.
+    /// Whether the whole check looks at more than the quick one.
+    public var isWorthWholeCheck: Bool {
+        switch self {
+        case .tsv, .json, .parquet, .pickle, .safetensors, .keras: true
+        case .hdf5, .png, .pdf, .notEmpty: false
+        }
+    }
+
+    /// Checks what bounded work can: at most a few hundred KiB are read, whatever the file's size. What `close` does with
+    /// a large file.
     ///
     /// - Throws: ``FormatError/invalid(reason:)`` for content that no valid file could have, or
     ///   ``FormatError/unreadable(_:)``.
@@ -80,12 +89,12 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     }
 
     /// Whether the quick check looks at everything that the whole one does.
-    private func isWholeQuickly(_ source: some ByteSource) -> Bool {
+    public func isWholeQuickly(_ source: some ByteSource) -> Bool {
         guard case .tsv = self else { return false }
         return (1...Int64(TSV.window)).contains(source.count)
     }
 
-    /// Checks the whole file, once from its first byte to its last; what sealing does.
+    /// Checks the whole file, once from its first byte to its last; what `close` does with most files, and sealing.
     ///
     /// - Parameter eachChunk: gets every byte in order, in pieces of any size, while they are in the cache (the store
     ///   hashes there). When the check fails it may not have got them all.

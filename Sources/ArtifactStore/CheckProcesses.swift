@@ -69,6 +69,26 @@ public final class CheckProcesses: Sendable {
         }
     }
 
+    /// What a whole check says of a file, for who waits for it: from a process of its own where it needs one and one is to be had.
+    ///
+    /// - Parameter time: in milliseconds; after that the process is ended.
+    public func contents(
+        of check: FormatCheck, _ file: FileDescriptor, within time: Int64 = CheckProcesses.longestCheckAtClose
+    ) -> ContentsAnswer {
+        guard check.isIntricate, let place = CheckService.place(of: check) else {
+            return ContentsAnswer(CheckAnswer(of: check, file), of: check)
+        }
+        switch ask(place, file, until: CheckProcess.now() + time) {
+        case nil: return ContentsAnswer(CheckAnswer(of: check, file), of: check)
+        case .died(let ending)?: return .refused(Self.reason(ending))
+        case .late?: return .unknown
+        case .answered(let answer)?: return ContentsAnswer(answer, of: check)
+        }
+    }
+
+    /// In milliseconds: at a close that takes so long, publishing is left to judge.
+    public static let longestCheckAtClose: Int64 = 60_000
+
     /// A few hundred KiB are read: what takes longer than this many milliseconds is stuck, or the machine is.
     public static let longestQuickCheck: Int64 = 5_000
 

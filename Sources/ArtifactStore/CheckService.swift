@@ -61,6 +61,33 @@ public enum QuickAnswer: Sendable, Equatable {
     case unknown
 }
 
+/// What a whole check found in bytes that have a hash.
+public struct CheckedContents: Sendable {
+    let check: FormatCheck
+    let sha256: String
+    let facts: FormatFacts
+    /// How many bytes.
+    let count: Int64
+}
+
+/// What a whole check says of a file that is not to be published yet.
+public enum ContentsAnswer: Sendable {
+    case passed(CheckedContents)
+    case refused(String)
+    case unreadable(Errno)
+    /// There was no answer in time.
+    case unknown
+
+    init(_ answer: CheckAnswer, of check: FormatCheck) {
+        switch answer {
+        case .passed(let sha256, let facts, let hashed):
+            self = .passed(CheckedContents(check: check, sha256: sha256, facts: facts, count: hashed))
+        case .refused(let reason): self = .refused(reason)
+        case .unreadable(let errno): self = .unreadable(errno)
+        }
+    }
+}
+
 /// What became of the check of a whole file, or of a quick one: that knows no hash and no facts.
 enum CheckAnswer: Sendable, Equatable {
     /// `hashed` bytes were read.

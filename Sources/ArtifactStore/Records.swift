@@ -114,6 +114,8 @@ public struct PublishRequest: Sendable {
     public var requiresNoWriters = false
     /// The check it must pass; nil when its type's checks are off. An empty file never passes.
     public var check: FormatCheck?
+    /// What a check found before; it counts when the bytes are still the same.
+    public var checked: CheckedContents?
     /// What is known of it.
     public var record: RecordDraft
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without

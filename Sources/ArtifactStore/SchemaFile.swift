@@ -74,6 +74,10 @@ public enum SchemaFile {
             # After how many seconds a temporary file that nobody renamed is removed.
             transient_seconds: \(schema.transientSeconds)
 
+            # A file of at most this size is checked whole before 'close' returns, which then says that it is not valid; 0 for none. A larger
+            # one is looked at where it begins and ends, and checked before it is published.
+            check_at_close: \(text(ofBytes: schema.checkAtClose))
+
             # A type's name is its directory on the mount, and the name of its whole file.
             #   layers      base, meta, or both
             #   formats     file name extensions; the first is the default
@@ -97,6 +101,16 @@ public enum SchemaFile {
         return text
     }
 
+    /// The sizes' units, the largest first.
+    fileprivate static let units: [(name: String, bytes: Int64)] = [
+        ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1),
+    ]
+
+    private static func text(ofBytes count: Int64) -> String {
+        guard count != 0, let unit = units.first(where: { count % $0.bytes == 0 }) else { return "0" }
+        return "\(count / unit.bytes) \(unit.name)"
+    }
+
     /// Names are letters, digits, `.`, `_` and `-`; quotes keep those that YAML reads as something else (`no`, `1e3`)
     /// what they are.
     private static func quoted(_ name: String) -> String {
@@ -113,6 +127,7 @@ private struct SchemaReader {
         var version: Int?
         var settling = 5
         var transient = 86_400
+        var checkAtClose = ArtifactSchema.usualCheckAtClose
         var types: [ArtifactType]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -120,6 +135,7 @@ private struct SchemaReader {
             case "version": version = try integer(value, "version")
             case "settling_seconds": settling = try integer(value, "settling_seconds")
             case "transient_seconds": transient = try integer(value, "transient_seconds")
+            case "check_at_close": checkAtClose = try bytes(value, "check_at_close")
             case "types":
                 var read: [ArtifactType] = []
                 for (key, value) in try mapping(value, "types") {
@@ -132,14 +148,16 @@ private struct SchemaReader {
             case let other:
                 throw fault(
                     key,
-                    "'\(other)' is not known here; there are version, settling_seconds, transient_seconds and types")
+                    "'\(other)' is not known here; there are version, settling_seconds, transient_seconds, "
+                        + "check_at_close and types")
             }
         }
         guard let version else { throw fault(node, "'version: 1' is missing") }
         guard version == 1 else { throw fault(node, "version \(version) is not known; this driver reads version 1") }
         guard let types else { throw fault(node, "'types' is missing") }
         do throws(SchemaError) {
-            return try ArtifactSchema(types: types, settlingSeconds: settling, transientSeconds: transient)
+            return try ArtifactSchema(
+                types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
@@ -210,6 +228,19 @@ private struct SchemaReader {
     private func integer(_ node: Node, _ what: String) throws(StoreError) -> Int {
         guard let value = Int(try name(node)) else { throw fault(node, "\(what) must be a whole number") }
         return value
+    }
+
+    /// A size with its unit.
+    private func bytes(_ node: Node, _ what: String) throws(StoreError) -> Int64 {
+        let text = try name(node)
+        if text == "0" { return 0 }
+        let number = text.prefix { $0.isASCII && $0.isNumber }
+        let unit = text.dropFirst(number.count).drop { $0 == " " }
+        guard let count = Int64(number), let bytes = SchemaFile.units.first(where: { $0.name == unit })?.bytes else {
+            throw fault(node, "\(what) must be a whole number with its unit, B, KiB, MiB or GiB, such as 256 MiB; or 0")
+        }
+        let (size, isMore) = count.multipliedReportingOverflow(by: bytes)
+        return isMore ? .max : size
     }
 
     private func fault(_ node: Node, _ problem: String) -> StoreError {

@@ -1,4 +1,4 @@
-/// The artifact types of a store, and the times that its rules use. The built-in value is SEMANTICS 1.1's table.
+/// The artifact types of a store, and the times and sizes that its rules use. The built-in value is SEMANTICS 1.1's table.
 public struct ArtifactSchema: Hashable, Sendable {
     /// The types, in the order of their declaration; names are unique.
     public let types: [ArtifactType]
@@ -6,11 +6,16 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let settlingSeconds: Int
     /// After how many seconds a transient file is left over and removed.
     public let transientSeconds: Int
+    /// A file of at most so many bytes is checked whole before `close` returns; 0 leaves that to publishing.
+    public let checkAtClose: Int64
 
     /// A schema of these types.
     ///
     /// - Throws: `SchemaError` when a declaration is wrong or two types could claim one real file.
-    public init(types: [ArtifactType], settlingSeconds: Int = 5, transientSeconds: Int = 86_400) throws(SchemaError) {
+    public init(
+        types: [ArtifactType], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
+        checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose
+    ) throws(SchemaError) {
         var names: Set<String> = []
         for type in types {
             if let problem = Self.problem(with: type) { throw SchemaError(type: type.name, problem: problem) }
@@ -39,10 +44,18 @@ public struct ArtifactSchema: Hashable, Sendable {
             throw SchemaError(
                 type: nil, problem: "transient_seconds must be 60 to \(Self.longestTransientSeconds) (ten years)")
         }
+        guard (0...Self.mostCheckAtClose).contains(checkAtClose) else {
+            throw SchemaError(type: nil, problem: "check_at_close must be 0 to 1024 GiB")
+        }
         self.types = types
+        self.checkAtClose = checkAtClose
         self.settlingSeconds = settlingSeconds
         self.transientSeconds = transientSeconds
     }
+
+    /// What `checkAtClose` is when nothing is said.
+    public static let usualCheckAtClose: Int64 = 256 << 20
+    private static let mostCheckAtClose: Int64 = 1 << 40
 
     /// Ten years: a bound, so that a time in nanoseconds never overflows.
     private static let longestTransientSeconds = 315_360_000
@@ -173,5 +186,6 @@ extension ArtifactSchema {
         self.types = types
         settlingSeconds = 5
         transientSeconds = 86_400
+        checkAtClose = Self.usualCheckAtClose
     }
 }

@@ -113,6 +113,68 @@ import Testing
         }
     }
 
+    // MARK: - What was checked before
+
+    /// Publishes a checkpoint of which it is known what a check found, with checks that die.
+    private func publish(_ text: String, known: String, check: FormatCheck = .pickle) throws -> PublishOutcome {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        defer { store.close() }
+        let other = try FileDescriptor.open(
+            place.path + "/known", .readWrite, options: [.create], permissions: .init(rawValue: 0o600))
+        defer { try? other.close() }
+        try SystemCall.write(other, Array(known.utf8))
+        let checks = CheckProcesses()
+        guard case .passed(let contents) = checks.contents(of: .pickle, other) else {
+            throw Errno.invalidArgument
+        }
+        store.checks.start(by: ["/bin/sh", "-c", "kill -ILL $$"])
+        let staged = try TemporaryStore.stage(store, text)
+        var request = TemporaryStore.request(store, staged, name: "gene_manifest.pkl", check: .pickle)
+        request.checked = contents
+        request.check = check
+        return store.publish(request)
+    }
+
+    /// The same bytes are not checked again; others of the same length are, whatever was said of them before.
+    @Test func theSameBytesAreNotCheckedAgain() throws {
+        let outcome = try publish("K\u{1}.", known: "K\u{1}.")
+        guard case .sealed(let sha256, let size, _) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(size == 3 && sha256.utf8.count == 64)
+        guard case .quarantined = try publish("K\u{1}.", known: "K\u{1}.", check: .parquet) else {
+            Issue.record("the check of another format does not count")
+            return
+        }
+        for other in ["K\u{2}.", "N.", "K\u{1}0N."] {
+            guard case .quarantined = try publish(other, known: "K\u{1}.") else {
+                Issue.record("\(other) was not checked")
+                return
+            }
+        }
+    }
+
+    @Test func aWholeCheckThatSomebodyWaitsFor() throws {
+        let directory = try TemporaryDirectory()
+        try write("N.", to: directory.path + "/file")
+        let file = try FileDescriptor.open(directory.path + "/file", .readOnly)
+        defer { try? file.close() }
+        let checks = CheckProcesses()
+        defer { checks.end() }
+        checks.start(by: ["/bin/sh", "-c", "exec sleep 1000"])
+        guard case .unknown = checks.contents(of: .pickle, file, within: 300) else {
+            Issue.record("it is not known")
+            return
+        }
+        checks.start(by: ["/bin/sh", "-c", "kill -ILL $$"])
+        guard case .refused = checks.contents(of: .pickle, file) else {
+            Issue.record("it is refused")
+            return
+        }
+    }
+
     @Test func answersComeBackAsTheyWere() throws {
         let facts = FormatFacts(
             rows: .max, columns: [.init(name: "a\"\u{0}\u{85}é", type: "INT64"), .init(name: "", type: nil)],

@@ -29,6 +29,11 @@ import Testing
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [tsv]\n", 3, "extension"),
         ("version: 1\ntypes:\n  a: &x\n    layers: [base]\n", 3, "anchors"),
         ("version: 1\ntypes:\n  a: [\n", 4, ""),
+        ("version: 1\ncheck_at_close: 5\ntypes: {}\n", 2, "with its unit"),
+        ("version: 1\ncheck_at_close: MiB\ntypes: {}\n", 2, "with its unit"),
+        ("version: 1\ncheck_at_close: -1 MiB\ntypes: {}\n", 2, "with its unit"),
+        ("version: 1\ncheck_at_close: 1 TB\ntypes: {}\n", 2, "with its unit"),
+        ("version: 1\ncheck_at_close: 99999999999999999999 B\ntypes: {}\n", 2, "with its unit"),
         (
             "version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    names: free\n"
                 + "  b:\n    layers: [base]\n    formats: [.tsv]\n", 7, "same real files"
@@ -46,6 +51,22 @@ import Testing
             #expect(found == line, "\(error)")
             #expect(problem.contains(words))
             #expect(error.description.contains("/s/schema.yaml"))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("0", 0), ("1 B", 1), ("7KiB", 7 << 10), ("256 MiB", 256 << 20), ("\"1024 GiB\"", 1 << 40), ("0 B", 0),
+        ] as [(String, Int64)])
+    func sizesHaveUnits(text: String, size: Int64) throws {
+        let schema = try SchemaFile.parse("version: 1\ncheck_at_close: \(text)\ntypes: {}\n", file: "f")
+        #expect(schema.checkAtClose == size)
+        let whole = try ArtifactSchema(types: ArtifactSchema.builtIn.types, checkAtClose: size)
+        #expect(try SchemaFile.parse(SchemaFile.text(of: whole), file: "f") == whole)
+        for text in ["9223372036854775807 GiB", "9223372036854775807 B", "1025 GiB"] {
+            #expect(throws: StoreError.self) {
+                try SchemaFile.parse("version: 1\ncheck_at_close: \(text)\ntypes: {}\n", file: "f")
+            }
         }
     }
 

@@ -123,6 +123,7 @@ private func type(_ name: String, _ formats: [String], _ naming: ArtifactType.Na
         #expect(ArtifactSchema.builtIn.types.count == 9)
         #expect(ArtifactSchema.builtIn.settlingSeconds == 5)
         #expect(ArtifactSchema.builtIn.transientSeconds == 86_400)
+        #expect(ArtifactSchema.builtIn.checkAtClose == 256 << 20)
     }
 
     @Test func theBuiltInSchemaIsTheDocument() throws {
@@ -169,6 +170,16 @@ private func type(_ name: String, _ formats: [String], _ naming: ArtifactType.Na
         for (settling, transient) in [(0, 60), (3600, 315_360_000)] {
             let schema = try ArtifactSchema(types: [], settlingSeconds: settling, transientSeconds: transient)
             #expect(schema.settlingSeconds == settling && schema.transientSeconds == transient)
+        }
+    }
+
+    @Test func sizesHaveBounds() throws {
+        for size in [-1, (1 << 40) + 1, Int64.min, .max] {
+            let error = try #require(throws: SchemaError.self) { try ArtifactSchema(types: [], checkAtClose: size) }
+            #expect(error.problem.contains("check_at_close"))
+        }
+        for size in [0, 1, 1 << 40] as [Int64] {
+            #expect(try ArtifactSchema(types: [], checkAtClose: size).checkAtClose == size)
         }
     }
 
