@@ -310,6 +310,7 @@ extension Volume {
         guard let check = contentCheck(to.name, in: to.directory) else { return }
         let descriptor = try real.open(O_RDONLY | O_NOFOLLOW)
         defer { try? descriptor.close() }
+        if caller.isMovable, takesLong(toCheck: descriptor, check) { throw Errno.takesLong }
         if let reason = try quickProblem(descriptor, check) {
             try enforce(
                 .refused(Refusal(.invalidArgument, .failedCheck)), Operation.renameOnto.rawValue, to.path, caller,

@@ -81,7 +81,7 @@ final class Dispatcher: Sendable {
 
     /// Has a request handled by threads that may take long.
     func takeLong(_ sent: SentRequest, _ doing: Doing, _ attempt: @escaping LateAnswers.Attempt) {
-        let threads = doing.kind == .flush ? checks : transfers
+        let threads = doing.kind == .flush || doing.kind == .rename ? checks : transfers
         let user = fuse_req_ctx(sent.raw)?.pointee.uid ?? 0
         let isTaken = threads.submit(of: user) { isTooLate in
             // The mount is ending: what a program gets that asks a mount without a driver.

@@ -89,6 +89,46 @@ import Testing
         }
     }
 
+    /// A rename that publishes checks as well, and nothing is done before it is moved.
+    @Test func aRenameIsMoved() throws {
+        let harness = try Harness()
+        let parent = try harness.walk(["production", "meta", "meta_checkpoints"])
+        let created = try harness.call { request throws(Errno) in
+            try "a.pkl.tmp".withEntryName { name throws(Errno) in
+                try harness.volume.create(
+                    request, parent: parent, name: name, mode: 0o644, flags: OpenFlags(rawValue: O_WRONLY | O_CREAT))
+            }
+        }
+        let (inode, handle) = (created.entry.inode, created.opened.handle)
+        let file = try harness.call { request throws(Errno) in
+            try harness.volume.write(request, inode: inode, handle: handle, offset: 0, size: 2)
+        }
+        #expect(pwrite(file.rawValue, "N.", 2, 0) == 2)
+        harness.volume.release(inode: inode, handle: handle)
+        func rename(_ caller: Caller) -> Errno? {
+            do throws(Errno) {
+                try "a.pkl.tmp".withEntryName { old throws(Errno) in
+                    try "a.pkl".withEntryName { new throws(Errno) in
+                        try harness.volume.rename(
+                            Request(caller: caller), parent: parent, name: old, newParent: parent, newName: new,
+                            flags: [])
+                    }
+                }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        var caller = harness.caller
+        caller.isMovable = true
+        #expect(rename(caller) == .takesLong)
+        #expect(try harness.list(parent) == ["a.pkl.tmp"])
+        #expect(rename(harness.caller) == nil)
+        harness.settle()
+        let (left, refused) = (try harness.list(parent), harness.volume.denials.kept(for: .everybody).map(\.detail))
+        #expect(left == ["a.pkl", "latest"], "\(refused)")
+    }
+
     /// Cutting off much frees many blocks; what is short is cut at once.
     @Test func longFilesAreCutElsewhere() throws {
         let harness = try Harness()
