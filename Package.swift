@@ -31,6 +31,9 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinux"),
 
+        // The system calls, in one place.
+        .target(name: "SystemCalls", dependencies: ["CLinux", system], swiftSettings: strict),
+
         // The pure core decides.
         .target(name: "Artifacts", dependencies: [system], swiftSettings: strict),
         .target(name: "ArtifactFormats", dependencies: [system], swiftSettings: strict),
@@ -38,24 +41,28 @@ let package = Package(
         // The store acts and remembers.
         .target(
             name: "ArtifactStore",
-            dependencies: ["Artifacts", "ArtifactFormats", "CLinux", "CCrypto", system, logging, "Yams"],
+            dependencies: ["Artifacts", "ArtifactFormats", "SystemCalls", "CCrypto", system, logging, "Yams"],
             swiftSettings: strict),
 
         // The driver joins them to the kernel.
-        .target(name: "FuseKernel", dependencies: ["CFuse", "CLinux", system, logging], swiftSettings: strict),
+        .target(name: "FuseKernel", dependencies: ["CFuse", "SystemCalls", system, logging], swiftSettings: strict),
         .target(
             name: "ArtifactDriver",
-            dependencies: ["ArtifactFormats", "Artifacts", "ArtifactStore", "CLinux", "FuseKernel", system, logging],
+            dependencies: [
+                "ArtifactFormats", "Artifacts", "ArtifactStore", "FuseKernel", "SystemCalls", system, logging,
+            ],
             swiftSettings: strict),
 
         // What people and programs call.
         .target(
-            name: "ArtifactKit", dependencies: ["Artifacts", "ArtifactFormats", "ArtifactStore", system],
+            name: "ArtifactKit",
+            dependencies: ["Artifacts", "ArtifactFormats", "ArtifactStore", "SystemCalls", system],
             swiftSettings: strict),
         .executableTarget(
             name: "artifactfs",
             dependencies: [
-                "Artifacts", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "CLinux", "FuseKernel", system, logging,
+                "Artifacts", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "FuseKernel", "SystemCalls", system,
+                logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -69,19 +76,23 @@ let package = Package(
         // Tests: a target a module, then the mounted binary.
         .target(name: "TestSupport", dependencies: [system], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "LayeringTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "SystemCallsTests", dependencies: ["SystemCalls", "TestSupport", system], swiftSettings: strict),
         .testTarget(name: "ArtifactsTests", dependencies: ["Artifacts", "TestSupport", system], swiftSettings: strict),
         .testTarget(
             name: "ArtifactFormatsTests", dependencies: ["ArtifactFormats", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
             name: "ArtifactStoreTests",
-            dependencies: ["Artifacts", "ArtifactStore", "TestSupport", system], swiftSettings: strict),
+            dependencies: ["Artifacts", "ArtifactStore", "SystemCalls", "TestSupport", system], swiftSettings: strict),
         .testTarget(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
             name: "ArtifactDriverTests",
-            dependencies: ["Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "TestSupport", system],
+            dependencies: [
+                "Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "SystemCalls", "TestSupport", system,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ArtifactKitTests", dependencies: ["ArtifactKit", "Artifacts", "TestSupport", system],

@@ -3,6 +3,7 @@ internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// A file of a typed directory, of `plots/`, or a session's `metadata.json`.

@@ -1,8 +1,8 @@
 internal import ArtifactStore
-internal import CLinux
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// Doing for a user what the user may do, and no more.
@@ -38,28 +38,21 @@ final class CallerRights: Sendable {
         guard actsForOthers else { return try body() }
         if caller.user == 0 {
             guard caller.group != 0 else { return try body() }
-            clinux_act_as(0, caller.group, nil, -1)
-            defer { clinux_act_for_itself(0) }
+            try? SystemCall.act(asUser: 0, group: caller.group, furtherGroups: nil)
+            defer { SystemCall.actForItself(dropsGroups: false) }
             return try body()
         }
         let groups = furtherGroups(of: caller)
-        try take(caller, groups)
-        defer { clinux_act_for_itself(1) }
+        try SystemCall.act(asUser: caller.user, group: caller.group, furtherGroups: groups)
+        defer { SystemCall.actForItself(dropsGroups: true) }
         return try body()
     }
 
     /// The same, to make something with the caller's umask, which a default ACL replaces.
     func creating<Result>(for caller: Caller, _ body: () throws(Errno) -> Result) throws(Errno) -> Result {
-        let own = clinux_set_umask(caller.umask & 0o777)
-        defer { _ = clinux_set_umask(own) }
+        let own = SystemCall.setThreadUmask(caller.umask & 0o777)
+        defer { _ = SystemCall.setThreadUmask(own) }
         return try acting(for: caller, body)
-    }
-
-    private func take(_ caller: Caller, _ groups: [gid_t]) throws(Errno) {
-        let result = groups.withUnsafeBufferPointer {
-            clinux_act_as(caller.user, caller.group, $0.baseAddress, Int32(clamping: $0.count))
-        }
-        guard result == 0 else { throw Errno.notPermitted }
     }
 
     /// Whether the caller may do something with an open file or directory by its permissions as they are now.
@@ -69,7 +62,7 @@ final class CallerRights: Sendable {
     func check(_ mode: Int32, on descriptor: FileDescriptor, for caller: Caller) throws(Errno) {
         guard actsForOthers, caller.user != 0 else { return }
         try acting(for: caller) { () throws(Errno) in
-            _ = try Linux.call { clinux_may_access(descriptor.rawValue, mode) }
+            try SystemCall.checkAccess(descriptor, mode)
         }
     }
 
@@ -85,7 +78,7 @@ final class CallerRights: Sendable {
         guard actsForOthers, caller.user != 0 else { return }
         try checkCreation(in: directory, for: caller)
         let found = try withExtendedLifetime(directory) { () throws(Errno) in
-            try Linux.attributes(directory.descriptor)
+            try SystemCall.attributes(directory.descriptor)
         }
         guard found.st_mode & S_ISVTX == 0 || file.st_uid == caller.user || found.st_uid == caller.user else {
             throw Errno.notPermitted

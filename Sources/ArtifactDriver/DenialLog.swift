@@ -2,6 +2,7 @@ internal import Artifacts
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// The last refused operations with their reasons, and how often each rule refused.

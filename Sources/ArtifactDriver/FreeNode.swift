@@ -3,6 +3,7 @@ internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// A file, directory or anything else in `logs/` or `scratch/`.
@@ -127,7 +128,9 @@ final class FreeNode: DescriptorHolder {
     private func find(_ name: [CChar], in parent: FreeDirectory) throws(Errno) -> FileDescriptor {
         let found: FileDescriptor
         do throws(Errno) {
-            found = try Self.reaching(parent) { directory throws(Errno) in try Linux.openPath(name, in: directory) }
+            found = try Self.reaching(parent) { directory throws(Errno) in
+                try SystemCall.openPath(name, in: directory)
+            }
         } catch .noSuchFileOrDirectory, .notDirectory {
             throw Errno.staleNFSFileHandle
         }
@@ -164,7 +167,7 @@ final class FreeNode: DescriptorHolder {
         var own: FileDescriptor?
         defer { try? own?.close() }
         for name in names.reversed() {
-            let next = try Linux.openPath(name, in: own ?? start)
+            let next = try SystemCall.openPath(name, in: own ?? start)
             try? own?.close()
             own = next
         }

@@ -1,5 +1,6 @@
 internal import FuseKernel
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// The names in a directory, with what each is: about thirty bytes a name and the name itself, in two pieces of memory.
@@ -50,6 +51,16 @@ struct Listing: RandomAccessCollection, Sendable {
             } catch { return error }
         }
         if let result { throw result }
+    }
+
+    init() {}
+
+    /// The names in a directory, `.` and `..` among them.
+    init(of directory: FileDescriptor) throws(Errno) {
+        try SystemCall.forEachName(in: directory) { name, number, type throws(Errno) in
+            try add(EntryName(name).bytes, number: number, type: type)
+        }
+        compact()
     }
 
     /// Takes no more memory than it needs.

@@ -3,6 +3,7 @@ internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 
 /// Every inode that the kernel knows or that is staged, by number and by name.
 ///

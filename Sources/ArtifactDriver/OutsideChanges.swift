@@ -1,8 +1,8 @@
 internal import ArtifactStore
-internal import CLinux
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// Notices what others change in production's real directories (inotify(7)), and makes the kernel forget what it knows of that, so
@@ -25,23 +25,26 @@ final class OutsideChanges: Sendable {
         var thread: WorkerThread?
     }
 
-    private let descriptor: Int32
+    private let descriptor: FileDescriptor
     /// Readable when the thread is to end.
-    private let end: Int32
+    private let end: FileDescriptor
     private let state = Mutex(State())
     private let namespace: Namespace
 
     /// Nil where the system has no inotify to give.
     init?(namespace: Namespace) {
-        descriptor = clinux_inotify()
-        guard descriptor >= 0 else { return nil }
-        end = clinux_eventfd()
+        guard let descriptor = try? SystemCall.makeWatcher() else { return nil }
+        guard let end = try? SystemCall.makeEvent() else {
+            SystemCall.close(descriptor)
+            return nil
+        }
+        (self.descriptor, self.end) = (descriptor, end)
         self.namespace = namespace
     }
 
     deinit {
-        Glibc.close(descriptor)
-        Glibc.close(end)
+        SystemCall.close(descriptor)
+        SystemCall.close(end)
     }
 
     /// Begins to tell the kernel.
@@ -55,8 +58,7 @@ final class OutsideChanges: Sendable {
             return state.thread
         }
         guard let thread else { return }
-        var one: UInt64 = 1
-        _ = write(end, &one, 8)
+        SystemCall.signal(end)
         thread.join()
     }
 
@@ -80,9 +82,8 @@ final class OutsideChanges: Sendable {
                 state.unwatched.insert(path)
                 return false
             }
-            let number = clinux_inotify_watch(descriptor, real.descriptor.rawValue)
             // No watch to be had (fs.inotify.max_user_watches): perhaps later.
-            guard number >= 0 else { return false }
+            guard let number = try? SystemCall.watch(real.descriptor, by: descriptor) else { return false }
             state.numbers[path] = number
             state.watches[number, default: Watched(directories: [])].directories.append(directory)
             return false
@@ -110,8 +111,8 @@ final class OutsideChanges: Sendable {
                 told.removeFirst()
             }
             var polls = (
-                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: end, events: Int16(POLLIN), revents: 0)
+                pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: end.rawValue, events: Int16(POLLIN), revents: 0)
             )
             let time = told.first.map { Int32(clamping: ($0.again &- now) / 1_000_000 + 1) } ?? -1
             withUnsafeMutableBytes(of: &polls) { bytes in
@@ -128,9 +129,7 @@ final class OutsideChanges: Sendable {
     private func read() -> Batch {
         var batch = Batch()
         withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
-            while let start = buffer.baseAddress {
-                let count = Glibc.read(descriptor, start, buffer.count)
-                guard count > 0 else { break }
+            while let count = try? SystemCall.read(descriptor, into: buffer), count > 0 {
                 Self.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]), into: &batch)
             }
         }
@@ -167,7 +166,7 @@ final class OutsideChanges: Sendable {
                 guard let directories = state.watches.removeValue(forKey: number)?.directories else { continue }
                 gone += directories
                 for (path, other) in state.numbers where other == number { state.numbers[path] = nil }
-                clinux_inotify_unwatch(descriptor, number)
+                SystemCall.endWatch(number, by: descriptor)
             }
             return (changed, gone)
         }

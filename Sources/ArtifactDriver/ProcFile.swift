@@ -1,5 +1,7 @@
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
 
 /// `/proc` files of the threads that closed files last, kept open: to read one again takes a fifth of the time that opening,
 /// reading and closing take, and a program that writes many files is asked about at each.
@@ -17,13 +19,13 @@ final class WriterFiles: Sendable {
     private struct Kept {
         let thread: Int32
         /// `statm`
-        let memory: Int32
+        let memory: FileDescriptor
         /// `comm`
-        let program: Int32
+        let program: FileDescriptor?
 
         func close() {
-            Glibc.close(memory)
-            Glibc.close(program)
+            SystemCall.close(memory)
+            if let program { SystemCall.close(program) }
         }
     }
 
@@ -39,14 +41,14 @@ final class WriterFiles: Sendable {
         return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Sight in
             let (isThere, count, program) = kept.withLock { kept -> (Bool, Int, String) in
                 if let index = kept.lastIndex(where: { $0.thread == thread }) {
-                    let count = pread(kept[index].memory, buffer.baseAddress, buffer.count, 0)
+                    let count = Self.read(kept[index].memory, into: buffer)
                     if count > 0 { return (true, count, Self.program(kept[index].program)) }
                     kept.remove(at: index).close()
                 }
                 guard let fresh = Self.open(thread) else { return (false, 0, "") }
                 if kept.count >= Self.most { kept.removeFirst().close() }
                 kept.append(fresh)
-                return (true, pread(fresh.memory, buffer.baseAddress, buffer.count, 0), Self.program(fresh.program))
+                return (true, Self.read(fresh.memory, into: buffer), Self.program(fresh.program))
             }
             guard isThere, count > 0 else { return Sight() }
             let memory = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
@@ -55,14 +57,19 @@ final class WriterFiles: Sendable {
     }
 
     private static func open(_ thread: Int32) -> Kept? {
-        let memory = ProcFile.open(thread, "statm")
-        guard memory >= 0 else { return nil }
-        return Kept(thread: thread, memory: memory, program: ProcFile.open(thread, "comm"))
+        guard let memory = SystemCall.openProcFile(thread, "statm") else { return nil }
+        return Kept(thread: thread, memory: memory, program: SystemCall.openProcFile(thread, "comm"))
     }
 
-    private static func program(_ file: Int32) -> String {
-        withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
-            let count = pread(file, buffer.baseAddress, buffer.count, 0)
+    /// From the file's beginning; nothing when it cannot be read.
+    private static func read(_ file: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        (try? SystemCall.read(file, at: 0, into: buffer)) ?? 0
+    }
+
+    private static func program(_ file: FileDescriptor?) -> String {
+        guard let file else { return "" }
+        return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
+            let count = read(file, into: buffer)
             return count > 1 ? String(decoding: buffer[..<(count - 1)], as: UTF8.self) : ""
         }
     }
@@ -74,50 +81,10 @@ enum ProcFile {
     static func read(
         _ process: Int32, _ name: StaticString, into buffer: UnsafeMutableRawBufferPointer
     ) -> UnsafeRawBufferPointer? {
-        let descriptor = open(process, name)
-        guard descriptor >= 0 else { return nil }
-        defer { Glibc.close(descriptor) }
-        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        guard let descriptor = SystemCall.openProcFile(process, name) else { return nil }
+        defer { SystemCall.close(descriptor) }
+        guard let count = try? SystemCall.read(descriptor, into: buffer) else { return nil }
         return count > 0 ? UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[0..<count]) : nil
-    }
-
-    /// A descriptor of `/proc/<pid>/<name>`; -1 when it is not there.
-    static func open(_ process: Int32, _ name: StaticString) -> Int32 {
-        // `/proc//stat` is another file.
-        guard process > 0 else { return -1 }
-        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { path -> Int32 in
-            guard let start = path.baseAddress else { return -1 }
-            var end = append("/proc/", to: start)
-            end = append(process, to: end)
-            end = append("/", to: end)
-            end = name.withUTF8Buffer { text in
-                for (offset, byte) in text.enumerated() where offset < 24 { end[offset] = CChar(bitPattern: byte) }
-                return end + min(text.count, 24)
-            }
-            end.pointee = 0
-            return Glibc.open(start, O_RDONLY | O_CLOEXEC)
-        }
-    }
-
-    private static func append(_ text: StaticString, to end: UnsafeMutablePointer<CChar>) -> UnsafeMutablePointer<CChar>
-    {
-        text.withUTF8Buffer { bytes in
-            for (offset, byte) in bytes.enumerated() { end[offset] = CChar(bitPattern: byte) }
-            return end + bytes.count
-        }
-    }
-
-    /// At most 11 characters.
-    private static func append(_ number: Int32, to end: UnsafeMutablePointer<CChar>) -> UnsafeMutablePointer<CChar> {
-        var divisor: Int32 = 1
-        while number / divisor >= 10 { divisor *= 10 }
-        var end = end
-        while divisor > 0 {
-            end.pointee = CChar(48 + number / divisor % 10)
-            end += 1
-            divisor /= 10
-        }
-        return end
     }
 
     /// The name of the program that a thread runs, as `/proc/<pid>/comm` has it; empty when it is gone.
@@ -151,16 +118,14 @@ enum ProcFile {
     /// The further groups of a thread, as `/proc/<pid>/status` has them (proc_pid_status(5)); nil when it is gone.
     static func groups(ofThread thread: Int32) -> [gid_t]? {
         guard thread > 0 else { return nil }
-        let descriptor = open(thread, "status")
-        guard descriptor >= 0 else { return nil }
-        defer { Glibc.close(descriptor) }
+        guard let descriptor = SystemCall.openProcFile(thread, "status") else { return nil }
+        defer { SystemCall.close(descriptor) }
         // 65,536 groups at most (NGROUPS_MAX), of up to 10 digits.
         var text: [UInt8] = []
         let whole = withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Bool in
             while text.count < 1 << 20 {
-                let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+                guard let count = try? SystemCall.read(descriptor, into: buffer) else { return false }
                 if count == 0 { return true }
-                guard count > 0 else { return false }
                 text.append(contentsOf: buffer[..<count])
             }
             return false

@@ -1,5 +1,6 @@
 internal import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 
 /// Work that no program waits for: publishing and quarantine. A few threads at most, asleep when there is nothing to do.
 ///

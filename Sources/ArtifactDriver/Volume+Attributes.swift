@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 public import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -25,7 +25,7 @@ extension Volume {
                 timeout: timeout(ofArtifact: file))
         case .free(let node):
             AttributesReply(
-                attributes: try node.withDescriptor { path throws(Errno) in try Linux.attributes(path) },
+                attributes: try node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) },
                 timeout: timeout(of: node.scope))
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
@@ -77,7 +77,7 @@ extension Volume {
 
     /// The real file's attributes, wherever it is.
     func realAttributes(of file: ArtifactFile, _ state: borrowing ArtifactFile.State) throws(Errno) -> stat {
-        if let descriptor = state.open.any { return try Linux.attributes(descriptor) }
+        if let descriptor = state.open.any { return try SystemCall.attributes(descriptor) }
         switch state.phase {
         case .published:
             let found = try foundPublished(file)
@@ -194,16 +194,14 @@ extension Volume {
     /// ftruncate(2) for a caller, so that quotas hold.
     func truncate(_ descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
         try rights.acting(for: caller) { () throws(Errno) in
-            _ = try Linux.call { ftruncate(descriptor.rawValue, off_t(size)) }
+            try SystemCall.truncate(descriptor, to: size)
         }
     }
 
     /// truncate(2) of the file that an `O_PATH` descriptor names.
     func truncate(atPath descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
         try rights.acting(for: caller) { () throws(Errno) in
-            _ = try Linux.withPath(of: descriptor) { path throws(Errno) in
-                try Linux.call { Glibc.truncate(path, off_t(size)) }
-            }
+            try SystemCall.truncate(ofPath: descriptor, to: size)
         }
     }
 
@@ -245,25 +243,19 @@ extension Volume {
 
     /// What a write or a change of owner takes away, whoever makes it, is taken by the driver itself.
     private static func dropSetID(_ descriptor: FileDescriptor) throws(Errno) {
-        guard let left = SetIDBits.dropped(from: try Linux.attributes(descriptor).st_mode) else { return }
-        _ = try Linux.withPath(of: descriptor) { path throws(Errno) in try Linux.call { chmod(path, left & 0o7777) } }
+        guard let left = SetIDBits.dropped(from: try SystemCall.attributes(descriptor).st_mode) else { return }
+        try SystemCall.setMode(ofPath: descriptor, left)
     }
 
     /// Owner before mode: a change of owner drops the set-id bits.
     private static func apply(_ changes: AttributeChanges, to descriptor: FileDescriptor) throws(Errno) {
         if changes.user != nil || changes.group != nil {
-            let user = changes.user ?? UInt32.max
-            let group = changes.group ?? UInt32.max
-            _ = try Linux.call { fchownat(descriptor.rawValue, "", user, group, Linux.emptyPath | AT_SYMLINK_NOFOLLOW) }
+            try SystemCall.setOwner(ofPath: descriptor, user: changes.user, group: changes.group)
         }
-        if let mode = changes.mode {
-            _ = try Linux.withPath(of: descriptor) { path throws(Errno) in
-                try Linux.call { chmod(path, mode & 0o7777) }
-            }
-        }
+        if let mode = changes.mode { try SystemCall.setMode(ofPath: descriptor, mode) }
         if changes.accessed != nil || changes.modified != nil {
-            var times = [Self.time(changes.accessed), Self.time(changes.modified)]
-            _ = try Linux.call { utimensat(descriptor.rawValue, "", &times, Linux.emptyPath | AT_SYMLINK_NOFOLLOW) }
+            try SystemCall.setTimes(
+                ofPath: descriptor, access: Self.time(changes.accessed), modification: Self.time(changes.modified))
         }
     }
 
@@ -285,10 +277,10 @@ extension Volume {
     }
 
     public func statistics(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> FileSystemStatistics {
-        var result = statvfs()
-        guard let descriptor = try root.real.current()?.descriptor.rawValue else { throw Errno.ioError }
-        _ = try Linux.call { fstatvfs(descriptor, &result) }
-        return result
+        guard let directory = try root.real.current() else { throw Errno.ioError }
+        return try withExtendedLifetime(directory) { () throws(Errno) in
+            try SystemCall.statistics(directory.descriptor)
+        }
     }
 
     public func inodeFlags(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> UInt32 {

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -50,11 +50,8 @@ extension Volume {
         do throws(Errno) {
             descriptor = try directory.withDescriptor { directory throws(Errno) in
                 try rights.creating(for: caller) { () throws(Errno) -> FileDescriptor in
-                    let open = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
-                    return FileDescriptor(
-                        rawValue: try Linux.call {
-                            clinux_openat(directory.rawValue, name.pointer, open, mode & 0o7777)
-                        })
+                    try SystemCall.open(
+                        directory, name.pointer, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0o7777)
                 }
             }
         } catch .fileExists where !flags.isExclusive {
@@ -212,14 +209,15 @@ extension Volume {
         let parent = if let verified { verified } else { try directory.real.nearestExisting() }
         defer { withExtendedLifetime(parent) {} }
         try rights.checkCreation(in: parent, for: caller)
-        let inherited = try Linux.inheritance(of: parent.descriptor, mode: mode & ~0o6000, umask: caller.umask)
+        let inherited = try Inheritance.of(parent.descriptor, mode: mode & ~0o6000, umask: caller.umask)
         let owner = rights.actsForOthers ? try ownerOfNew(in: parent.descriptor, caller) : nil
         let staged = try staging().create(
             hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: inherited.mode,
             owner: owner, target: target(named, in: directory))
         if let list = inherited.list {
             do throws(Errno) {
-                try Linux.setAttribute(AccessList.accessAttribute, list.attribute, of: staged.descriptor)
+                try SystemCall.setExtendedAttribute(
+                    AccessList.accessAttribute, list.attribute, of: staged.descriptor)
             } catch {
                 try? staging().remove(staged.file)
                 try? staged.descriptor.close()
@@ -252,7 +250,7 @@ extension Volume {
     private func ownerOfNew(
         in parent: FileDescriptor, _ caller: Caller
     ) throws(Errno) -> (uid: UInt32, gid: UInt32) {
-        let parent = try Linux.attributes(parent)
+        let parent = try SystemCall.attributes(parent)
         return (caller.user, parent.st_mode & S_ISGID != 0 ? parent.st_gid : caller.group)
     }
 

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -15,7 +15,7 @@ extension Volume {
     /// Whether cutting an open file takes so long that another thread is to do it.
     func takesLong(toCut descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) -> Bool {
         guard caller.isMovable else { return false }
-        let left = Int64(try Linux.attributes(descriptor).st_size).subtractingReportingOverflow(size)
+        let left = Int64(try SystemCall.attributes(descriptor).st_size).subtractingReportingOverflow(size)
         return left.overflow || left.partialValue > Self.longCut
     }
 
@@ -72,8 +72,8 @@ extension Volume {
         if case .made = try self.inode(inode) { return }
         if store.isReadOnly { return }
         if request.caller.isMovable { throw Errno.takesLong }
-        _ = try withReading(inode) { descriptor throws(Errno) in
-            try Linux.call { dataOnly ? fdatasync(descriptor.rawValue) : fsync(descriptor.rawValue) }
+        try withReading(inode) { descriptor throws(Errno) in
+            if dataOnly { try SystemCall.syncData(descriptor) } else { try SystemCall.sync(descriptor) }
         }
     }
 
@@ -83,24 +83,21 @@ extension Volume {
         let descriptor = try writing(inode)
         if request.caller.isMovable, length > Self.longRange { throw Errno.takesLong }
         try rights.acting(for: request.caller) { () throws(Errno) in
-            _ = try Linux.call { clinux_fallocate(descriptor.rawValue, mode, off_t(offset), off_t(length)) }
+            try SystemCall.allocate(descriptor, mode: mode, offset: offset, length: length)
         }
     }
 
     public func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
         let destination = try writing(copy.destination.inode)
-        var from = off_t(copy.source.offset)
-        var to = off_t(copy.destination.offset)
         return try withReading(copy.source.inode) { source throws(Errno) in
             if request.caller.isMovable {
                 // Programs ask for more than there is.
-                let left = Int64(try Linux.attributes(source).st_size).subtractingReportingOverflow(copy.source.offset)
+                let left = Int64(try SystemCall.attributes(source).st_size).subtractingReportingOverflow(copy.source.offset)
                 if min(Int64(copy.length), left.partialValue) > Self.longRange { throw Errno.takesLong }
             }
             return try rights.acting(for: request.caller) { () throws(Errno) in
-                try Linux.call {
-                    clinux_copy_file_range(source.rawValue, &from, destination.rawValue, &to, copy.length, 0)
-                }
+                try SystemCall.copyRange(
+                    source, from: copy.source.offset, to: destination, at: copy.destination.offset, count: copy.length)
             }
         }
     }
@@ -108,10 +105,7 @@ extension Volume {
     public func seek(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, whence: Int32
     ) throws(Errno) -> Int64 {
-        let found = try withReading(inode) { descriptor throws(Errno) in
-            try Linux.call { lseek(descriptor.rawValue, off_t(offset), whence) }
-        }
-        return Int64(found)
+        try withReading(inode) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
     }
 
     // MARK: - Without handles
@@ -132,7 +126,7 @@ extension Volume {
             return try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
         case .free(let node):
             guard node.kind == S_IFREG else { throw Errno.invalidArgument }
-            return try node.withDescriptor { path throws(Errno) in try Linux.reopen(path, O_RDONLY) }
+            return try node.withDescriptor { path throws(Errno) in try SystemCall.reopen(path, O_RDONLY) }
         case .tree, .made: throw Errno.isDirectory
         }
     }

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -25,11 +25,11 @@ extension Volume {
         guard store.isReadOnly, case .tree(let directory) = node, case .typed(.production, _, _) = directory.location
         else { return [] }
         let modified = try attributes(of: directory).st_mtim
-        return SystemCall.secondsSince(modified) > 1 ? [.keepCache, .cacheDirectory] : []
+        return Clock.secondsSince(modified) > 1 ? [.keepCache, .cacheDirectory] : []
     }
 
     public func releaseDirectory(inode: InodeNumber, handle: HandleID) {
-        if handles.close(handle) { seals.submit { clinux_give_memory_back() } }
+        if handles.close(handle) { seals.submit { SystemCall.giveMemoryBack() } }
     }
 
     public func syncDirectory(
@@ -39,14 +39,14 @@ extension Volume {
         case .tree(let directory):
             guard let real = try directory.real.current() else { return }
             if request.caller.isMovable { throw Errno.takesLong }
-            _ = try Linux.call { fsync(real.descriptor.rawValue) }
+            try SystemCall.sync(real.descriptor)
         case .free(let node):
             if request.caller.isMovable { throw Errno.takesLong }
             let descriptor = try node.withDescriptor { path throws(Errno) in
-                try Linux.reopen(path, O_RDONLY | O_DIRECTORY)
+                try SystemCall.reopen(path, O_RDONLY | O_DIRECTORY)
             }
             defer { try? descriptor.close() }
-            _ = try Linux.call { fsync(descriptor.rawValue) }
+            try SystemCall.sync(descriptor)
         case .artifact, .made: break
         }
     }
@@ -106,12 +106,13 @@ extension Volume {
         let staged = namespace.stagedChanges
         let attributes: stat?
         switch node {
-        case .free(let free): attributes = try? free.withDescriptor { path throws(Errno) in try Linux.attributes(path) }
+        case .free(let free):
+            attributes = try? free.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
         case .tree(let directory):
             switch directory.location {
             case .typed, .free:
                 guard let real = try? directory.real.current() else { return nil }
-                attributes = try? Linux.attributes(real.descriptor)
+                attributes = try? SystemCall.attributes(real.descriptor)
             default: return nil
             }
         case .artifact, .made: return nil
@@ -151,7 +152,7 @@ extension Volume {
     private func listing(of node: Inode) throws(Errno) -> Listing {
         switch node {
         case .tree(let directory): return try listing(of: directory, withDots: true)
-        case .free(let free): return try free.withDescriptor { path throws(Errno) in try Linux.names(in: path) }
+        case .free(let free): return try free.withDescriptor { path throws(Errno) in try Listing(of: path) }
         case .made:
             var listing = Listing()
             try addDots(StableNumber.of(StoreLayout.privateDirectory), root.stableNumber, to: &listing)
@@ -177,8 +178,9 @@ extension Volume {
                 if withDots { try addDots(directory.stableNumber, 0, to: &listing) }
                 return listing
             }
-            if withDots { return try Linux.names(in: real.descriptor) }
-            try Linux.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
+            if withDots { return try Listing(of: real.descriptor) }
+            try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
+                let name = EntryName(name)
                 if !name.isDot { try listing.add(name.bytes, number: number, type: type) }
             }
             return listing
@@ -213,8 +215,9 @@ extension Volume {
             names.insert(name)
         }
         guard let real = try directory.real.current() else { return }
-        try Linux.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
-            guard type == S_IFREG || type == 0, let real = name.string, let name = directory.name(ofReal: real),
+        try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
+            guard type == S_IFREG || type == 0, let real = EntryName(name).string,
+                let name = directory.name(ofReal: real),
                 names.isEmpty || !names.contains(name)
             else { return }
             try listing.add(name, number: number, type: type)

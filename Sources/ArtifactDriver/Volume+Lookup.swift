@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -30,7 +30,7 @@ extension Volume {
 
     public func forget(_ inode: InodeNumber, lookups: UInt64) {
         namespace.forget(inode, lookups: lookups)
-        if namespace.hasShrunk() { seals.submit { clinux_give_memory_back() } }
+        if namespace.hasShrunk() { seals.submit { SystemCall.giveMemoryBack() } }
     }
 
     // MARK: - The tree
@@ -157,7 +157,7 @@ extension Volume {
     /// The node of a name in an ordinary tree, counted as a lookup.
     func freeEntry(_ name: EntryName, in parent: FreeDirectory, scope: Scope) throws(Errno) -> Entry {
         let descriptor = try parent.withDescriptor { directory throws(Errno) in
-            try Linux.openPath(name.pointer, in: directory)
+            try SystemCall.openPath(name.pointer, in: directory)
         }
         let found: FoundFile
         do throws(Errno) {

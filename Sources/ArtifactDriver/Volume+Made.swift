@@ -3,6 +3,7 @@ internal import ArtifactStore
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// Entries that are made when they are read: links to what is newest, and the hidden files.
@@ -11,7 +12,7 @@ extension Volume {
         let target: String?
         switch try self.inode(inode) {
         case .free(let node):
-            return try node.withDescriptor { descriptor throws(Errno) in try Linux.linkTarget(descriptor) }
+            return try node.withDescriptor { descriptor throws(Errno) in try SystemCall.linkTarget(descriptor) }
         case .made(.currentSession(let newest)): target = newest ?? currentSession?.description
         case .made(.latestCheckpoint(_, let newest)): target = newest
         default: throw Errno.invalidArgument
@@ -32,7 +33,7 @@ extension Volume {
             let real = try? directory.real.current()
         else { return nil }
         // Taken before the files are looked at: what changes meanwhile makes it another state.
-        let state = (try? Linux.attributes(real.descriptor)).flatMap { ListingState($0, staged: 0) }
+        let state = (try? SystemCall.attributes(real.descriptor)).flatMap { ListingState($0, staged: 0) }
         if let state, let known = directory.newest.withLock({ $0 }), known.state == state { return known.name }
         guard let newest = try? newestFile(in: directory, real, type) else { return nil }
         if let state, newest.isSettled { directory.newest.withLock { $0 = .init(state: state, name: newest.name) } }
@@ -47,7 +48,7 @@ extension Volume {
         var newest: (name: String, sealed: String, time: timespec)?
         var isSettled = true
         let settled = Clock.now().tv_sec &- store.schema.settlingSeconds &- 1
-        for found in try Linux.names(in: real.descriptor) {
+        for found in try Listing(of: real.descriptor) {
             if found.name == MadeNames.latest { return (nil, true) }
             guard let realName = found.name, let name = type.virtualName(forReal: realName),
                 let attributes = try? publishedFile(realName, in: directory).attributes

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -14,7 +14,7 @@ extension Volume {
             return try makeTreeDirectory(try text(name), in: directory, mode: mode, request.caller)
         }
         return try makeFree(request, parent, name, .directory) { directory throws(Errno) in
-            _ = try Linux.call { mkdirat(directory.rawValue, name.pointer, mode & 0o7777) }
+            try SystemCall.makeDirectory(directory, name.pointer, mode & 0o7777)
         }
     }
 
@@ -30,7 +30,7 @@ extension Volume {
         }
         let creation: Creation = mode & S_IFMT == S_IFREG ? .file : .specialFile
         return try makeFree(request, parent, name, creation) { directory throws(Errno) in
-            _ = try Linux.call { mknodat(directory.rawValue, name.pointer, mode, dev_t(device)) }
+            try SystemCall.makeNode(directory, name.pointer, mode, device: device)
         }
     }
 
@@ -38,7 +38,7 @@ extension Volume {
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, target: EntryName
     ) throws(Errno) -> Entry {
         try makeFree(request, parent, name, .symbolicLink) { directory throws(Errno) in
-            _ = try Linux.call { symlinkat(target.pointer, directory.rawValue, name.pointer) }
+            try SystemCall.makeSymbolicLink(directory, name.pointer, to: target.pointer)
         }
     }
 
@@ -54,11 +54,7 @@ extension Volume {
             try node.withDescriptor { file throws(Errno) in
                 try target.directory.withDescriptor { directory throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in
-                        try Linux.withPath(of: file) { path throws(Errno) in
-                            _ = try Linux.call {
-                                linkat(AT_FDCWD, path, directory.rawValue, newName.pointer, AT_SYMLINK_FOLLOW)
-                            }
-                        }
+                        try SystemCall.link(file, directory, newName.pointer)
                     }
                 }
             }
@@ -153,7 +149,7 @@ extension Volume {
     private func makeScope(_ scope: Scope, _ mode: UInt32, _ caller: Caller) throws(Errno) {
         try store.makeScope(scope) { parent, name throws(Errno) in
             try rights.creating(for: caller) { () throws(Errno) in
-                _ = try Linux.call { mkdirat(parent.rawValue, name, mode & 0o7777) }
+                try SystemCall.makeDirectory(parent, name, mode & 0o7777)
             }
         }
     }

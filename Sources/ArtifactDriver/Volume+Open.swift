@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -136,9 +136,9 @@ extension Volume {
         case .staged(let real), .sealing(let real), .discarded(let real):
             guard let caller else { return try real.open(flags | O_NONBLOCK) }
             // Nobody but the driver may search staging; the file itself is the caller's or not.
-            let path = try real.open(Int32(CLINUX_O_PATH))
+            let path = try real.open(SystemCall.pathOnly)
             defer { try? path.close() }
-            return try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, flags) }
+            return try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, flags) }
         // A name that the kernel still remembers: it looks it up anew, and finds it free.
         case .gone: throw caller == nil ? Errno.noSuchFileOrDirectory : .staleNFSFileHandle
         }
@@ -150,7 +150,7 @@ extension Volume {
         _ body: (FileDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
         if let descriptor = state.open.any { return try body(descriptor) }
-        let descriptor = try open(file, state, Int32(CLINUX_O_PATH))
+        let descriptor = try open(file, state, SystemCall.pathOnly)
         defer { try? descriptor.close() }
         return try body(descriptor)
     }
@@ -177,12 +177,12 @@ extension Volume {
         // The kernel opens fifos, sockets and devices by itself.
         guard node.kind == S_IFREG else { throw Errno.invalidArgument }
         // Who is root when the file is registered would leave the bits to whoever writes then (`SetIDBits`).
-        let mode = flags.isWritable && caller.user != 0 ? try Linux.attributes(path).st_mode : 0
+        let mode = flags.isWritable && caller.user != 0 ? try SystemCall.attributes(path).st_mode : 0
         let connection = SetIDBits.dropped(from: mode) == nil ? passthrough : nil
         let opened = try node.open.withLock { open throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
             try open.add(writable: flags.isWritable, connection: connection, for: caller, rights) {
                 mode throws(Errno) in
-                try rights.acting(for: caller) { () throws(Errno) in try Linux.reopen(path, mode) }
+                try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, mode) }
             }
             store.descriptors.fileOpened()
             if flags.truncates {

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// Where things are on the mount, for people: paths in refusals. Asked for when something is refused, not before.
@@ -39,9 +40,7 @@ extension Volume {
     func shownPath(of node: FreeNode) -> String {
         let place = StoreLayout.shownDirectory(of: node.scope)
         func real(_ descriptor: FileDescriptor) -> String? {
-            var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-            let count = readlink("/proc/self/fd/\(descriptor.rawValue)", &buffer, buffer.count)
-            return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+            (try? SystemCall.path(of: descriptor)).map { String(decoding: $0, as: UTF8.self) }
         }
         guard let path = (try? node.withDescriptor({ real($0) })) ?? nil,
             let store = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })

@@ -5,6 +5,7 @@ public import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import Logging
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -81,7 +82,7 @@ extension Volume {
     ) -> Bool {
         let known = file.state.withLock { state -> (opener: Int32, size: Int64?)? in
             guard let writer = state.writers.first(where: { $0.handle == handle }) else { return nil }
-            return (writer.thread, state.open.any.flatMap { try? Int64(Linux.attributes($0).st_size) })
+            return (writer.thread, state.open.any.flatMap { try? Int64(SystemCall.attributes($0).st_size) })
         }
         guard let known else { return false }
         if ProcFile.isSameProcess(known.opener, closer) { return true }
@@ -94,15 +95,14 @@ extension Volume {
     private func isOutOfRoom(_ descriptor: FileDescriptor, for caller: Caller) throws(Errno) -> Bool {
         let now = Clock.monotonic()
         guard now >= roomyUntil.load(ordering: .relaxed) else { return false }
-        var room = statvfs()
-        _ = try Linux.call { fstatvfs(descriptor.rawValue, &room) }
+        let room = try SystemCall.statistics(descriptor)
         // Some file systems have no number of blocks to tell.
         let left = room.f_blocks > 0 ? UInt64(caller.user == 0 ? room.f_bfree : room.f_bavail) : .max
         let (bytes, isMore) = left.multipliedReportingOverflow(by: UInt64(room.f_frsize))
         // What nobody fills in that time is asked for again only then.
         if isMore || bytes > Self.plenty { roomyUntil.store(now &+ Self.plentyTime, ordering: .relaxed) }
         guard left < 16 else { return false }
-        return try Linux.attributes(descriptor).st_size > 0
+        return try SystemCall.attributes(descriptor).st_size > 0
     }
 
     /// In bytes, and in nanoseconds.
@@ -132,7 +132,7 @@ extension Volume {
 
     /// The same of an open file.
     func takesLong(toCheck descriptor: FileDescriptor, _ check: FormatCheck) -> Bool {
-        guard let size = try? Linux.attributes(descriptor).st_size else { return false }
+        guard let size = try? SystemCall.attributes(descriptor).st_size else { return false }
         return size > (check.isIntricate ? 0 : Self.quicklyRead)
     }
 
@@ -141,7 +141,7 @@ extension Volume {
     private func closeProblem(
         _ descriptor: FileDescriptor, _ check: FormatCheck
     ) throws(Errno) -> (problem: String?, contents: CheckedContents?) {
-        let source = try DescriptorSource(descriptor)
+        let source = try FileSource(descriptor)
         guard source.count > 0 else { return (nil, nil) }
         guard source.count <= store.schema.checkAtClose, check.isWorthWholeCheck, !check.isWholeQuickly(source) else {
             return (try quickProblem(descriptor, check), nil)
@@ -174,7 +174,7 @@ extension Volume {
     /// The other checks (`FormatCheck.isIntricate`) look at bytes in order and count; that no number in a file and no cut of it makes them
     /// trap is what `NumberTests` and `FuzzTests` of the formats try.
     func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
-        let source = try DescriptorSource(descriptor)
+        let source = try FileSource(descriptor)
         guard source.count > 0 else { return nil }
         if check.isIntricate, let answer = withReader(descriptor, { store.checks.quickAnswer(of: check, $0) }) {
             switch answer {
@@ -199,7 +199,7 @@ extension Volume {
 
     /// Runs with a descriptor that cannot write, for another process, where one is to be had.
     private func withReader<Result>(_ descriptor: FileDescriptor, _ body: (FileDescriptor) -> Result) -> Result {
-        guard let reader = try? Linux.reopen(descriptor, O_RDONLY) else { return body(descriptor) }
+        guard let reader = try? SystemCall.reopen(descriptor, O_RDONLY) else { return body(descriptor) }
         defer { try? reader.close() }
         return body(reader)
     }
@@ -277,7 +277,7 @@ extension Volume {
         of file: ArtifactFile, _ state: inout ArtifactFile.State, lastWriter: ArtifactFile.Writer
     ) -> Outcome {
         guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
-        let size = state.open.any.flatMap { try? Linux.attributes($0).st_size } ?? 0
+        let size = state.open.any.flatMap { try? SystemCall.attributes($0).st_size } ?? 0
         if let spoiled = state.spoiled ?? lastWriter.ending.reason.map({ .init(reason: $0) }) {
             guard size > 0 else {
                 state.phase = .sealing(real)

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -33,7 +33,7 @@ extension Volume {
         try parent.withDescriptor { directory throws(Errno) in
             try freeTrees.changing((directory, name)) { () throws(Errno) in
                 try rights.acting(for: caller) { () throws(Errno) in
-                    _ = try Linux.call { unlinkat(directory.rawValue, name.pointer, flags) }
+                    try SystemCall.unlink(directory, name.pointer, isDirectory: flags & AT_REMOVEDIR != 0)
                 }
             }
         }
@@ -99,7 +99,7 @@ extension Volume {
     ) throws(Errno) {
         guard case .staged(let real) = state.phase else { return }
         let attributes =
-            if let descriptor = state.open.any { try Linux.attributes(descriptor) } else { try real.attributes() }
+            if let descriptor = state.open.any { try SystemCall.attributes(descriptor) } else { try real.attributes() }
         try rights.checkRemoval(of: attributes, from: directory.real.nearestExisting(), for: caller)
     }
 

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Volume {
@@ -51,9 +51,7 @@ extension Volume {
             try target.withDescriptor { to throws(Errno) in
                 try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in
-                        _ = try Linux.call {
-                            clinux_renameat2(from.rawValue, name.pointer, to.rawValue, newName.pointer, flags.rawValue)
-                        }
+                        try SystemCall.rename(from, name.pointer, to, newName.pointer, flags.rawValue)
                     }
                 }
                 freeTrees.moved(to: newName, in: target, to)
@@ -291,7 +289,7 @@ extension Volume {
         guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
             case .staged(let staged) = state.phase
         else { return nil }
-        let size = (try? state.open.any.map { try Linux.attributes($0) } ?? staged.attributes())?.st_size ?? 0
+        let size = (try? state.open.any.map { try SystemCall.attributes($0) } ?? staged.attributes())?.st_size ?? 0
         guard size > 0 else { return nil }
         state.goesBack = true
         let writer = ArtifactFile.Writer(

@@ -4,6 +4,7 @@ internal import FuseKernel
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// Publishing and quarantine, on the seal queue: no program waits for what happens here.

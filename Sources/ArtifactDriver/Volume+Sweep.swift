@@ -4,6 +4,7 @@ internal import FuseKernel
 internal import Glibc
 public import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// Old temporary files, and what other mounts left that were killed: looked for when the store is opened, and from then on with a

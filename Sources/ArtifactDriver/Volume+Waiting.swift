@@ -4,6 +4,7 @@ internal import FuseKernel
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What is whole and cannot be published for now: it keeps its name and can be read, and is tried again until the mount ends.

@@ -1,9 +1,9 @@
 internal import Artifacts
 internal import ArtifactStore
-internal import CLinux
 public import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// Extended attributes that the driver gives.
@@ -58,8 +58,8 @@ extension Volume {
         let isAccessList = name.string.map(Self.isAccessList) ?? false
         do throws(Errno) {
             return try rights.acting(for: caller) { () throws(Errno) in
-                try Linux.withPath(of: descriptor) { path throws(Errno) in
-                    try Linux.attribute(name.pointer, ofPath: path)
+                try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                    try SystemCall.extendedAttribute(name.pointer, ofPath: path)
                 }
             }
         } catch .notSupported where isAccessList { throw Errno.noData }
@@ -75,12 +75,14 @@ extension Volume {
         switch try self.inode(inode) {
         case .free(let node):
             try node.withDescriptor { descriptor throws(Errno) in
-                try Linux.withPath(of: descriptor) { path throws(Errno) in try Linux.attributeNames(ofPath: path) }
+                try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                    try SystemCall.extendedAttributeNames(ofPath: path)
+                }
             }
         case .artifact(let file):
             try withDescriptor(of: file) { descriptor throws(Errno) -> [UInt8] in
-                let all = try Linux.withPath(of: descriptor) { path throws(Errno) in
-                    try Linux.attributeNames(ofPath: path)
+                let all = try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                    try SystemCall.extendedAttributeNames(ofPath: path)
                 }
                 // The driver's own are found when named: a copy must not carry them to another file.
                 return all.split(separator: 0).filter { name in
@@ -96,21 +98,14 @@ extension Volume {
     ) throws(Errno) {
         try changeAttribute(inode, name, request.caller) { file, how throws(Errno) in
             if case .ownWithoutWriting = how {
-                // An empty value is a value.
-                let address = value.baseAddress ?? UnsafeRawPointer(name.pointer)
-                _ = try Linux.call {
-                    clinux_change_attribute_of_own(file.rawValue, name.pointer, address, value.count, flags)
-                }
-                return
+                return try SystemCall.setExtendedAttribute(name.pointer, value, ofOwn: file, flags: flags)
             }
-            try Linux.withPath(of: file) { path throws(Errno) in
+            try SystemCall.withPath(of: file) { path throws(Errno) in
                 guard case .sealed = how, name.string == AccessList.accessAttribute else {
-                    _ = try Linux.call { clinux_setxattr(path, name.pointer, value.baseAddress, value.count, flags) }
-                    return
+                    return try SystemCall.setExtendedAttribute(name.pointer, value, ofPath: path, flags: flags)
                 }
                 guard let list = AccessList(attribute: Array(value)) else { throw Errno.invalidArgument }
-                let kept = list.withoutWriting.attribute
-                _ = try Linux.call { clinux_setxattr(path, name.pointer, kept, kept.count, flags) }
+                try SystemCall.setExtendedAttribute(name.pointer, list.withoutWriting.attribute, ofPath: path, flags: flags)
             }
         }
     }
@@ -120,11 +115,10 @@ extension Volume {
     ) throws(Errno) {
         try changeAttribute(inode, name, request.caller) { file, how throws(Errno) in
             if case .ownWithoutWriting = how {
-                _ = try Linux.call { clinux_change_attribute_of_own(file.rawValue, name.pointer, nil, 0, 0) }
-                return
+                return try SystemCall.removeExtendedAttribute(name.pointer, ofOwn: file)
             }
-            try Linux.withPath(of: file) { path throws(Errno) in
-                _ = try Linux.call { clinux_removexattr(path, name.pointer) }
+            try SystemCall.withPath(of: file) { path throws(Errno) in
+                try SystemCall.removeExtendedAttribute(name.pointer, ofPath: path)
             }
         }
     }
@@ -176,7 +170,7 @@ extension Volume {
                 try withDescriptor(of: file, state) { descriptor throws(Errno) in
                     guard fileState == .sealed || fileState == .sealing else { return try changeAsCaller(descriptor) }
                     // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
-                    let mode = try Linux.attributes(descriptor).st_mode
+                    let mode = try SystemCall.attributes(descriptor).st_mode
                     let isForbidden = !rights.actsForOthers && mode & S_IWUSR == 0 && text.hasPrefix("user.")
                     do throws(Errno) { try change(descriptor, isForbidden ? .ownWithoutWriting : .sealed) } catch {
                         // No such namespace is to be had here, or the file has a group that is not the driver's.

@@ -1,10 +1,10 @@
 public import ArtifactStore
 public import Artifacts
 public import FuseKernel
-internal import CLinux
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a mount of a store is to be.
@@ -56,7 +56,7 @@ public final class Volume: FileSystem {
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
     /// Whether the driver sees how every user's processes end.
-    let seesAllEndings = clinux_may_trace() != 0
+    let seesAllEndings = SystemCall.mayTrace
     let ownUser = geteuid()
     let rights = CallerRights(actsForOthers: geteuid() == 0)
     let startTime = Clock.monotonic()
@@ -258,21 +258,4 @@ enum Timeout {
     /// What changes is noticed (`OutsideChanges`).
     static let watched = 600.0
     static let none = 0.0
-}
-
-/// Clocks.
-enum Clock {
-    /// Nanoseconds that only go up.
-    static func monotonic() -> UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec)
-    }
-
-    /// Wall-clock time, UTC.
-    static func now() -> timespec {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return now
-    }
 }

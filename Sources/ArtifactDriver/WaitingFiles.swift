@@ -1,3 +1,4 @@
+internal import SystemCalls
 internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel

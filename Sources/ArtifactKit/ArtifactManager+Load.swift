@@ -1,6 +1,7 @@
 public import Artifacts
 internal import ArtifactStore
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 extension ArtifactManager {

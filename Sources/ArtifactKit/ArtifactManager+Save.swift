@@ -2,6 +2,7 @@ public import Artifacts
 internal import ArtifactFormats
 internal import ArtifactStore
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 extension ArtifactManager {
@@ -65,7 +66,7 @@ extension ArtifactManager {
     private func publish(_ contents: Contents, _ key: ArtifactKey, path: String) throws(ArtifactError) {
         guard let staging = store.staging else { throw .system(.readOnlyFileSystem, path: path) }
         let virtualPath = "\(scope.mode.rawValue)/\(key.layer.rawValue)/\(key.type.name)/\(key.virtualName)"
-        let opened = SystemCall.now()
+        let opened = Clock.now()
         let target = Staging.Target(directory: store.directory(directory(of: key)), name: key.realName)
         let staged = staging.unusedName(hint: virtualPath, kind: .artifact)
         let descriptor: FileDescriptor
@@ -88,7 +89,7 @@ extension ArtifactManager {
             uid: geteuid(), gid: getegid(), pid: getpid(), command: CommandLine.arguments.joined(separator: " "))
         let record = RecordDraft(
             virtualPath: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key,
-            format: key.format, opened: opened, closed: SystemCall.now(), writer: writer)
+            format: key.format, opened: opened, closed: Clock.now(), writer: writer)
         let outcome = store.publish(
             PublishRequest(
                 staged: staged, target: target.directory, name: target.name,

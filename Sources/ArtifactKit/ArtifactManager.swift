@@ -1,6 +1,7 @@
 public import Artifacts
 internal import ArtifactStore
 internal import Glibc
+internal import SystemCalls
 
 /// Finds, saves and loads the artifacts of a store, without a mount and with the same policy.
 ///
@@ -51,7 +52,7 @@ public final class ArtifactManager: Sendable {
     ) throws(ArtifactError) {
         storePath = path.utf8.last == UInt8(ascii: "/") && path.utf8.count > 1 ? String(path.dropLast()) : path
         baseModel = Self.baseModel(ofStore: storePath)
-        startedAt = SystemCall.now()
+        startedAt = Clock.now()
         do throws(StoreError) {
             store = try Store(at: storePath, readOnly: readOnly, durability: .synced)
         } catch { throw .unusableStore(path: storePath, reason: error.description) }

@@ -1,5 +1,6 @@
 internal import ArtifactStore
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a program saves: bytes in memory, or a file to be copied.

@@ -1,7 +1,7 @@
 public import ArtifactFormats
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// The processes in which a driver lets checks run that could trap. A process is started with the first file that needs one, answers
@@ -139,7 +139,7 @@ public final class CheckProcesses: Sendable {
 /// One such process. Used by one thread at a time.
 private struct CheckProcess: Sendable {
     private let process: pid_t
-    private let socket: Int32
+    private let socket: FileDescriptor
 
     /// An answer has columns and their types, of which a record takes 1 MiB.
     private static let longestAnswer: UInt64 = 64 << 20
@@ -147,13 +147,12 @@ private struct CheckProcess: Sendable {
     /// Nil where none can be started.
     init?(_ command: [String]) {
         guard let program = command.first else { return nil }
-        var ends: [Int32] = [-1, -1]
-        guard clinux_socketpair(&ends) == 0 else { return nil }
-        defer { Glibc.close(ends[1]) }
+        guard let (own, other) = try? SystemCall.makeSockets() else { return nil }
+        defer { SystemCall.close(other) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 0)
+        posix_spawn_file_actions_adddup2(&actions, other.rawValue, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         // The driver's threads take no signals; of those, a process that checks takes all but the ones that ask a service to end.
         var attributes = posix_spawnattr_t()
@@ -169,26 +168,19 @@ private struct CheckProcess: Sendable {
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
         guard posix_spawn(&process, program, &actions, &attributes, argv, environ) == 0 else {
-            Glibc.close(ends[0])
+            SystemCall.close(own)
             return nil
         }
         self.process = process
-        socket = ends[0]
+        socket = own
     }
 
     /// Milliseconds that only go up.
-    static func now() -> Int64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Int64(now.tv_sec) &* 1000 &+ Int64(now.tv_nsec) / 1_000_000
-    }
+    static func now() -> Int64 { Int64(clamping: Clock.monotonic() / 1_000_000) }
 
     /// Nil when the process died, says what no check says, or nothing until the deadline.
     func answer(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> CheckAnswer? {
-        var request = request
-        while clinux_send_descriptor(socket, file.rawValue, &request, 1) != 1 {
-            guard errno == EINTR else { return nil }
-        }
+        do throws(Errno) { try SystemCall.send(request, with: file, to: socket) } catch { return nil }
         guard let head = receive(8, until: deadline) else { return nil }
         let length = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= Self.longestAnswer, let text = receive(Int(length), until: deadline) else { return nil }
@@ -200,8 +192,10 @@ private struct CheckProcess: Sendable {
         var buffer = [UInt8](repeating: 0, count: min(count, 65_536))
         while bytes.count < count {
             guard isReadable(until: deadline) else { return nil }
-            let got = Glibc.read(socket, &buffer, min(buffer.count, count - bytes.count))
-            if got < 0, errno == EINTR { continue }
+            let most = min(buffer.count, count - bytes.count)
+            let got = buffer.withUnsafeMutableBytes { buffer in
+                (try? SystemCall.read(socket, into: .init(rebasing: buffer[..<most]))) ?? 0
+            }
             guard got > 0 else { return nil }
             bytes += buffer[..<got]
         }
@@ -211,25 +205,17 @@ private struct CheckProcess: Sendable {
     /// Waits until there is something to read, or the end of it.
     private func isReadable(until deadline: Int64?) -> Bool {
         guard let deadline else { return true }
-        while true {
-            var one = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-            let found = poll(&one, 1, Int32(clamping: max(0, deadline - Self.now())))
-            if found > 0 { return true }
-            guard found < 0, errno == EINTR else { return false }
-        }
+        return (try? SystemCall.waitToRead(socket) { deadline - Self.now() }) ?? false
     }
 
     /// Ends the process, unless it has ended already.
     ///
     /// - Returns: how it ended.
     func end() -> String {
-        Glibc.close(socket)
-        var status: Int32 = 0
+        SystemCall.close(socket)
         // One that is ending keeps its status; one that does not end with its socket is not waited for.
         kill(process, SIGKILL)
-        while waitpid(process, &status, 0) != process {
-            guard errno == EINTR else { return "unknown how" }
-        }
+        guard let status = try? SystemCall.wait(for: process) else { return "unknown how" }
         if status & 0x7f == SIGKILL { return "without an answer" }
         return status & 0x7f == 0 ? "status \((status >> 8) & 0xff)" : "signal \(status & 0x7f)"
     }

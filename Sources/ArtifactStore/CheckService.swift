@@ -1,6 +1,6 @@
 internal import ArtifactFormats
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 public import SystemPackage
 
 /// What a process does that checks files for a driver (`CheckProcesses`).
@@ -13,20 +13,19 @@ public enum CheckService {
     /// A request is one byte with the open file: the check's place among `FormatCheck.allCases`, and `quick` for the quick check. The
     /// answer is its length in eight bytes and a JSON object.
     public static func serve(socket: Int32) {
-        clinux_confine(memory)
+        SystemCall.confine(memory: memory)
+        let socket = FileDescriptor(rawValue: socket)
         while true {
-            var request: UInt8 = 0
-            var file: Int32 = -1
-            let count = clinux_receive_descriptor(socket, &file, &request, 1)
-            if count < 0, errno == EINTR { continue }
+            guard case let (request, file?)?? = try? SystemCall.receive(from: socket) else { return }
             let place = Int(request & ~quick)
-            guard count == 1, file >= 0, place < FormatCheck.allCases.count else { return }
-            let (check, descriptor) = (FormatCheck.allCases[place], FileDescriptor(rawValue: file))
+            guard place < FormatCheck.allCases.count else { return }
+            let check = FormatCheck.allCases[place]
             let answer =
-                request & quick == 0
-                ? CheckAnswer(of: check, descriptor) : CheckAnswer(ofAQuick: check, descriptor)
-            SystemCall.close(descriptor)
-            guard send(Array(answer.json.description.utf8), to: socket) else { return }
+                request & quick == 0 ? CheckAnswer(of: check, file) : CheckAnswer(ofAQuick: check, file)
+            SystemCall.close(file)
+            let text = Array(answer.json.description.utf8)
+            let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
+            do throws(Errno) { try SystemCall.send(length + text, to: socket) } catch { return }
         }
     }
 
@@ -36,18 +35,6 @@ public enum CheckService {
     /// A check in a request's byte.
     static func place(of check: FormatCheck) -> UInt8? {
         FormatCheck.allCases.firstIndex(of: check).flatMap { $0 < Int(quick) ? UInt8($0) : nil }
-    }
-
-    private static func send(_ text: [UInt8], to socket: Int32) -> Bool {
-        let length = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
-        var rest = (length + text)[...]
-        while !rest.isEmpty {
-            let sent = rest.withUnsafeBytes { clinux_send(socket, $0.baseAddress, $0.count) }
-            if sent < 0, errno == EINTR { continue }
-            guard sent > 0 else { return false }
-            rest = rest.dropFirst(sent)
-        }
-        return true
     }
 }
 

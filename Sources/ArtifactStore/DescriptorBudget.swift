@@ -1,6 +1,6 @@
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 package import SystemPackage
 
 /// Something that keeps a descriptor open only to be quick, and can find its file again without it.
@@ -76,9 +76,10 @@ package final class DescriptorBudget: Sendable {
         guard used + count > processLimit / 4 else { return }
         // Each of the holders twice: who was used since the last time of asking is asked again.
         for _ in 0...(count / 32 + 1) {
-            let lowest = clinux_eventfd()
-            if lowest >= 0 { close(lowest) }
-            if lowest >= 0, Int(lowest) < processLimit - Self.reserved { return }
+            if let lowest = try? SystemCall.makeEvent() {
+                SystemCall.close(lowest)
+                if Int(lowest.rawValue) < processLimit - Self.reserved { return }
+            }
             // What is kept only to be quick goes first.
             makeRoom(limit: max(Self.fewest, count - 64))
         }

@@ -1,3 +1,4 @@
+internal import SystemCalls
 public import SystemPackage
 
 internal import Glibc
@@ -25,12 +26,12 @@ public final class Directory: Sendable {
             return try directory(name)
         } catch .noSuchFileOrDirectory {
             do throws(Errno) {
-                try SystemCall.retry { mkdirat(descriptor.rawValue, name, 0o700) }
+                try SystemCall.makeDirectory(descriptor, name, 0o700)
             } catch .fileExists {
                 return try directory(name)
             }
             let made = try directory(name)
-            try SystemCall.retry { fchmod(made.descriptor.rawValue, mode) }
+            try SystemCall.setMode(made.descriptor, mode)
             return made
         }
     }
@@ -49,31 +50,16 @@ public final class Directory: Sendable {
     /// What is in the directory, without `.` and `..`, in no order. Names that are not UTF-8 are left out: the store
     /// has none.
     public func entries() throws(Errno) -> [Entry] {
-        let copy = try SystemCall.open(descriptor, ".", O_RDONLY | O_DIRECTORY)
-        guard let stream = fdopendir(copy.rawValue) else {
-            let error = Errno(rawValue: errno)
-            SystemCall.close(copy)
-            throw error
-        }
-        defer { closedir(stream) }
         var entries: [Entry] = []
-        while true {
-            errno = 0
-            guard let entry = readdir(stream) else {
-                if errno != 0 { throw Errno(rawValue: errno) }
-                return entries
+        try SystemCall.forEachName(in: descriptor) { name, _, type in
+            guard let text = String(validatingCString: name), text != ".", text != ".." else { return }
+            var type = type
+            if type == 0 {  // The file system does not say.
+                guard let found = try? SystemCall.attributes(descriptor, name) else { return }
+                type = found.st_mode & S_IFMT
             }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
-            }
-            guard let name, name != ".", name != ".." else { continue }
-            switch Int32(entry.pointee.d_type) {
-            case 4: entries.append(Entry(name: name, isDirectory: true))  // DT_DIR
-            case 0:  // DT_UNKNOWN: the file system does not say.
-                guard let found = try? SystemCall.attributes(descriptor, name) else { continue }
-                entries.append(Entry(name: name, isDirectory: found.isDirectory))
-            default: entries.append(Entry(name: name, isDirectory: false))
-            }
+            entries.append(Entry(name: text, isDirectory: type == S_IFDIR))
         }
+        return entries
     }
 }

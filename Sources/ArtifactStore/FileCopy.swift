@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// A file's copy on another file system: bytes, owner, mode, times and `user.*` attributes.
@@ -11,26 +11,25 @@ enum FileCopy {
         defer { SystemCall.close(copy) }
         try copyBytes(source, to: copy)
         try copyExtendedAttributes(source, to: copy)
-        if fchown(copy.rawValue, attributes.st_uid, attributes.st_gid) != 0 {
-            let error = Errno(rawValue: errno)
+        do throws(Errno) {
+            try SystemCall.setOwner(copy, user: attributes.st_uid, group: attributes.st_gid)
+        } catch {
             let actual = try SystemCall.attributes(copy)
             guard actual.st_uid == attributes.st_uid else { throw error }
         }
-        try SystemCall.retry { fchmod(copy.rawValue, attributes.permissions) }
-        let times = [attributes.st_atim, attributes.st_mtim]
-        try SystemCall.retry { futimens(copy.rawValue, times) }
+        try SystemCall.setMode(copy, attributes.permissions)
+        try SystemCall.setTimes(copy, access: attributes.st_atim, modification: attributes.st_mtim)
         guard try SystemCall.attributes(copy).st_size == attributes.st_size else { throw .ioError }
         if isSynced { try SystemCall.sync(copy) }
     }
 
     /// copy_file_range(2), which shares blocks where the file systems can; reads and writes where it is not possible.
     private static func copyBytes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
-        var offset: off_t = 0
+        var offset: Int64 = 0
         do throws(Errno) {
             while true {
-                let copied = try SystemCall.retry {
-                    clinux_copy_file_range(source.rawValue, &offset, copy.rawValue, nil, 1 << 30, 0)
-                }
+                let copied = try SystemCall.copyRange(source, from: offset, to: copy, at: nil, count: 1 << 30)
+                offset += Int64(copied)
                 // 0 at the start may also be a file system that does not say that it cannot (copy_file_range(2), BUGS).
                 if copied == 0 && offset > 0 { return }
                 if copied == 0 { break }
@@ -40,7 +39,7 @@ enum FileCopy {
         }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
         defer { buffer.deallocate() }
-        var position = Int64(offset)
+        var position = offset
         while true {
             let got = try SystemCall.read(source, at: position, into: buffer)
             if got == 0 { return }
@@ -50,20 +49,16 @@ enum FileCopy {
     }
 
     private static func copyExtendedAttributes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
-        let (from, to) = ("/proc/self/fd/\(source.rawValue)", "/proc/self/fd/\(copy.rawValue)")
-        var list = [CChar](repeating: 0, count: 65_536)
-        let length = clinux_listxattr(from, &list, list.count)
-        guard length > 0 else { return }
-        for name in list[..<length].split(separator: 0) {
-            let name = String(decoding: name.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            guard name.hasPrefix("user.") else { continue }
-            var value = [UInt8](repeating: 0, count: 65_536)
-            let size = clinux_getxattr(from, name, &value, value.count)
-            guard size >= 0 else { continue }
-            do throws(Errno) {
-                try SystemCall.retry { clinux_setxattr(to, name, value, size, 0) }
-            } catch .notSupported {
-                return
+        try SystemCall.withPath(of: source) { from throws(Errno) in
+            guard let names = try? SystemCall.extendedAttributeNames(ofPath: from) else { return }
+            for name in names.split(separator: 0) where name.starts(with: "user.".utf8) {
+                let name = String(decoding: name, as: UTF8.self)
+                guard let value = try? SystemCall.extendedAttribute(name, ofPath: from) else { continue }
+                do throws(Errno) {
+                    try SystemCall.setExtendedAttribute(name, value, of: copy)
+                } catch .notSupported {
+                    return
+                }
             }
         }
     }

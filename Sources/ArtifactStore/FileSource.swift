@@ -1,13 +1,18 @@
 internal import ArtifactFormats
-internal import CLinux
 internal import Glibc
-internal import SystemPackage
+package import SystemPackage
+internal import SystemCalls
 
 /// An open file as the checks read it, by one thread. Holes are not read: they would fill the page cache with zeros.
-struct FileSource: ByteSource {
+package struct FileSource: ByteSource {
     let descriptor: FileDescriptor
-    let count: Int64
+    package let count: Int64
     private let holes: Holes?
+
+    /// A file as long as it is now.
+    package init(_ descriptor: FileDescriptor) throws(Errno) {
+        self.init(descriptor: descriptor, count: Int64(try SystemCall.attributes(descriptor).st_size))
+    }
 
     init(descriptor: FileDescriptor, count: Int64) {
         self.descriptor = descriptor
@@ -15,7 +20,7 @@ struct FileSource: ByteSource {
         holes = count >= Holes.worthLooking ? Holes(of: descriptor) : nil
     }
 
-    func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+    package func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
         guard let holes, !buffer.isEmpty else { return try SystemCall.read(descriptor, at: offset, into: buffer) }
         let (end, isHole) = try holes.extent(at: offset)
         let length = min(buffer.count, Int(clamping: max(0, end - offset)))
@@ -60,7 +65,7 @@ private final class Holes {
     /// Nil when the file has no holes worth knowing, or the file system is not trusted to tell.
     init?(of descriptor: FileDescriptor) {
         guard let found = try? SystemCall.attributes(descriptor), Int64(found.st_blocks) < Int64(found.st_size) / 512,
-            Self.trusted.contains(clinux_filesystem_type(descriptor.rawValue))
+            Self.trusted.contains(FileSystemKind.number(of: descriptor))
         else { return nil }
         self.descriptor = descriptor
     }
@@ -68,17 +73,21 @@ private final class Holes {
     /// Whether there is a hole at an offset, and where that or the data there ends. Ends at the offset when nothing is known.
     func extent(at offset: Int64) throws(Errno) -> (end: Int64, isHole: Bool) {
         if offset >= start, offset < end { return (end, isHole) }
-        let data = lseek(descriptor.rawValue, off_t(offset), Int32(CLINUX_SEEK_DATA))
-        if data == offset {
-            let hole = lseek(descriptor.rawValue, off_t(offset), Int32(CLINUX_SEEK_HOLE))
-            (start, end, isHole) = (offset, hole > offset ? Int64(hole) : offset, false)
-        } else if data > offset {
-            (start, end, isHole) = (offset, Int64(data), true)
-        } else if errno == ENXIO {
+        do throws(Errno) {
+            let data = try SystemCall.data(in: descriptor, from: offset)
+            if data == offset {
+                let hole = (try? SystemCall.hole(in: descriptor, from: offset)) ?? offset
+                (start, end, isHole) = (offset, max(offset, hole), false)
+            } else if data > offset {
+                (start, end, isHole) = (offset, data, true)
+            } else {
+                (start, end, isHole) = (offset, offset, false)
+            }
+        } catch .noSuchAddressOrDevice {
             // Nothing but a hole to the end, wherever that is by now; beyond it there is nothing.
             let size = Int64(try SystemCall.attributes(descriptor).st_size)
             (start, end, isHole) = (offset, max(offset, size), true)
-        } else {
+        } catch {
             (start, end, isHole) = (offset, offset, false)
         }
         return (end, isHole)

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// One thing that happened, before it has its place in the ledger.
@@ -170,7 +171,7 @@ public final class Ledger: Sendable {
                     ]),
                 at: 0)
         }
-        let time = TimeText.rfc3339(SystemCall.now())
+        let time = TimeText.rfc3339(Clock.now())
         for entry in entries {
             next.seq += 1
             let start = bytes.count
@@ -182,7 +183,7 @@ public final class Ledger: Sendable {
             try SystemCall.write(descriptor, bytes)
         } catch {
             // What was written of these lines was never true for anybody: it goes again, as far as the system lets us.
-            _ = ftruncate(descriptor.rawValue, off_t(size))
+            try? SystemCall.truncate(descriptor, to: size)
             throw error
         }
         next.size = size + Int64(bytes.count)

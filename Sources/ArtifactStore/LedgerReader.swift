@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 public import SystemPackage
 
 /// Reads a ledger file from its first line to its last.

@@ -1,12 +1,13 @@
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// The machine as it runs since it was started.
 enum Machine {
     /// Names this run of the kernel (proc_sys_kernel(5), `random/boot_id`); empty when it cannot be told, which is no run's name.
     static let boot: String = {
-        let current = FileDescriptor(rawValue: AT_FDCWD)
-        guard let file = try? SystemCall.open(current, "/proc/sys/kernel/random/boot_id", O_RDONLY) else { return "" }
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, "/proc/sys/kernel/random/boot_id", O_RDONLY)
+        else { return "" }
         defer { SystemCall.close(file) }
         let text = String(decoding: (try? SystemCall.bytes(file, at: 0, count: 64)) ?? [], as: UTF8.self)
         let name = text.prefix { $0 != "\n" }
@@ -49,7 +50,7 @@ struct MountDescription {
         let text = Array((value.description + "\n").utf8)
         do throws(Errno) {
             try SystemCall.write(lock, text)
-            try SystemCall.retry { ftruncate(lock.rawValue, off_t(text.count)) }
-        } catch { _ = ftruncate(lock.rawValue, 0) }
+            try SystemCall.truncate(lock, to: Int64(text.count))
+        } catch { try? SystemCall.truncate(lock, to: 0) }
     }
 }

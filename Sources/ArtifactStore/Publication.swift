@@ -1,5 +1,6 @@
 internal import ArtifactFormats
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// A file on its way to being published: checked, read-only, and described.
@@ -132,7 +133,7 @@ struct Publication {
                     try SystemCall.attributes(descriptor).permissions
                 }
                 _ = try attempt("made read-only") { () throws(Errno) in
-                    try SystemCall.retry { fchmod(descriptor.rawValue, taken & 0o555) }
+                    try SystemCall.setMode(descriptor, taken & 0o555)
                 }
                 result = .success(
                     try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) })

@@ -1,6 +1,6 @@
-internal import CLinux
 public import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// A directory of the store by its path in it, such as `base_layer/dev/20260215_143022/predictions`. It is found again
@@ -257,10 +257,7 @@ public final class RealDirectory: DescriptorHolder {
         if path == "." || path.isEmpty { return root }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         do throws(Errno) {
-            let descriptor = try SystemCall.retry {
-                clinux_openat_beneath(root.descriptor.rawValue, path, flags, 0)
-            }
-            return Directory(owning: FileDescriptor(rawValue: descriptor))
+            return Directory(owning: try SystemCall.openBeneath(root.descriptor, path, flags))
         } catch .noSuchFileOrDirectory {
             return nil
         } catch .noFunction, .notPermitted {
@@ -304,20 +301,21 @@ public final class RealDirectory: DescriptorHolder {
         mayExist: Bool
     ) throws(Errno) -> Directory {
         do throws(Errno) {
-            try SystemCall.retry { mkdirat(parent.descriptor.rawValue, name, 0o700) }
+            try SystemCall.makeDirectory(parent.descriptor, name, 0o700)
         } catch .fileExists where mayExist {
             return try parent.directory(name)
         }
         let made = try parent.directory(name)
-        let descriptor = made.descriptor.rawValue
         let actual = try SystemCall.attributes(made.descriptor)
-        if (actual.st_uid, actual.st_gid) != (owner.uid, owner.gid),
-            fchown(descriptor, owner.uid, owner.gid) != 0
-        {
-            // Without root a directory belongs to us; the parent's group is possible when we are in it.
-            _ = fchown(descriptor, UInt32.max, owner.gid)
+        if (actual.st_uid, actual.st_gid) != (owner.uid, owner.gid) {
+            do throws(Errno) {
+                try SystemCall.setOwner(made.descriptor, user: owner.uid, group: owner.gid)
+            } catch {
+                // Without root a directory belongs to us; the parent's group is possible when we are in it.
+                try? SystemCall.setOwner(made.descriptor, user: nil, group: owner.gid)
+            }
         }
-        try SystemCall.retry { fchmod(descriptor, mode & 0o7777) }
+        try SystemCall.setMode(made.descriptor, mode)
         if isSynced {
             try SystemCall.sync(made.descriptor)
             try SystemCall.sync(parent.descriptor)

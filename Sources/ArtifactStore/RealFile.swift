@@ -1,5 +1,5 @@
-internal import CLinux
 public import Glibc
+public import SystemCalls
 public import SystemPackage
 
 /// A real file: a name in an open directory. Every operation is relative to the directory and never follows a symbolic
@@ -15,8 +15,6 @@ public struct RealFile: Sendable {
         self.directory = directory
         self.name = name
     }
-
-    private var parent: Int32 { directory.descriptor.rawValue }
 
     /// Opens the file, or makes it with `O_CREAT`; `O_NOFOLLOW` and `O_CLOEXEC` are added.
     ///
@@ -87,31 +85,28 @@ public struct RealFile: Sendable {
     ///
     /// The corresponding C function is `fchmodat`.
     public func setMode(_ mode: UInt32) throws(Errno) {
-        try SystemCall.retry { fchmodat(parent, name, mode & 0o7777, AT_SYMLINK_NOFOLLOW) }
+        try SystemCall.setMode(directory.descriptor, name, mode)
     }
 
     /// Sets owner and group; nil leaves one as it is.
     ///
     /// The corresponding C function is `fchownat`.
     public func setOwner(user: UInt32?, group: UInt32?) throws(Errno) {
-        try SystemCall.retry {
-            fchownat(parent, name, user ?? UInt32.max, group ?? UInt32.max, AT_SYMLINK_NOFOLLOW)
-        }
+        try SystemCall.setOwner(directory.descriptor, name, user: user, group: group)
     }
 
     /// Sets the times of access and modification; `UTIME_NOW` and `UTIME_OMIT` in `tv_nsec` mean what they do in C.
     ///
     /// The corresponding C function is `utimensat`.
     public func setTimes(access: timespec, modification: timespec) throws(Errno) {
-        let times = [access, modification]
-        try SystemCall.retry { utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) }
+        try SystemCall.setTimes(directory.descriptor, name, access: access, modification: modification)
     }
 
     /// Sets the length.
     public func truncate(to length: Int64) throws(Errno) {
         let descriptor = try open(O_WRONLY | O_NONBLOCK)
         defer { SystemCall.close(descriptor) }
-        try SystemCall.retry { ftruncate(descriptor.rawValue, off_t(length)) }
+        try SystemCall.truncate(descriptor, to: length)
     }
 
     /// The value of an extended attribute.
@@ -121,7 +116,7 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `getxattr`.
     public func extendedAttribute(_ attribute: String) throws(Errno) -> [UInt8] {
         try throughPath { path throws(Errno) in
-            try Self.read { clinux_getxattr(path, attribute, $0.baseAddress, $0.count) }
+            try SystemCall.extendedAttribute(attribute, ofPath: path)
         }
     }
 
@@ -132,9 +127,7 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `setxattr`.
     public func setExtendedAttribute(_ attribute: String, to value: [UInt8], flags: Int32 = 0) throws(Errno) {
         try throughPath { path throws(Errno) in
-            _ = try SystemCall.retry {
-                value.withUnsafeBytes { clinux_setxattr(path, attribute, $0.baseAddress, $0.count, flags) }
-            }
+            try SystemCall.setExtendedAttribute(attribute, value, ofPath: path, flags: flags)
         }
     }
 
@@ -143,9 +136,7 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `listxattr`.
     public func extendedAttributes() throws(Errno) -> [String] {
         let list = try throughPath { path throws(Errno) in
-            try Self.read { buffer in
-                clinux_listxattr(path, buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count)
-            }
+            try SystemCall.extendedAttributeNames(ofPath: path)
         }
         return list.split(separator: 0).compactMap { String(validating: $0, as: UTF8.self) }
     }
@@ -155,31 +146,18 @@ public struct RealFile: Sendable {
     /// The corresponding C function is `removexattr`.
     public func removeExtendedAttribute(_ attribute: String) throws(Errno) {
         try throughPath { path throws(Errno) in
-            _ = try SystemCall.retry { clinux_removexattr(path, attribute) }
+            try SystemCall.removeExtendedAttribute(attribute, ofPath: path)
         }
     }
 
     /// There are no calls for attributes relative to a directory before kernel 6.13. A descriptor opened with `O_PATH`
     /// names exactly this file, needs no permission on it and wakes no fifo; /proc/self/fd leads back to it
     /// (proc_pid_fd(5)).
-    private func throughPath<Value>(_ body: (String) throws(Errno) -> Value) throws(Errno) -> Value {
+    private func throughPath<Value>(
+        _ body: (UnsafePointer<CChar>) throws(Errno) -> Value
+    ) throws(Errno) -> Value {
         let descriptor = try open(SystemCall.pathOnly)
         defer { SystemCall.close(descriptor) }
-        return try body("/proc/self/fd/\(descriptor.rawValue)")
-    }
-
-    /// Asks for a value until the buffer is large enough; an attribute is 64 KiB at most (xattr(7)).
-    private static func read(_ call: (UnsafeMutableRawBufferPointer) -> Int) throws(Errno) -> [UInt8] {
-        var size = 256
-        while true {
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
-            defer { buffer.deallocate() }
-            do throws(Errno) {
-                let count = try SystemCall.retry { call(buffer) }
-                return [UInt8](buffer[..<count])
-            } catch .outOfRange where size < 65_536 {
-                size = 65_536
-            }
-        }
+        return try SystemCall.withPath(of: descriptor, body)
     }
 }

@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a machine that stopped took away of artifacts that were published without waiting for the disk.
@@ -79,7 +80,7 @@ extension Recovery {
         guard let since else { return }
         let all = try suspects(since: since &- 5)
         // What another host has not sent yet may still come.
-        let quiet = SystemCall.now().tv_sec &- Self.foreignTime
+        let quiet = Clock.now().tv_sec &- Self.foreignTime
         let suspects = waits ? all.filter { $0.time < quiet } : all
         if let newest = suspects.map(\.time).max() {
             let records = try records(of: Set(suspects.map(\.key)))

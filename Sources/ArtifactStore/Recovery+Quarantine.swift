@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What one who was killed while he put a file into quarantine had not written yet.
@@ -12,7 +13,7 @@ extension Recovery {
         let suffix = Quarantine.reasonSuffix
         guard !names.isEmpty else { return }
         let recorded = try namesInLedger()
-        let now = SystemCall.now()
+        let now = Clock.now()
         for name in names.sorted() where !recorded.contains(name) {
             let isReason = name.hasSuffix(suffix)
             let stem = isReason ? String(name.dropLast(suffix.count)) : name
@@ -45,7 +46,7 @@ extension Recovery {
             try ledger.append([LedgerEntry(event: "quarantined", members)])
             let place = Quarantine(directory: quarantine, ledger: ledger, mount: "", isSynced: durability == .synced)
             do throws(Errno) {
-                try place.writeReason(name, members, at: SystemCall.now())
+                try place.writeReason(name, members, at: Clock.now())
             } catch {
                 // Without room the line must do.
             }

@@ -1,7 +1,7 @@
 internal import Artifacts
 internal import ArtifactFormats
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What became of the files of mounts that ended without closing the store.
@@ -248,7 +248,7 @@ struct Recovery {
 
     /// Whether a temporary file has not changed for a time.
     static func isOld(_ attributes: stat, keepingSeconds: Int) -> Bool {
-        SystemCall.secondsSince(attributes.st_ctim) > keepingSeconds
+        Clock.secondsSince(attributes.st_ctim) > keepingSeconds
     }
 
     /// The ledger's line for an old temporary file that was removed.
@@ -315,8 +315,7 @@ struct Recovery {
     static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
         line.withUnsafeBytes { line in
             needle.withUnsafeBytes { needle in
-                guard let hay = line.baseAddress, let sought = needle.baseAddress else { return false }
-                return clinux_memmem(hay, line.count, sought, needle.count) != nil
+                SystemCall.contains(line, needle)
             }
         }
     }

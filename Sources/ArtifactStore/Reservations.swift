@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// The names that one mount has taken for files that it is writing, so that no other mount, of this host or another, gives them to a

@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What an artifact is, on the file itself: its size and SHA-256 in the extended attribute `user.artifact.seal`.
@@ -43,8 +43,7 @@ struct Seal: Equatable {
 
     /// Puts it on a file that its owner can still write to, where the file system keeps attributes and has room for it.
     func write(to descriptor: FileDescriptor) {
-        let value = bytes
-        _ = clinux_setxattr("/proc/self/fd/\(descriptor.rawValue)", Self.attribute, value, value.count, 0)
+        try? SystemCall.setExtendedAttribute(Self.attribute, bytes, of: descriptor)
     }
 }
 
@@ -55,8 +54,8 @@ enum SealingTime {
 
     /// Puts the time of now on a file that its owner can still write to, where the file system keeps attributes and has room for it.
     static func write(to descriptor: FileDescriptor) {
-        let value = Array(TimeText.rfc3339(SystemCall.now()).utf8)
-        _ = clinux_setxattr("/proc/self/fd/\(descriptor.rawValue)", attribute, value, value.count, 0)
+        let value = Array(TimeText.rfc3339(Clock.now()).utf8)
+        try? SystemCall.setExtendedAttribute(attribute, value, of: descriptor)
     }
 }
 

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a mount needs to begin, made while there is room: a full disk can be mounted then, to make room on it.

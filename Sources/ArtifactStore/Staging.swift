@@ -1,6 +1,7 @@
 internal import Artifacts
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// Where a mount's files are until they are published: `.artifactfs/staging/<mount id>/`. Its `.lock` is flock'ed while
@@ -106,10 +107,10 @@ public final class Staging: Sendable {
         }
         do throws(Errno) {
             if let owner, (owner.uid, owner.gid) != (user, group) {
-                try SystemCall.retry { fchown(descriptor.rawValue, owner.uid, owner.gid) }
+                try SystemCall.setOwner(descriptor, user: owner.uid, group: owner.gid)
             }
             if mode & (umaskBits | 0o6000) != 0 {
-                try SystemCall.retry { fchmod(descriptor.rawValue, mode & 0o7777) }
+                try SystemCall.setMode(descriptor, mode)
             }
         } catch {
             SystemCall.close(descriptor)

@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 extension Store {
@@ -63,12 +64,11 @@ extension Store {
         for name in path.split(separator: "/") {
             made += name
             do throws(Errno) {
-                try SystemCall.retry { mkdir(made, 0o777) }
+                try SystemCall.makeDirectory(SystemCall.currentDirectory, made, 0o777)
             } catch {
                 // EEXIST comes before other reasons only where the directory is there; say the rest when it cannot be
                 // opened either.
-                var found = stat()
-                guard stat(made, &found) == 0 else { throw error }
+                guard (try? SystemCall.attributes(atPath: made)) != nil else { throw error }
             }
             made += "/"
         }

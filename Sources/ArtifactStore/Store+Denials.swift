@@ -1,6 +1,7 @@
 public import Artifacts
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// A refused operation, for the ledger.
@@ -122,9 +123,7 @@ extension Store {
     @discardableResult
     public func record(_ denial: Denial) -> Bool {
         guard let writable else { return false }
-        var now = timespec()
-        _ = clock_gettime(CLOCK_MONOTONIC, &now)
-        let time = UInt64(clamping: now.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: now.tv_nsec)
+        let time = Clock.monotonic()
         let hasRoom = writable.ledger.waiting < Self.mostWaiting
         let (mount, kind) = (writable.staging.mountID, denial.kind)
         let (isKept, counted) = denialBudget.withLock { budget -> (Bool, LedgerEntry?) in

@@ -1,6 +1,7 @@
 internal import Artifacts
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// The steps of publishing, in their order; a crash can come after each.

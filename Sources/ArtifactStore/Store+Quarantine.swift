@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 public import SystemPackage
 
 extension Store {
@@ -35,7 +36,7 @@ struct Quarantine {
 
     /// Moves a file here. Its reason is written first, so that one who is killed in between leaves enough for recovery to write the rest.
     func take(_ file: RealFile, path: String, reason: String, record: JSONObject) throws(Errno) -> String {
-        let time = SystemCall.now()
+        let time = Clock.now()
         if isSynced, let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) {
             try? SystemCall.syncData(descriptor)
             SystemCall.close(descriptor)

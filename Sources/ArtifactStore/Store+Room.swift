@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 extension Store {
@@ -24,8 +25,7 @@ extension Store {
     package var seemsToHaveRoom: Bool { writable.map { Self.hasRoom($0.staging.directory, for: 0) } ?? false }
 
     private static func hasRoom(_ directory: Directory, for bytes: Int64) -> Bool {
-        var room = statvfs()
-        guard fstatvfs(directory.descriptor.rawValue, &room) == 0 else { return true }
+        guard let room = try? SystemCall.statistics(directory.descriptor) else { return true }
         // Some file systems have no number of blocks, or of files, to tell.
         if room.f_files > 0, room.f_ffree == 0 { return false }
         guard room.f_blocks > 0, room.f_frsize > 0 else { return true }

@@ -1,5 +1,6 @@
 public import Artifacts
 internal import Glibc
+internal import SystemCalls
 public import SystemPackage
 
 /// Making sessions and tests for their users.

@@ -1,6 +1,7 @@
 public import Artifacts
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 // A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session
@@ -29,7 +30,7 @@ extension Store {
     /// Takes a session for this mount, named for this second, or the next one that nobody has taken.
     public func beginSession() throws(StoreError) -> SessionName {
         guard writable != nil else { throw .readOnly(path: path) }
-        var second = Int64(SystemCall.now().tv_sec)
+        var second = Int64(Clock.now().tv_sec)
         while true {
             guard let name = SessionName(secondsSince1970: second) else {
                 throw .system(doing: "name a session for the time of this machine", path: path, .invalidArgument)

@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a mount that lives for long does for the store's order: the same as opening the store would.

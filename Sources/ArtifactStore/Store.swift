@@ -1,6 +1,7 @@
 public import Artifacts
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What the driver's own directory in a store says of itself.
@@ -281,7 +282,7 @@ public final class Store: Sendable {
         let ownPath = path + "/" + StoreLayout.privateDirectory
         let marker = try doing("prepare the store's own directory", ownPath) { () throws(Errno) in
             if try SystemCall.attributes(own.descriptor).permissions != 0o700 {
-                try SystemCall.retry { fchmod(own.descriptor.rawValue, 0o700) }
+                try SystemCall.setMode(own.descriptor, 0o700)
             }
             return try text(of: own.file(StoreFormat.fileName), orWrite: StoreFormat.text)
         }
@@ -329,7 +330,7 @@ public final class Store: Sendable {
             defer { SystemCall.close(descriptor) }
             return String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 65_536), as: UTF8.self)
         } catch .noSuchFileOrDirectory {
-            let time = SystemCall.now()
+            let time = Clock.now()
             let new = file.directory.file(".\(file.name)-\(getpid())-\(time.tv_sec)-\(time.tv_nsec)")
             let descriptor = try new.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             defer { SystemCall.close(descriptor) }
@@ -362,7 +363,7 @@ public final class Store: Sendable {
     }
 
     private static func newMountID(_ host: String) -> String {
-        let time = SystemCall.now()
+        let time = Clock.now()
         return "\(TimeText.compact(time))-\(host)-\(getpid())-\(time.tv_nsec)"
     }
 }

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#define CLINUX_IMPLEMENTATION
 #include "clinux.h"
 #include <malloc.h>
 #include <errno.h>
@@ -178,6 +179,8 @@ int clinux_may_trace(void) {
 int clinux_may_access(int fd, int mode) {
     return (int)syscall(SYS_faccessat2, fd, "", mode, AT_EACCESS | AT_EMPTY_PATH);
 }
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 

@@ -1,7 +1,7 @@
 internal import CFuse
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// What a file system may ask of the kernel outside of replies. Valid from `FileSystem.start` until `FileSystem.stop`.
@@ -57,13 +57,10 @@ public final class KernelConnection: Sendable {
 
     static func register(_ descriptor: FileDescriptor, on device: Int32) throws(Errno) -> BackingID {
         var map = (fd: descriptor.rawValue, flags: UInt32(0), padding: UInt64(0))
-        while true {
-            let id = clinux_ioctl_pointer(device, 0x4010_e501, &map)  // _IOW(229, 1, struct fuse_backing_map)
-            if id > 0 { return BackingID(rawValue: id) }
-            if id == 0 { throw Errno.ioError }
-            let error = Errno(rawValue: errno)
-            if error != .interrupted { throw error }
-        }
+        // _IOW(229, 1, struct fuse_backing_map)
+        let id = try SystemCall.control(FileDescriptor(rawValue: device), request: 0x4010_e501, &map)
+        guard id > 0 else { throw Errno.ioError }
+        return BackingID(rawValue: id)
     }
 
     /// Ends a registration. Open files keep theirs.
@@ -74,7 +71,8 @@ public final class KernelConnection: Sendable {
 
     static func unregister(_ backing: BackingID, on device: Int32) {
         var id = UInt32(bitPattern: backing.rawValue)
-        _ = clinux_ioctl_pointer(device, 0x4004_e502, &id)  // _IOW(229, 2, uint32_t)
+        // _IOW(229, 2, uint32_t)
+        _ = try? SystemCall.control(FileDescriptor(rawValue: device), request: 0x4004_e502, &id)
     }
 
     /// Drops the kernel's memory of a name. Never call it from a handler that the kernel waits for on the same directory.

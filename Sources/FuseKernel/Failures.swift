@@ -1,6 +1,7 @@
 public import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What a request asks for, in the words of fuse_lowlevel_ops.
@@ -93,7 +94,7 @@ final class Failures: Sendable {
     }
 
     func note(_ error: Errno, _ doing: Doing, _ caller: Caller, _ fileSystem: any FileSystem) {
-        let now = Clock.now()
+        let now = Clock.monotonic()
         let count = state.withLock { state -> Int? in
             var wall = timespec()
             clock_gettime(CLOCK_REALTIME, &wall)

@@ -1,3 +1,4 @@
+internal import SystemCalls
 internal import Synchronization
 
 /// Threads for work that users bring and that may take long: a few, of which no user has all.
@@ -23,7 +24,7 @@ final class FairThreads: Sendable {
         /// Set by `end`: from when on, on the monotonic clock, nothing is begun.
         var end: UInt64?
         var isEnded: Bool { end != nil }
-        var isTooLate: Bool { end.map { Clock.now() >= $0 } ?? false }
+        var isTooLate: Bool { end.map { Clock.monotonic() >= $0 } ?? false }
     }
 
     private let name: String
@@ -75,7 +76,7 @@ final class FairThreads: Sendable {
     /// Does what was brought, for so many nanoseconds; what is left then is only ended. Waits until all of it is. Nothing more is taken.
     func end(within time: UInt64) {
         let threads = state.withLock { state in
-            state.end = Clock.now() &+ time
+            state.end = Clock.monotonic() &+ time
             for _ in 0..<state.idle { wake.post() }
             state.idle = 0
             return state.threads

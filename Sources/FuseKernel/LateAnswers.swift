@@ -1,6 +1,7 @@
 internal import CFuse
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 extension Errno {
@@ -65,7 +66,7 @@ final class LateAnswers: Sendable {
     ///
     /// - Returns: false when it is to be answered now.
     func keep(_ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher) -> Bool {
-        let end = Clock.now() &+ UInt64(Self.longest) * 1_000_000
+        let end = Clock.monotonic() &+ UInt64(Self.longest) * 1_000_000
         let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
             guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
             state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, end: end))
@@ -123,13 +124,13 @@ final class LateAnswers: Sendable {
             }
             var left: [Waiting] = []
             for one in all {
-                let canWait = !isEnded && Clock.now() < one.end
+                let canWait = !isEnded && Clock.monotonic() < one.end
                 if !answer(one, dispatcher, canWait: canWait) { left.append(one) }
             }
             if isEnded, all.isEmpty { break }
             let (time, isReconsidered) = state.withLock { state -> (Int32?, Bool) in
                 state.waiting = left + state.waiting
-                let now = Clock.now()
+                let now = Clock.monotonic()
                 let next = state.waiting.map(\.end).min()
                 return (
                     next.map { $0 > now ? Int32(clamping: ($0 - now) / 1_000_000 + 1) : 0 },

@@ -1,7 +1,7 @@
 internal import CFuse
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What INIT agrees on.
@@ -46,7 +46,7 @@ final class Negotiation: Sendable {
         guard let descriptor = try? FileDescriptor.open(directory, .readOnly) else { return false }
         defer { try? descriptor.close() }
         // OVERLAYFS_SUPER_MAGIC and FUSE_SUPER_MAGIC (linux/magic.h)
-        return [0x794c_7630, 0x6573_5546].contains(clinux_filesystem_type(descriptor.rawValue))
+        return [0x794c_7630, 0x6573_5546].contains(FileSystemKind.number(of: descriptor))
     }
 
     /// libfuse's INIT callback.
@@ -111,10 +111,9 @@ final class Negotiation: Sendable {
         }
         do {
             // A file in memory is a regular file on no other, wherever the driver's own files lie.
-            let file = clinux_memfd("passthrough-probe")
-            guard file >= 0 else { throw Errno(rawValue: errno) }
-            defer { close(file) }
-            let id = try KernelConnection.register(FileDescriptor(rawValue: file), on: device)
+            let file = try SystemCall.makeMemoryFile(named: "passthrough-probe")
+            defer { SystemCall.close(file) }
+            let id = try KernelConnection.register(file, on: device)
             KernelConnection.unregister(id, on: device)
             return (true, nil)
         } catch Errno.notPermitted {

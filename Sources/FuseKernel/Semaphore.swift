@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 
 /// A POSIX semaphore (sem_overview(7)).
 package final class Semaphore: @unchecked Sendable {
@@ -18,13 +18,10 @@ package final class Semaphore: @unchecked Sendable {
 
     package func post() { sem_post(raw) }
 
-    package func wait() { while sem_wait(raw) != 0, errno == EINTR {} }
+    package func wait() { SystemCall.wait(for: raw) }
 
     /// Waits for so many milliseconds, or more when a signal interrupts; whether there was a post.
     package func wait(milliseconds: Int32) -> Bool {
-        while clinux_sem_wait(raw, milliseconds) != 0 {
-            if errno != EINTR { return false }
-        }
-        return true
+        SystemCall.wait(for: raw, milliseconds: milliseconds)
     }
 }

@@ -1,8 +1,8 @@
 internal import CFuse
-internal import CLinux
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// How a file system is to be mounted.
@@ -136,7 +136,7 @@ public final class Session: Sendable {
                 throw SessionError("libfuse refused the driver's read and write functions")
             }
         }
-        _ = clinux_fcntl_int(device, F_SETFL, clinux_fcntl_int(device, F_GETFL, 0) | O_NONBLOCK)
+        SystemCall.setNonBlocking(FileDescriptor(rawValue: device))
         let pool = WorkerPool(
             session: session, device: device, limit: options.workers, keepsProcessorsAwake: options.keepsProcessorsAwake
         )
@@ -184,22 +184,20 @@ public final class Session: Sendable {
 private enum StandardError {
     /// Runs with standard error led into a pipe. For the time before other threads run: a pipe's worth of text is kept, 64 KiB.
     static func capturing(_ body: () -> (Int32, Errno)) -> (result: Int32, error: Errno, text: String?) {
-        var ends: [Int32] = [-1, -1]
-        let own = clinux_fcntl_int(2, F_DUPFD_CLOEXEC, 3)
-        guard own >= 0, pipe(&ends) == 0 else {
+        let standard = FileDescriptor(rawValue: 2)
+        guard let own = try? SystemCall.duplicate(standard), let ends = try? SystemCall.makePipe() else {
             let (result, error) = body()
             return (result, error, nil)
         }
-        _ = clinux_fcntl_int(ends[0], F_SETFD, FD_CLOEXEC)
-        _ = clinux_fcntl_int(ends[0], F_SETFL, O_NONBLOCK)
-        dup2(ends[1], 2)
-        close(ends[1])
+        SystemCall.setNonBlocking(ends.reading)
+        SystemCall.duplicate(ends.writing, to: standard)
+        SystemCall.close(ends.writing)
         let (result, error) = body()
-        dup2(own, 2)
-        close(own)
-        defer { close(ends[0]) }
+        SystemCall.duplicate(own, to: standard)
+        SystemCall.close(own)
+        defer { SystemCall.close(ends.reading) }
         var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = read(ends[0], &buffer, buffer.count)
+        let count = buffer.withUnsafeMutableBytes { (try? SystemCall.read(ends.reading, into: $0)) ?? 0 }
         guard count > 0 else { return (result, error, nil) }
         let text = String(decoding: buffer[..<count], as: UTF8.self)
         return (result, error, text.split(separator: "\n").joined(separator: "; "))

@@ -1,5 +1,6 @@
 internal import CFuse
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// Taking set-user-id and set-group-id away from files that somebody else changed.
@@ -45,9 +46,7 @@ public enum SetIDBits {
     /// Before a write by the session. The C functions are `fstat` and `fchmod`.
     static func drop(_ descriptor: FileDescriptor, _ caller: Caller) throws(Errno) {
         guard caller.user != 0 else { return }
-        var attributes = stat()
-        guard fstat(descriptor.rawValue, &attributes) == 0 else { throw Errno(rawValue: errno) }
-        guard let left = dropped(from: attributes.st_mode) else { return }
-        guard fchmod(descriptor.rawValue, left & 0o7777) == 0 else { throw Errno(rawValue: errno) }
+        guard let left = dropped(from: try SystemCall.attributes(descriptor).st_mode) else { return }
+        try SystemCall.setMode(descriptor, left)
     }
 }

@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// Moving bytes between a file and memory, whole.
@@ -12,15 +12,15 @@ enum Transfer {
     ) throws(Errno) -> Int {
         var done = 0
         while done < buffer.count {
-            // Past the last offset there is the kernel says EINVAL; the sum wraps on purpose.
-            let count = pread(
-                descriptor.rawValue, buffer.baseAddress?.advanced(by: done), buffer.count - done, offset &+ off_t(done))
-            if count == 0 { break }
-            if count > 0 {
+            do throws(Errno) {
+                // Past the last offset there is the kernel says EINVAL; the sum wraps on purpose.
+                let count = try SystemCall.read(
+                    descriptor, at: Int64(offset) &+ Int64(done), into: .init(rebasing: buffer[done...]))
+                if count == 0 { break }
                 done += count
-            } else if errno != EINTR {
+            } catch {
                 if done > 0 { break }
-                throw Errno(rawValue: errno)
+                throw error
             }
         }
         return done
@@ -34,19 +34,18 @@ enum Transfer {
         _ bytes: UnsafeRawBufferPointer, _ descriptor: FileDescriptor, at offset: off_t, for caller: Caller
     ) throws(Errno) -> Int {
         let isForAnother = caller.user != 0 && isRoot
-        if isForAnother, clinux_act_as(caller.user, caller.group, nil, -1) != 0 { throw Errno.notPermitted }
-        defer { if isForAnother { clinux_act_for_itself(0) } }
+        if isForAnother { try SystemCall.act(asUser: caller.user, group: caller.group, furtherGroups: nil) }
+        defer { if isForAnother { SystemCall.actForItself(dropsGroups: false) } }
         var done = 0
         while done < bytes.count {
-            let count = pwrite(
-                descriptor.rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done, offset &+ off_t(done))
-            if count > 0 {
+            do throws(Errno) {
+                let count = try SystemCall.write(
+                    descriptor, at: Int64(offset) &+ Int64(done), .init(rebasing: bytes[done...]))
+                if count == 0 { break }
                 done += count
-            } else if count == 0 {
-                break
-            } else if errno != EINTR {
+            } catch {
                 if done > 0 { break }
-                throw Errno(rawValue: errno)
+                throw error
             }
         }
         return done

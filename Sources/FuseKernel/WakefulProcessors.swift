@@ -1,6 +1,7 @@
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
 
 /// Keeps idle processors from falling asleep while programs wait for one answer after the other.
 ///
@@ -12,7 +13,7 @@ internal import Synchronization
 ///
 /// It holds for all processors, so it is held for the time of a burst only: `WorkerPool` says when one begins and ends.
 final class WakefulProcessors: Sendable {
-    private let device: Int32
+    private let device: FileDescriptor
     /// In microseconds.
     private let latency: Int32
     /// Written with `changing` locked.
@@ -32,11 +33,13 @@ final class WakefulProcessors: Sendable {
         let isHalting = Self.driver.map { $0.hasPrefix("haltpoll") } ?? true
         if isHalting, sysconf(Int32(_SC_NPROCESSORS_ONLN)) > Self.mostPolling { return nil }
         latency = isHalting ? 0 : Self.lightSleep
-        device = Glibc.open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC)
-        guard device >= 0 else { return nil }
+        guard let device = try? SystemCall.open(SystemCall.currentDirectory, "/dev/cpu_dma_latency", O_WRONLY) else {
+            return nil
+        }
+        self.device = device
     }
 
-    deinit { close(device) }
+    deinit { SystemCall.close(device) }
 
     var isHeld: Bool { held.load(ordering: .relaxed) }
 
@@ -50,18 +53,18 @@ final class WakefulProcessors: Sendable {
         guard isHeld != isToBeHeld else { return }
         changing.withLock { _ in
             guard isHeld != isToBeHeld else { return }
-            var microseconds = isToBeHeld ? latency : Self.whatever
-            if write(device, &microseconds, 4) == 4 { held.store(isToBeHeld, ordering: .relaxed) }
+            let microseconds = isToBeHeld ? latency : Self.whatever
+            let written = withUnsafeBytes(of: microseconds) { try? SystemCall.write(device, $0) }
+            if written == 4 { held.store(isToBeHeld, ordering: .relaxed) }
         }
     }
 
     /// What puts idle processors to sleep, by the kernel's name for it.
     private static var driver: String? {
-        let file = Glibc.open("/sys/devices/system/cpu/cpuidle/current_driver", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 64)
-        let count = read(file, &bytes, bytes.count)
-        return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
+        let name = "/sys/devices/system/cpu/cpuidle/current_driver"
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, name, O_RDONLY) else { return nil }
+        defer { SystemCall.close(file) }
+        guard let bytes = try? SystemCall.bytes(file, at: 0, count: 64), !bytes.isEmpty else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

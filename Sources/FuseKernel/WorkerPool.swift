@@ -1,7 +1,8 @@
 internal import CFuse
-internal import CLinux
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
 
 /// The threads that take requests from the kernel.
 ///
@@ -45,7 +46,7 @@ final class WorkerPool: Sendable {
     private let nextStart = Atomic<UInt64>(0)
     private let semaphore: Semaphore
     /// Readable when the pool is to stop.
-    private let wake: Int32
+    private let wake: FileDescriptor
     private let mayPoll: Bool
     /// Nil where idle processors are left alone.
     private let processors: WakefulProcessors?
@@ -80,7 +81,7 @@ final class WorkerPool: Sendable {
         self.limit = max(2, limit)
         semaphore = Semaphore()
         watcher = Semaphore()
-        wake = clinux_eventfd()
+        wake = (try? SystemCall.makeEvent()) ?? FileDescriptor(rawValue: -1)
         // On one processor polling only takes time from the program that is to send the request.
         let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
         mayPoll = count > 1
@@ -88,7 +89,7 @@ final class WorkerPool: Sendable {
         processors = mayPoll && keepsProcessorsAwake ? WakefulProcessors() : nil
     }
 
-    deinit { close(wake) }
+    deinit { SystemCall.close(wake) }
 
     /// Serves until the mount is gone or `stop` is called.
     func run() {
@@ -107,8 +108,7 @@ final class WorkerPool: Sendable {
     /// Ends the service. May be called from any thread.
     func stop() {
         isStopping.store(true, ordering: .sequentiallyConsistent)
-        var one: UInt64 = 1
-        _ = write(wake, &one, 8)
+        SystemCall.signal(wake)
         for _ in 0..<limit { semaphore.post() }
         watcher.post()
     }
@@ -120,7 +120,7 @@ final class WorkerPool: Sendable {
         var quiet = 0
         var leaderless = 0
         while !isDone {
-            var stopped = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+            var stopped = pollfd(fd: wake.rawValue, events: Int16(POLLIN), revents: 0)
             if Glibc.poll(&stopped, 1, Self.watchTime) > 0 { return }
             if hasLeader.load(ordering: .sequentiallyConsistent) {
                 leaderless = 0
@@ -179,11 +179,11 @@ final class WorkerPool: Sendable {
 
     /// Starts a thread, as far as the system gives more (`RLIMIT_NPROC`); it is not asked again at once.
     private func start() -> Bool {
-        guard Clock.now() >= nextStart.load(ordering: .relaxed) else { return false }
+        guard Clock.monotonic() >= nextStart.load(ordering: .relaxed) else { return false }
         return threads.withLock { threads in
             guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return false }
             guard let thread = WorkerThread(name: "artifactfs", { self.serve() }) else {
-                nextStart.store(Clock.now() &+ Self.pause, ordering: .relaxed)
+                nextStart.store(Clock.monotonic() &+ Self.pause, ordering: .relaxed)
                 return false
             }
             threads.append(thread)
@@ -234,8 +234,8 @@ final class WorkerPool: Sendable {
     func finishRequests() {
         var worker = Worker()
         defer { free(worker.buffer.mem) }
-        let end = Clock.now() &+ Self.finishTime
-        while Clock.now() < end {
+        let end = Clock.monotonic() &+ Self.finishTime
+        while Clock.monotonic() < end {
             let size = fuse_session_receive_buf(session.raw, &worker.buffer)
             if size > 0 {
                 fuse_session_process_buf(session.raw, &worker.buffer)
@@ -247,9 +247,9 @@ final class WorkerPool: Sendable {
 
     private func handle(_ worker: inout Worker) {
         if isWorthAppointing(worker.streak) { appoint() }
-        let start = Clock.now()
+        let start = Clock.monotonic()
         fuse_session_process_buf(session.raw, &worker.buffer)
-        let time = Int(truncatingIfNeeded: Clock.now() &- start)
+        let time = Int(truncatingIfNeeded: Clock.monotonic() &- start)
         let usual = usualTime.load(ordering: .relaxed)
         let step = max(usual / 16, 250)
         usualTime.store(time > usual ? usual + step : max(0, usual - step), ordering: .relaxed)
@@ -285,7 +285,7 @@ final class WorkerPool: Sendable {
     private func pollBriefly(_ buffer: inout fuse_buf) -> Bool {
         let score = pollScore.load(ordering: .relaxed)
         guard mayPoll, score > 0 else { return false }
-        let end = Clock.now() &+ Self.pollTime
+        let end = Clock.monotonic() &+ Self.pollTime
         repeat {
             let size = fuse_session_receive_buf(session.raw, &buffer)
             if size > 0 {
@@ -294,7 +294,7 @@ final class WorkerPool: Sendable {
                 return true
             }
             if size != -EAGAIN && size != -EINTR { return false }
-        } while Clock.now() < end
+        } while Clock.monotonic() < end
         pollScore.store(score - 1, ordering: .relaxed)
         return false
     }
@@ -302,9 +302,10 @@ final class WorkerPool: Sendable {
     private func sleepUntilRequest() {
         // A tuple: an array would be allocated.
         var polls = (
-            pollfd(fd: device, events: Int16(POLLIN), revents: 0), pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: device, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wake.rawValue, events: Int16(POLLIN), revents: 0)
         )
-        let start = Clock.now()
+        let start = Clock.monotonic()
         withUnsafeMutableBytes(of: &polls) {
             guard let polls = $0.assumingMemoryBound(to: pollfd.self).baseAddress else { return }
             if let processors, processors.isHeld {
@@ -314,7 +315,7 @@ final class WorkerPool: Sendable {
             }
             _ = Glibc.poll(polls, 2, -1)
         }
-        let time = Clock.now() &- start
+        let time = Clock.monotonic() &- start
         // A request that came so soon would have been found by polling a little longer: try that again.
         if time < Self.pollTime * 2 { pollScore.store(Self.longestScore / 2, ordering: .relaxed) }
         if time < Self.soon { hasten() } else { slacken() }

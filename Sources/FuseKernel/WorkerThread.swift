@@ -1,5 +1,5 @@
-internal import CLinux
 internal import Glibc
+internal import SystemCalls
 
 /// A thread of the driver's own (pthreads(7)). It takes no signals: one thread of the program waits for them.
 ///
@@ -34,7 +34,7 @@ package struct WorkerThread: Sendable {
             start.release()
             return nil
         }
-        clinux_name_thread(thread, name)
+        SystemCall.setName(of: thread, name)
         raw = thread
     }
 

@@ -1,6 +1,7 @@
 import ArtifactStore
-import CLinux
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// Going to the background: the binary starts itself again in the foreground of a session of its own and waits until it says that it
 /// is ready. Threads would not survive a fork.
@@ -12,13 +13,14 @@ enum Background {
     /// - Parameter store: its path, for what is said when that takes long.
     /// - Returns: what the driver says when the mount can be used.
     static func start(_ store: String) throws -> String {
-        var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else {
-            throw Failure(.failed, "cannot make a pipe: \(String(cString: strerror(errno)))")
+        let (readEnd, writeEnd): (FileDescriptor, FileDescriptor)
+        do throws(Errno) {
+            (readEnd, writeEnd) = try SystemCall.makePipe()
+            try SystemCall.keepOpenOnExecution(writeEnd)
+        } catch {
+            throw Failure(.failed, "cannot make a pipe: \(error)")
         }
-        let (readEnd, writeEnd) = (ends[0], ends[1])
-        _ = clinux_fcntl_int(readEnd, F_SETFD, FD_CLOEXEC)
-        defer { close(readEnd) }
+        defer { SystemCall.close(readEnd) }
 
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -32,13 +34,13 @@ enum Background {
         posix_spawnattr_setflags(&attributes, Int16(0x80))  // POSIX_SPAWN_SETSID, glibc's spawn.h
 
         let arguments = MountHelperForm.asSubcommand(Array(CommandLine.arguments.dropFirst()))
-        setenv(variable, String(writeEnd), 1)
+        setenv(variable, String(writeEnd.rawValue), 1)
         var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + inForeground(arguments)).map { strdup($0) }
         argv.append(nil)
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
         let result = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv, environ)
-        close(writeEnd)
+        SystemCall.close(writeEnd)
         unsetenv(variable)
         guard result == 0 else {
             throw Failure(.failed, "cannot start the driver: \(String(cString: strerror(result)))")
@@ -52,21 +54,18 @@ enum Background {
     }
 
     /// The first byte says how it went: `0`, or the exit status as a digit; the rest is for people.
-    private static func answer(from readEnd: Int32, _ process: pid_t, _ store: String) throws -> String {
+    private static func answer(from readEnd: FileDescriptor, _ process: pid_t, _ store: String) throws -> String {
         var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
         var next = Patience.now() + Patience.usual
         var hasSaid = false
         while true {
-            var poll = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
-            let ready = Glibc.poll(&poll, 1, Int32(clamping: max(0, next - Patience.now())))
-            if ready < 0, errno == EINTR { continue }
-            guard ready != 0 else {
+            let ready = (try? SystemCall.waitToRead(readEnd, milliseconds: { next - Patience.now() })) ?? true
+            guard ready else {
                 next = Patience.now() + Patience.usual
                 let holder = StoreLock.holder(of: store, besides: process)
                 if let holder, holder.state == .stopped {
                     kill(process, SIGKILL)
-                    waitpid(process, nil, 0)
+                    _ = try? SystemCall.wait(for: process)
                     throw Failure(
                         .silent,
                         "another mount's driver, process \(holder.process), is stopped while it holds a lock of the store "
@@ -82,10 +81,8 @@ enum Background {
                 hasSaid = true
                 continue
             }
-            let count = read(readEnd, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            bytes += buffer[..<count]
+            guard let more = try? SystemCall.bytes(readEnd, atMost: 4096), !more.isEmpty else { break }
+            bytes += more
         }
         let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
         guard let first = bytes.first else {
@@ -104,8 +101,7 @@ enum StoreLock {
         let files = [directory + "lock"] + Paths.names(directory + "ledger").map { directory + "ledger/" + $0 }
         let inodes = Set(
             files.compactMap { file -> String? in
-                var info = stat()
-                return lstat(file, &info) == 0 ? String(info.st_ino) : nil
+                (try? SystemCall.attributes(SystemCall.currentDirectory, file)).map { String($0.st_ino) }
             })
         let locks = String(decoding: Paths.contents("/proc/locks") ?? [], as: UTF8.self)
         let holders = locks.split(separator: "\n").compactMap { line -> DriverProcess? in
@@ -121,13 +117,14 @@ enum StoreLock {
 
 /// The driver's side of the pipe.
 final class Readiness {
-    private var descriptor: Int32?
+    private var descriptor: FileDescriptor?
 
     init() {
         guard let text = getenv(Background.variable), let number = Int32(String(cString: text)) else { return }
         unsetenv(Background.variable)
-        descriptor = number
-        _ = clinux_fcntl_int(number, F_SETFD, FD_CLOEXEC)
+        let descriptor = FileDescriptor(rawValue: number)
+        self.descriptor = descriptor
+        SystemCall.closeOnExecution(descriptor)
         chdir("/")
     }
 
@@ -153,9 +150,8 @@ final class Readiness {
         guard let descriptor else {
             return false
         }
-        let bytes = Array((status + text).utf8)
-        _ = write(descriptor, bytes, bytes.count)
-        close(descriptor)
+        try? SystemCall.write(descriptor, Array((status + text).utf8))
+        SystemCall.close(descriptor)
         self.descriptor = nil
         return true
     }

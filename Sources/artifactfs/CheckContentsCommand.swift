@@ -1,7 +1,8 @@
 import ArgumentParser
 import ArtifactStore
-import CLinux
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// The process in which a driver lets checks run that could trap; for the driver only. It reads files that it gets open, by a socket
 /// that is its standard input, and ends with it.
@@ -10,7 +11,7 @@ struct CheckContentsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: name, shouldDisplay: false)
 
     func run() throws {
-        clinux_set_process_name("artifact-check")
+        SystemCall.setProcessName("artifact-check")
         chdir("/")
         CheckService.serve(socket: 0)
     }

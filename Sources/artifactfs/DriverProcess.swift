@@ -1,12 +1,13 @@
-import CLinux
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// The process that serves a mount, as this program sees it: never by asking the mount, and not by the number that the driver gives
 /// itself, which is another process's here when the driver is in another pid namespace.
 struct DriverProcess {
     let process: Int32
     /// `/proc/PROCESS`, which stays this process's when its number is given to another.
-    private let directory: Int32
+    private let directory: FileDescriptor
 
     /// Looks for the driver of a mount.
     ///
@@ -20,9 +21,11 @@ struct DriverProcess {
 
     /// - Returns: nil when there is none of that number.
     init?(_ process: Int32) {
-        directory = open("/proc/\(process)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { return nil }
-        self.process = process
+        let path = "/proc/\(process)"
+        guard let directory = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY) else {
+            return nil
+        }
+        (self.process, self.directory) = (process, directory)
     }
 
     private enum Connection: Equatable { case this, another, unknown }
@@ -75,16 +78,15 @@ struct DriverProcess {
 
     /// What it does now (proc_pid_stat(5)).
     var state: State {
-        let stat = clinux_openat(directory, "stat", O_RDONLY, 0)
-        guard stat >= 0 else { return .ended }
-        defer { close(stat) }
-        var buffer = [UInt8](repeating: 0, count: 512)
-        let count = read(stat, &buffer, buffer.count)
-        // The program's name, in parentheses, may have any in it.
-        guard count > 0, let end = buffer[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else {
+        guard let stat = try? SystemCall.open(directory, "stat", O_RDONLY) else {
             return .ended
         }
-        switch buffer[end + 2] {
+        defer { SystemCall.close(stat) }
+        // The program's name, in parentheses, may have any in it.
+        guard let text = try? SystemCall.bytes(stat, atMost: 512), let end = text.lastIndex(of: UInt8(ascii: ")")),
+            end + 2 < text.count
+        else { return .ended }
+        switch text[end + 2] {
         case UInt8(ascii: "Z"), UInt8(ascii: "X"): return .ended
         case UInt8(ascii: "T"), UInt8(ascii: "t"): return .stopped
         default: return .running

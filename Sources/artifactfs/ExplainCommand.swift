@@ -1,8 +1,8 @@
 import ArgumentParser
 import ArtifactStore
 import Artifacts
-import CLinux
 import Glibc
+import SystemCalls
 import SystemPackage
 
 /// `artifactfs explain`
@@ -98,8 +98,9 @@ private struct Question {
 
     private func judged() -> JSONValue {
         var path = path
-        var info = stat()
-        if action.followsLinks, lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK {
+        if action.followsLinks,
+            (try? SystemCall.attributes(SystemCall.currentDirectory, path))?.isSymbolicLink == true
+        {
             guard let target = realpath(path, nil) else { return problem("\(path) is a link to nothing") }
             defer { free(target) }
             path = String(cString: target)
@@ -153,17 +154,17 @@ private struct Found {
         let (location, rest) = schema.locate(relative)
         standing = Self.standing(of: location.scope, status)
         var info = stat()
-        let exists = lstat(path, &info) == 0
-        let code = errno
+        let code = Patience.number { () throws(Errno) in
+            info = try SystemCall.attributes(SystemCall.currentDirectory, path)
+        }
+        let exists = code == 0
         let isDirectory = exists && info.st_mode & S_IFMT == S_IFDIR
         facts = Facts(isSameUser: info.st_uid == geteuid(), isInOrdinaryTree: location.place == .ordinaryTree)
         let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? ""
         let isHidden = relative == "/.artifactfs" || relative.hasPrefix("/.artifactfs/")
 
         if !exists {
-            var above = stat()
-            let isThere = stat(parent, &above) == 0
-            guard isThere, above.st_mode & S_IFMT == S_IFDIR else {
+            guard (try? SystemCall.attributes(atPath: parent))?.isDirectory == true else {
                 (subject, place) = (.nowhere(parentIsFile: code == ENOTDIR), .fixed)
                 return
             }
@@ -196,9 +197,9 @@ private struct Found {
 
     /// The driver's own word for a file's state, or what its place says.
     private static func state(of path: String, _ standing: Standing, isPlain: Bool) -> FileState {
-        var buffer = [UInt8](repeating: 0, count: 64)
-        let count = isPlain ? clinux_getxattr(path, "user.artifact.state", &buffer, buffer.count) : -1
-        if count > 0, let state = FileState(rawValue: String(decoding: buffer[..<count], as: UTF8.self)) {
+        if isPlain, let value = try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path),
+            let state = FileState(rawValue: String(decoding: value, as: UTF8.self))
+        {
             return state
         }
         return OverwritePolicy.stateOfPublished(in: standing)

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ArtifactStore
-import CLinux
 import Glibc
+import SystemCalls
 import SystemPackage
 
 /// The exit statuses; `artifactfs --help` and artifactfs(1) list the same.
@@ -62,7 +62,7 @@ enum Terminal {
     /// A line on standard error, after the program's name. Control characters of paths and names are shown escaped.
     static func complain(_ text: String) {
         let line = Array((wrapped("artifactfs: " + printable(text), indent: 4, at: width(2)) + "\n").utf8)
-        _ = write(2, line, line.count)
+        try? SystemCall.write(FileDescriptor(rawValue: 2), line)
     }
 
     /// A line on standard output. Where a terminal would break it in the middle of a word, it is broken between words.
@@ -75,7 +75,7 @@ enum Terminal {
     /// How wide a terminal is; nil for what is no terminal, whose lines stay whole for programs.
     private static func width(_ descriptor: Int32) -> Int? {
         guard isatty(descriptor) != 0 else { return nil }
-        let columns = Int(clinux_terminal_columns(descriptor))
+        let columns = SystemCall.terminalColumns(FileDescriptor(rawValue: descriptor))
         return columns >= 40 ? columns : 80
     }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
-import CLinux
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// A process that has something of a mount open.
 struct Holder {
@@ -117,24 +118,20 @@ struct HolderSearch {
         guard let (searcher, output) = Self.start([HoldersCommand.name, "--after", String(last), "--", mountPoint])
         else { return .failed }
         defer {
-            close(output)
+            SystemCall.close(output)
             // Never waited for: it may be past killing.
             kill(searcher, SIGKILL)
-            waitpid(searcher, nil, WNOHANG)
+            SystemCall.collect(searcher)
         }
         var current: (process: Int32, command: String)?
         var rest: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
-            var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
-            let time = min(Self.patience, end - Patience.now())
-            let ready = time > 0 ? Glibc.poll(&poll, 1, Int32(time)) : 0
-            if ready < 0, errno == EINTR { continue }
-            guard ready > 0 else { return current.map { .stuck($0.process, $0.command) } ?? .failed }
-            let count = read(output, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return .failed }
-            rest += buffer[..<count]
+            let last = min(Patience.now() + Self.patience, end)
+            let isTime = last > Patience.now()
+            let ready = isTime ? try? SystemCall.waitToRead(output, milliseconds: { last - Patience.now() }) : false
+            guard ready == true else { return current.map { .stuck($0.process, $0.command) } ?? .failed }
+            guard let more = try? SystemCall.bytes(output, atMost: 4096), !more.isEmpty else { return .failed }
+            rest += more
             while let stop = rest.firstIndex(of: 0) {
                 let record = String(decoding: rest[..<stop], as: UTF8.self)
                 rest.removeSubrange(...stop)
@@ -158,28 +155,25 @@ struct HolderSearch {
     /// Starts this binary again.
     ///
     /// - Returns: the process, and where it writes to.
-    private static func start(_ arguments: [String]) -> (process: pid_t, output: Int32)? {
-        var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { return nil }
-        _ = clinux_fcntl_int(ends[0], F_SETFD, FD_CLOEXEC)
+    private static func start(_ arguments: [String]) -> (process: pid_t, output: FileDescriptor)? {
+        guard let ends = try? SystemCall.makePipe() else { return nil }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-        posix_spawn_file_actions_addclose(&actions, ends[1])
+        posix_spawn_file_actions_adddup2(&actions, ends.writing.rawValue, 1)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         var argv: [UnsafeMutablePointer<CChar>?] = (["artifactfs"] + arguments).map { strdup($0) }
         argv.append(nil)
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
         let result = posix_spawn(&process, "/proc/self/exe", &actions, nil, argv, environ)
-        close(ends[1])
+        SystemCall.close(ends.writing)
         guard result == 0 else {
-            close(ends[0])
+            SystemCall.close(ends.reading)
             return nil
         }
-        return (process, ends[0])
+        return (process, ends.reading)
     }
 }
 
@@ -202,7 +196,6 @@ struct HoldersCommand: ParsableCommand {
     }
 
     private func say(_ record: String) {
-        let bytes = Array(record.utf8) + [0]
-        _ = write(1, bytes, bytes.count)
+        try? SystemCall.write(FileDescriptor(rawValue: 1), Array(record.utf8) + [0])
     }
 }

@@ -1,5 +1,7 @@
 import ArtifactStore
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// What a store has in quarantine, and what one mount left unpublished. Read from the store's own directory, which only its owner and root
 /// may.
@@ -36,7 +38,7 @@ struct KeptBack {
         init?(_ status: MountStatus) {
             guard let process = status.integer("pid"), let up = status.integer("uptime_seconds") else { return nil }
             self.process = process
-            began = Int64(time(nil)) &- up
+            began = Int64(Clock.now().tv_sec) &- up
         }
 
         /// Whether a mount's name in staging and ledger is this mount's: `20260215T143022.123Z-<host>-<pid>-<n>` (DiskFormat).
@@ -104,13 +106,13 @@ struct KeptBack {
 
     private static func look(_ store: String, _ mount: MountID?) -> JSONValue? {
         let own = store + "/.artifactfs/"
-        guard access(own + "quarantine", R_OK | X_OK) == 0 else { return nil }
+        guard (try? SystemCall.checkAccess(atPath: own + "quarantine", R_OK | X_OK)) != nil else { return nil }
         let suffix = ".reason.json"
         var (files, bytes) = (Int64(0), Int64(0))
         var ofMount: [JSONValue] = []
         for name in Paths.names(own + "quarantine").sorted() where !name.hasSuffix(suffix) {
-            var info = stat()
-            guard lstat(own + "quarantine/" + name, &info) == 0 else { continue }
+            guard let info = try? SystemCall.attributes(SystemCall.currentDirectory, own + "quarantine/" + name)
+            else { continue }
             files += 1
             bytes = bytes.addingReportingOverflow(Int64(info.st_size)).partialValue
             guard let mount, name >= mount.earliest,

@@ -1,6 +1,7 @@
-import CLinux
 import Glibc
 import Logging
+import SystemCalls
+import SystemPackage
 
 /// Where the driver's log goes: standard error in the foreground, the system's log in the background.
 enum Log {
@@ -61,7 +62,8 @@ private struct SystemLog: LogHandler {
             case .info: LOG_INFO
             case .debug, .trace: LOG_DEBUG
             }
-        clinux_syslog(priority | daemonFacility, Terminal.printable("artifactfs: \(event.message)\(details)"))
+        SystemCall.log(
+            priority: priority | daemonFacility, Terminal.printable("artifactfs: \(event.message)\(details)"))
     }
 
     /// `LOG_DAEMON`, which is an expression that Swift does not import.

@@ -1,4 +1,6 @@
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// The form in which mount(8) calls: `artifactfs STORE MOUNTPOINT [-o OPTIONS]`.
 enum MountHelperForm {
@@ -11,8 +13,7 @@ enum MountHelperForm {
             return arguments
         }
         let isDirectory = Patience.find {
-            var info = stat()
-            return [stat(first, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR ? 1 : 0]
+            [(try? SystemCall.attributes(atPath: first))?.isDirectory == true ? 1 : 0]
         }
         // What does not answer is a path.
         return isDirectory == [0] ? arguments : ["mount"] + arguments

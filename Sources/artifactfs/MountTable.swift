@@ -1,4 +1,6 @@
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// One line of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 struct MountEntry {
@@ -35,10 +37,7 @@ struct MountEntry {
     /// Whether the driver answers. `statfs` always asks it, where `stat` may be answered from the kernel's memory.
     var health: Health {
         let path = mountPoint
-        let code = Patience.code(on: self) {
-            var info = statvfs()
-            return statvfs(path, &info)
-        }
+        let code = Patience.code(on: self) { () throws(Errno) in _ = try SystemCall.statistics(atPath: path) }
         return switch code {
         case nil: .silent
         case ENOTCONN: .dead

@@ -1,4 +1,6 @@
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// Paths of the file system.
 enum Paths {
@@ -54,47 +56,41 @@ enum Paths {
     }
 
     /// The bytes of a small file.
-    static func contents(_ path: String, limit: Int = 16 << 20) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
+    static func contents(_ path: String, limit: Int = 16 << 20) -> [UInt8]? { try? read(path, limit: limit) }
+
+    /// The same, with the error.
+    static func read(_ path: String, limit: Int = 16 << 20) throws(Errno) -> [UInt8] {
+        let file = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY)
+        defer { SystemCall.close(file) }
         var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
         while bytes.count < limit {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return count == 0 ? bytes : nil }
-            bytes += buffer[..<count]
+            let more = try SystemCall.bytes(file, atMost: 65_536)
+            if more.isEmpty { break }
+            bytes += more
         }
         return bytes
     }
 
     /// The last bytes of a file.
     static func end(of path: String, limit: Int) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        if lseek(descriptor, off_t(-limit), SEEK_END) < 0 { lseek(descriptor, 0, SEEK_SET) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count < limit {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            bytes += buffer[..<count]
-        }
-        return bytes
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_NONBLOCK),
+            let size = try? SystemCall.attributes(file).st_size
+        else { return nil }
+        defer { SystemCall.close(file) }
+        let start = max(0, Int64(size) - Int64(limit))
+        return try? SystemCall.bytes(file, at: start, count: min(limit, Int(clamping: Int64(size) - start)))
     }
 
     /// The names in a directory.
     static func names(_ path: String) -> [String] {
-        guard let stream = opendir(path) else { return [] }
-        defer { closedir(stream) }
+        guard let directory = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY) else {
+            return []
+        }
+        defer { SystemCall.close(directory) }
         var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+        // What goes away meanwhile, as processes do, ends the list.
+        try? SystemCall.forEachName(in: directory) { name, _, _ in
+            let name = String(cString: name)
             if name != ".", name != ".." { names.append(name) }
         }
         return names
@@ -105,8 +101,6 @@ enum Paths {
 
     /// A link's target.
     static func link(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink(path, &buffer, buffer.count)
-        return count >= 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+        (try? SystemCall.linkTarget(atPath: path)).map { String(decoding: $0, as: UTF8.self) }
     }
 }

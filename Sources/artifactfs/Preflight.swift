@@ -1,4 +1,6 @@
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// What can be known to go wrong before anything is mounted.
 enum Preflight {
@@ -40,10 +42,10 @@ enum Preflight {
             case .silent: throw mount.silence
             }
         }
-        var info = stat()
         let code = try answered(path) {
-            guard stat(path, &info) == 0 else { return errno }
-            return info.st_mode & S_IFMT == S_IFDIR ? 0 : ENOTDIR
+            Patience.number { () throws(Errno) in
+                guard try SystemCall.attributes(atPath: path).isDirectory else { throw Errno.notDirectory }
+            }
         }
         switch code {
         case 0: break
@@ -67,7 +69,9 @@ enum Preflight {
                     + "unmount it with '\(mount.isArtifacts ? "artifactfs unmount" : "umount") \(resolved)', "
                     + "or name another directory")
         }
-        let readable = try answered(resolved) { access(resolved, R_OK | X_OK) == 0 ? 0 : errno }
+        let readable = try answered(resolved) {
+            Patience.number { () throws(Errno) in try SystemCall.checkAccess(atPath: resolved, R_OK | X_OK) }
+        }
         guard readable == 0 else {
             throw Failure(
                 .mountPoint, "the mount point \(resolved) cannot be read: \(String(cString: strerror(readable)))")
@@ -84,8 +88,7 @@ enum Preflight {
     /// Whether one is the other or in it, by inodes: a bind mount gives a directory another path.
     private static func lieInsideEachOther(_ store: String, _ mountPoint: String) -> Bool {
         func id(_ path: String) -> [UInt64]? {
-            var info = stat()
-            return stat(path, &info) == 0 ? [UInt64(info.st_dev), UInt64(info.st_ino)] : nil
+            (try? SystemCall.attributes(atPath: path)).map { [UInt64($0.st_dev), UInt64($0.st_ino)] }
         }
         func withParents(_ path: String) -> Set<[UInt64]> {
             var found: Set<[UInt64]> = []
@@ -119,7 +122,7 @@ enum Preflight {
         }
         let isGone =
             geteuid() == 0
-            ? Patience.code { umount2(path, Int32(MNT_DETACH)) } == 0
+            ? Patience.code { () throws(Errno) in try SystemCall.unmount(path, detaching: true) } == 0
             : Program.run(["fusermount3", "-u", "-z", "--", path], within: Patience.usual) == 0
         guard isGone else {
             throw Failure(
@@ -128,17 +131,16 @@ enum Preflight {
     }
 
     private static func fuse(_ request: MountRequest) throws {
-        let device = open("/dev/fuse", O_RDWR | O_CLOEXEC)
-        guard device >= 0 else {
-            let code = errno
+        do throws(Errno) {
+            SystemCall.close(try SystemCall.open(SystemCall.currentDirectory, "/dev/fuse", O_RDWR))
+        } catch {
             let wayOut =
-                code == EACCES
+                error == .permissionDenied
                 ? "users may open it where root has said 'chmod 666 /dev/fuse', as udev does"
                 : "load it with 'modprobe fuse', "
                     + "or start the container with '--device /dev/fuse --cap-add SYS_ADMIN'"
-            throw Failure(.noFUSE, "cannot open /dev/fuse: \(String(cString: strerror(code))); \(wayOut)")
+            throw Failure(.noFUSE, "cannot open /dev/fuse: \(error); \(wayOut)")
         }
-        close(device)
         guard geteuid() != 0 else { return }
         guard found("fusermount3") else {
             throw Failure(.noFUSE, "fusermount3 is missing, and only root mounts without it; install the package fuse3")
@@ -158,7 +160,7 @@ enum Preflight {
     private static func found(_ program: String) -> Bool {
         let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
         return (path.split(separator: ":").map(String.init) + ["/usr/bin", "/bin", "/usr/local/bin"]).contains {
-            access($0 + "/" + program, X_OK) == 0
+            (try? SystemCall.checkAccess(atPath: $0 + "/" + program, X_OK)) != nil
         }
     }
 }

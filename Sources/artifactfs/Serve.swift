@@ -1,16 +1,17 @@
 import ArtifactDriver
 import ArtifactStore
-import CLinux
 import FuseKernel
 import Glibc
 import Logging
 import Synchronization
+import SystemCalls
+import SystemPackage
 
 /// The driver's process: opens the store, mounts, serves until the mount ends.
 enum Serve {
     static func run(_ request: MountRequest) throws {
         // The driver in the background was started as /proc/self/exe, and pgrep(1) would know it as "exe".
-        clinux_set_process_name("artifactfs")
+        SystemCall.setProcessName("artifactfs")
         let readiness = Readiness()
         do {
             try serve(request, readiness)
@@ -31,7 +32,7 @@ enum Serve {
             checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
         store.recovery.write(to: Logger(label: "artifactfs"))
         // What is made for a caller is made with the caller's umask.
-        umask(0)
+        SystemCall.setUmask(0)
         let volume: Volume
         do {
             volume = try Volume(
@@ -63,7 +64,7 @@ enum Serve {
         let (mountPoint, source) = (request.mountPoint, request.store)
         stopSignals.stop(session, pending: { volume.pendingSeals }) {
             guard let mount = MountEntry.at(mountPoint), mount.isArtifacts, mount.source == source else { return }
-            if umount2(mountPoint, Int32(MNT_DETACH)) != 0, geteuid() != 0 {
+            if (try? SystemCall.unmount(mountPoint, detaching: true)) == nil, geteuid() != 0 {
                 _ = Program.run(["fusermount3", "-u", "-z", "--", mountPoint], within: 2_000)
             }
         }
@@ -77,10 +78,10 @@ enum Serve {
     /// what somebody else has asked for stays (proc_pid_oom_score_adj(5)).
     private static func outliveOthers() {
         guard geteuid() == 0, Paths.contents("/proc/self/oom_score_adj") == Array("0\n".utf8) else { return }
-        let file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        defer { close(file) }
-        _ = write(file, "-900", 4)
+        let name = "/proc/self/oom_score_adj"
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, name, O_WRONLY) else { return }
+        defer { SystemCall.close(file) }
+        try? SystemCall.write(file, Array("-900".utf8))
     }
 
     /// Open files need descriptors, and what the kernel knows in ordinary trees is found quicker with them.

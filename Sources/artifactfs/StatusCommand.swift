@@ -1,6 +1,8 @@
 import ArgumentParser
 import ArtifactStore
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// `artifactfs status`
 struct StatusCommand: ParsableCommand {
@@ -117,12 +119,12 @@ struct MountStatus {
 
     /// The errno, or 0 and the text.
     private static func ask(_ mountPoint: String) -> [UInt8] {
-        var info = statvfs()
-        if statvfs(mountPoint, &info) != 0, errno == ENOTCONN { return [UInt8(ENOTCONN)] }
-        guard let text = Paths.contents(mountPoint + "/.artifactfs/status.json") else {
-            return [UInt8(truncatingIfNeeded: errno)]
+        do throws(Errno) { _ = try SystemCall.statistics(atPath: mountPoint) } catch {
+            if error.rawValue == ENOTCONN { return [UInt8(ENOTCONN)] }
         }
-        return [0] + text
+        do throws(Errno) {
+            return [0] + (try Paths.read(mountPoint + "/.artifactfs/status.json"))
+        } catch { return [UInt8(truncatingIfNeeded: error.rawValue)] }
     }
 
     private static func understood(_ answer: [UInt8]?) -> Answer {

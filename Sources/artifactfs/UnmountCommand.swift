@@ -1,6 +1,7 @@
 import ArgumentParser
-import CLinux
 import Glibc
+import SystemCalls
+import SystemPackage
 
 /// `artifactfs unmount`
 struct UnmountCommand: ParsableCommand {
@@ -68,7 +69,9 @@ struct UnmountCommand: ParsableCommand {
         let path = mount.mountPoint
         if geteuid() == 0 {
             // A file's last pages may have to be written, by a driver that stopped meanwhile.
-            let code = Patience.code(within: 30_000) { umount2(path, isLazy ? Int32(MNT_DETACH) : 0) }
+            let code = Patience.code(within: 30_000) { () throws(Errno) in
+                try SystemCall.unmount(path, detaching: isLazy)
+            }
             guard let code else { throw mount.silence }
             guard code != 0 else { return }
             throw code == EBUSY ? busy(mount, HolderSearch(on: path)) : failure(mount, code)
@@ -169,9 +172,9 @@ struct UnmountCommand: ParsableCommand {
 
     /// Whether a store's disk has a little room.
     private func hasRoom(_ store: String) -> Bool {
-        Patience.code {
-            var room = statvfs()
-            return statvfs(store, &room) != 0 || room.f_blocks == 0 || room.f_bavail >= 16 ? 0 : 1
+        Patience.code { () throws(Errno) in
+            guard let room = try? SystemCall.statistics(atPath: store) else { return }
+            if room.f_blocks > 0, room.f_bavail < 16 { throw Errno.noSpace }
         } == 0
     }
 
@@ -204,16 +207,17 @@ struct SessionLock {
         else { return nil }
         path = store + "/.artifactfs/sessions/" + session
         let path = path
-        guard Patience.code(of: { access(path, R_OK) }) == 0, isHeld else { return nil }
+        let isReadable =
+            Patience.code { () throws(Errno) in try SystemCall.checkAccess(atPath: path, R_OK) } == 0
+        guard isReadable, isHeld else { return nil }
     }
 
     /// Whether a driver still lives.
     var isHeld: Bool {
         let path = path
-        return Patience.code {
-            let lock = open(path, O_RDONLY | O_CLOEXEC)
-            guard lock >= 0 else { return 0 }
-            return flock(lock, LOCK_SH | LOCK_NB)
+        return Patience.code { () throws(Errno) in
+            guard let lock = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY) else { return }
+            try SystemCall.lock(lock, waiting: false, isShared: true)
         } == EWOULDBLOCK
     }
 }
@@ -230,19 +234,15 @@ enum Program {
         defer { for argument in argv { free(argument) } }
         var process = pid_t()
         guard posix_spawnp(&process, command[0], nil, nil, argv, environ) == 0 else { return 127 }
-        let ending = clinux_pidfd_open(process)
-        defer { if ending >= 0 { close(ending) } }
-        let end = Patience.now() + time
-        var poll = pollfd(fd: ending, events: Int16(POLLIN), revents: 0)
-        while ending >= 0 {
-            let ready = Glibc.poll(&poll, 1, Int32(clamping: max(0, end - Patience.now())))
-            if ready > 0 { break }
-            if ready < 0, errno == EINTR { continue }
-            kill(process, SIGKILL)
-            return nil
+        if let ending = try? SystemCall.openProcess(process) {
+            defer { SystemCall.close(ending) }
+            let end = Patience.now() + time
+            guard (try? SystemCall.waitToRead(ending, milliseconds: { end - Patience.now() })) == true else {
+                kill(process, SIGKILL)
+                return nil
+            }
         }
-        var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        let status = (try? SystemCall.wait(for: process)) ?? 0
         return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
     }
 }

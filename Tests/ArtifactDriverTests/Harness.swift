@@ -98,7 +98,9 @@ final class Harness {
 
 extension String {
     func withEntryName<Result>(_ body: (EntryName) throws(Errno) -> Result) throws(Errno) -> Result {
-        var text = self
-        return try text.withTerminated { pointer throws(Errno) in try body(EntryName(pointer)) }
+        let outcome = withCString { pointer in
+            Swift.Result<Result, Errno> { () throws(Errno) in try body(EntryName(pointer)) }
+        }
+        return try outcome.get()
     }
 }

@@ -2,6 +2,7 @@ import Artifacts
 import FuseKernel
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 import TestSupport
 import Testing

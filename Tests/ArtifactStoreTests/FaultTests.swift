@@ -1,6 +1,7 @@
 import Artifacts
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 import Testing
 

@@ -1,5 +1,6 @@
 import Artifacts
 import Glibc
+import SystemCalls
 import SystemPackage
 import TestSupport
 import Testing

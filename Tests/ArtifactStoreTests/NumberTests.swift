@@ -1,4 +1,5 @@
 import Glibc
+import SystemCalls
 import SystemPackage
 import Testing
 
@@ -97,7 +98,7 @@ import Testing
                 #expect(TimeText.rfc3339(time).utf8.count == 30)
                 #expect(TimeText.compact(time).utf8.count == 20)
             }
-            let ago = SystemCall.secondsSince(timespec(tv_sec: Int(seconds), tv_nsec: 0))
+            let ago = Clock.secondsSince(timespec(tv_sec: Int(seconds), tv_nsec: 0))
             #expect(seconds < 0 ? ago > 0 : seconds > 1 << 40 ? ago < 0 : true, "\(seconds): \(ago)")
             var attributes = stat()
             attributes.st_ctim.tv_sec = Int(seconds)

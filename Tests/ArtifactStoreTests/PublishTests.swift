@@ -1,6 +1,7 @@
 import ArtifactFormats
 import Artifacts
 import Glibc
+import SystemCalls
 import SystemPackage
 import Synchronization
 import Testing

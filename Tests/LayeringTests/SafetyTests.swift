@@ -31,6 +31,40 @@ import Testing
         #expect(seen > 0, "there are some, so the test reads them")
     }
 
+    /// What ``SystemCalls`` is for: its functions go through one loop over `EINTR`, and a test can make them fail. The benchmarks measure from
+    /// outside, as any program would.
+    @Test func systemCallsAreMadeInOnePlace() throws {
+        let calls = [
+            "readdir", "opendir", "fdopendir", "openat", "openat2", "fstatat", "fstat", "lstat", "statx", "fstatvfs",
+            "renameat", "renameat2", "linkat", "symlinkat", "unlinkat", "mkdirat", "mknodat", "readlink", "readlinkat",
+            "fchmod", "fchmodat", "fchown", "fchownat", "futimens", "utimensat", "ftruncate", "fallocate", "pread",
+            "pwrite", "lseek", "copy_file_range", "fsync", "fdatasync", "flock", "getxattr", "setxattr", "listxattr",
+            "removexattr", "clock_gettime", "waitpid", "pipe", "dup2", "umount2",
+        ]
+        for file in try SourceTree.swiftFiles(below: "Sources")
+        where !file.path.hasPrefix("Sources/SystemCalls/") && !file.path.hasPrefix("Sources/Benchmarks/") {
+            for (number, line) in file.lines.enumerated() {
+                let code = SourceTree.code(line)
+                for call in calls {
+                    #expect(!SourceTree.calls(code, call), "\(file.path):\(number + 1): \(call) is for SystemCalls")
+                }
+                #expect(
+                    !code.contains("errno == EINTR") && !code.contains("errno != EINTR"),
+                    "\(file.path):\(number + 1): the one loop over EINTR is SystemCall.retry")
+            }
+        }
+        let loops = try SourceTree.swiftFiles(below: "Sources/SystemCalls").flatMap(\.lines).count {
+            SourceTree.code($0).contains(".interrupted")
+        }
+        #expect(loops == 1, "there is one loop over EINTR")
+    }
+
+    @Test(arguments: [
+        ("let a = fsync(1)", true), ("Glibc.fsync(1)", true), ("SystemCall.fsync(1)", false), ("x.fsync(1)", false),
+        ("func fsync(_ a: Int)", false), ("afsync(1)", false), ("fsync_(1)", false), ("if fsync(a) != 0", true),
+    ])
+    func callsAreSeen(line: String, isCall: Bool) { #expect(SourceTree.calls(line[...], "fsync") == isCall) }
+
     @Test(arguments: [
         ("let a = 1 // try! it", "let a = 1 "), ("// fatalError(", ""), ("a / b", "a / b"), ("", ""),
     ])

@@ -47,4 +47,18 @@ enum SourceTree {
         }
         return line
     }
+
+    /// Whether a line calls a function of C: not a member of something else, but for the C library itself, and not a declaration.
+    static func calls(_ line: Substring, _ function: String) -> Bool {
+        var rest = line
+        while let range = rest.firstRange(of: function + "(") {
+            let before = line[..<range.lowerBound]
+            let isDeclared = before.hasSuffix("func ")
+            let isMember = before.hasSuffix(".") && !before.hasSuffix("Glibc.")
+            let isLonger = before.last.map { $0.isLetter || $0.isNumber || $0 == "_" } ?? false
+            if !isDeclared, !isMember, !isLonger { return true }
+            rest = rest[range.upperBound...]
+        }
+        return false
+    }
 }

@@ -4,6 +4,11 @@
 // are here: with _GNU_SOURCE, which the implementations need, the system's headers define types differently from what Swift's other
 // modules saw.
 #pragma once
+// Swift sees one `sem_t`, `stat` and so on, the C library's own, whichever module it loads first: as in CFuse's shim.h. The implementation is no
+// module and has no such one to import.
+#if __has_feature(modules) && !defined(CLINUX_IMPLEMENTATION)
+#pragma clang module import SwiftGlibc
+#endif
 #include <stdint.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -73,6 +78,9 @@ int clinux_may_trace(void);
 
 // faccessat2(2) on an open descriptor, O_PATH too, with the thread's file system ids.
 int clinux_may_access(int fd, int mode);
+
+// pipe2(2), close-on-exec.
+int clinux_pipe(int ends[2]);
 
 // inotify_init1(2), close-on-exec and non-blocking.
 int clinux_inotify(void);

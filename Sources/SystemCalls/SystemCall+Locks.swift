@@ -1,0 +1,35 @@
+internal import CLinux
+internal import Glibc
+package import SystemPackage
+
+/// Locks and leases.
+extension SystemCall {
+    /// flock(2).
+    ///
+    /// - Throws: `EWOULDBLOCK` when `waiting` is false and another open file has the lock.
+    package static func lock(
+        _ descriptor: FileDescriptor, waiting: Bool, isShared: Bool = false
+    ) throws(Errno) {
+        let kind = isShared ? LOCK_SH : LOCK_EX
+        try retry(.lock, descriptor) { flock(descriptor.rawValue, waiting ? kind : kind | LOCK_NB) }
+    }
+
+    /// flock(2), `LOCK_UN`.
+    package static func unlock(_ descriptor: FileDescriptor) { _ = flock(descriptor.rawValue, LOCK_UN) }
+
+    /// Whether nobody can write to a file: no descriptor that is open for writing and no shared writable mapping is left anywhere, also none that
+    /// was made through a descriptor which is closed (a read lease is granted then only, fcntl(2); fs/locks.c, `check_conflicting_open`).
+    ///
+    /// - Parameter descriptor: open for reading only, and not used for leases otherwise.
+    /// - Returns: nil when the file system or the system does not say.
+    package static func hasNoWriters(_ descriptor: FileDescriptor) -> Bool? {
+        let (setSignal, setLease): (Int32, Int32) = (10, 1024)  // F_SETSIG, F_SETLEASE
+        do throws(Errno) {
+            // Who opens the file in this moment has the lease broken, with a signal to us: not SIGIO, which would end the process.
+            try retry(.lease, descriptor) { clinux_fcntl_int(descriptor.rawValue, setSignal, SIGURG) }
+            try retry(.lease, descriptor) { clinux_fcntl_int(descriptor.rawValue, setLease, Int32(F_RDLCK)) }
+            try retry(.lease, descriptor) { clinux_fcntl_int(descriptor.rawValue, setLease, Int32(F_UNLCK)) }
+            return true
+        } catch { return error == .resourceTemporarilyUnavailable ? false : nil }
+    }
+}

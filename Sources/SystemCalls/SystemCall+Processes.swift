@@ -1,0 +1,80 @@
+internal import CLinux
+package import Glibc
+package import SystemPackage
+
+/// Processes and threads: how they end, and what `/proc` says of them.
+extension SystemCall {
+    /// pidfd_open(2): readable when the process has ended, whatever takes its number then.
+    package static func openProcess(_ process: Int32) throws(Errno) -> FileDescriptor {
+        FileDescriptor(rawValue: try retry(.process) { clinux_pidfd_open(process) })
+    }
+
+    /// The exit code of a process that has ended and was waited for, as wait(2) tells it (`PIDFD_GET_INFO`, kernel 6.15); nil when the
+    /// kernel does not say.
+    package static func exitCode(_ process: FileDescriptor) -> Int32? {
+        var code: Int32 = 0
+        return clinux_pidfd_exit_code(process.rawValue, &code) == 0 ? code : nil
+    }
+
+    /// waitpid(2): waits until a child has ended.
+    ///
+    /// - Returns: its status as wait(2) tells it.
+    @discardableResult
+    package static func wait(for process: Int32) throws(Errno) -> Int32 {
+        var status: Int32 = 0
+        try retry(.process) { waitpid(process, &status, 0) }
+        return status
+    }
+
+    /// Takes note of a child that has ended; one that has not is not waited for.
+    package static func collect(_ process: Int32) { _ = waitpid(process, nil, WNOHANG) }
+
+    /// Opens `/proc/<process>/<name>`, a thread's too; nil when it is not there. The path takes no memory.
+    package static func openProcFile(_ process: Int32, _ name: StaticString) -> FileDescriptor? {
+        // `/proc//stat` is another file.
+        guard process > 0 else { return nil }
+        return try? withShortPath { path in
+            path.append("/proc/")
+            path.append(process)
+            path.append("/")
+            path.append(name)
+        } _: { path throws(Errno) in
+            try open(currentDirectory, path, O_RDONLY)
+        }
+    }
+
+    /// Whether CAP_SYS_PTRACE is in effect: how other users' processes end is seen.
+    package static var mayTrace: Bool { clinux_may_trace() != 0 }
+
+    /// fork(2). For processes with one thread only: others would not survive, whatever they held.
+    ///
+    /// - Returns: 0 in the child.
+    package static func fork() throws(Errno) -> Int32 { try retry(.process) { clinux_fork() } }
+
+    /// Names the process as pgrep(1) and top(1) show it (`PR_SET_NAME`); call it from the first thread.
+    package static func setProcessName(_ name: UnsafePointer<CChar>) { clinux_set_process_name(name) }
+
+    /// Names a thread (pthread_setname_np(3)): at most 15 bytes.
+    package static func setName(of thread: pthread_t, _ name: UnsafePointer<CChar>) { clinux_name_thread(thread, name) }
+
+    /// Waits for a semaphore (sem_wait(3)).
+    package static func wait(for semaphore: UnsafeMutablePointer<sem_t>) {
+        _ = try? retry(.process) { sem_wait(semaphore) }
+    }
+
+    /// Waits for a semaphore for so many milliseconds on the monotonic clock (sem_clockwait(3)), or more when a signal interrupts; whether
+    /// there was a post.
+    package static func wait(for semaphore: UnsafeMutablePointer<sem_t>, milliseconds: Int32) -> Bool {
+        do throws(Errno) {
+            try retry(.process) { clinux_sem_wait(semaphore, milliseconds) }
+            return true
+        } catch { return false }
+    }
+
+    /// Gives up what a process does not need to read files that it is given: root's ids, new privileges, memory beyond a bound, and
+    /// descriptors from 3 on. Ignores the signals that ask a service to end: it ends with its socket.
+    package static func confine(memory: Int) { clinux_confine(memory) }
+
+    /// Gives memory that is free and that the C library keeps for what may come back to the system (malloc_trim(3)).
+    package static func giveMemoryBack() { clinux_give_memory_back() }
+}
