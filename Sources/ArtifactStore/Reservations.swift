@@ -17,6 +17,8 @@ final class Reservations: Sendable {
         var names: [UInt64: String] = [:]
         /// The names that no link says, where there are no links: another mount may have one.
         var unlinked: Set<String> = []
+        /// Names that were given back and could not be removed: they are removed with the next.
+        var leftovers: Set<String> = []
         /// What the next names are links to, and whether there are links at all.
         var token: Token
     }
@@ -83,6 +85,7 @@ final class Reservations: Sendable {
             if let holder, holder != former { return (nil, state.token) }
             state.holders[name] = number
             state.names[number] = name
+            state.leftovers.remove(name)
             if let holder { state.names[holder] = nil }
             return (holder != nil, state.token)
         }
@@ -102,22 +105,52 @@ final class Reservations: Sendable {
 
     /// Gives a staged file's name back, if it has one.
     func release(_ number: UInt64) {
-        let (name, isLinked) = state.withLock { state -> (String?, Bool) in
-            guard let name = state.names[number] else { return (nil, false) }
-            return (name, state.unlinked.isEmpty || state.unlinked.remove(name) == nil)
+        let (name, isLinked, hasLeftovers) = state.withLock { state -> (String?, Bool, Bool) in
+            guard let name = state.names[number] else { return (nil, false, !state.leftovers.isEmpty) }
+            return (name, state.unlinked.isEmpty || state.unlinked.remove(name) == nil, !state.leftovers.isEmpty)
         }
+        if hasLeftovers { removeLeftovers() }
         guard let name else { return }
-        // Nobody but this mount takes it away while the mount lives.
-        if let directory, isLinked { try? SystemCall.unlink(directory.descriptor, name) }
+        let isLeft = isLinked && !remove(name)
         state.withLock { state in
             state.holders[name] = nil
             state.names[number] = nil
+            if isLeft { state.leftovers.insert(name) }
         }
     }
+
+    /// Removes a name's link. Nobody but this mount takes it away while the mount lives.
+    ///
+    /// - Returns: false when it is there still, for other mounts too.
+    private func remove(_ name: String) -> Bool {
+        guard let directory else { return true }
+        do throws(Errno) {
+            try SystemCall.unlink(directory.descriptor, name)
+            return true
+        } catch { return error == .noSuchFileOrDirectory }
+    }
+
+    private func removeLeftovers() {
+        // As long as one is being removed nobody gets it: a link that is made meanwhile would go as well.
+        let names = state.withLock { state -> Set<String> in
+            defer { state.leftovers = [] }
+            for name in state.leftovers { state.holders[name] = Self.nobody }
+            return state.leftovers
+        }
+        let left = names.filter { !remove($0) }
+        state.withLock { state in
+            for name in names { state.holders[name] = nil }
+            state.leftovers.formUnion(left)
+        }
+    }
+
+    /// The number of no staged file.
+    private static let nobody = UInt64.max
 
     /// Gives back the names of staged files that are not there any more.
     func release(unless isThere: (UInt64) -> Bool) {
         for number in state.withLock({ Array($0.names.keys) }) where !isThere(number) { release(number) }
+        removeLeftovers()
     }
 
     /// Makes the link.
@@ -225,6 +258,28 @@ final class Reservations: Sendable {
             try SystemCall.lock(descriptor, waiting: false)
             return false
         } catch { return error == .wouldBlock }
+    }
+
+    /// Removes the names of mounts of which nothing else is left: they were free for who wanted them, and are nobody's.
+    static func removeOrphans(in directory: Directory?) throws(Errno) {
+        guard let directory else { return }
+        var found: [(name: String, inode: ino_t, links: UInt64)] = []
+        var counts: [ino_t: UInt64] = [:]
+        for entry in try directory.entries() {
+            guard let attributes = try? SystemCall.attributes(directory.descriptor, entry.name) else { continue }
+            found.append((entry.name, attributes.st_ino, UInt64(attributes.st_nlink)))
+            counts[attributes.st_ino, default: 0] += 1
+        }
+        // A mount that can be found has its lock in staging too.
+        for (name, inode, links) in found where links <= counts[inode] ?? 0 {
+            let file = directory.file(name)
+            guard let lock = try? file.open(O_RDWR | O_NONBLOCK) else { continue }
+            defer { SystemCall.close(lock) }
+            guard (try? SystemCall.lock(lock, waiting: false)) != nil, let now = try? file.attributes(),
+                now.st_ino == inode
+            else { continue }
+            try file.unlink()
+        }
     }
 
     /// Gives a dead mount's names back.

@@ -126,6 +126,9 @@ public final class Store: Sendable {
                 reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: schema.transientSeconds, durability: durability)
             _ = try recovery.run()
+            do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved) } catch {
+                recovery.problem("reserved: \(error)")
+            }
             let isMarked = recovery.checkUnsynced(in: own)
             let report = recovery.report
             let staging = try Staging(

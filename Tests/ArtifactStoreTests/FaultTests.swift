@@ -158,6 +158,65 @@ import Testing
         #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fa.tsv"])
         #expect(throws: Errno.fileExists) { try create(stores[0]) }
     }
+
+    /// A name that could not be given back is given back with the next, and by the next mount when this one has ended.
+    @Test func namesThatCouldNotBeGivenBack() throws {
+        let place = try TemporaryStore()
+        let stores = [try place.open(), try place.open()]
+        let create = { (store: Store, name: String) throws -> RealFile in
+            let (file, descriptor) = try #require(store.staging).create(
+                hint: "production/base/gene_manifest/" + name, kind: .artifact, mode: 0o600,
+                target: .init(directory: store.directory("base_layer"), name: name))
+            SystemCall.close(descriptor)
+            return file
+        }
+        let failing: @Sendable (Faults.Call, String) -> Faults.Fault? = { call, name in
+            call == .unlink && name == "base_layer%2Fa.tsv" ? .fails(.ioError) : nil
+        }
+        let (first, second) = (try create(stores[0], "a.tsv"), try create(stores[0], "b.tsv"))
+        try Faults.with(failing) { try #require(stores[0].staging).remove(first) }
+        #expect(throws: Errno.fileExists) { try create(stores[1], "a.tsv") }
+        try #require(stores[0].staging).remove(second)
+        #expect(try place.names(".artifactfs/reserved") == [])
+        try #require(stores[1].staging).remove(try create(stores[1], "a.tsv"))
+        // One that is taken again before is not given back under its new holder.
+        let third = try create(stores[0], "a.tsv")
+        try Faults.with(failing) { try #require(stores[0].staging).remove(third) }
+        let fourth = try create(stores[0], "a.tsv")
+        try #require(stores[0].staging).remove(try create(stores[0], "b.tsv"))
+        #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fa.tsv"])
+        try Faults.with(failing) {
+            try #require(stores[0].staging).remove(fourth)
+            stores[0].close()
+        }
+        #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fa.tsv"])
+        // Its lock goes with the object, as with a process.
+        stores[1].close()
+    }
+
+    /// What a mount left of which nothing else is left is removed when the store is opened next; what a living one has stays.
+    @Test func namesOfNobodyGoWithTheNextOpening() throws {
+        let place = try TemporaryStore()
+        func create(_ store: Store, _ name: String) throws -> RealFile {
+            let (file, descriptor) = try #require(store.staging).create(
+                hint: "production/base/gene_manifest/" + name, kind: .artifact, mode: 0o600,
+                target: .init(directory: store.directory("base_layer"), name: name))
+            SystemCall.close(descriptor)
+            return file
+        }
+        let living = try place.open()
+        _ = try create(living, "living.tsv")
+        do {
+            let store = try place.open()
+            for name in ["a.tsv", "b.tsv"] { _ = try create(store, name) }
+            Faults.with({ call, name in call == .unlink && name.hasPrefix("base_layer") ? .fails(.ioError) : nil }) {
+                store.close()
+            }
+        }
+        #expect(try place.names(".artifactfs/reserved").count == 3)
+        try place.open().close()
+        #expect(try place.names(".artifactfs/reserved") == ["base_layer%2Fliving.tsv"])
+    }
 }
 
 /// A store that has no room, or fails, at each of the calls that publishing makes.
