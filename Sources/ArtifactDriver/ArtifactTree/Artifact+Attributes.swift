@@ -1,49 +1,17 @@
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
-public import Glibc
+internal import FuseKernel
+internal import Glibc
 internal import Synchronization
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// Attributes of artifacts and of the tree's own directories: what is shown, and what may be changed.
 extension Volume {
-    public func attributes(
-        _ request: borrowing Request, inode: InodeNumber, handle: HandleID?
-    ) throws(Errno) -> AttributesReply {
-        try reply(for: try self.inode(inode))
-    }
-
-    private func reply(for inode: Inode) throws(Errno) -> AttributesReply {
-        switch inode {
-        case .tree(let directory):
-            AttributesReply(
-                attributes: try attributes(of: directory),
-                timeout: isWatched(directory) ? Timeout.watched : Timeout.treeAttributes)
-        case .artifact(let file):
-            AttributesReply(
-                attributes: try attributes(of: file),
-                timeout: timeout(ofArtifact: file))
-        case .free(let node):
-            AttributesReply(
-                attributes: try node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) },
-                timeout: timeout(of: node.scope))
-        case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
-        }
-    }
-
-    /// Only for root alone (`MountOptions.checksPermissions`), whom no mode keeps from anything but from running what nobody may run.
-    public func access(_ request: borrowing Request, inode: InodeNumber, mode: Int32) throws(Errno) {
-        guard mode & X_OK != 0 else { return }
-        let shown = try reply(for: try self.inode(inode)).attributes.st_mode
-        guard shown & S_IFMT == S_IFDIR || shown & 0o111 != 0 else { throw Errno.permissionDenied }
-    }
-
-    private func timeout(ofArtifact file: ArtifactFile) -> Double {
+    func timeout(ofArtifact file: ArtifactFile) -> Double {
         let parent = namespace.place(of: file.id)?.parent
         return timeout(of: parent?.scope, in: parent)
     }
-
-    // MARK: - What is shown
 
     /// A directory of the tree looks like the real directory it shows, or the one that this would be made in. The kernel is told.
     func attributes(of directory: TreeDirectory) throws(Errno) -> stat {
@@ -69,10 +37,8 @@ extension Volume {
 
     /// What has a published file's name.
     private func foundPublished(_ file: ArtifactFile) throws(Errno) -> FoundFile {
-        guard let place = namespace.place(of: file.id),
-            case .artifact(let realName) = OverwritePolicy.classify(place.name, in: place.parent.place)
-        else { throw Errno.noSuchFileOrDirectory }
-        return try publishedFile(realName, in: place.parent)
+        guard let place = namespace.place(of: file.id) else { throw Errno.noSuchFileOrDirectory }
+        return try view.find(place.name, in: place.parent)
     }
 
     /// The real file's attributes, wherever it is.
@@ -98,23 +64,8 @@ extension Volume {
 
     // MARK: - Changes
 
-    public func setAttributes(
-        _ request: borrowing Request, inode: InodeNumber, changes: AttributeChanges, handle: HandleID?
-    ) throws(Errno) -> AttributesReply {
-        let found = try self.inode(inode)
-        switch found {
-        case .tree(let directory): try change(directory, changes, caller: request.caller)
-        case .made:
-            try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.setAttributes.rawValue, "", request.caller)
-        case .artifact(let file): try change(file, changes, handle: handle, caller: request.caller)
-        case .free(let node): try change(node, changes, handle: handle, caller: request.caller)
-        }
-        return try reply(for: found)
-    }
-
     /// The tree's own directories are as the store has them; a session's or a test's own are its owner's, as everywhere.
-    private func change(_ directory: TreeDirectory, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
+    func change(_ directory: TreeDirectory, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
         let verdict = OverwritePolicy.judgeChange(
             ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
         try enforce(verdict, Operation.setAttributes.rawValue, directory.path, caller)
@@ -132,13 +83,13 @@ extension Volume {
         for real in all { try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) } }
     }
 
-    private func change(
+    func change(
         _ file: ArtifactFile, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
     ) throws(Errno) {
         try deferIfClosing(file, caller)
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
-        let path = place.map { $0.parent.path(of: $0.name) } ?? "(removed file)"
+        let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
         if let size = changes.size { try truncate(file, to: size, handle: handle, standing, path, caller) }
         guard changes.changesMore else { return }
         try file.state.withLock { state throws(Errno) in
@@ -191,20 +142,6 @@ extension Volume {
         try truncate(descriptor, to: size, caller)
     }
 
-    /// ftruncate(2) for a caller, so that quotas hold.
-    func truncate(_ descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
-        try rights.acting(for: caller) { () throws(Errno) in
-            try SystemCall.truncate(descriptor, to: size)
-        }
-    }
-
-    /// truncate(2) of the file that an `O_PATH` descriptor names.
-    func truncate(atPath descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
-        try rights.acting(for: caller) { () throws(Errno) in
-            try SystemCall.truncate(ofPath: descriptor, to: size)
-        }
-    }
-
     /// Whether a caller is the process that wrote a file a few seconds ago.
     func isSettling(_ state: borrowing ArtifactFile.State, _ caller: Caller) -> Bool {
         guard let settling = state.settling, Clock.monotonic() < settling.deadline, caller.process > 0 else {
@@ -214,78 +151,9 @@ extension Volume {
             || ProcFile.isSameProcess(caller.process, settling.opener)
     }
 
-    private func change(
-        _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
-    ) throws(Errno) {
-        try enforceLive(node.scope, .setAttributes, shownPath(of: node), caller)
-        try node.withDescriptor { path throws(Errno) in
-            if let size = changes.size {
-                guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
-                let isWriter = handle.map { $0 != Self.readerHandle } ?? false
-                if try takesLong(toCut: path, to: size, caller) { throw Errno.takesLong }
-                if isWriter, let writing = node.open.withLock({ $0.writing }) {
-                    try truncate(writing, to: size, caller)
-                } else {
-                    try truncate(atPath: path, to: size, caller)
-                }
-            }
-            if changes.changesMore { try apply(changes, to: path, for: caller) }
-        }
-    }
-
-    /// As the caller, whom the kernel asks for what a change needs: a file's owner for its mode, root for another owner.
-    private func apply(
-        _ changes: AttributeChanges, to descriptor: FileDescriptor, for caller: Caller
-    ) throws(Errno) {
-        if changes.dropsSetID { try Self.dropSetID(descriptor) }
-        try rights.acting(for: caller) { () throws(Errno) in try Self.apply(changes, to: descriptor) }
-    }
-
-    /// What a write or a change of owner takes away, whoever makes it, is taken by the driver itself.
-    private static func dropSetID(_ descriptor: FileDescriptor) throws(Errno) {
-        guard let left = SetIDBits.dropped(from: try SystemCall.attributes(descriptor).st_mode) else { return }
-        try SystemCall.setMode(ofPath: descriptor, left)
-    }
-
-    /// Owner before mode: a change of owner drops the set-id bits.
-    private static func apply(_ changes: AttributeChanges, to descriptor: FileDescriptor) throws(Errno) {
-        if changes.user != nil || changes.group != nil {
-            try SystemCall.setOwner(ofPath: descriptor, user: changes.user, group: changes.group)
-        }
-        if let mode = changes.mode { try SystemCall.setMode(ofPath: descriptor, mode) }
-        if changes.accessed != nil || changes.modified != nil {
-            try SystemCall.setTimes(
-                ofPath: descriptor, access: Self.time(changes.accessed), modification: Self.time(changes.modified))
-        }
-    }
-
-    private static func time(_ time: AttributeChanges.Time?) -> timespec {
-        switch time {
-        case nil: timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)  // UTIME_OMIT
-        case .now?: timespec(tv_sec: 0, tv_nsec: (1 << 30) - 1)  // UTIME_NOW
-        case .at(let time)?: time
-        }
-    }
-
-    /// Refuses a change in an ended session's free tree.
-    func enforceLive(
-        _ scope: Scope, _ operation: Operation, _ path: @autoclosure () -> String, _ caller: Caller
-    ) throws(Errno) {
-        let state = OverwritePolicy.stateOfPublished(in: standing(of: scope))
-        let verdict = OverwritePolicy.judge(operation, on: state, facts: Facts(isInOrdinaryTree: true))
-        try enforce(verdict, operation.rawValue, path(), caller)
-    }
-
-    public func statistics(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> FileSystemStatistics {
-        guard let directory = try root.real.current() else { throw Errno.ioError }
-        return try withExtendedLifetime(directory) { () throws(Errno) in
-            try SystemCall.statistics(directory.descriptor)
-        }
-    }
-
-    public func inodeFlags(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> UInt32 {
+    /// `FS_IOC_GETFLAGS`: what is sealed shows as immutable (lsattr(1)).
+    func inodeFlags(of file: ArtifactFile) -> UInt32 {
         let immutable: UInt32 = 0x10  // FS_IMMUTABLE_FL, linux/fs.h
-        guard case .artifact(let file) = try self.inode(inode) else { return 0 }
         let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
         let state = file.state.withLock { $0.fileState(standing: standing) }
         return state == .sealed || state == .sealing ? immutable : 0

@@ -1,4 +1,3 @@
-internal import SystemCalls
 internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel

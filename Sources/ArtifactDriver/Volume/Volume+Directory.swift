@@ -6,6 +6,7 @@ internal import Synchronization
 internal import SystemCalls
 public import SystemPackage
 
+/// Reading directories: the names as they were when reading began.
 extension Volume {
     public func openDirectory(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> OpenedDirectory {
         let node = try self.inode(inode)
@@ -56,14 +57,15 @@ extension Volume {
         into buffer: inout DirectoryBuffer
     ) throws(Errno) {
         let directory = try handles.directory(handle)
-        let node = try self.inode(inode)
+        let kind = try directoryKind(inode)
+        let caller = request.caller
         // rewinddir(3): position 0 reads the directory anew.
         let reading: HandleTable.Directory.Reading
         if offset > 0, let known = directory.reading.withLock({ $0 }) {
             reading = known
         } else {
-            let shown = try shown(by: node, inode)
-            let isDetailed = buffer.wantsAttributes && isWorthDetails(node, shown.listing.count)
+            let shown = try shown(by: kind, inode)
+            let isDetailed = buffer.wantsAttributes && isWorthDetails(kind, shown.listing.count)
             reading = .init(shown: shown, isDetailed: isDetailed)
             directory.reading.withLock { $0 = reading }
         }
@@ -77,7 +79,7 @@ extension Volume {
                 }
                 let entry: Entry
                 do throws(Errno) {
-                    entry = try self.entry(name, in: node)
+                    entry = try self.entry(name, in: kind, caller)
                 } catch .noSuchFileOrDirectory {
                     return true  // Gone since the listing was made.
                 } catch {
@@ -93,39 +95,41 @@ extension Volume {
     }
 
     /// What a directory shows now: what another handle shows, when nothing has changed since it was looked at.
-    private func shown(by node: Inode, _ inode: InodeNumber) throws(Errno) -> HandleTable.Shown {
-        let state = listingState(of: node)
+    private func shown(by kind: DirectoryKind, _ inode: InodeNumber) throws(Errno) -> HandleTable.Shown {
+        let state = listingState(of: kind)
         if let state, let shown = handles.shown(of: inode, in: state) { return shown }
-        let shown = HandleTable.Shown(try listing(of: node), state: state)
+        let shown = HandleTable.Shown(try listing(of: kind), state: state)
         handles.share(shown, of: inode)
         return shown
     }
 
     /// Taken before the listing is: what changes in between makes it another's.
-    private func listingState(of node: Inode) -> ListingState? {
+    private func listingState(of kind: DirectoryKind) -> ListingState? {
         let staged = namespace.stagedChanges
         let attributes: stat?
-        switch node {
-        case .free(let free):
-            attributes = try? free.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
-        case .tree(let directory):
-            switch directory.location {
-            case .typed, .free:
-                guard let real = try? directory.real.current() else { return nil }
-                attributes = try? SystemCall.attributes(real.descriptor)
-            default: return nil
-            }
-        case .artifact, .made: return nil
+        switch kind {
+        case .free(let parent):
+            attributes = try? parent.directory.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
+        case .artifacts(let directory):
+            guard case .typed = directory.location, let real = try? directory.real.current() else { return nil }
+            attributes = try? SystemCall.attributes(real.descriptor)
+        case .made: return nil
         }
         return attributes.flatMap { ListingState($0, staged: staged) }
     }
 
     /// Whether a listing tells what each name is: a few microseconds a name, against a round trip for each that a program then asks for,
     /// as nearly all do. Not when the kernel was just told, nor for so many that it could hardly keep them.
-    private func isWorthDetails(_ node: Inode, _ count: Int) -> Bool {
+    private func isWorthDetails(_ kind: DirectoryKind, _ count: Int) -> Bool {
         guard count <= 100_000 else { return false }
-        if case .made = node { return false }
-        guard case .tree(let directory) = node else { return true }
+        let directory: TreeDirectory
+        switch kind {
+        case .made: return false
+        case .artifacts(let tree): directory = tree
+        case .free(let parent):
+            guard case .tree(let top)? = namespace[parent.number] else { return true }
+            directory = top
+        }
         let now = Clock.monotonic()
         let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
         let told = directory.lastDetails.load(ordering: .relaxed)
@@ -135,92 +139,16 @@ extension Volume {
         return true
     }
 
-    /// A lookup by a name of a listing.
-    private func entry(_ name: EntryName, in node: Inode) throws(Errno) -> Entry {
-        switch node {
-        case .tree(let directory):
-            guard directory.place == .ordinaryTree else { return try treeEntry(text(name), in: directory) }
-            guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
-            return try freeEntry(name, in: .top(directory.real), scope: scope)
-        case .free(let free): return try freeEntry(name, in: .node(free), scope: free.scope)
-        case .artifact, .made: throw Errno.notDirectory
+    private func listing(of kind: DirectoryKind) throws(Errno) -> Listing {
+        switch kind {
+        case .artifacts(let directory): try listing(of: directory, withDots: true)
+        case .free(let parent): try listing(of: parent)
+        case .made(let number): try listing(ofMade: number)
         }
     }
 
-    // MARK: - Listings
-
-    private func listing(of node: Inode) throws(Errno) -> Listing {
-        switch node {
-        case .tree(let directory): return try listing(of: directory, withDots: true)
-        case .free(let free): return try free.withDescriptor { path throws(Errno) in try Listing(of: path) }
-        case .made:
-            var listing = Listing()
-            try addDots(StableNumber.of(StoreLayout.privateDirectory), root.stableNumber, to: &listing)
-            for file in HiddenFile.allCases {
-                let path = StoreLayout.privateDirectory + "/" + file.rawValue
-                try listing.add(file.rawValue, number: StableNumber.of(path), type: S_IFREG)
-            }
-            return listing
-        case .artifact: throw Errno.notDirectory
-        }
-    }
-
-    private func addDots(_ own: UInt64, _ parent: UInt64, to listing: inout Listing) throws(Errno) {
+    func addDots(_ own: UInt64, _ parent: UInt64, to listing: inout Listing) throws(Errno) {
         try listing.add(".", number: own, type: S_IFDIR)
         try listing.add("..", number: parent, type: S_IFDIR)
-    }
-
-    /// What a directory of the tree shows; hidden entries are never listed.
-    func listing(of directory: TreeDirectory, withDots: Bool) throws(Errno) -> Listing {
-        var listing = Listing()
-        if directory.place == .ordinaryTree {
-            guard let real = try directory.real.current() else {
-                if withDots { try addDots(directory.stableNumber, 0, to: &listing) }
-                return listing
-            }
-            if withDots { return try Listing(of: real.descriptor) }
-            try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
-                let name = EntryName(name)
-                if !name.isDot { try listing.add(name.bytes, number: number, type: type) }
-            }
-            return listing
-        }
-        if withDots { try addDots(directory.stableNumber, StableNumber.of(""), to: &listing) }
-        func add(directory name: String) throws(Errno) {
-            try listing.add(name, number: StableNumber.of(directory.path(of: name)), type: S_IFDIR)
-        }
-        for child in store.schema.fixedChildren(of: directory.location) { try add(directory: child.name) }
-        switch directory.location {
-        case .mode(.development):
-            var names = Set(try store.sessions())
-            if let currentSession { names.insert(currentSession) }
-            for name in names.sorted() { try add(directory: name.description) }
-        case .mode(.test): for name in try store.tests() { try add(directory: name.description) }
-        case .typed, .free, .scope: try addFiles(of: directory, to: &listing)
-        case .root, .mode, .layer: break
-        }
-        for name in [MadeNames.current, MadeNames.latest] where madeEntry(name, in: directory) != nil {
-            try listing.add(name, number: StableNumber.of(directory.path(of: name)), type: S_IFLNK)
-        }
-        listing.compact()
-        return listing
-    }
-
-    /// Adds the real files that a directory shows, and the staged ones.
-    private func addFiles(of directory: TreeDirectory, to listing: inout Listing) throws(Errno) {
-        var names: Set<String> = []
-        for (name, file) in namespace.pinnedArtifacts(in: directory.id) {
-            guard let attributes = try? attributes(of: file) else { continue }
-            try listing.add(name, number: UInt64(attributes.st_ino), type: S_IFREG)
-            names.insert(name)
-        }
-        guard let real = try directory.real.current() else { return }
-        try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
-            guard type == S_IFREG || type == 0, let real = EntryName(name).string,
-                let name = directory.name(ofReal: real),
-                names.isEmpty || !names.contains(name)
-            else { return }
-            try listing.add(name, number: number, type: type)
-        }
     }
 }

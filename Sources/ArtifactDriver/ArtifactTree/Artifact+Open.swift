@@ -1,35 +1,13 @@
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// Opening an artifact, by the policy of the state that it is in.
 extension Volume {
-    /// A handle that only reads a real file needs no number.
-    static let readerHandle = HandleID(rawValue: 0)
-
-    public func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened {
-        // Nothing here changes by this mount: the kernel keeps what was read, and no open has to be asked for.
-        if store.isReadOnly { throw Errno.noFunction }
-        switch try self.inode(inode) {
-        case .tree: throw Errno.isDirectory
-        case .artifact(let file): return try open(file, flags, caller: request.caller)
-        case .free(let node): return try open(node, flags, caller: request.caller)
-        case .made(.hiddenFile(let file, _)):
-            guard !flags.isWritable, !flags.truncates else {
-                try enforce(
-                    .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.openToWrite.rawValue,
-                    StoreLayout.privateDirectory + "/" + file.rawValue, request.caller)
-                throw Errno.notPermitted
-            }
-            let content = content(of: file, for: viewer(of: request.caller))
-            return Opened(handle: handles.openContent(content), traits: [.directIO, .noFlush])
-        case .made: throw Errno.tooManySymbolicLinkLevels
-        }
-    }
-
     func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         let changes = flags.isWritable || flags.truncates
         if changes { try deferIfClosing(file, caller) }
@@ -45,7 +23,7 @@ extension Volume {
                 let facts = Facts(isSameUser: state.birth.map { $0.user == caller.user } ?? true)
                 let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing), facts: facts)
                 try enforce(
-                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "(removed file)", caller)
+                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller)
             }
             // Copied out for the closure; the state is exclusively ours while the lock is held.
             let current = state
@@ -110,14 +88,6 @@ extension Volume {
         return false
     }
 
-    /// A handle's traits. Where the driver moves the bytes, those that a handle only writes go to it as they are: by way of the page
-    /// cache they would be copied once more.
-    static func traits(_ flags: OpenFlags, _ backing: BackingID?, isFlushed: Bool = false) -> OpenTraits {
-        var traits: OpenTraits = isFlushed ? [] : [.noFlush]
-        if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
-        return traits
-    }
-
     /// Opens the real file, wherever it is.
     ///
     /// - Parameter caller: whose rights decide; nil on the driver's own account.
@@ -127,7 +97,8 @@ extension Volume {
     ) throws(Errno) -> FileDescriptor {
         switch state.phase {
         case .published:
-            guard let place = namespace.place(of: file.id), let real = try realFile(place.name, in: place.parent) else {
+            guard let place = namespace.place(of: file.id), let real = try view.realFile(place.name, in: place.parent)
+            else {
                 throw Errno.noSuchFileOrDirectory
             }
             guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
@@ -153,66 +124,6 @@ extension Volume {
         let descriptor = try open(file, state, SystemCall.pathOnly)
         defer { try? descriptor.close() }
         return try body(descriptor)
-    }
-
-    /// The real file of a valid name, when its directory exists.
-    func realFile(_ name: String, in directory: TreeDirectory) throws(Errno) -> RealFile? {
-        guard case .artifact(let realName) = OverwritePolicy.classify(name, in: directory.place),
-            let real = try directory.real.current()
-        else { return nil }
-        return RealFile(directory: real, name: realName)
-    }
-
-    func open(_ node: FreeNode, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
-        if flags.isWritable || flags.truncates {
-            try enforceLive(
-                node.scope, flags.truncates ? .openTruncating : .openToWrite, shownPath(of: node), caller)
-        }
-        return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
-    }
-
-    private func open(
-        _ node: FreeNode, _ path: FileDescriptor, _ flags: OpenFlags, caller: Caller
-    ) throws(Errno) -> Opened {
-        // The kernel opens fifos, sockets and devices by itself.
-        guard node.kind == S_IFREG else { throw Errno.invalidArgument }
-        // Who is root when the file is registered would leave the bits to whoever writes then (`SetIDBits`).
-        let mode = flags.isWritable && caller.user != 0 ? try SystemCall.attributes(path).st_mode : 0
-        let connection = SetIDBits.dropped(from: mode) == nil ? passthrough : nil
-        let opened = try node.open.withLock { open throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
-            try open.add(writable: flags.isWritable, connection: connection, for: caller, rights) {
-                mode throws(Errno) in
-                try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, mode) }
-            }
-            store.descriptors.fileOpened()
-            if flags.truncates {
-                do throws(Errno) {
-                    if try takesLong(toCut: path, to: 0, caller) { throw Errno.takesLong }
-                } catch {
-                    open.remove(writable: flags.isWritable, connection: passthrough)
-                    store.descriptors.fileClosed()
-                    throw error
-                }
-            }
-            let reply = Opened(
-                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing,
-                traits: Self.traits(flags, open.backing))
-            return (reply, flags.isWritable ? open.writing : nil)
-        }
-        guard flags.truncates else { return opened.reply }
-        // Without the lock, for which others would wait: the handle is counted already.
-        do throws(Errno) {
-            if let descriptor = opened.toCut {
-                try truncate(descriptor, to: 0, caller)
-            } else {
-                try truncate(atPath: path, to: 0, caller)
-            }
-        } catch {
-            node.open.withLock { $0.remove(writable: flags.isWritable, connection: passthrough) }
-            store.descriptors.fileClosed()
-            throw error
-        }
-        return opened.reply
     }
 
     /// Puts the answer off for a little while when every writer of a file has closed it and the kernel's RELEASE may be on the way.

@@ -92,7 +92,8 @@ extension Volume {
         return try withReading(copy.source.inode) { source throws(Errno) in
             if request.caller.isMovable {
                 // Programs ask for more than there is.
-                let left = Int64(try SystemCall.attributes(source).st_size).subtractingReportingOverflow(copy.source.offset)
+                let left = Int64(try SystemCall.attributes(source).st_size).subtractingReportingOverflow(
+                    copy.source.offset)
                 if min(Int64(copy.length), left.partialValue) > Self.longRange { throw Errno.takesLong }
             }
             return try rights.acting(for: request.caller) { () throws(Errno) in

@@ -1,80 +1,13 @@
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// A new name for an artifact: promotion into production is one, and so is what programs do that save under a temporary name.
 extension Volume {
-    public func rename(
-        _ request: borrowing Request, parent: InodeNumber, name: EntryName, newParent: InodeNumber, newName: EntryName,
-        flags: RenameFlags
-    ) throws(Errno) {
-        let caller = request.caller
-        let (source, target) = (try inode(parent), try inode(newParent))
-        let (from, to) = (try freeTarget(source), try freeTarget(target))
-        switch (from, to) {
-        case (let from?, let to?):
-            // A file that moved to another scope would take its rules along: a copy does not.
-            guard from.scope == to.scope else { throw Errno.improperLink }
-            try enforceLive(from.scope, .renameFrom, name.string ?? "?", caller)
-            try renameFree(name, in: from.directory, to: newName, in: to.directory, flags, caller)
-        case (nil, nil):
-            guard case .tree(let source) = source, case .tree(let target) = target else {
-                try enforce(
-                    .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.renameFrom.rawValue, name.string ?? "?",
-                    caller)
-                throw Errno.notPermitted
-            }
-            // RENAME_WHITEOUT would leave a device behind (renameat2(2)).
-            guard flags.isSubset(of: [.noReplace, .exchange]) else { throw Errno.invalidArgument }
-            try renameInTree(text(name), in: source, to: text(newName), in: target, flags, caller)
-        default:
-            if flags.contains(.exchange) {
-                try enforce(
-                    .refused(Refusal(.invalidArgument, .noExchange)), Operation.exchange.rawValue, name.string ?? "?",
-                    caller)
-            }
-            try refuseSealedSource(source, name, caller)
-            // Between typed directories and ordinary trees files are copied, which mv(1) does by itself: an ordinary file may
-            // have other names, and the kernel's nodes of the two kinds obey different rules.
-            throw Errno.improperLink
-        }
-    }
-
-    private func renameFree(
-        _ name: EntryName, in source: FreeDirectory, to newName: EntryName, in target: FreeDirectory,
-        _ flags: RenameFlags, _ caller: Caller
-    ) throws(Errno) {
-        try source.withDescriptor { from throws(Errno) in
-            try target.withDescriptor { to throws(Errno) in
-                try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
-                    try rights.acting(for: caller) { () throws(Errno) in
-                        try SystemCall.rename(from, name.pointer, to, newName.pointer, flags.rawValue)
-                    }
-                }
-                freeTrees.moved(to: newName, in: target, to)
-                if flags.contains(.exchange) { freeTrees.moved(to: name, in: source, from) }
-            }
-        }
-    }
-
-    /// `mv` of a sealed artifact into scratch is refused as what it is, and not tried as a copy and a removal.
-    private func refuseSealedSource(_ source: Inode, _ name: EntryName, _ caller: Caller) throws(Errno) {
-        guard case .tree(let directory) = source, directory.place != .ordinaryTree else { return }
-        let name = try text(name)
-        let file = try self.file(name, in: directory)
-        defer { namespace.forget(file.id, lookups: 1) }
-        let standing = self.standing(of: directory.scope)
-        let state = file.state.withLock { $0.fileState(standing: standing) }
-        try enforce(
-            OverwritePolicy.judge(.renameFrom, on: state), Operation.renameFrom.rawValue, directory.path(of: name),
-            caller)
-    }
-
-    // MARK: - In the tree
-
     /// One side of a rename.
     private struct Side {
         let directory: TreeDirectory
@@ -83,7 +16,7 @@ extension Volume {
         var path: String { directory.path(of: name) }
     }
 
-    private func renameInTree(
+    func renameArtifact(
         _ name: String, in source: TreeDirectory, to newName: String, in target: TreeDirectory, _ flags: RenameFlags,
         _ caller: Caller
     ) throws(Errno) {
@@ -140,6 +73,18 @@ extension Volume {
         var unpinsReplaced = false
     }
 
+    /// `mv` of a sealed artifact into an ordinary tree is refused as what it is, and not tried as a copy and a removal.
+    func refuseSealedSource(_ name: EntryName, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
+        let name = try text(name)
+        let file = try self.file(name, in: directory)
+        defer { namespace.forget(file.id, lookups: 1) }
+        let standing = self.standing(of: directory.scope)
+        let state = file.state.withLock { $0.fileState(standing: standing) }
+        try enforce(
+            OverwritePolicy.judge(.renameFrom, on: state), Operation.renameFrom.rawValue, directory.path(of: name),
+            caller)
+    }
+
     private func refuseExchange(
         of file: ArtifactFile, _ from: Side, with other: ArtifactFile?, _ to: Side, _ caller: Caller
     ) throws(Errno) {
@@ -191,7 +136,7 @@ extension Volume {
             state.phase = .staged(renamed)
             try removeReplaced()
         case (.published, true):
-            guard let real = try realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
+            guard let real = try view.realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
             if to.directory.isProduction, named != .transient {
                 let attributes = try realAttributes(of: file, state)
                 guard attributes.st_nlink <= 1 else {
@@ -241,7 +186,7 @@ extension Volume {
                 store.staging?.release(staged)
                 effect.unpins = true
             case .published:
-                guard let real = try realFile(from.name, in: from.directory) else {
+                guard let real = try view.realFile(from.name, in: from.directory) else {
                     throw Errno.noSuchFileOrDirectory
                 }
                 guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }

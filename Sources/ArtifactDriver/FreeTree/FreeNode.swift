@@ -229,6 +229,13 @@ enum FreeDirectory: Sendable {
         case .node(let node): return try node.withDescriptor(body)
         }
     }
+
+    /// Runs with a descriptor that names can be made in: `logs/` and `scratch/` are made with the first write to them.
+    func making<Result>(_ body: (FileDescriptor) throws(Errno) -> Result) throws(Errno) -> Result {
+        guard case .top(let directory) = self else { return try withDescriptor(body) }
+        let real = try directory.ensure(asTold: true)
+        return try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) }
+    }
 }
 
 /// What the files of all ordinary trees share.

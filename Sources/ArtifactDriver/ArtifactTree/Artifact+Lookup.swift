@@ -1,40 +1,13 @@
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// What a name in the tree is: one of the tree's own directories, an entry that is made, or an artifact.
 extension Volume {
-    public func lookup(
-        _ request: borrowing Request, parent: InodeNumber, name: EntryName
-    ) throws(Errno) -> Entry {
-        switch try inode(parent) {
-        case .tree(let directory):
-            if directory.place == .ordinaryTree {
-                guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
-                return try freeEntry(name, in: .top(directory.real), scope: scope)
-            }
-            guard let text = name.string else { throw Errno.noSuchFileOrDirectory }
-            return try treeEntry(text, in: directory)
-        case .free(let node): return try freeEntry(name, in: .node(node), scope: node.scope)
-        case .made(.hiddenDirectory):
-            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
-                throw Errno.noSuchFileOrDirectory
-            }
-            return hiddenEntry(file, in: parent, request.caller)
-        case .artifact, .made: throw Errno.notDirectory
-        }
-    }
-
-    public func forget(_ inode: InodeNumber, lookups: UInt64) {
-        namespace.forget(inode, lookups: lookups)
-        if namespace.hasShrunk() { seals.submit { SystemCall.giveMemoryBack() } }
-    }
-
-    // MARK: - The tree
-
     /// What a name of the tree leads to, counted as a lookup.
     func treeEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
         if let location = try subdirectory(name, of: directory) {
@@ -95,8 +68,6 @@ extension Volume {
         throw Errno.noSuchFileOrDirectory
     }
 
-    // MARK: - Artifacts
-
     /// The file of a name in a typed directory, `plots/`, or a scope's root, counted as a lookup.
     func artifactEntry(_ name: String, in directory: TreeDirectory, attempts: Int = 4) throws(Errno) -> Entry {
         if case .artifact(let file)? = namespace.find(name, in: directory.id, remembering: true) {
@@ -110,10 +81,7 @@ extension Volume {
                 guard isGone else { throw error }
             }
         }
-        guard case .artifact(let realName) = OverwritePolicy.classify(name, in: directory.place) else {
-            throw Errno.noSuchFileOrDirectory
-        }
-        let found = try publishedFile(realName, in: directory)
+        let found = try view.find(name, in: directory)
         let (inode, number, isNew) = namespace.findOrInsert(
             name, in: directory.id, remembering: true,
             make: {
@@ -128,22 +96,6 @@ extension Volume {
         return entry(file, in: directory, attributes: shown(found.attributes, as: standing(of: directory.scope)))
     }
 
-    /// A published file by its real name: a plain file, or it is not there.
-    func publishedFile(_ realName: String, in directory: TreeDirectory) throws(Errno) -> FoundFile {
-        guard let real = try directory.real.current() else { throw Errno.noSuchFileOrDirectory }
-        let found: FoundFile
-        do throws(Errno) {
-            found = try RealFile(directory: real, name: realName).look()
-        } catch .noSuchFileOrDirectory {
-            // The directory itself may have been moved, or removed and made anew: the kernel is to ask for that one.
-            _ = try directory.real.verified()
-            throw Errno.noSuchFileOrDirectory
-        }
-        // A symbolic link could lead out of the store, and anything else is no artifact.
-        guard found.isRegular else { throw Errno.noSuchFileOrDirectory }
-        return found
-    }
-
     /// An artifact's entry with the time the kernel may trust it.
     func entry(_ file: ArtifactFile, in directory: TreeDirectory, attributes: stat) -> Entry {
         let timeout = self.timeout(of: directory.scope, in: directory)
@@ -152,74 +104,39 @@ extension Volume {
             entryTimeout: timeout, attributesTimeout: timeout)
     }
 
-    // MARK: - Free trees
-
-    /// The node of a name in an ordinary tree, counted as a lookup.
-    func freeEntry(_ name: EntryName, in parent: FreeDirectory, scope: Scope) throws(Errno) -> Entry {
-        let descriptor = try parent.withDescriptor { directory throws(Errno) in
-            try SystemCall.openPath(name.pointer, in: directory)
+    /// The file of a name, counted as a lookup that the caller must forget.
+    func file(_ name: String, in directory: TreeDirectory) throws(Errno) -> ArtifactFile {
+        if try subdirectory(name, of: directory) != nil { throw Errno.isDirectory }
+        let entry = try artifactEntry(name, in: directory)
+        guard case .artifact(let file)? = namespace[entry.inode] else {
+            namespace.forget(entry.inode, lookups: 1)
+            throw Errno.noSuchFileOrDirectory
         }
-        let found: FoundFile
-        do throws(Errno) {
-            found = try SystemCall.look(descriptor)
-        } catch {
-            try? descriptor.close()
-            throw error
-        }
-        var isNew = false
-        let node = namespace.findOrInsertFree(found.identity) { number in
-            isNew = true
-            return FreeNode(
-                id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent, name: name,
-                trees: freeTrees)
-        }
-        if isNew {
-            node.countDescriptor()
-        } else {
-            try? descriptor.close()
-            node.wasFound(name, in: parent)
-        }
-        return Entry(
-            inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
-            entryTimeout: timeout(of: scope), attributesTimeout: timeout(of: scope))
+        return file
     }
 
-    // MARK: - Entries that are made
-
-    /// The made entry that a name is, if it is one.
-    func madeEntry(_ name: String, in directory: TreeDirectory) -> MadeEntry? {
-        switch directory.location {
-        case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
-        case .mode(.development) where name == MadeNames.current:
-            if currentSession != nil {
-                .currentSession(newest: nil)
-            } else {
-                sessionTarget().map { .currentSession(newest: $0) }
-            }
-        case .typed where name == MadeNames.latest:
-            latestTarget(in: directory).map { .latestCheckpoint(directory.id, target: $0) }
-        default: nil
+    /// The directory of a location: the one that is known, found from the root by name, or one for the moment, in which no inode is
+    /// named.
+    func directoryNode(_ location: TreeLocation) -> TreeDirectory {
+        let (parent, name): (TreeLocation, String)
+        switch location {
+        case .root: return root
+        case .mode(let mode): (parent, name) = (.root, mode.rawValue)
+        case .scope(.production): return directoryNode(.mode(.production))
+        case .scope(.session(let session)): (parent, name) = (.mode(.development), session.description)
+        case .scope(.test(let test)): (parent, name) = (.mode(.test), test.description)
+        case .layer(let scope, let layer): (parent, name) = (.scope(scope), layer.rawValue)
+        case .typed(let scope, let layer, let type): (parent, name) = (.layer(scope, layer), type.name)
+        case .free(let scope, let free): (parent, name) = (.scope(scope), free.rawValue)
         }
+        let directory = directoryNode(parent)
+        let nobody = InodeNumber(rawValue: 0)
+        if directory.id != nobody,
+            case .tree(let known)? = namespace.find(name, in: directory.id, remembering: false)
+        {
+            return known
+        }
+        return TreeDirectory(
+            id: nobody, location: location, path: directory.path(of: name), real: store.directory(for: location))
     }
-
-    func madeInode(_ made: MadeEntry, _ name: String, in parent: InodeNumber) -> (InodeNumber, MadeEntry) {
-        let found = namespace.findOrInsert(
-            made.key(name), in: parent, remembering: true, make: { _ in .made(made) })
-        return (found.number, made)
-    }
-
-    func entry(_ made: (number: InodeNumber, entry: MadeEntry)) -> Entry {
-        // `current` is in most paths that programs use: `moveSession` tells the kernel when it changes.
-        let isTold = made.entry == .currentSession(newest: nil)
-        return Entry(
-            inode: made.number, generation: 0, attributes: attributes(of: made.entry),
-            entryTimeout: isTold ? Timeout.treeName : Timeout.none,
-            attributesTimeout: isTold ? Timeout.treeName : Timeout.none)
-    }
-}
-
-/// Names that the driver gives.
-enum MadeNames {
-    static let current = "current"
-    static let latest = "latest"
 }

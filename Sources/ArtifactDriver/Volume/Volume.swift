@@ -30,11 +30,14 @@ public struct VolumeOptions: Sendable {
 
 /// A store as the tree that programs see: a `FileSystem` that asks the policy and lets the store act.
 ///
-/// The operations are in files by group: `Volume+Open.swift`, `Volume+Rename.swift`, and so on.
+/// It only dispatches, by kind of inode (`Volume/`): what happens to an artifact is in `ArtifactTree/`, to a file of `logs/` or `scratch/` in
+/// `FreeTree/`, to an entry that the driver makes in `Made/`, each with a file an operation, and what comes after the last close in `Sealing/`.
 public final class Volume: FileSystem {
     let store: Store
     let options: VolumeOptions
     let namespace = Namespace()
+    /// What is published.
+    let view: any StoreView = LiveView()
     let freeTrees: FreeTrees
     let root: TreeDirectory
     let denials: DenialLog

@@ -1,115 +1,14 @@
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// A new artifact, or one that another mount made and this one does not know yet.
 extension Volume {
-    public func create(
-        _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
-    ) throws(Errno) -> Created {
-        switch try inode(parent) {
-        case .tree(let directory) where directory.place == .ordinaryTree:
-            let scope = try liveScope(of: directory, Creation.file, name, request.caller)
-            _ = try ensure(directory)
-            return try createFree(name, in: .top(directory.real), scope: scope, mode, flags, request.caller)
-        case .tree(let directory):
-            return try createArtifact(try self.text(name), in: directory, mode, flags, request.caller)
-        case .free(let node):
-            try enforceLive(node.scope, .openToWrite, name.string ?? "", request.caller)
-            return try createFree(name, in: .node(node), scope: node.scope, mode, flags, request.caller)
-        case .made(let made):
-            try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Creation.file.rawValue, "\(made)", request.caller)
-            throw Errno.notPermitted
-        case .artifact: throw Errno.notDirectory
-        }
-    }
-
-    /// The scope of a free directory, when something may be made in it.
-    func liveScope(
-        of directory: TreeDirectory, _ creation: Creation, _ name: EntryName, _ caller: Caller
-    ) throws(Errno) -> Scope {
-        guard let scope = directory.scope else { throw Errno.notPermitted }
-        let verdict = OverwritePolicy.judge(
-            creation, named: .artifact(realName: ""), in: directory.place, standing: standing(of: scope))
-        try enforce(verdict, creation.rawValue, directory.path(of: name.string ?? "?"), caller)
-        return scope
-    }
-
-    /// The real directory, made now when this is the first write to it.
-    func ensure(_ directory: TreeDirectory) throws(Errno) -> Directory { try directory.real.ensure(asTold: true) }
-
-    private func createFree(
-        _ name: EntryName, in directory: FreeDirectory, scope: Scope, _ mode: UInt32, _ flags: OpenFlags,
-        _ caller: Caller
-    ) throws(Errno) -> Created {
-        let descriptor: FileDescriptor
-        do throws(Errno) {
-            descriptor = try directory.withDescriptor { directory throws(Errno) in
-                try rights.creating(for: caller) { () throws(Errno) -> FileDescriptor in
-                    try SystemCall.open(
-                        directory, name.pointer, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0o7777)
-                }
-            }
-        } catch .fileExists where !flags.isExclusive {
-            // The kernel knew of no such name, and has checked no permission for it: whoever made it meanwhile, it is opened as any other.
-            return try openFree(name, in: directory, scope: scope, flags, caller)
-        }
-        // The node is found by the name, so that hard links and what another handle has open come together.
-        let entry: Entry
-        do throws(Errno) { entry = try freeEntry(name, in: directory, scope: scope) } catch {
-            try? descriptor.close()
-            throw error
-        }
-        guard case .free(let node)? = namespace[entry.inode] else {
-            try? descriptor.close()
-            throw Errno.ioError
-        }
-        // Moved away and replaced in between: what was made is not what the name leads to.
-        guard (try? SystemCall.look(descriptor).identity) == node.identity else {
-            namespace.forget(entry.inode, lookups: 1)
-            try? descriptor.close()
-            throw Errno.staleNFSFileHandle
-        }
-        let backing = node.open.withLock { open -> BackingID? in
-            if open.writing == nil {
-                open.adopt(
-                    descriptor, writable: flags.isWritable, connection: passthrough, for: caller, rights)
-            } else {
-                open.join(writable: flags.isWritable)
-                try? descriptor.close()
-            }
-            return open.backing
-        }
-        store.descriptors.fileOpened()
-        return Created(
-            entry: entry,
-            opened: Opened(
-                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing,
-                traits: Self.traits(flags, backing)))
-    }
-
-    /// A file in an ordinary tree that CREATE found to be there.
-    private func openFree(
-        _ name: EntryName, in directory: FreeDirectory, scope: Scope, _ flags: OpenFlags, _ caller: Caller
-    ) throws(Errno) -> Created {
-        let entry = try freeEntry(name, in: directory, scope: scope)
-        do throws(Errno) {
-            // A link, say: the kernel looks the name up again and goes on from there.
-            guard case .free(let node)? = namespace[entry.inode], node.kind == S_IFREG else {
-                throw Errno.staleNFSFileHandle
-            }
-            return Created(entry: entry, opened: try open(node, flags, caller: caller))
-        } catch {
-            namespace.forget(entry.inode, lookups: 1)
-            throw error
-        }
-    }
-
-    private func createArtifact(
+    func createArtifact(
         _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created {
         if let created = try createUnlooked(name, in: directory, mode, flags, caller) { return created }
@@ -317,5 +216,16 @@ extension Volume {
             try? descriptor.close()
             throw error
         }
+    }
+
+    /// Refuses, with the policy's word, what no directory of artifacts takes: links, fifos, devices.
+    func refuseCreation(
+        _ creation: Creation, _ name: EntryName, in directory: TreeDirectory, _ caller: Caller
+    ) throws(Errno) -> Never {
+        let verdict = OverwritePolicy.judge(
+            creation, named: classify(name.string ?? "/", in: directory), in: directory.place,
+            standing: standing(of: directory.scope))
+        try enforce(verdict, creation.rawValue, shownPath(of: name, in: directory.id), caller)
+        throw Errno.notPermitted
     }
 }

@@ -1,0 +1,109 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Extended attributes of artifacts, and the access lists of the tree's own directories.
+extension Volume {
+    func attribute(_ name: EntryName, of file: ArtifactFile, _ caller: Caller) throws(Errno) -> [UInt8] {
+        if name.string == ArtifactAttribute.state {
+            let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
+            return Array(file.state.withLock { $0.fileState(standing: standing) }.rawValue.utf8)
+        }
+        // "Not supported" is also what setting it gives; ls(1) then asks for no other file's `security.selinux`.
+        guard isKept(name) else { throw Errno.notSupported }
+        return try withDescriptor(of: file) { descriptor throws(Errno) in
+            try attribute(name, of: descriptor, for: caller)
+        }
+    }
+
+    /// Access lists decide who may do what, so a directory shows those of the real one, or of the one that it would be made in.
+    func attribute(_ name: EntryName, of directory: TreeDirectory, _ caller: Caller) throws(Errno) -> [UInt8] {
+        guard isAccessList(name) else { throw Errno.noData }
+        let real = try directory.real.nearestExisting()
+        return try withExtendedLifetime(real) { () throws(Errno) in
+            try attribute(name, of: real.descriptor, for: caller)
+        }
+    }
+
+    /// The driver's own are found when named and not listed: a copy must not carry them to another file.
+    func attributeNames(of file: ArtifactFile) throws(Errno) -> [UInt8] {
+        try withDescriptor(of: file) { descriptor throws(Errno) -> [UInt8] in
+            let all = try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                try SystemCall.extendedAttributeNames(ofPath: path)
+            }
+            return all.split(separator: 0).filter { name in
+                name.starts(with: "user.".utf8) && !Store.ownAttributes.contains { name.elementsEqual($0.utf8) }
+            }.flatMap { $0 + [0] }
+        }
+    }
+
+    func changeAttribute(
+        _ name: EntryName, of file: ArtifactFile, _ caller: Caller, _ change: AttributeChange
+    ) throws(Errno) {
+        let operation = Operation.setExtendedAttribute.rawValue
+        let place = namespace.place(of: file.id)
+        let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
+        let text = name.string ?? ""
+        if text.hasPrefix(ArtifactAttribute.prefix), !ArtifactAttribute.settable.contains(text) {
+            try enforce(.refused(Refusal(.notPermitted, .reservedAttribute)), operation, path, caller)
+        }
+        guard text.hasPrefix("user.") || text == AccessList.accessAttribute else {
+            try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, path, caller)
+            return
+        }
+        try deferIfClosing(file, caller)
+        let standing = self.standing(of: place?.parent.scope)
+        try file.state.withLock { state throws(Errno) in
+            let facts = Facts(isSettling: isSettling(state, caller))
+            let fileState = state.fileState(standing: standing)
+            try enforce(
+                OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation, path, caller)
+            try withDescriptor(of: file, state) { descriptor throws(Errno) in
+                guard fileState == .sealed || fileState == .sealing else {
+                    return try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
+                }
+                // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
+                let mode = try SystemCall.attributes(descriptor).st_mode
+                let isForbidden = !rights.actsForOthers && mode & S_IWUSR == 0 && text.hasPrefix("user.")
+                do throws(Errno) { try change(descriptor, isForbidden ? .ownerWithoutWriting : .driver) } catch {
+                    // No such namespace is to be had here, or the file has a group that is not the driver's.
+                    guard isForbidden, [.permissionDenied, .notPermitted, .noSpace].contains(error) else {
+                        throw error
+                    }
+                    try enforce(.refused(Refusal(.notPermitted, .sealedAttributes)), operation, path, caller)
+                }
+            }
+        }
+    }
+
+    /// An access list of one of the tree's own directories.
+    func changeAccessList(
+        of directory: TreeDirectory, _ caller: Caller, _ change: AttributeChange
+    ) throws(Errno) {
+        let verdict = OverwritePolicy.judgeChange(
+            ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
+        try enforce(verdict, Operation.setExtendedAttribute.rawValue, directory.path, caller)
+        try eachReal(of: directory) { real throws(Errno) in
+            try rights.acting(for: caller) { () throws(Errno) in try change(real, .caller) }
+        }
+    }
+
+    /// Whether an artifact's real file may keep an attribute of this name.
+    private func isKept(_ name: EntryName) -> Bool {
+        guard let text = name.string else { return false }
+        return text.hasPrefix("user.") || isAccessList(name)
+    }
+
+    /// Runs with an open descriptor of a file.
+    private func withDescriptor<Result: Sendable>(
+        of file: ArtifactFile, _ body: (FileDescriptor) throws(Errno) -> Result
+    ) throws(Errno) -> Result {
+        try file.state.withLock { state throws(Errno) -> Result in
+            try withDescriptor(of: file, state, body)
+        }
+    }
+}

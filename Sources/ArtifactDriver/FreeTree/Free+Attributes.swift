@@ -1,0 +1,45 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Attributes of what is in `logs/` and `scratch/`: as the caller may at the real path, while the session lives.
+extension Volume {
+    func change(
+        _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
+    ) throws(Errno) {
+        try enforceLive(node.scope, .setAttributes, shownPath(of: node), caller)
+        try node.withDescriptor { path throws(Errno) in
+            if let size = changes.size {
+                guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
+                let isWriter = handle.map { $0 != Self.readerHandle } ?? false
+                if try takesLong(toCut: path, to: size, caller) { throw Errno.takesLong }
+                if isWriter, let writing = node.open.withLock({ $0.writing }) {
+                    try truncate(writing, to: size, caller)
+                } else {
+                    try truncate(atPath: path, to: size, caller)
+                }
+            }
+            if changes.changesMore { try apply(changes, to: path, for: caller) }
+        }
+    }
+
+    /// truncate(2) of the file that an `O_PATH` descriptor names.
+    func truncate(atPath descriptor: FileDescriptor, to size: Int64, _ caller: Caller) throws(Errno) {
+        try rights.acting(for: caller) { () throws(Errno) in
+            try SystemCall.truncate(ofPath: descriptor, to: size)
+        }
+    }
+
+    /// Refuses a change in an ended session's free tree.
+    func enforceLive(
+        _ scope: Scope, _ operation: Operation, _ path: @autoclosure () -> String, _ caller: Caller
+    ) throws(Errno) {
+        let state = OverwritePolicy.stateOfPublished(in: standing(of: scope))
+        let verdict = OverwritePolicy.judge(operation, on: state, facts: Facts(isInOrdinaryTree: true))
+        try enforce(verdict, operation.rawValue, path(), caller)
+    }
+}

@@ -1,0 +1,41 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// Names in `logs/` and `scratch/`: found as the real file system has them.
+extension Volume {
+    /// The node of a name in an ordinary tree, counted as a lookup.
+    func freeEntry(_ name: EntryName, in parent: FreeParent) throws(Errno) -> Entry {
+        let scope = parent.scope
+        let descriptor = try parent.directory.withDescriptor { directory throws(Errno) in
+            try SystemCall.openPath(name.pointer, in: directory)
+        }
+        let found: FoundFile
+        do throws(Errno) {
+            found = try SystemCall.look(descriptor)
+        } catch {
+            try? descriptor.close()
+            throw error
+        }
+        var isNew = false
+        let node = namespace.findOrInsertFree(found.identity) { number in
+            isNew = true
+            return FreeNode(
+                id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent.directory,
+                name: name,
+                trees: freeTrees)
+        }
+        if isNew {
+            node.countDescriptor()
+        } else {
+            try? descriptor.close()
+            node.wasFound(name, in: parent.directory)
+        }
+        return Entry(
+            inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
+            entryTimeout: timeout(of: scope), attributesTimeout: timeout(of: scope))
+    }
+}

@@ -1,0 +1,62 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Opening a file in `logs/` or `scratch/`.
+extension Volume {
+    func open(_ node: FreeNode, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        if flags.isWritable || flags.truncates {
+            try enforceLive(
+                node.scope, flags.truncates ? .openTruncating : .openToWrite, shownPath(of: node), caller)
+        }
+        return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+    }
+
+    private func open(
+        _ node: FreeNode, _ path: FileDescriptor, _ flags: OpenFlags, caller: Caller
+    ) throws(Errno) -> Opened {
+        // The kernel opens fifos, sockets and devices by itself.
+        guard node.kind == S_IFREG else { throw Errno.invalidArgument }
+        // Who is root when the file is registered would leave the bits to whoever writes then (`SetIDBits`).
+        let mode = flags.isWritable && caller.user != 0 ? try SystemCall.attributes(path).st_mode : 0
+        let connection = SetIDBits.dropped(from: mode) == nil ? passthrough : nil
+        let opened = try node.open.withLock { open throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
+            try open.add(writable: flags.isWritable, connection: connection, for: caller, rights) {
+                mode throws(Errno) in
+                try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, mode) }
+            }
+            store.descriptors.fileOpened()
+            if flags.truncates {
+                do throws(Errno) {
+                    if try takesLong(toCut: path, to: 0, caller) { throw Errno.takesLong }
+                } catch {
+                    open.remove(writable: flags.isWritable, connection: passthrough)
+                    store.descriptors.fileClosed()
+                    throw error
+                }
+            }
+            let reply = Opened(
+                handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing,
+                traits: Self.traits(flags, open.backing))
+            return (reply, flags.isWritable ? open.writing : nil)
+        }
+        guard flags.truncates else { return opened.reply }
+        // Without the lock, for which others would wait: the handle is counted already.
+        do throws(Errno) {
+            if let descriptor = opened.toCut {
+                try truncate(descriptor, to: 0, caller)
+            } else {
+                try truncate(atPath: path, to: 0, caller)
+            }
+        } catch {
+            node.open.withLock { $0.remove(writable: flags.isWritable, connection: passthrough) }
+            store.descriptors.fileClosed()
+            throw error
+        }
+        return opened.reply
+    }
+}

@@ -1,0 +1,159 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// The hidden files of `.artifactfs/`: what the mount says of itself.
+extension Volume {
+    func open(_ made: MadeEntry, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        guard case .hiddenFile(let file, _) = made else { throw Errno.tooManySymbolicLinkLevels }
+        guard !flags.isWritable, !flags.truncates else {
+            try refuseMade(Operation.openToWrite.rawValue, shownPath(of: .made(made)), caller)
+        }
+        let content = content(of: file, for: viewer(of: caller))
+        return Opened(handle: handles.openContent(content), traits: [.directIO, .noFlush])
+    }
+
+    /// Who a hidden file is made for when somebody asks.
+    func viewer(of caller: Caller) -> Viewer {
+        caller.user == 0 || caller.user == geteuid() ? .everybody : .user(caller.user)
+    }
+
+    /// A hidden file's bytes, as they are now.
+    func content(of file: HiddenFile, for viewer: Viewer) -> [UInt8] {
+        switch file {
+        case .schema: Array(store.schemaText.utf8)
+        case .status: Array(statusText(for: viewer).utf8)
+        case .denials: Array(denialsText(for: viewer).utf8)
+        }
+    }
+
+    private func statusText(for viewer: Viewer) -> String {
+        var counts: JSONObject = [:]
+        var total = 0
+        for (rule, count) in denials.counts(for: viewer) {
+            counts[rule.rawValue] = number(count)
+            total += count
+        }
+        let staged = stagedCounts()
+        let waits = waiting.counts
+        let passthrough: JSONObject = [
+            "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
+            "obstacle": text(
+                store.isReadOnly
+                    ? "a read-only mount needs none: the kernel keeps what was read" : connection?.passthroughObstacle),
+        ]
+        let fields: JSONObject = [
+            "version": .string(options.version),
+            "pid": number(Int(getpid())),
+            "store": .string(store.path),
+            "mount_point": .string(options.mountPoint),
+            "read_only": .bool(store.isReadOnly),
+            "session": text(sessionTarget()),
+            "passthrough": .object(passthrough),
+            "durability": .string(store.durability.rawValue),
+            "writer_endings": .string(seesAllEndings ? "seen" : "seen of the driver's own user only"),
+            "publishing": number(seals.pending),
+            "waiting_for_room": number(waits.room),
+            "waiting_for_store": number(waits.store),
+            "writing": number(staged.writing),
+            "empty": number(staged.empty),
+            "transient": number(staged.transient),
+            "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
+            "quarantined_since_mount": number(counters.quarantined.load(ordering: .relaxed)),
+            "empty_since_mount": number(counters.empty.load(ordering: .relaxed)),
+            "open_files": number(store.descriptors.openFiles),
+            "known_inodes": number(namespace.count),
+            "denials": .object(["total": number(total), "by_rule": .object(counts)]),
+            "errors": .object(errors()),
+            "uptime_seconds": number(Int((Clock.monotonic() &- startTime) / 1_000_000_000)),
+        ]
+        return JSONValue.object(fields).description + "\n"
+    }
+
+    private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    private func number(_ value: Int) -> JSONValue { .integer(Int64(value)) }
+
+    /// What failed that no rule refused.
+    private func errors() -> JSONObject {
+        let failures = connection?.failureSummary ?? FailureSummary()
+        let counts = failures.counts.map { failure -> JSONValue in
+            let fields: JSONObject = [
+                "errno": .string(failure.errno), "operation": .string(failure.operation),
+                "count": number(failure.count),
+            ]
+            return .object(fields)
+        }
+        return [
+            "total": number(failures.counts.reduce(0) { $0 &+ $1.count }), "counts": .array(counts),
+            "last": text(failures.last.map { TimeText.rfc3339($0) }),
+        ]
+    }
+
+    /// How many staged files are in which state.
+    private func stagedCounts() -> (writing: Int, empty: Int, transient: Int) {
+        var counts = (writing: 0, empty: 0, transient: 0)
+        for file in namespace.pinnedArtifacts {
+            switch file.state.withLock({ $0.fileState(standing: .production) }) {
+            case .writing: counts.writing += 1
+            case .empty: counts.empty += 1
+            case .transient: counts.transient += 1
+            case .sealing, .sealed, .live, .frozen: break
+            }
+        }
+        return counts
+    }
+
+    private func denialsText(for viewer: Viewer) -> String {
+        denials.kept(for: viewer).map { denial in
+            let fields: JSONObject = [
+                "time": .string(TimeText.rfc3339(denial.time)),
+                "operation": .string(denial.operation),
+                "path": .string(denial.path),
+                "errno": .string(denial.refusal.errnoName),
+                "rule": .string(denial.refusal.rule.rawValue),
+                "reason": .string(denial.refusal.reason(path: denial.path)),
+                "detail": text(denial.detail),
+                "way_out": .string(denial.refusal.wayOut),
+                "user": number(Int(denial.user)),
+                "pid": number(Int(denial.process)),
+                "program": .string(denial.program),
+            ]
+            return JSONValue.object(fields).description + "\n"
+        }.joined()
+    }
+}
+
+extension HiddenFile {
+    /// Whether it says the same to everybody.
+    var isEverybodys: Bool { self == .schema }
+}
+
+/// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.
+final class HiddenContents: Sendable {
+    private struct Key: Hashable {
+        let file: HiddenFile
+        let viewer: Viewer
+    }
+
+    /// More users than this look at the same moment nowhere.
+    private static let most = 64
+    private let contents = Mutex<[Key: [UInt8]]>([:])
+
+    func known(_ file: HiddenFile, for viewer: Viewer) -> [UInt8]? {
+        contents.withLock { $0[Key(file: file, viewer: viewer)] }
+    }
+
+    func keep(_ content: [UInt8], of file: HiddenFile, for viewer: Viewer) {
+        let key = Key(file: file, viewer: viewer)
+        contents.withLock { contents in
+            if contents[key] == nil, contents.count >= Self.most, let other = contents.keys.first {
+                contents[other] = nil
+            }
+            contents[key] = content
+        }
+    }
+}

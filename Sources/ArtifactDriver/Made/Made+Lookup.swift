@@ -1,0 +1,111 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// Entries that no real file stands behind: `current`, `latest`, and the hidden files of `.artifactfs/`.
+extension Volume {
+    /// The made entry that a name is, if it is one.
+    func madeEntry(_ name: String, in directory: TreeDirectory) -> MadeEntry? {
+        switch directory.location {
+        case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
+        case .mode(.development) where name == MadeNames.current:
+            if currentSession != nil {
+                .currentSession(newest: nil)
+            } else {
+                sessionTarget().map { .currentSession(newest: $0) }
+            }
+        case .typed where name == MadeNames.latest:
+            latestTarget(in: directory).map { .latestCheckpoint(directory.id, target: $0) }
+        default: nil
+        }
+    }
+
+    func madeInode(_ made: MadeEntry, _ name: String, in parent: InodeNumber) -> (InodeNumber, MadeEntry) {
+        let found = namespace.findOrInsert(
+            made.key(name), in: parent, remembering: true, make: { _ in .made(made) })
+        return (found.number, made)
+    }
+
+    func entry(_ made: (number: InodeNumber, entry: MadeEntry)) -> Entry {
+        // `current` is in most paths that programs use: `moveSession` tells the kernel when it changes.
+        let isTold = made.entry == .currentSession(newest: nil)
+        return Entry(
+            inode: made.number, generation: 0, attributes: attributes(of: made.entry),
+            entryTimeout: isTold ? Timeout.treeName : Timeout.none,
+            attributesTimeout: isTold ? Timeout.treeName : Timeout.none)
+    }
+
+    /// A hidden file's entry for who looks it up: the kernel keeps no name of them, so every user is asked for.
+    func hiddenEntry(_ file: HiddenFile, in parent: InodeNumber, _ caller: Caller) -> Entry {
+        let viewer = file.isEverybodys ? .everybody : viewer(of: caller)
+        return entry(madeInode(.hiddenFile(file, for: viewer), file.rawValue, in: parent))
+    }
+
+    func attributes(of made: MadeEntry) -> stat {
+        // They look like the root: the same owner, and times that do not matter.
+        var shown = (try? attributes(of: root)) ?? stat()
+        shown.st_nlink = 1
+        shown.st_blocks = 0
+        switch made {
+        case .hiddenDirectory:
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
+            shown.st_mode = S_IFDIR | 0o555
+        case .hiddenFile(let file, for: let viewer):
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
+            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : 0o400)
+            if !file.isEverybodys {
+                (shown.st_uid, shown.st_gid) = (geteuid(), getegid())
+                if case .user(let user) = viewer { shown.st_uid = user }
+            }
+            shown.st_mtim = Clock.now()
+            shown.st_size = off_t(sizeShown(of: file, for: viewer))
+        case .currentSession(let newest):
+            shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
+            shown.st_mode = S_IFLNK | 0o777
+            shown.st_size = off_t((newest ?? currentSession?.description)?.utf8.count ?? 0)
+        case .latestCheckpoint(let parent, let target):
+            if case .tree(let directory)? = namespace[parent] {
+                shown.st_ino = ino_t(StableNumber.of(directory.path(of: MadeNames.latest)))
+            }
+            shown.st_mode = S_IFLNK | 0o777
+            shown.st_size = off_t(target.utf8.count)
+        }
+        return shown
+    }
+
+    /// What `stat` says of a hidden file's size: none where it is made when it is opened, as in proc(5), so that nothing is made for a
+    /// `stat`. A read-only mount has no opens, and its kernel reads no more than it was told of: there the bytes are made now, and kept
+    /// for the read. They are few: what is refused on such a mount the kernel refuses.
+    private func sizeShown(of file: HiddenFile, for viewer: Viewer) -> Int {
+        if file == .schema { return store.schemaText.utf8.count }
+        guard store.isReadOnly else { return 0 }
+        let content = content(of: file, for: viewer)
+        hiddenContents.keep(content, of: file, for: viewer)
+        return content.count
+    }
+
+    /// Nothing that is made changes by hand.
+    func refuseMade(_ operation: String, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) -> Never {
+        try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), operation, path(), caller)
+        throw Errno.notPermitted
+    }
+
+    func listing(ofMade number: InodeNumber) throws(Errno) -> Listing {
+        var listing = Listing()
+        try addDots(StableNumber.of(StoreLayout.privateDirectory), root.stableNumber, to: &listing)
+        for file in HiddenFile.allCases {
+            let path = StoreLayout.privateDirectory + "/" + file.rawValue
+            try listing.add(file.rawValue, number: StableNumber.of(path), type: S_IFREG)
+        }
+        return listing
+    }
+}
+
+/// Names that the driver gives.
+enum MadeNames {
+    static let current = "current"
+    static let latest = "latest"
+}

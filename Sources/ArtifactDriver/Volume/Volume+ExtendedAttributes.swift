@@ -1,0 +1,130 @@
+internal import Artifacts
+internal import ArtifactStore
+public import FuseKernel
+internal import Glibc
+internal import SystemCalls
+public import SystemPackage
+
+/// Extended attributes that the driver gives.
+enum ArtifactAttribute {
+    static let prefix = "user.artifact."
+    static let state = "user.artifact.state"
+    /// What a writer may set, for the record.
+    static let settable: Set<String> = ["user.artifact.config", "user.artifact.note", "user.artifact.experiment_id"]
+    /// The longest value that Linux takes (`XATTR_SIZE_MAX`), in bytes.
+    static let longestValue = 65_536
+}
+
+/// Who changes an attribute.
+enum AttributeAgent {
+    /// The caller, with the caller's rights.
+    case caller
+    /// Root's driver, of a sealed file: its writer may for a few seconds what the mode forbids even the owner.
+    case driver
+    /// An ordinary user's driver, of a sealed file, which is never given its write bits back for that.
+    case ownerWithoutWriting
+}
+
+/// Sets or removes an attribute.
+typealias AttributeChange = (_ file: FileDescriptor, _ agent: AttributeAgent) throws(Errno) -> Void
+
+/// Operations on extended attributes: what kind of inode it is decides who does it.
+extension Volume {
+    public func extendedAttribute(
+        _ request: borrowing Request, inode: InodeNumber, name: EntryName
+    ) throws(Errno) -> [UInt8] {
+        let caller = request.caller
+        switch try self.inode(inode) {
+        case .tree(let directory): return try attribute(name, of: directory, caller)
+        case .artifact(let file): return try attribute(name, of: file, caller)
+        case .free(let node):
+            return try node.withDescriptor { descriptor throws(Errno) in
+                try attribute(name, of: descriptor, for: caller)
+            }
+        case .made: throw Errno.noData
+        }
+    }
+
+    public func extendedAttributeNames(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> [UInt8] {
+        switch try self.inode(inode) {
+        case .artifact(let file): try attributeNames(of: file)
+        case .free(let node):
+            try node.withDescriptor { descriptor throws(Errno) in
+                try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                    try SystemCall.extendedAttributeNames(ofPath: path)
+                }
+            }
+        case .tree, .made: []
+        }
+    }
+
+    public func setExtendedAttribute(
+        _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
+    ) throws(Errno) {
+        try changeAttribute(name, of: inode, request.caller) { file, agent throws(Errno) in
+            if agent == .ownerWithoutWriting {
+                return try SystemCall.setExtendedAttribute(name.pointer, value, ofOwn: file, flags: flags)
+            }
+            try SystemCall.withPath(of: file) { path throws(Errno) in
+                guard agent == .driver, name.string == AccessList.accessAttribute else {
+                    return try SystemCall.setExtendedAttribute(name.pointer, value, ofPath: path, flags: flags)
+                }
+                guard let list = AccessList(attribute: Array(value)) else { throw Errno.invalidArgument }
+                try SystemCall.setExtendedAttribute(
+                    name.pointer, list.withoutWriting.attribute, ofPath: path, flags: flags)
+            }
+        }
+    }
+
+    public func removeExtendedAttribute(
+        _ request: borrowing Request, inode: InodeNumber, name: EntryName
+    ) throws(Errno) {
+        try changeAttribute(name, of: inode, request.caller) { file, agent throws(Errno) in
+            if agent == .ownerWithoutWriting {
+                return try SystemCall.removeExtendedAttribute(name.pointer, ofOwn: file)
+            }
+            try SystemCall.withPath(of: file) { path throws(Errno) in
+                try SystemCall.removeExtendedAttribute(name.pointer, ofPath: path)
+            }
+        }
+    }
+
+    private func changeAttribute(
+        _ name: EntryName, of inode: InodeNumber, _ caller: Caller, _ change: AttributeChange
+    ) throws(Errno) {
+        // An access list changes the mode, and a kernel that does not know of lists does not know of that.
+        defer { if isAccessList(name) { connection?.invalidate(inode, andData: false) } }
+        let found = try self.inode(inode)
+        switch found {
+        case .artifact(let file): try changeAttribute(name, of: file, caller, change)
+        case .tree(let directory) where isAccessList(name): try changeAccessList(of: directory, caller, change)
+        case .free(let node):
+            try enforceLive(node.scope, .setExtendedAttribute, shownPath(of: node), caller)
+            try node.withDescriptor { descriptor throws(Errno) in
+                try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
+            }
+        case .tree, .made:
+            try enforce(
+                .refused(Refusal(.notSupported, .foreignAttribute)), Operation.setExtendedAttribute.rawValue,
+                shownPath(of: found), caller)
+        }
+    }
+
+    func isAccessList(_ name: EntryName) -> Bool {
+        name.string.map { $0 == AccessList.accessAttribute || $0 == AccessList.defaultAttribute } ?? false
+    }
+
+    /// An attribute of a real file. The kernel asks for access lists on its own account, to decide with them, and takes no other word for
+    /// "none" than `ENODATA`.
+    func attribute(
+        _ name: EntryName, of descriptor: FileDescriptor, for caller: Caller
+    ) throws(Errno) -> [UInt8] {
+        do throws(Errno) {
+            return try rights.acting(for: caller) { () throws(Errno) in
+                try SystemCall.withPath(of: descriptor) { path throws(Errno) in
+                    try SystemCall.extendedAttribute(name.pointer, ofPath: path)
+                }
+            }
+        } catch .notSupported where isAccessList(name) { throw Errno.noData }
+    }
+}

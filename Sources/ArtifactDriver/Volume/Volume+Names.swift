@@ -1,0 +1,149 @@
+internal import Artifacts
+public import FuseKernel
+internal import Glibc
+internal import SystemCalls
+public import SystemPackage
+
+/// Operations on names: whose directory it is decides who does it.
+extension Volume {
+    public func lookup(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName
+    ) throws(Errno) -> Entry {
+        try entry(name, in: directoryKind(parent), request.caller)
+    }
+
+    /// What a name leads to, counted as a lookup.
+    func entry(_ name: EntryName, in parent: DirectoryKind, _ caller: Caller) throws(Errno) -> Entry {
+        switch parent {
+        case .artifacts(let directory):
+            guard let name = name.string else { throw Errno.noSuchFileOrDirectory }
+            return try treeEntry(name, in: directory)
+        case .free(let parent): return try freeEntry(name, in: parent)
+        case .made(let parent):
+            guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return hiddenEntry(file, in: parent, caller)
+        }
+    }
+
+    public func forget(_ inode: InodeNumber, lookups: UInt64) {
+        namespace.forget(inode, lookups: lookups)
+        if namespace.hasShrunk() { seals.submit { SystemCall.giveMemoryBack() } }
+    }
+
+    public func create(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
+    ) throws(Errno) -> Created {
+        switch try directoryKind(parent) {
+        case .artifacts(let directory): try createArtifact(text(name), in: directory, mode, flags, request.caller)
+        case .free(let parent): try createFree(name, in: parent, mode, flags, request.caller)
+        case .made: try refuseMade(Creation.file.rawValue, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func makeDirectory(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32
+    ) throws(Errno) -> Entry {
+        switch try directoryKind(parent) {
+        case .artifacts(let directory):
+            return try makeTreeDirectory(text(name), in: directory, mode: mode, request.caller)
+        case .free(let parent):
+            return try makeFree(.directory, name, in: parent, request.caller) { directory throws(Errno) in
+                try SystemCall.makeDirectory(directory, name.pointer, mode & 0o7777)
+            }
+        case .made: try refuseMade(Creation.directory.rawValue, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func makeNode(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, device: UInt64
+    ) throws(Errno) -> Entry {
+        let creation: Creation = mode & S_IFMT == S_IFREG ? .file : .specialFile
+        switch try directoryKind(parent) {
+        case .artifacts(let directory):
+            guard creation == .file else { try refuseCreation(creation, name, in: directory, request.caller) }
+            // mknod(2) of a plain file: made as by open, and closed again: empty.
+            let created = try createArtifact(
+                text(name), in: directory, mode, OpenFlags(rawValue: O_WRONLY | O_EXCL), request.caller)
+            release(inode: created.entry.inode, handle: created.opened.handle)
+            return created.entry
+        case .free(let parent):
+            return try makeFree(creation, name, in: parent, request.caller) { directory throws(Errno) in
+                try SystemCall.makeNode(directory, name.pointer, mode, device: device)
+            }
+        case .made: try refuseMade(creation.rawValue, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func makeSymbolicLink(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, target: EntryName
+    ) throws(Errno) -> Entry {
+        switch try directoryKind(parent) {
+        case .artifacts(let directory): try refuseCreation(.symbolicLink, name, in: directory, request.caller)
+        case .free(let parent):
+            return try makeFree(.symbolicLink, name, in: parent, request.caller) { directory throws(Errno) in
+                try SystemCall.makeSymbolicLink(directory, name.pointer, to: target.pointer)
+            }
+        case .made: try refuseMade(Creation.symbolicLink.rawValue, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func link(
+        _ request: borrowing Request, inode: InodeNumber, newParent: InodeNumber, newName: EntryName
+    ) throws(Errno) -> Entry {
+        switch (try self.inode(inode), try directoryKind(newParent)) {
+        case (.free(let node), .free(let parent)): return try linkFree(node, newName, in: parent, request.caller)
+        case (.artifact(let file), _): try refuseLink(of: file, request.caller)
+        default: break
+        }
+        try enforce(
+            .refused(Refusal(.notPermitted, .noLinks)), Operation.link.rawValue, shownPath(of: newName, in: newParent),
+            request.caller)
+        throw Errno.notPermitted
+    }
+
+    public func unlink(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        defer { lookForRoom() }
+        switch try directoryKind(parent) {
+        case .artifacts(let directory): try unlinkArtifact(text(name), in: directory, request.caller)
+        case .free(let parent): try removeFree(name, in: parent, 0, request.caller)
+        case .made: try refuseMade(Operation.unlink.rawValue, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func removeDirectory(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        switch try directoryKind(parent) {
+        case .artifacts(let directory): try removeTreeDirectory(text(name), in: directory, request.caller)
+        case .free(let parent): try removeFree(name, in: parent, AT_REMOVEDIR, request.caller)
+        case .made: try refuseMade(Action.removeDirectory.name, shownPath(of: name, in: parent), request.caller)
+        }
+    }
+
+    public func rename(
+        _ request: borrowing Request, parent: InodeNumber, name: EntryName, newParent: InodeNumber, newName: EntryName,
+        flags: RenameFlags
+    ) throws(Errno) {
+        let caller = request.caller
+        switch (try directoryKind(parent), try directoryKind(newParent)) {
+        case (.artifacts(let source), .artifacts(let target)):
+            // RENAME_WHITEOUT would leave a device behind (renameat2(2)).
+            guard flags.isSubset(of: [.noReplace, .exchange]) else { throw Errno.invalidArgument }
+            try renameArtifact(text(name), in: source, to: text(newName), in: target, flags, caller)
+        case (.free(let source), .free(let target)):
+            try renameFree(name, in: source, to: newName, in: target, flags, caller)
+        case (.made, _), (_, .made):
+            try refuseMade(Operation.renameFrom.rawValue, shownPath(of: name, in: parent), caller)
+        case (let source, _):
+            if flags.contains(.exchange) {
+                try enforce(
+                    .refused(Refusal(.invalidArgument, .noExchange)), Operation.exchange.rawValue,
+                    shownPath(of: name, in: parent), caller)
+            }
+            if case .artifacts(let directory) = source { try refuseSealedSource(name, in: directory, caller) }
+            // Between typed directories and ordinary trees files are copied, which mv(1) does by itself: an ordinary file may
+            // have other names, and the kernel's nodes of the two kinds obey different rules.
+            throw Errno.improperLink
+        }
+    }
+}

@@ -1,0 +1,31 @@
+internal import Artifacts
+internal import ArtifactStore
+public import FuseKernel
+internal import Glibc
+internal import SystemCalls
+public import SystemPackage
+
+/// Opening: what kind of inode it is decides who does it.
+extension Volume {
+    /// A handle that only reads a real file needs no number.
+    static let readerHandle = HandleID(rawValue: 0)
+
+    public func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened {
+        // Nothing here changes by this mount: the kernel keeps what was read, and no open has to be asked for.
+        if store.isReadOnly { throw Errno.noFunction }
+        switch try self.inode(inode) {
+        case .tree: throw Errno.isDirectory
+        case .artifact(let file): return try open(file, flags, caller: request.caller)
+        case .free(let node): return try open(node, flags, caller: request.caller)
+        case .made(let made): return try open(made, flags, caller: request.caller)
+        }
+    }
+
+    /// A handle's traits. Where the driver moves the bytes, those that a handle only writes go to it as they are: by way of the page
+    /// cache they would be copied once more.
+    static func traits(_ flags: OpenFlags, _ backing: BackingID?, isFlushed: Bool = false) -> OpenTraits {
+        var traits: OpenTraits = isFlushed ? [] : [.noFlush]
+        if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
+        return traits
+    }
+}

@@ -1,0 +1,50 @@
+import TestSupport
+import Testing
+
+/// The driver's rooms: what kind of inode it is, is asked in one place.
+@Suite struct RoomTests {
+    /// The four kinds of inode, as a switch names them.
+    static let kinds = ["case .tree", "case .artifact", "case .free", "case .made"]
+
+    /// `Volume/` dispatches, `Inodes/` says what kinds there are; what is done with one kind is in that kind's room. Sessions and paths for
+    /// people look at kinds and do nothing with them.
+    @Test func onlyTheVolumeDispatchesByKind() throws {
+        var dispatching = 0
+        for file in try SourceTree.swiftFiles(below: "Sources/ArtifactDriver") {
+            let code = file.lines.map { SourceTree.code($0) }
+            let named = Self.kinds.filter { kind in code.contains { $0.contains(kind) } }
+            guard named.count == Self.kinds.count else { continue }
+            let room = file.path.split(separator: "/").dropFirst(2).first.map(String.init) ?? ""
+            #expect(["Volume", "Inodes", "Sealing"].contains(room), "\(file.path) switches over every kind of inode")
+            dispatching += 1
+        }
+        #expect(dispatching > 2, "the test reads the switches")
+    }
+
+    /// Every file of the driver is in a room.
+    @Test func everyFileIsInARoom() throws {
+        let rooms: Set<String> = [
+            "ArtifactTree", "Documentation.docc", "FreeTree", "Inodes", "Made", "Processes", "Sealing", "Views",
+            "Volume",
+        ]
+        let files = try SourceTree.swiftFiles(below: "Sources/ArtifactDriver")
+        #expect(files.count > 40)
+        for file in files {
+            let room = file.path.split(separator: "/").dropFirst(2).first.map(String.init) ?? ""
+            #expect(rooms.contains(room), "\(file.path) is in no room")
+        }
+    }
+
+    /// From a name to a published file there is one way (`StoreView`); only what makes names classifies them by itself.
+    @Test func onlyViewsFindPublishedFiles() throws {
+        let other: Set<String> = ["ArtifactTree/Artifact+Create.swift", "Inodes/Inode.swift", "Sealing/Seal.swift"]
+        for file in try SourceTree.swiftFiles(below: "Sources/ArtifactDriver") {
+            let place = file.path.split(separator: "/").dropFirst(2).joined(separator: "/")
+            guard !place.hasPrefix("Views/"), !other.contains(place) else { continue }
+            for (number, line) in file.lines.enumerated()
+            where SourceTree.code(line).contains("OverwritePolicy.classify(") {
+                Issue.record("\(file.path):\(number + 1): ask the view")
+            }
+        }
+    }
+}
