@@ -2,7 +2,7 @@ internal import Artifacts
 
 /// One artifact of a store: its type, its layer and its names on the mount and in the real directory.
 struct ArtifactKey: Hashable, Sendable {
-    let type: ArtifactType
+    let type: TypeDefinition
     let layer: Layer
     /// The name in the typed directory on the mount, such as `chr1.tsv`.
     let virtualName: String
@@ -22,14 +22,14 @@ struct ArtifactKey: Hashable, Sendable {
     /// - Parameters:
     ///   - chromosome: `1` or `chr1`; nil for the whole.
     ///   - name: the stem of a free name, such as `epoch_001`.
-    ///   - layer: nil for the type's only layer, and `base` where it has both, as in the seed's interface.
+    ///   - layer: nil for the type's only layer, and `base` where it has both.
     ///   - format: `.tsv` or `tsv`; nil for the type's default.
     init(
-        type typeName: String, chromosome: String?, name: String?, layer: Layer?, format: String?,
+        type wanted: ArtifactType, chromosome: String?, name: String?, layer: Layer?, format: String?,
         schema: ArtifactSchema
     ) throws(ArtifactError) {
-        guard let type = schema.type(named: typeName) else {
-            throw .unknownType(typeName, known: schema.types.map(\.name))
+        guard let type = schema.type(named: wanted.name) else {
+            throw .unknownType(wanted.name, known: schema.types.map(\.name))
         }
         let layer = layer ?? (type.layers.contains(.base) ? .base : type.layers.first ?? .base)
         guard type.layers.contains(layer) else {
@@ -47,7 +47,7 @@ struct ArtifactKey: Hashable, Sendable {
         self.format = ending
     }
 
-    private static func ending(_ format: String?, of type: ArtifactType) throws(ArtifactError) -> String {
+    private static func ending(_ format: String?, of type: TypeDefinition) throws(ArtifactError) -> String {
         guard let format else { return type.formats.first ?? "" }
         let ending = format.utf8.first == UInt8(ascii: ".") ? format : "." + format
         guard let known = type.formats.first(where: { $0.utf8.elementsEqual(ending.utf8) }) else {
@@ -57,7 +57,7 @@ struct ArtifactKey: Hashable, Sendable {
     }
 
     private static func stem(
-        chromosome: String?, name: String?, of type: ArtifactType
+        chromosome: String?, name: String?, of type: TypeDefinition
     ) throws(ArtifactError) -> String {
         switch (chromosome, name) {
         case (nil, nil): type.name

@@ -42,7 +42,7 @@ extension ArtifactManager {
         let path = storePath + "/" + relative + "/" + name
         guard case .artifact(let real) = OverwritePolicy.classify(name, in: location.place) else {
             throw .invalidName(
-                name, type: "plots", names: "<name>(" + FreeDirectory.plotFormats.joined(separator: "|") + ")")
+                name, type: "plots", names: "<name>(" + UntypedDirectory.plotFormats.joined(separator: "|") + ")")
         }
         if store.isReadOnly { throw .system(.readOnlyFileSystem, path: path) }
         let directory = try naming(path) { () throws(Errno) in try store.directory(relative).ensure() }

@@ -11,7 +11,7 @@ extension ArtifactManager {
     /// - Returns: the whole contents.
     /// - Throws: `ArtifactError.notFound` when it does not exist; `.system` when the system refuses.
     public func load(
-        _ type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
+        _ type: ArtifactType, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
     ) throws(ArtifactError) -> [UInt8] {
         let key = try key(type, chromosome, name, layer, format)
         let path = path(of: key)

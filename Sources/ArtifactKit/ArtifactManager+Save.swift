@@ -16,7 +16,7 @@ extension ArtifactManager {
     ///   take the contents; `.system` when the system refuses.
     @discardableResult
     public func save(
-        _ bytes: [UInt8], as type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
+        _ bytes: [UInt8], as type: ArtifactType, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
         format: String? = nil
     ) throws(ArtifactError) -> String {
         try save(.bytes(bytes), try key(type, chromosome, name, layer, format))
@@ -29,7 +29,8 @@ extension ArtifactManager {
     /// - Throws: as ``save(_:as:chromosome:name:layer:format:)``.
     @discardableResult
     public func save(
-        fromFile path: String, as type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
+        fromFile path: String, as type: ArtifactType, chromosome: String? = nil, name: String? = nil,
+        layer: Layer? = nil,
         format: String? = nil
     ) throws(ArtifactError) -> String {
         try save(.file(path), try key(type, chromosome, name, layer, format))

@@ -7,8 +7,8 @@ internal import SystemCalls
 ///
 /// ```swift
 /// let manager = try ArtifactManager(store: "data/ensembl/GRCh38/spliceai_eval", mode: .production)
-/// let path = try manager.save(bytes, as: "analysis_sequences", chromosome: "chr1")
-/// let again = try manager.load("analysis_sequences", chromosome: "chr1")
+/// let path = try manager.save(bytes, as: .analysisSequences, chromosome: "chr1")
+/// let again = try manager.load(.analysisSequences, chromosome: "chr1")
 /// ```
 ///
 /// In production an artifact is saved once: it is checked, sealed and published, and a second save throws
@@ -16,7 +16,7 @@ internal import SystemCalls
 /// long as it lives. The store's own directory belongs to its owner: saving needs the owner's rights, or root's.
 public final class ArtifactManager: Sendable {
     /// Which artifacts a manager works on, and whether it overwrites them.
-    public enum Mode: Hashable, Sendable {
+    public enum SaveMode: Hashable, Sendable {
         /// Write-once.
         case production
         /// A new session, named for its start.
@@ -48,7 +48,7 @@ public final class ArtifactManager: Sendable {
     /// - Throws: `ArtifactError.unusableStore` when there is no store, its schema has a fault or the session is in use;
     ///   `.invalidScope` for a name that is not a session's or a test's.
     public init(
-        store path: String, mode: Mode = .production, experiment: String? = nil, readOnly: Bool = false
+        store path: String, mode: SaveMode = .production, experiment: String? = nil, readOnly: Bool = false
     ) throws(ArtifactError) {
         storePath = path.utf8.last == UInt8(ascii: "/") && path.utf8.count > 1 ? String(path.dropLast()) : path
         baseModel = Self.baseModel(ofStore: storePath)
@@ -71,7 +71,7 @@ public final class ArtifactManager: Sendable {
         }
     }
 
-    private static func scope(of mode: Mode, in store: Store, path: String) throws(ArtifactError) -> Scope {
+    private static func scope(of mode: SaveMode, in store: Store, path: String) throws(ArtifactError) -> Scope {
         do throws(StoreError) {
             switch mode {
             case .production: return .production
@@ -87,7 +87,7 @@ public final class ArtifactManager: Sendable {
         throw Self.invalid(mode)
     }
 
-    private static func invalid(_ mode: Mode) -> ArtifactError {
+    private static func invalid(_ mode: SaveMode) -> ArtifactError {
         switch mode {
         case .session(let text): .invalidScope(text, mode: .development)
         case .test(let text): .invalidScope(text, mode: .test)
@@ -126,20 +126,21 @@ public final class ArtifactManager: Sendable {
     /// Where an artifact is or would be, whether it exists or not.
     ///
     /// - Parameters:
-    ///   - type: a type of the store's schema, such as `analysis_sequences`.
+    ///   - type: a type of the store's schema, such as `.analysisSequences`.
     ///   - chromosome: `1` or `chr1`; nil for the whole.
     ///   - name: the stem of a free name, such as `epoch_001`, for types that have them.
     ///   - layer: nil for the type's only layer, and `base` where it has both.
     ///   - format: `.tsv` or `tsv`; nil for the type's default.
     /// - Throws: `ArtifactError` when the schema has no such artifact.
     public func path(
-        of type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
+        of type: ArtifactType, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil,
+        format: String? = nil
     ) throws(ArtifactError) -> String {
         path(of: try key(type, chromosome, name, layer, format))
     }
 
     func key(
-        _ type: String, _ chromosome: String?, _ name: String?, _ layer: Layer?, _ format: String?
+        _ type: ArtifactType, _ chromosome: String?, _ name: String?, _ layer: Layer?, _ format: String?
     ) throws(ArtifactError) -> ArtifactKey {
         try ArtifactKey(
             type: type, chromosome: chromosome, name: name, layer: layer, format: format, schema: schema)

@@ -1,7 +1,7 @@
 internal import Artifacts
 internal import FoundationEssentials
 
-/// What `metadata.json` holds, in the seed's keys.
+/// What `metadata.json` holds: keys as in Python, with underscores.
 struct ExperimentMetadata<Config: Encodable, Metrics: Encodable>: Encodable {
     let experimentName: String
     let createdAt: String

@@ -54,7 +54,7 @@ extension Recovery {
         let directory: Directory
         let path: String
         let name: String
-        let type: ArtifactType
+        let type: TypeDefinition
         let layer: Layer
         let attributes: stat
         var key: String { path + "/" + name }

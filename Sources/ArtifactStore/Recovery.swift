@@ -186,7 +186,7 @@ struct Recovery {
         let name: String
         let realName: String
         let layer: Layer
-        let type: ArtifactType
+        let type: TypeDefinition
         var directory: String { StoreLayout.directory(of: .typed(.production, layer, type)) }
     }
 

@@ -128,7 +128,7 @@ private struct SchemaReader {
         var settling = 5
         var transient = 86_400
         var checkAtClose = ArtifactSchema.usualCheckAtClose
-        var types: [ArtifactType]?
+        var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
             switch try name(key) {
@@ -137,7 +137,7 @@ private struct SchemaReader {
             case "transient_seconds": transient = try integer(value, "transient_seconds")
             case "check_at_close": checkAtClose = try bytes(value, "check_at_close")
             case "types":
-                var read: [ArtifactType] = []
+                var read: [TypeDefinition] = []
                 for (key, value) in try mapping(value, "types") {
                     guard read.count < 1000 else { throw fault(key, "more than 1000 types") }
                     let type = try type(named: try name(key), value)
@@ -163,11 +163,11 @@ private struct SchemaReader {
         }
     }
 
-    private func type(named name: String, _ node: Node) throws(StoreError) -> ArtifactType {
+    private func type(named name: String, _ node: Node) throws(StoreError) -> TypeDefinition {
         var layers: [Layer]?
         var formats: [String]?
         var directory = "."
-        var naming = ArtifactType.Naming.whole
+        var naming = TypeDefinition.Naming.whole
         var isChecked = true
         for (key, value) in try mapping(node, "type '\(name)'") {
             switch try self.name(key) {
@@ -188,7 +188,7 @@ private struct SchemaReader {
             case "directory": directory = try self.name(value)
             case "names":
                 let text = try self.name(value)
-                guard let found = ArtifactType.Naming(rawValue: text) else {
+                guard let found = TypeDefinition.Naming(rawValue: text) else {
                     throw fault(value, "'\(text)' is no way of naming; there are whole, chromosome and free")
                 }
                 naming = found
@@ -205,7 +205,7 @@ private struct SchemaReader {
         }
         guard let layers else { throw fault(node, "type '\(name)' has no layers") }
         guard let formats else { throw fault(node, "type '\(name)' has no formats") }
-        return ArtifactType(
+        return TypeDefinition(
             name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked)
     }
 

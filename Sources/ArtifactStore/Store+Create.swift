@@ -5,7 +5,7 @@ internal import SystemPackage
 
 extension Store {
     /// What making a store did.
-    public enum Creation: String, Sendable {
+    public enum CreateOutcome: String, Sendable {
         /// There was no store.
         case made
         /// There was one without some of its directories: they were added.
@@ -19,7 +19,7 @@ extension Store {
     ///
     /// - Throws: `StoreError.notAStore` for a directory that has other things in it and no layer.
     @discardableResult
-    public static func create(at path: String) throws(StoreError) -> Creation {
+    public static func create(at path: String) throws(StoreError) -> CreateOutcome {
         try doing("make the directory", path) { () throws(Errno) in try makeWithParents(path) }
         let root = try openRoot(path)
         let found = try look(into: root, path)

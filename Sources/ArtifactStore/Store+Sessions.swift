@@ -194,7 +194,7 @@ extension Store {
             let directory: Directory
             do throws(Errno) { directory = try parent.directory(name) } catch .noSuchFileOrDirectory { continue }
             var known = Set(schema.types(in: layer).map(\.directory))
-            if layer == .base { known.formUnion(FreeDirectory.allCases.map(\.rawValue)) }
+            if layer == .base { known.formUnion(UntypedDirectory.allCases.map(\.rawValue)) }
             let entries = try directory.entries()
             for entry in entries {
                 guard entry.isDirectory, known.contains(entry.name),

@@ -1,7 +1,7 @@
 /// The artifact types of a store, and the times and sizes that its rules use. The built-in value is SEMANTICS 1.1's table.
 public struct ArtifactSchema: Hashable, Sendable {
     /// The types, in the order of their declaration; names are unique.
-    public let types: [ArtifactType]
+    public let types: [TypeDefinition]
     /// For how many seconds after the last close the writer may still set attributes.
     public let settlingSeconds: Int
     /// After how many seconds a transient file is left over and removed.
@@ -13,7 +13,7 @@ public struct ArtifactSchema: Hashable, Sendable {
     ///
     /// - Throws: `SchemaError` when a declaration is wrong or two types could claim one real file.
     public init(
-        types: [ArtifactType], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
+        types: [TypeDefinition], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose
     ) throws(SchemaError) {
         var names: Set<String> = []
@@ -61,21 +61,21 @@ public struct ArtifactSchema: Hashable, Sendable {
     private static let longestTransientSeconds = 315_360_000
 
     /// The type with a name.
-    public func type(named name: String) -> ArtifactType? { types.first { NameRules.isSame($0.name, name) } }
+    public func type(named name: String) -> TypeDefinition? { types.first { NameRules.isSame($0.name, name) } }
 
     /// The types that a layer has, in order.
-    public func types(in layer: Layer) -> [ArtifactType] { types.filter { $0.layers.contains(layer) } }
+    public func types(in layer: Layer) -> [TypeDefinition] { types.filter { $0.layers.contains(layer) } }
 
     /// The type that claims a real file, if one does.
     ///
     /// - Parameter directory: the file's directory inside the layer, `.` or one name.
-    public func claimant(ofReal name: String, in directory: String, layer: Layer) -> ArtifactType? {
+    public func claimant(ofReal name: String, in directory: String, layer: Layer) -> TypeDefinition? {
         types.first {
             $0.directory == directory && $0.layers.contains(layer) && $0.virtualName(forReal: name) != nil
         }
     }
 
-    private static func problem(with type: ArtifactType) -> String? {
+    private static func problem(with type: TypeDefinition) -> String? {
         let name = type.name
         guard NameRules.isFreeStem(name[...]), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
         else {
@@ -116,13 +116,13 @@ public struct ArtifactSchema: Hashable, Sendable {
     }
 
     /// Whether `type` has files of this name where `owner` has its directory.
-    private static func claims(_ type: ArtifactType, _ name: String, beside owner: ArtifactType) -> Bool {
+    private static func claims(_ type: TypeDefinition, _ name: String, beside owner: TypeDefinition) -> Bool {
         type.directory == "." && !Set(type.layers).isDisjoint(with: owner.layers)
             && type.virtualName(forReal: name) != nil
     }
 
     /// Whether some real file could belong to both.
-    private static func couldShareAFile(_ one: ArtifactType, _ other: ArtifactType) -> Bool {
+    private static func couldShareAFile(_ one: TypeDefinition, _ other: TypeDefinition) -> Bool {
         guard one.directory == other.directory, !Set(one.layers).isDisjoint(with: other.layers) else { return false }
         // With formats such as `.gz` and `.tsv.gz`, a name can end with both.
         let endingsMeet = one.formats.contains { a in
@@ -136,7 +136,7 @@ public struct ArtifactSchema: Hashable, Sendable {
 
     /// Whether `name` begins with `<type>_chr`: then the type's chromosome names include files that begin with it. `<type>_chr`
     /// itself counts: its `_chr1` is the chromosome `chr_chr1` of the shorter name.
-    private static func begins(_ name: String, withKeyedNameOf type: ArtifactType) -> Bool {
+    private static func begins(_ name: String, withKeyedNameOf type: TypeDefinition) -> Bool {
         type.naming == .chromosome && name.utf8.starts(with: (type.name + "_chr").utf8)
     }
 }
@@ -162,7 +162,7 @@ extension ArtifactSchema {
     /// The schema of a store that declares none.
     public static let builtIn: ArtifactSchema = {
         let models = [".pkl", ".pt", ".ckpt", ".safetensors", ".h5", ".keras"]
-        let types: [ArtifactType] = [
+        let types: [TypeDefinition] = [
             .init(name: "analysis_sequences", layers: [.base], formats: [".tsv"], naming: .chromosome),
             .init(name: "splice_errors", layers: [.base], formats: [".tsv"], naming: .chromosome),
             .init(name: "nucleotide_scores", layers: [.base], formats: [".parquet"], naming: .chromosome),
@@ -182,7 +182,7 @@ extension ArtifactSchema {
     }()
 
     /// For the built-in table, which the tests put through the checked initializer.
-    private init(unchecked types: [ArtifactType]) {
+    private init(unchecked types: [TypeDefinition]) {
         self.types = types
         settlingSeconds = 5
         transientSeconds = 86_400

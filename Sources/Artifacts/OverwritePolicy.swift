@@ -124,7 +124,7 @@ public enum Place: Hashable, Sendable {
     /// A session's or test's root.
     case scopeRoot
     /// A typed directory.
-    case typed(ArtifactType)
+    case typed(TypeDefinition)
     /// `plots/`.
     case plots
     /// `logs/`, `scratch/` and everything below them.
@@ -164,7 +164,7 @@ extension OverwritePolicy {
     private static func classifyShort(_ name: String, in place: Place) -> NameClass {
         switch place {
         case .typed(let type): type.classify(name)
-        case .plots: FreeDirectory.classifyPlot(name)
+        case .plots: UntypedDirectory.classifyPlot(name)
         case .scopeRoot: classifyInScopeRoot(name)
         case .ordinaryTree: .artifact(realName: name)
         case .sessions: SessionName(name) == nil ? .invalid(.notASession) : .artifact(realName: name)

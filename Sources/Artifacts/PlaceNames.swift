@@ -4,7 +4,7 @@ extension Place {
     public var names: (words: String, example: String)? {
         switch self {
         case .typed(let type): (type.nameHint, type.exampleName)
-        case .plots: ("<name>(" + FreeDirectory.plotFormats.joined(separator: "|") + ")", "loss.png")
+        case .plots: ("<name>(" + UntypedDirectory.plotFormats.joined(separator: "|") + ")", "loss.png")
         case .scopeRoot: (StoreLayout.metadataName, StoreLayout.metadataName)
         case .sessions: ("sessions, made with mkdir: YYYYMMDD_HHMMSS, a time in UTC", "mkdir 20260215_143022")
         case .tests:
@@ -17,7 +17,7 @@ extension Place {
     }
 }
 
-extension ArtifactType {
+extension TypeDefinition {
     /// A name that a file of this type may have.
     var exampleName: String {
         let format = formats.first ?? ""

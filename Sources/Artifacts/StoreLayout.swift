@@ -10,7 +10,7 @@ public enum StoreLayout {
     public static let metadataName = "metadata.json"
     /// Directory names in a layer that no type may use.
     static let reservedDirectories: Set<String> =
-        Set([sessionsDirectory, testsDirectory] + FreeDirectory.allCases.map(\.rawValue))
+        Set([sessionsDirectory, testsDirectory] + UntypedDirectory.allCases.map(\.rawValue))
 
     /// The part of a scope that is in one layer.
     public static func directory(of scope: Scope, in layer: Layer) -> String {

@@ -9,9 +9,9 @@ public enum TreeLocation: Hashable, Sendable {
     /// `<scope>/base/`, `<scope>/meta/`.
     case layer(Scope, Layer)
     /// `<scope>/<layer>/<type>/`.
-    case typed(Scope, Layer, ArtifactType)
+    case typed(Scope, Layer, TypeDefinition)
     /// `<session or test>/plots/`, `logs/`, `scratch/`.
-    case free(Scope, FreeDirectory)
+    case free(Scope, UntypedDirectory)
 
     /// The scope that the location is in, if it is in one.
     public var scope: Scope? {
@@ -24,7 +24,7 @@ public enum TreeLocation: Hashable, Sendable {
 }
 
 /// A directory of a session's or a test's own.
-public enum FreeDirectory: String, CaseIterable, Hashable, Sendable {
+public enum UntypedDirectory: String, CaseIterable, Hashable, Sendable {
     /// Images: `.png`, `.pdf`, `.svg`, and transient names.
     case plots
     /// An ordinary tree.
@@ -61,7 +61,7 @@ extension ArtifactSchema {
         case .mode: []
         case .scope(let scope):
             Layer.allCases.map { ($0.rawValue, .layer(scope, $0)) }
-                + FreeDirectory.allCases.map { ($0.rawValue, .free(scope, $0)) }
+                + UntypedDirectory.allCases.map { ($0.rawValue, .free(scope, $0)) }
         case .layer(let scope, let layer): types(in: layer).map { ($0.name, .typed(scope, layer, $0)) }
         case .typed, .free: []
         }
@@ -74,7 +74,7 @@ extension ArtifactSchema {
         case .mode(.production), .scope(.production): return Layer(rawValue: name).map { .layer(.production, $0) }
         case .scope(let scope):
             if let layer = Layer(rawValue: name) { return .layer(scope, layer) }
-            return FreeDirectory(rawValue: name).map { .free(scope, $0) }
+            return UntypedDirectory(rawValue: name).map { .free(scope, $0) }
         case .layer(let scope, let layer):
             guard let type = type(named: name), type.layers.contains(layer) else { return nil }
             return .typed(scope, layer, type)

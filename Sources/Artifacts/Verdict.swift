@@ -102,7 +102,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     /// None of artifactfs's: the kernel refuses on any file system.
     case posix = "posix"
 
-    /// What was refused, in the words of the seed's `save_artifact` where it has them.
+    /// What was refused, in words that people know from Python's `save_artifact` helpers.
     var happened: String {
         switch self {
         case .productionImmutable: "artifact exists and overwrite not allowed"

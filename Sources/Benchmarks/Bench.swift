@@ -38,7 +38,7 @@ final class Bench {
 
     init(
         target: Target, isNative: Bool, settings: Settings, stamps: [UInt64], runName: String, buffers: Buffers
-    ) throws(Failure) {
+    ) throws(BenchFailure) {
         self.target = target
         self.isNative = isNative
         self.settings = settings
@@ -48,7 +48,7 @@ final class Bench {
         self.buffers = buffers
         if target.layout == .store && !target.isReadOnly {
             let directory = target.sessionDirectory
-            if mkdir(directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", directory) }
+            if mkdir(directory, 0o755) != 0 && errno != EEXIST { throw BenchFailure.call("make", directory) }
         }
     }
 
@@ -64,18 +64,18 @@ final class Bench {
 
     /// Asks for a name that is not there until the time is over: every answer comes from the process that serves the target. The native
     /// directory has none.
-    func warmUp() throws(Failure) {
+    func warmUp() throws(BenchFailure) {
         if isNative { return }
         let missing = target.artifactDirectory + "/chrNone.tsv"
         var facts = stat()
         let end = Clock.now() + settings.warmUpSeconds
         while Clock.now() < end {
-            for _ in 0..<64 where stat(missing, &facts) == 0 { throw Failure("\(missing) is there") }
+            for _ in 0..<64 where stat(missing, &facts) == 0 { throw BenchFailure("\(missing) is there") }
         }
     }
 
     /// Refuses a sample whose work was not done.
-    func require(_ condition: Bool, _ workload: String, _ found: @autoclosure () -> String) throws(Failure) {
-        if !condition { throw Failure("\(workload) on \(target.name) did not do its work: \(found())") }
+    func require(_ condition: Bool, _ workload: String, _ found: @autoclosure () -> String) throws(BenchFailure) {
+        if !condition { throw BenchFailure("\(workload) on \(target.name) did not do its work: \(found())") }
     }
 }

@@ -136,7 +136,7 @@ struct RunCommand: ParsableCommand {
         let run = Run(
             targets: targets, workloads: try chosenWorkloads(), settings: settings,
             notes: try Self.pairs(note, option: "--note"),
-            progress: { [quiet] text in if !quiet { Failure.say(text) } })
+            progress: { [quiet] text in if !quiet { BenchFailure.say(text) } })
         let report = try run.measure()
         print(report.table())
         if let json { try TextFile.write(report.json().written() + "\n", to: json) }
@@ -174,8 +174,8 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let findings = try Thresholds.compare(
-            JSONValue(reading: TextFile.read(json), from: json),
-            with: JSONValue(reading: TextFile.read(thresholds), from: thresholds))
+            ReportValue(reading: TextFile.read(json), from: json),
+            with: ReportValue(reading: TextFile.read(thresholds), from: thresholds))
         for finding in findings { print((finding.holds ? "ok      " : "SLOWER  ") + finding.text) }
         let slower = findings.count { !$0.holds }
         if slower > 0 {

@@ -38,7 +38,7 @@ struct InstructionsCommand: ParsableCommand {
     }
 
     /// The same requests in the same order each time.
-    private func send(to mount: String) throws(Failure) {
+    private func send(to mount: String) throws(BenchFailure) {
         let target = try Target(name: "driver", directory: mount)
         let block = UnsafeMutableRawPointer.allocate(byteCount: Content.blockSize, alignment: Content.blockSize)
         defer { block.deallocate() }
@@ -46,17 +46,17 @@ struct InstructionsCommand: ParsableCommand {
         var facts = stat()
         let missing = PathTable(count: Self.count) { target.artifactDirectory + "/chrMissing\($0).tsv" }
         for index in 0..<Self.count where stat(missing.all[index], &facts) == 0 {
-            throw Failure("\(String(cString: missing.all[index])) is there")
+            throw BenchFailure("\(String(cString: missing.all[index])) is there")
         }
         let artifacts = PathTable(count: Self.count) { target.artifact($0) }
         for _ in 0..<2 {
             for index in 0..<Self.count {
                 let file = open(artifacts.all[index], O_RDONLY | O_CLOEXEC)
-                guard file >= 0 else { throw Failure.call("open", artifacts.all[index]) }
+                guard file >= 0 else { throw BenchFailure.call("open", artifacts.all[index]) }
                 defer { close(file) }
                 // A read through the driver's backing file makes the next look at the attributes a request.
                 guard Glibc.read(file, block, Content.blockSize) == Content.blockSize, fstat(file, &facts) == 0 else {
-                    throw Failure.call("read", artifacts.all[index])
+                    throw BenchFailure.call("read", artifacts.all[index])
                 }
             }
         }
@@ -64,7 +64,7 @@ struct InstructionsCommand: ParsableCommand {
         _ = try Loops.create(fresh.all, block)
         _ = try Loops.unlinkFiles(fresh.all, block)
         _ = try Loops.create(PathTable(count: Self.count) { target.published("chrSealed\($0).tsv") }.all, block)
-        guard let directory = opendir(target.artifactDirectory) else { throw Failure.call("open", mount) }
+        guard let directory = opendir(target.artifactDirectory) else { throw BenchFailure.call("open", mount) }
         while readdir(directory) != nil {}
         closedir(directory)
     }
@@ -73,7 +73,7 @@ struct InstructionsCommand: ParsableCommand {
         let counted = Self.handlers(in: try TextFile.read(path))
         var limits: [(String, Double)] = []
         if let thresholds {
-            let all = try JSONValue(reading: TextFile.read(thresholds), from: thresholds)
+            let all = try ReportValue(reading: TextFile.read(thresholds), from: thresholds)
             limits = (all["instructions"]?.elements ?? []).compactMap { entry in
                 guard let operation = entry["operation"]?.text, let most = entry["atMost"]?.number else { return nil }
                 return (operation, most)
@@ -83,7 +83,7 @@ struct InstructionsCommand: ParsableCommand {
         for (operation, mangled) in Self.handlers {
             let found = counted.filter { $0.key.contains(mangled) }
             var calls = found.values.reduce(0) { $0 + $1.calls }
-            guard calls > 0 else { throw Failure("no call of \(operation) is in \(path)") }
+            guard calls > 0 else { throw BenchFailure("no call of \(operation) is in \(path)") }
             if mangled == Self.publishing { calls = Self.count }
             let each = Double(found.values.reduce(0) { $0 + $1.cost }) / Double(calls)
             var line =

@@ -15,26 +15,26 @@ enum Loops {
         }
     }
 
-    typealias Loop = @Sendable (PathTable.Slice, UnsafeMutableRawPointer) throws(Failure) -> Tally
+    typealias Loop = @Sendable (PathTable.Slice, UnsafeMutableRawPointer) throws(BenchFailure) -> Tally
 
-    static let statFiles: Loop = { (paths, _) throws(Failure) in
+    static let statFiles: Loop = { (paths, _) throws(BenchFailure) in
         var tally = Tally()
         var facts = stat()
         for index in 0..<paths.count {
-            guard stat(paths[index], &facts) == 0 else { throw Failure.call("stat", paths[index]) }
+            guard stat(paths[index], &facts) == 0 else { throw BenchFailure.call("stat", paths[index]) }
             tally.operations += 1
             tally.bytes += Int(facts.st_size)
         }
         return tally
     }
 
-    static let openRead: Loop = { (paths, buffer) throws(Failure) in
+    static let openRead: Loop = { (paths, buffer) throws(BenchFailure) in
         var tally = Tally()
         for index in 0..<paths.count {
             let file = open(paths[index], O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw Failure.call("open", paths[index]) }
+            guard file >= 0 else { throw BenchFailure.call("open", paths[index]) }
             let count = read(file, buffer, Content.blockSize)
-            guard close(file) == 0, count == Content.blockSize else { throw Failure.call("read", paths[index]) }
+            guard close(file) == 0, count == Content.blockSize else { throw BenchFailure.call("read", paths[index]) }
             tally.operations += 1
             tally.bytes += count
             tally.sum &+= Content.stamp(of: buffer)
@@ -42,24 +42,24 @@ enum Loops {
         return tally
     }
 
-    static let create: Loop = { (paths, buffer) throws(Failure) in
+    static let create: Loop = { (paths, buffer) throws(BenchFailure) in
         var tally = Tally()
         for index in 0..<paths.count {
             let file = open(paths[index], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-            guard file >= 0 else { throw Failure.call("create", paths[index]) }
+            guard file >= 0 else { throw BenchFailure.call("create", paths[index]) }
             let count = write(file, buffer, Content.blockSize)
-            guard count == Content.blockSize else { throw Failure.call("write", paths[index]) }
-            guard close(file) == 0 else { throw Failure.call("close", paths[index]) }
+            guard count == Content.blockSize else { throw BenchFailure.call("write", paths[index]) }
+            guard close(file) == 0 else { throw BenchFailure.call("close", paths[index]) }
             tally.operations += 1
             tally.bytes += count
         }
         return tally
     }
 
-    static let unlinkFiles: Loop = { (paths, _) throws(Failure) in
+    static let unlinkFiles: Loop = { (paths, _) throws(BenchFailure) in
         var tally = Tally()
         for index in 0..<paths.count {
-            guard unlink(paths[index]) == 0 else { throw Failure.call("remove", paths[index]) }
+            guard unlink(paths[index]) == 0 else { throw BenchFailure.call("remove", paths[index]) }
             tally.operations += 1
         }
         return tally
@@ -68,7 +68,7 @@ enum Loops {
     /// Times a loop in this thread.
     static func time(
         _ loop: Loop, _ paths: PathTable.Slice, _ buffer: UnsafeMutableRawPointer
-    ) throws(Failure) -> (Tally, seconds: Double) {
+    ) throws(BenchFailure) -> (Tally, seconds: Double) {
         let start = Clock.now()
         let tally = try loop(paths, buffer)
         return (tally, Clock.now() - start)

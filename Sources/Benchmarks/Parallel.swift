@@ -3,7 +3,7 @@ import Glibc
 /// Work done by several threads at once, each its part.
 enum Parallel {
     /// A thread's part, by its number, with memory of its own.
-    typealias Work = (_ thread: Int, UnsafeMutableRawPointer) throws(Failure) -> Loops.Tally
+    typealias Work = (_ thread: Int, UnsafeMutableRawPointer) throws(BenchFailure) -> Loops.Tally
 
     /// One thread's part. The thread has it alone until it is joined.
     private final class Part {
@@ -11,7 +11,7 @@ enum Parallel {
         let work: Work
         let buffer: UnsafeMutableRawPointer
         let gate: UnsafeMutablePointer<pthread_barrier_t>
-        var result: Result<Loops.Tally, Failure> = .success(Loops.Tally())
+        var result: Result<Loops.Tally, BenchFailure> = .success(Loops.Tally())
         var start = 0.0
         var end = 0.0
 
@@ -31,7 +31,7 @@ enum Parallel {
         func run() {
             pthread_barrier_wait(gate)
             start = Clock.now()
-            do throws(Failure) {
+            do throws(BenchFailure) {
                 result = .success(try work(number, buffer))
             } catch {
                 result = .failure(error)
@@ -45,9 +45,9 @@ enum Parallel {
     /// - Parameter block: A block that each thread gets a copy of, to write.
     static func time(
         _ loop: @escaping Loops.Loop, _ paths: PathTable.Slice, block: UnsafeRawPointer, threads: Int
-    ) throws(Failure) -> (Loops.Tally, seconds: Double) {
+    ) throws(BenchFailure) -> (Loops.Tally, seconds: Double) {
         try time(threads: threads, copying: UnsafeRawBufferPointer(start: block, count: Content.blockSize)) {
-            (thread, buffer) throws(Failure) in try loop(paths.part(thread, of: threads), buffer)
+            (thread, buffer) throws(BenchFailure) in try loop(paths.part(thread, of: threads), buffer)
         }
     }
 
@@ -57,11 +57,11 @@ enum Parallel {
     /// - Parameter content: what each thread gets a copy of, to write or to read over.
     static func time(
         threads: Int, copying content: UnsafeRawBufferPointer, _ work: @escaping Work
-    ) throws(Failure) -> (Loops.Tally, seconds: Double) {
+    ) throws(BenchFailure) -> (Loops.Tally, seconds: Double) {
         let gate = UnsafeMutablePointer<pthread_barrier_t>.allocate(capacity: 1)
         defer { gate.deallocate() }
         guard pthread_barrier_init(gate, nil, UInt32(threads + 1)) == 0 else {
-            throw Failure("cannot make a barrier for \(threads) threads")
+            throw BenchFailure("cannot make a barrier for \(threads) threads")
         }
         defer { pthread_barrier_destroy(gate) }
         let parts = (0..<threads).map { Part($0, gate, copying: content, work) }
@@ -77,7 +77,7 @@ enum Parallel {
                 }, context)
             // The threads that started wait at the barrier for ever; a benchmark that cannot start eight ends here.
             guard code == 0 else {
-                Failure.say("cannot start thread: \(String(cString: strerror(code)))")
+                BenchFailure.say("cannot start thread: \(String(cString: strerror(code)))")
                 exit(1)
             }
             handles.append(handle)

@@ -6,9 +6,11 @@ enum Preparation {
     ///
     /// - Parameter twin: A prepared directory on the same file system whose files are linked here and not written again:
     ///   the same bytes in two places of the memory were seen to be read at rates that differ by a third.
-    static func prepare(_ store: String, settings: Settings, twin: String?) throws(Failure) {
+    static func prepare(_ store: String, settings: Settings, twin: String?) throws(BenchFailure) {
         for directory in ["", "/base_layer", "/base_layer/dev", "/meta_layer", "/meta_layer/predictions"] {
-            if mkdir(store + directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", store + directory) }
+            if mkdir(store + directory, 0o755) != 0 && errno != EEXIST {
+                throw BenchFailure.call("make", store + directory)
+            }
         }
         let target = try Target(name: "store", directory: store)
         if let twin {
@@ -32,18 +34,18 @@ enum Preparation {
         }
         let path = target.bigArtifact
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw Failure.call("create", path) }
+        guard file >= 0 else { throw BenchFailure.call("create", path) }
         defer { close(file) }
         for piece in 0..<settings.bigMebibytes {
             fillMebibyte(buffer, piece: piece)
-            guard Glibc.write(file, buffer, megabyte) == megabyte else { throw Failure.call("write", path) }
+            guard Glibc.write(file, buffer, megabyte) == megabyte else { throw BenchFailure.call("write", path) }
         }
     }
 
     private static let parquetNames = (1...22).map(String.init) + ["X", "Y"]
 
     /// Makes the Parquet artifacts: 24 files of 100,000 rows, 1.5 MiB each. Their scores are ten times 0, 1, 2 and so on.
-    private static func makeParquet(_ python: String, in directory: String) throws(Failure) {
+    private static func makeParquet(_ python: String, in directory: String) throws(BenchFailure) {
         _ = try Tool.run(
             [
                 python, "-c",
@@ -68,16 +70,16 @@ enum Preparation {
         }
     }
 
-    private static func link(_ old: String, _ new: String) throws(Failure) {
-        if Glibc.link(old, new) != 0 { throw Failure.call("link \(old) to", new) }
+    private static func link(_ old: String, _ new: String) throws(BenchFailure) {
+        if Glibc.link(old, new) != 0 { throw BenchFailure.call("link \(old) to", new) }
     }
 
     private static func write(
         _ path: String, from buffer: UnsafeMutableRawPointer, count: Int
-    ) throws(Failure) {
+    ) throws(BenchFailure) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw Failure.call("create", path) }
+        guard file >= 0 else { throw BenchFailure.call("create", path) }
         defer { close(file) }
-        guard Glibc.write(file, buffer, count) == count else { throw Failure.call("write", path) }
+        guard Glibc.write(file, buffer, count) == count else { throw BenchFailure.call("write", path) }
     }
 }

@@ -9,9 +9,9 @@ struct ProcessFacts: Sendable {
     /// Times that its threads gave up the processor, all in all.
     let switches: Int
 
-    init(_ process: Int32) throws(Failure) {
+    init(_ process: Int32) throws(BenchFailure) {
         guard let resident = try Self.field("VmRSS:", of: "/proc/\(process)/status") else {
-            throw Failure("process \(process) has no memory: it ended")
+            throw BenchFailure("process \(process) has no memory: it ended")
         }
         self.resident = resident * 1024
         descriptors = try Self.entries("/proc/\(process)/fd").count
@@ -26,7 +26,7 @@ struct ProcessFacts: Sendable {
         self.switches = switches
     }
 
-    private static func field(_ name: String, of path: String) throws(Failure) -> Int? {
+    private static func field(_ name: String, of path: String) throws(BenchFailure) -> Int? {
         for line in try TextFile.read(path).split(separator: "\n") where line.hasPrefix(name) {
             return line.dropFirst(name.count).split(whereSeparator: { $0 == " " || $0 == "\t" }).first.flatMap {
                 Int($0)
@@ -35,8 +35,8 @@ struct ProcessFacts: Sendable {
         return nil
     }
 
-    private static func entries(_ path: String) throws(Failure) -> [String] {
-        guard let directory = opendir(path) else { throw Failure.call("list", path) }
+    private static func entries(_ path: String) throws(BenchFailure) -> [String] {
+        guard let directory = opendir(path) else { throw BenchFailure.call("list", path) }
         defer { closedir(directory) }
         let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 19
         var names: [String] = []

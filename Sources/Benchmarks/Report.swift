@@ -128,8 +128,8 @@ struct Report: Sendable {
     // MARK: JSON
 
     /// Everything, each round's rate included.
-    func json() -> JSONValue {
-        func spread(_ value: Spread?) -> JSONValue {
+    func json() -> ReportValue {
+        func spread(_ value: Spread?) -> ReportValue {
             guard let value else { return .null }
             return .object([
                 ("median", .number(value.median)), ("min", .number(value.least)), ("max", .number(value.most)),

@@ -12,7 +12,7 @@ struct Run {
     /// One uncounted round, then the counted ones. Within a round each workload visits all targets, one after the other:
     /// what else the machine does meets all of them. The order is drawn anew each time, because a target suffers from (or
     /// profits by) what the one before it left in the caches.
-    func measure() throws(Failure) -> Report {
+    func measure() throws(BenchFailure) -> Report {
         // Before the first pass: what others do here, which a busy machine's round trips depend on.
         let load = Self.load()
         let stamps = Content.stamps(count: max(settings.files, settings.bigBlocks))
@@ -79,7 +79,7 @@ struct Run {
 
     /// One visit's rate. Work that changes nothing is repeated until enough time was measured to mean something; the
     /// first round's is not, because it is there to show what is cold.
-    private func rate(of workload: Workload, on bench: Bench) throws(Failure) -> Double {
+    private func rate(of workload: Workload, on bench: Bench) throws(BenchFailure) -> Double {
         var seconds = 0.0
         var amount = 0.0
         for _ in 0..<32 {
@@ -97,7 +97,7 @@ struct Run {
         return getloadavg(&averages, 3) > 0 ? averages[0] : 0
     }
 
-    private static func facts(of target: Target) throws(Failure) -> ProcessFacts? {
+    private static func facts(of target: Target) throws(BenchFailure) -> ProcessFacts? {
         guard let process = target.process else { return nil }
         return try ProcessFacts(process)
     }

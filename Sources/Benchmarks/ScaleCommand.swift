@@ -59,38 +59,40 @@ struct ScaleCommand: ParsableCommand {
         if let make { try makeStore(make) } else if let mount { try measure(mount) }
     }
 
-    private func makeStore(_ store: String) throws(Failure) {
+    private func makeStore(_ store: String) throws(BenchFailure) {
         for directory in ["", "/base_layer", "/meta_layer"] {
-            if mkdir(store + directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", store + directory) }
+            if mkdir(store + directory, 0o755) != 0 && errno != EEXIST {
+                throw BenchFailure.call("make", store + directory)
+            }
         }
         for kind in kinds(count) {
             let directory = store + "/" + kind.real
-            if mkdir(directory, 0o755) != 0 && errno != EEXIST { throw Failure.call("make", directory) }
+            if mkdir(directory, 0o755) != 0 && errno != EEXIST { throw BenchFailure.call("make", directory) }
             for index in 0..<kind.count {
                 let path = directory + "/" + kind.realName(index)
                 let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o444)
-                guard file >= 0 else { throw Failure.call("create", path) }
+                guard file >= 0 else { throw BenchFailure.call("create", path) }
                 defer { close(file) }
-                guard ftruncate(file, off_t(Content.blockSize)) == 0 else { throw Failure.call("lengthen", path) }
+                guard ftruncate(file, off_t(Content.blockSize)) == 0 else { throw BenchFailure.call("lengthen", path) }
             }
         }
     }
 
-    private func measure(_ mount: String) throws(Failure) {
-        var results: [(String, JSONValue)] = [("count", .number(Double(count)))]
+    private func measure(_ mount: String) throws(BenchFailure) {
+        var results: [(String, ReportValue)] = [("count", .number(Double(count)))]
         func report(_ name: String, _ value: Double, _ unit: String, digits: Int = 0) {
             print(
                 Format.left(name, 62)
                     + Format.right(digits == 0 ? Format.grouped(value) : Format.fixed(value, digits), 12) + " " + unit)
             results.append((name, .number(value)))
         }
-        let facts = try process.map { (process) throws(Failure) in try ProcessFacts(process) }
+        let facts = try process.map { (process) throws(BenchFailure) in try ProcessFacts(process) }
         if let facts { report("memory at start", Double(facts.resident) / 1_048_576, "MiB", digits: 1) }
 
         for kind in kinds(count) {
             let (entries, seconds) = try Self.list(mount + "/" + kind.virtual)
             guard entries == kind.count else {
-                throw Failure("\(kind.virtual) lists \(entries) entries, not \(kind.count)")
+                throw BenchFailure("\(kind.virtual) lists \(entries) entries, not \(kind.count)")
             }
             report("first ls of \(kind.count) entries", seconds * 1000, "ms", digits: 1)
             report("  an entry", seconds / Double(kind.count) * 1e6, "us", digits: 2)
@@ -120,18 +122,18 @@ struct ScaleCommand: ParsableCommand {
 
     /// Makes the kernel let go of all names and inodes of this mount and of no other: a remount shrinks the
     /// superblock's name cache (`reconfigure_super` in fs/super.c), and FUSE ignores a remount's options.
-    private static func forget(_ mount: String) throws(Failure) {
+    private static func forget(_ mount: String) throws(BenchFailure) {
         var facts = statvfs()
-        guard statvfs(mount, &facts) == 0 else { throw Failure.call("look at", mount) }
+        guard statvfs(mount, &facts) == 0 else { throw BenchFailure.call("look at", mount) }
         // Read-only, nosuid, nodev and noexec have the same bits in both.
         let kept = facts.f_flag & 0xF
         guard Glibc.mount(nil, mount, nil, UInt(MS_REMOUNT) | kept, nil) == 0 else {
-            throw Failure.call("remount", mount)
+            throw BenchFailure.call("remount", mount)
         }
     }
 
     /// Waits until a process does nothing for half a second, two minutes at most; the seconds until then.
-    private static func waitUntilQuiet(_ process: Int32) throws(Failure) -> Double {
+    private static func waitUntilQuiet(_ process: Int32) throws(BenchFailure) -> Double {
         let start = Clock.now()
         var last = try ProcessFacts(process).switches
         while Clock.now() - start < 120 {
@@ -143,13 +145,13 @@ struct ScaleCommand: ParsableCommand {
         return Clock.now() - start
     }
 
-    private func write(_ results: [(String, JSONValue)]) throws(Failure) {
-        if let json { try TextFile.write(JSONValue.object(results).written() + "\n", to: json) }
+    private func write(_ results: [(String, ReportValue)]) throws(BenchFailure) {
+        if let json { try TextFile.write(ReportValue.object(results).written() + "\n", to: json) }
     }
 
-    private static func list(_ path: String) throws(Failure) -> (Int, Double) {
+    private static func list(_ path: String) throws(BenchFailure) -> (Int, Double) {
         let start = Clock.now()
-        guard let directory = opendir(path) else { throw Failure.call("open", path) }
+        guard let directory = opendir(path) else { throw BenchFailure.call("open", path) }
         defer { closedir(directory) }
         var entries = 0
         // Not "." and "..", nor the link `latest` among the checkpoints.
@@ -157,7 +159,7 @@ struct ScaleCommand: ParsableCommand {
         return (entries, Clock.now() - start)
     }
 
-    private static func lookups(_ mount: String, _ kinds: [Kind], every step: Int) throws(Failure) -> Double {
+    private static func lookups(_ mount: String, _ kinds: [Kind], every step: Int) throws(BenchFailure) -> Double {
         var operations = 0
         var seconds = 0.0
         for kind in kinds {
@@ -166,7 +168,7 @@ struct ScaleCommand: ParsableCommand {
             let (tally, time) = try Loops.time(
                 Loops.statFiles, names.all, UnsafeMutableRawPointer(mutating: names.all.base))
             guard tally.bytes == count * Content.blockSize else {
-                throw Failure("\(kind.virtual): sizes add up to \(tally.bytes), not \(count * Content.blockSize)")
+                throw BenchFailure("\(kind.virtual): sizes add up to \(tally.bytes), not \(count * Content.blockSize)")
             }
             operations += tally.operations
             seconds += time

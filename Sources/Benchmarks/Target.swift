@@ -20,7 +20,7 @@ struct Target: Sendable {
     let isReadOnly: Bool
 
     /// Looks at a directory: which layout it has, and whether it can be written.
-    init(name: String, directory: String, store: String? = nil, process: Int32? = nil) throws(Failure) {
+    init(name: String, directory: String, store: String? = nil, process: Int32? = nil) throws(BenchFailure) {
         self.name = name
         self.directory = directory
         self.store = store
@@ -31,12 +31,12 @@ struct Target: Sendable {
         } else if stat(directory + "/base_layer", &facts) == 0 {
             layout = .store
         } else {
-            throw Failure(
+            throw BenchFailure(
                 "\(name): \(directory) has neither production/base/analysis_sequences (a mount) nor base_layer (a store); "
                     + "make one with 'artifactfs-bench prepare DIR'")
         }
         var system = statvfs()
-        guard statvfs(directory, &system) == 0 else { throw Failure.call("look at", directory) }
+        guard statvfs(directory, &system) == 0 else { throw BenchFailure.call("look at", directory) }
         isReadOnly = system.f_flag & UInt(ST_RDONLY) != 0
     }
 

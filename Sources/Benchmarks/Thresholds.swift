@@ -10,13 +10,13 @@ enum Thresholds {
     }
 
     /// Compares a run's JSON with the thresholds. What was not measured does not hold.
-    static func compare(_ results: JSONValue, with thresholds: JSONValue) throws(Failure) -> [Finding] {
+    static func compare(_ results: ReportValue, with thresholds: ReportValue) throws(BenchFailure) -> [Finding] {
         var findings: [Finding] = []
         for entry in thresholds["ratios"]?.elements ?? [] {
             guard let workload = entry["workload"]?.text, let target = entry["target"]?.text,
                 let base = entry["to"]?.text, let floor = entry["atLeast"]?.number
             else {
-                throw Failure("a threshold needs workload, target, to and atLeast: \(entry.written())")
+                throw BenchFailure("a threshold needs workload, target, to and atLeast: \(entry.written())")
             }
 
             let row = (results["results"]?.elements ?? []).first {
@@ -37,7 +37,7 @@ enum Thresholds {
         }
         for entry in thresholds["memory"]?.elements ?? [] {
             guard let target = entry["target"]?.text, let ceiling = entry["atStartMiB"]?.number else {
-                throw Failure("a memory threshold needs target and atStartMiB: \(entry.written())")
+                throw BenchFailure("a memory threshold needs target and atStartMiB: \(entry.written())")
             }
             let row = (results["memory"]?.elements ?? []).first { $0["target"]?.text == target }
             guard let bytes = row?["atStart"]?.number else {
@@ -50,7 +50,7 @@ enum Thresholds {
                     text: "memory of \(target) at start is \(Format.fixed(measured, 1)) MiB, at most "
                         + "\(Format.fixed(ceiling, 1)) MiB wanted", holds: measured <= ceiling))
         }
-        if findings.isEmpty { throw Failure("the thresholds file has no thresholds") }
+        if findings.isEmpty { throw BenchFailure("the thresholds file has no thresholds") }
         return findings
     }
 }

@@ -5,10 +5,10 @@ enum Tool {
     /// Runs a program and takes what it writes to standard output; standard error is the benchmark's own.
     ///
     /// - Returns: the seconds from its start to its end, and its output.
-    /// - Throws: `Failure` when it cannot be started or ends with another status than 0.
-    static func run(_ arguments: [String]) throws(Failure) -> (seconds: Double, output: String) {
+    /// - Throws: `BenchFailure` when it cannot be started or ends with another status than 0.
+    static func run(_ arguments: [String]) throws(BenchFailure) -> (seconds: Double, output: String) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw Failure.call("make", "a pipe") }
+        guard pipe(&ends) == 0 else { throw BenchFailure.call("make", "a pipe") }
         defer { close(ends[0]) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -22,7 +22,7 @@ enum Tool {
         let start = Clock.now()
         let code = posix_spawnp(&process, arguments[0], &actions, nil, &pointers, environ)
         close(ends[1])
-        guard code == 0 else { throw Failure("cannot run \(arguments[0]): \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw BenchFailure("cannot run \(arguments[0]): \(String(cString: strerror(code)))") }
         var output: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 65_536)
         while true {
@@ -37,7 +37,7 @@ enum Tool {
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
         let seconds = Clock.now() - start
         guard status == 0 else {
-            throw Failure("'\(arguments.prefix(3).joined(separator: " ")) ...' ended with wait status \(status)")
+            throw BenchFailure("'\(arguments.prefix(3).joined(separator: " ")) ...' ended with wait status \(status)")
         }
         return (seconds, String(decoding: output, as: UTF8.self))
     }

@@ -4,7 +4,7 @@ extension Workload {
     static let createInSession = Workload(
         name: "create-session", summary: "create, write 4 KiB, close of new files in a session", unit: .operations,
         writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let names = bench.freshNames("Make", count: bench.settings.changes) { bench.target.session($0) }
         let (tally, seconds) = try Loops.time(Loops.create, names.all, bench.buffer)
         try checkMade(bench, names, "create-session")
@@ -14,7 +14,7 @@ extension Workload {
 
     static let parallelCreate = Workload(
         name: "parallel-create", summary: "create-session by several threads", unit: .operations, writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let names = bench.freshNames("Many", count: bench.settings.changes) { bench.target.session($0) }
         let (tally, seconds) = try Parallel.time(
             Loops.create, names.all, block: bench.buffer, threads: bench.settings.threads)
@@ -25,7 +25,7 @@ extension Workload {
 
     static let unlink = Workload(
         name: "unlink", summary: "unlink of a session's files, just made", unit: .operations, writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let names = bench.freshNames("Gone", count: bench.settings.changes) { bench.target.session($0) }
         _ = try Loops.create(names.all, bench.buffer)
         let (tally, seconds) = try Loops.time(Loops.unlinkFiles, names.all, bench.buffer)
@@ -39,13 +39,13 @@ extension Workload {
     static let createInProduction = Workload(
         name: "create-production", summary: "create, write 4 KiB, close in production, until all are published",
         unit: .operations, writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let count = bench.settings.changes
         let names = bench.freshNames("Pub", count: count) { bench.target.published($0) }
         var real: PathTable?
         if bench.target.layout == .tree {
             guard bench.target.store != nil else {
-                throw Failure(
+                throw BenchFailure(
                     "create-production on \(bench.target.name) must see what is published: add --store "
                         + "\(bench.target.name)=STORE, or leave the workload out")
             }
@@ -58,7 +58,7 @@ extension Workload {
             for index in 0..<count {
                 while access(real.all[index], F_OK) != 0 {
                     guard Clock.now() - start < 120 else {
-                        throw Failure.call("see published after 120 s", real.all[index])
+                        throw BenchFailure.call("see published after 120 s", real.all[index])
                     }
                     usleep(100)
                 }
@@ -70,7 +70,7 @@ extension Workload {
     }
 
     /// Every file is there in its whole length, and every sixteenth holds what was written.
-    private static func checkMade(_ bench: Bench, _ names: PathTable, _ workload: String) throws(Failure) {
+    private static func checkMade(_ bench: Bench, _ names: PathTable, _ workload: String) throws(BenchFailure) {
         let tally = try Loops.statFiles(names.all, bench.buffer)
         try bench.require(
             tally.bytes == names.all.count * Content.blockSize, workload, "sizes add up to \(tally.bytes)")
@@ -78,7 +78,7 @@ extension Workload {
         defer { block.deallocate() }
         for index in stride(from: 0, to: names.all.count, by: 16) {
             let file = open(names.all[index], O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw Failure.call("open", names.all[index]) }
+            guard file >= 0 else { throw BenchFailure.call("open", names.all[index]) }
             let count = read(file, block, Content.blockSize)
             close(file)
             try bench.require(

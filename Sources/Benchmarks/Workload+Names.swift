@@ -3,7 +3,7 @@ import Glibc
 extension Workload {
     static let statNames = Workload(
         name: "stat", summary: "stat of every artifact by name, after a first pass", unit: .operations, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let paths = bench.artifacts.all
         _ = try Loops.statFiles(paths, bench.buffer)
         let (tally, seconds) = try Loops.time(Loops.statFiles, paths, bench.buffer)
@@ -14,7 +14,7 @@ extension Workload {
 
     static let openRead = Workload(
         name: "open-read", summary: "open, read 4 KiB, close of every artifact", unit: .operations, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let buffer = bench.readBuffer
         let (tally, seconds) = try Loops.time(Loops.openRead, bench.artifacts.all, buffer)
         try checkRead(bench, tally, "open-read")
@@ -24,7 +24,7 @@ extension Workload {
     static let parallelOpenRead = Workload(
         name: "parallel-open-read", summary: "open-read by several threads, each its part of the artifacts",
         unit: .operations, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let (tally, seconds) = try Parallel.time(
             Loops.openRead, bench.artifacts.all, block: bench.buffer, threads: bench.settings.threads)
         try checkRead(bench, tally, "parallel-open-read")
@@ -34,7 +34,7 @@ extension Workload {
     static let listAndStat = Workload(
         name: "list-stat", summary: "opendir, readdir and fstatat of every artifact, closedir", unit: .operations,
         writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let path = bench.target.artifactDirectory
         let prefix = bench.target.artifactPrefix
         let prefixLength = prefix.utf8.count
@@ -45,7 +45,7 @@ extension Workload {
         let prefixes = PathTable(count: 1) { _ in prefix }
         var facts = stat()
         let start = Clock.now()
-        guard let directory = opendir(path) else { throw Failure.call("open", path) }
+        guard let directory = opendir(path) else { throw BenchFailure.call("open", path) }
         defer { closedir(directory) }
         let descriptor = dirfd(directory)
         while let entry = readdir(directory) {
@@ -53,7 +53,7 @@ extension Workload {
             // In the real directory there are also the directories of sessions.
             if strncmp(name, prefixes.all[0], prefixLength) != 0 { continue }
             guard fstatat(descriptor, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 else {
-                throw Failure.call("stat", name)
+                throw BenchFailure.call("stat", name)
             }
             count += 1
             bytes += Int(facts.st_size)
@@ -65,7 +65,7 @@ extension Workload {
         return Sample(seconds: seconds, amount: Double(count))
     }
 
-    private static func checkRead(_ bench: Bench, _ tally: Loops.Tally, _ name: String) throws(Failure) {
+    private static func checkRead(_ bench: Bench, _ tally: Loops.Tally, _ name: String) throws(BenchFailure) {
         try bench.require(
             tally.bytes == bench.settings.files * Content.blockSize
                 && tally.sum == bench.expectedSum(bench.settings.files),

@@ -9,41 +9,41 @@ extension Workload {
         name: "seq-write", summary: "open, write 1 MiB blocks over a file's bytes, close; in a session",
         unit: .mebibytes,
         writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let path = bench.target.session(bench.freshName("Big", 0))
         defer { Glibc.unlink(path) }
         let pieces = bench.settings.bigMebibytes
-        func pass(_ flags: Int32) throws(Failure) -> Double {
+        func pass(_ flags: Int32) throws(BenchFailure) -> Double {
             let start = Clock.now()
             let file = open(path, O_WRONLY | O_CLOEXEC | flags, 0o644)
-            guard file >= 0 else { throw Failure.call("create", path) }
+            guard file >= 0 else { throw BenchFailure.call("create", path) }
             for _ in 0..<pieces {
-                guard write(file, bench.buffer, mebibyte) == mebibyte else { throw Failure.call("write", path) }
+                guard write(file, bench.buffer, mebibyte) == mebibyte else { throw BenchFailure.call("write", path) }
             }
-            guard close(file) == 0 else { throw Failure.call("close", path) }
+            guard close(file) == 0 else { throw BenchFailure.call("close", path) }
             return Clock.now() - start
         }
         _ = try pass(O_CREAT | O_EXCL)
         let seconds = try pass(0)
         var facts = stat()
-        guard stat(path, &facts) == 0 else { throw Failure.call("stat", path) }
+        guard stat(path, &facts) == 0 else { throw BenchFailure.call("stat", path) }
         try bench.require(Int(facts.st_size) == bench.settings.bigBytes, "seq-write", "\(facts.st_size) bytes")
         return Sample(seconds: seconds, amount: Double(pieces))
     }
 
     static let sequentialRead = Workload(
         name: "seq-read", summary: "open, read 1 MiB blocks to the end, close; warm", unit: .mebibytes, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let buffer = bench.readBuffer
         let path = bench.target.bigArtifact
-        func pass() throws(Failure) -> Loops.Tally {
+        func pass() throws(BenchFailure) -> Loops.Tally {
             var tally = Loops.Tally()
             let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw Failure.call("open", path) }
+            guard file >= 0 else { throw BenchFailure.call("open", path) }
             defer { close(file) }
             while true {
                 let count = read(file, buffer, mebibyte)
-                guard count >= 0 else { throw Failure.call("read", path) }
+                guard count >= 0 else { throw BenchFailure.call("read", path) }
                 if count == 0 { return tally }
                 tally.bytes += count
                 if count == mebibyte {
@@ -67,21 +67,23 @@ extension Workload {
     static let parallelWrite = Workload(
         name: "parallel-write", summary: "seq-write by several threads, each a file of its own", unit: .mebibytes,
         writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let threads = bench.settings.threads
         let pieces = max(1, bench.settings.bigMebibytes / threads)
         let names = bench.freshNames("Wide", count: threads) { bench.target.session($0) }
         let paths = names.all
         defer { for index in 0..<threads { Glibc.unlink(paths[index]) } }
-        func pass(_ flags: Int32) throws(Failure) -> (Loops.Tally, seconds: Double) {
+        func pass(_ flags: Int32) throws(BenchFailure) -> (Loops.Tally, seconds: Double) {
             let content = UnsafeRawBufferPointer(start: bench.buffer, count: mebibyte)
-            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(Failure) in
+            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(BenchFailure) in
                 let file = open(paths[thread], O_WRONLY | O_CLOEXEC | flags, 0o644)
-                guard file >= 0 else { throw Failure.call("create", paths[thread]) }
+                guard file >= 0 else { throw BenchFailure.call("create", paths[thread]) }
                 for _ in 0..<pieces {
-                    guard write(file, buffer, mebibyte) == mebibyte else { throw Failure.call("write", paths[thread]) }
+                    guard write(file, buffer, mebibyte) == mebibyte else {
+                        throw BenchFailure.call("write", paths[thread])
+                    }
                 }
-                guard close(file) == 0 else { throw Failure.call("close", paths[thread]) }
+                guard close(file) == 0 else { throw BenchFailure.call("close", paths[thread]) }
                 return Loops.Tally()
             }
         }
@@ -95,20 +97,20 @@ extension Workload {
     static let parallelRead = Workload(
         name: "parallel-read", summary: "several threads open one file, and each reads its part in 1 MiB blocks; warm",
         unit: .mebibytes, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let threads = bench.settings.threads
         let pieces = bench.settings.bigMebibytes
         let path = bench.target.bigArtifact
-        func pass() throws(Failure) -> (Loops.Tally, seconds: Double) {
+        func pass() throws(BenchFailure) -> (Loops.Tally, seconds: Double) {
             let content = UnsafeRawBufferPointer(start: bench.buffer, count: mebibyte)
-            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(Failure) in
+            return try Parallel.time(threads: threads, copying: content) { (thread, buffer) throws(BenchFailure) in
                 let file = open(path, O_RDONLY | O_CLOEXEC)
-                guard file >= 0 else { throw Failure.call("open", path) }
+                guard file >= 0 else { throw BenchFailure.call("open", path) }
                 defer { close(file) }
                 var tally = Loops.Tally()
                 for piece in (pieces * thread / threads)..<(pieces * (thread + 1) / threads) {
                     guard pread(file, buffer, mebibyte, off_t(piece * mebibyte)) == mebibyte else {
-                        throw Failure.call("read", path)
+                        throw BenchFailure.call("read", path)
                     }
                     tally.bytes += mebibyte
                     for block in stride(from: 0, to: mebibyte, by: Content.blockSize) {
@@ -129,10 +131,10 @@ extension Workload {
     static let randomRead = Workload(
         name: "rand-read", summary: "pread of 4 KiB at random blocks of one open file; warm", unit: .operations,
         writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let path = bench.target.bigArtifact
         let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw Failure.call("open", path) }
+        guard file >= 0 else { throw BenchFailure.call("open", path) }
         defer { close(file) }
         let buffer = bench.readBuffer
         let blocks = UInt64(bench.settings.bigBlocks)
@@ -148,7 +150,7 @@ extension Workload {
             state ^= state << 17
             let offset = off_t(state % blocks) * off_t(Content.blockSize)
             guard pread(file, buffer, Content.blockSize, offset) == Content.blockSize else {
-                throw Failure.call("read", path)
+                throw BenchFailure.call("read", path)
             }
             sum &+= Content.stamp(of: buffer)
         }
@@ -167,19 +169,21 @@ extension Workload {
 
     static let mappedRead = Workload(
         name: "mmap-read", summary: "open, mmap, touch each page, unmap, close; warm", unit: .mebibytes, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let path = bench.target.bigArtifact
         let size = bench.settings.bigBytes
-        func pass() throws(Failure) -> UInt64 {
+        func pass() throws(BenchFailure) -> UInt64 {
             let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw Failure.call("open", path) }
+            guard file >= 0 else { throw BenchFailure.call("open", path) }
             defer { close(file) }
             var facts = stat()
-            guard fstat(file, &facts) == 0 else { throw Failure.call("stat", path) }
+            guard fstat(file, &facts) == 0 else { throw BenchFailure.call("stat", path) }
             // A page past the end would be a signal, not an error.
-            guard Int(facts.st_size) == size else { throw Failure("\(path) has \(facts.st_size) bytes, not \(size)") }
+            guard Int(facts.st_size) == size else {
+                throw BenchFailure("\(path) has \(facts.st_size) bytes, not \(size)")
+            }
             guard let map = mmap(nil, size, PROT_READ, MAP_SHARED, file, 0), map != MAP_FAILED else {
-                throw Failure.call("map", path)
+                throw BenchFailure.call("map", path)
             }
             defer { munmap(map, size) }
             var sum: UInt64 = 0

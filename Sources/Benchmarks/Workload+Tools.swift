@@ -5,7 +5,7 @@ extension Workload {
     static let grep = Workload(
         name: "grep", summary: "grep -rlF for a number that one of the artifacts holds", unit: .operations,
         writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let number = bench.settings.files / 2
         let digits = String(number)
         let text = String(repeating: "0", count: 12 - digits.utf8.count) + digits + "\tchr1"
@@ -19,7 +19,7 @@ extension Workload {
     static let awk = Workload(
         name: "awk", summary: "one awk that adds up the first column of all artifacts, named by the shell's *",
         unit: .operations, writes: false
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let (seconds, output) = try Tool.run([
             "sh", "-c", #"cd "$1" && exec awk -F'\t' 'FNR > 1 { n += $1 } END { printf "%.0f", n }' "$2"*_*.tsv"#, "sh",
             bench.target.artifactDirectory, bench.target.artifactPrefix,
@@ -32,7 +32,7 @@ extension Workload {
 
     static let copySession = Workload(
         name: "cp", summary: "cp -r of a session's files to a native directory", unit: .operations, writes: true
-    ) { (bench) throws(Failure) in
+    ) { (bench) throws(BenchFailure) in
         let names = bench.freshNames("Copy", count: bench.settings.changes) { bench.target.session($0) }
         _ = try Loops.create(names.all, bench.buffer)
         let copy = bench.settings.scratch
@@ -51,8 +51,8 @@ extension Workload {
     static let polars = Workload(
         name: "polars", summary: "polars scans 24 Parquet artifacts and adds up a column", unit: .operations,
         writes: false
-    ) { (bench) throws(Failure) in
-        guard let python = bench.settings.python else { throw Failure("polars needs --python") }
+    ) { (bench) throws(BenchFailure) in
+        guard let python = bench.settings.python else { throw BenchFailure("polars needs --python") }
         let (_, output) = try Tool.run([
             python, "-c",
             """
@@ -69,7 +69,7 @@ extension Workload {
         ])
         let words = output.split(whereSeparator: \.isWhitespace)
         guard words.count == 3, let seconds = Double(words[0]), words[1] == "28799988000000", words[2] == "24" else {
-            throw Failure("polars on \(bench.target.name) did not do its work: it says '\(output)'")
+            throw BenchFailure("polars on \(bench.target.name) did not do its work: it says '\(output)'")
         }
         return Sample(seconds: seconds, amount: 5 * 24)
     }

@@ -21,7 +21,7 @@ struct Workload: Sendable {
     let unit: Unit
     /// Whether it changes something: a read-only target leaves it out.
     let writes: Bool
-    let body: @Sendable (Bench) throws(Failure) -> Sample
+    let body: @Sendable (Bench) throws(BenchFailure) -> Sample
 
     static let all: [Workload] = [
         .sequentialWrite, .sequentialRead, .parallelWrite, .parallelRead, .randomRead, .mappedRead, .statNames,

@@ -4,7 +4,7 @@ import SystemPackage
 import Testing
 
 @Suite struct ErrorTests {
-    @Test func theSeedsSentences() {
+    @Test func whatPeopleRead() {
         let exists = ArtifactError.exists(path: "/s/spliceai_eval/base_layer/a.tsv", mode: .production)
         #expect(
             exists.description

@@ -6,7 +6,7 @@ import Testing
 private let schema = ArtifactSchema.builtIn
 
 private func key(
-    _ type: String, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
+    _ type: ArtifactType, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil
 ) throws(ArtifactError) -> ArtifactKey {
     try ArtifactKey(type: type, chromosome: chromosome, name: name, layer: layer, format: format, schema: schema)
 }

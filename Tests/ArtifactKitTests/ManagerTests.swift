@@ -45,14 +45,14 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
     @Test func anArtifactIsPublishedOnceAndSealed() throws {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .production)
-        let path = try manager.save(table, as: "analysis_sequences", chromosome: "1")
+        let path = try manager.save(table, as: .analysisSequences, chromosome: "1")
         #expect(path == store.real("base_layer/analysis_sequences_chr1.tsv"))
-        #expect(try manager.path(of: "analysis_sequences", chromosome: "chr1") == path)
+        #expect(try manager.path(of: .analysisSequences, chromosome: "chr1") == path)
         #expect(store.bytes("base_layer/analysis_sequences_chr1.tsv") == table)
         #expect(try store.mode("base_layer/analysis_sequences_chr1.tsv") == 0o444)
-        #expect(try manager.load("analysis_sequences", chromosome: "chr1") == table)
+        #expect(try manager.load(.analysisSequences, chromosome: "chr1") == table)
 
-        let second = error { _ = try manager.save(other, as: "analysis_sequences", chromosome: "chr1") }
+        let second = error { _ = try manager.save(other, as: .analysisSequences, chromosome: "chr1") }
         #expect(second == .exists(path: path, mode: .production))
         #expect(
             second?.description
@@ -67,11 +67,11 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         let source = store.real("../predictions.tsv")
         try Data(table).write(to: URL(filePath: source))
         let manager = try ArtifactManager(store: store.path, mode: .production)
-        let path = try manager.save(fromFile: source, as: "meta_predictions")
+        let path = try manager.save(fromFile: source, as: .metaPredictions)
         #expect(path == store.real("meta_layer/predictions/meta_predictions.tsv"))
         #expect(store.bytes("meta_layer/predictions/meta_predictions.tsv") == table)
         #expect(FileManager.default.contents(atPath: source).map(Array.init) == table)
-        let missing = error { _ = try manager.save(fromFile: source + "x", as: "splice_errors") }
+        let missing = error { _ = try manager.save(fromFile: source + "x", as: .spliceErrors) }
         #expect(missing == .system(.noSuchFileOrDirectory, path: source + "x"))
         #expect(store.bytes("base_layer/splice_errors.tsv") == nil)
     }
@@ -80,7 +80,7 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .production)
         for bad in [[], Array("a\tb\n1\n".utf8), [0xFF, 0xFE]] as [[UInt8]] {
-            guard case .notPublished(let path, let reason) = error({ _ = try manager.save(bad, as: "gene_manifest") })
+            guard case .notPublished(let path, let reason) = error({ _ = try manager.save(bad, as: .geneManifest) })
             else {
                 Issue.record("\(bad) was published")
                 continue
@@ -89,13 +89,13 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         }
         #expect(store.bytes("base_layer/gene_manifest.tsv") == nil)
         // The name is free still.
-        #expect(throws: Never.self) { try manager.save(table, as: "gene_manifest") }
+        #expect(throws: Never.self) { try manager.save(table, as: .geneManifest) }
     }
 
     @Test func whatIsMissingSaysWhereItWasExpected() throws {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .production)
-        let missing = error { _ = try manager.load("analysis_sequences", chromosome: "7") }
+        let missing = error { _ = try manager.load(.analysisSequences, chromosome: "7") }
         let path = store.real("base_layer/analysis_sequences_chr7.tsv")
         #expect(missing == .notFound(path: path, layer: .base, baseModel: "spliceai"))
         #expect(missing?.description == "Artifact not found: \(path)\nExpected in base layer for spliceai")
@@ -112,7 +112,7 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
                 group.addTask {
                     let refusal = error {
                         let manager = try ArtifactManager(store: path, mode: .production)
-                        try manager.save(contents(writer), as: "gene_manifest")
+                        try manager.save(contents(writer), as: .geneManifest)
                     }
                     return (writer, refusal)
                 }
@@ -144,25 +144,25 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .test("test_prediction"))
         #expect(manager.shouldOverwrite)
-        let path = try manager.save(table, as: "analysis_sequences", chromosome: "1")
+        let path = try manager.save(table, as: .analysisSequences, chromosome: "1")
         #expect(path == store.real("base_layer/tests/test_prediction/analysis_sequences_chr1.tsv"))
-        #expect(try manager.save(other, as: "analysis_sequences", chromosome: "1") == path)
-        #expect(try manager.load("analysis_sequences", chromosome: "1") == other)
+        #expect(try manager.save(other, as: .analysisSequences, chromosome: "1") == path)
+        #expect(try manager.load(.analysisSequences, chromosome: "1") == other)
         // A shorter file leaves nothing of the longer one, and nothing temporary stays.
-        _ = try manager.save(table, as: "analysis_sequences", chromosome: "1")
+        _ = try manager.save(table, as: .analysisSequences, chromosome: "1")
         #expect(store.bytes("base_layer/tests/test_prediction/analysis_sequences_chr1.tsv") == table)
         #expect(try store.names("base_layer/tests/test_prediction") == ["analysis_sequences_chr1.tsv"])
         #expect(store.bytes("base_layer/analysis_sequences_chr1.tsv") == nil)
         // A session's contents are not checked: they are work in progress.
-        #expect(throws: Never.self) { try manager.save([], as: "gene_manifest") }
+        #expect(throws: Never.self) { try manager.save([], as: .geneManifest) }
     }
 
     @Test func readersOfTheOldFileKeepIt() throws {
         let store = try ScratchStore()
         let manager = try ArtifactManager(store: store.path, mode: .test("t"))
-        let path = try manager.save(table, as: "gene_manifest")
+        let path = try manager.save(table, as: .geneManifest)
         let reader = try #require(FileHandle(forReadingAtPath: path))
-        _ = try manager.save(other, as: "gene_manifest")
+        _ = try manager.save(other, as: .geneManifest)
         #expect(try reader.readToEnd().map(Array.init) == table)
     }
 
@@ -170,10 +170,10 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         let store = try ScratchStore()
         let one = try ArtifactManager(store: store.path, mode: .development)
         let two = try ArtifactManager(store: store.path, mode: .development)
-        let first = try one.save(table, as: "training_data", layer: .meta, format: "tsv")
-        let second = try two.save(other, as: "training_data", layer: .meta, format: "tsv")
+        let first = try one.save(table, as: .trainingData, layer: .meta, format: "tsv")
+        let second = try two.save(other, as: .trainingData, layer: .meta, format: "tsv")
         #expect(first != second)
-        #expect(try one.load("training_data", layer: .meta, format: "tsv") == table)
+        #expect(try one.load(.trainingData, layer: .meta, format: "tsv") == table)
         let name = try #require(one.scopeName)
         #expect(SessionName(name) != nil)
         #expect(first == store.real("meta_layer/dev/\(name)/training_data.tsv"))
@@ -212,7 +212,7 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
         try FileManager.default.createSymbolicLink(
             atPath: store.real("base_layer/tests/t"), withDestinationPath: outside)
         let manager = try ArtifactManager(store: store.path, mode: .test("t"))
-        #expect(error { _ = try manager.save(table, as: "gene_manifest") } != nil)
+        #expect(error { _ = try manager.save(table, as: .geneManifest) } != nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: outside).isEmpty)
     }
 }
@@ -231,14 +231,14 @@ private func error(_ body: () throws -> Void) -> ArtifactError? {
 
     @Test func readOnlyLoadsAndSavesNothing() throws {
         let store = try ScratchStore()
-        _ = try ArtifactManager(store: store.path, mode: .production).save(table, as: "gene_manifest")
+        _ = try ArtifactManager(store: store.path, mode: .production).save(table, as: .geneManifest)
         let production = try ArtifactManager(store: store.path, mode: .production, readOnly: true)
-        #expect(try production.load("gene_manifest") == table)
+        #expect(try production.load(.geneManifest) == table)
         let test = try ArtifactManager(store: store.path, mode: .test("t"), readOnly: true)
         for manager in [production, test] {
-            let path = try manager.path(of: "splice_errors")
+            let path = try manager.path(of: .spliceErrors)
             #expect(
-                error { _ = try manager.save(table, as: "splice_errors") }
+                error { _ = try manager.save(table, as: .spliceErrors) }
                     == .system(.readOnlyFileSystem, path: path))
         }
         #expect(error { _ = try test.savePlot([1], name: "a") } != nil)

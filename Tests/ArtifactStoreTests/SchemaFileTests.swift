@@ -11,8 +11,8 @@ import Testing
 
     @Test func keepsNamesThatYAMLReadsAsSomethingElse() throws {
         let schema = try ArtifactSchema(types: [
-            ArtifactType(name: "no", layers: [.base], formats: [".tsv"], directory: "1e3"),
-            ArtifactType(name: "true", layers: [.meta], formats: [".7"], directory: "null", isChecked: false),
+            TypeDefinition(name: "no", layers: [.base], formats: [".tsv"], directory: "1e3"),
+            TypeDefinition(name: "true", layers: [.meta], formats: [".7"], directory: "null", isChecked: false),
         ])
         #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
     }

@@ -2,7 +2,7 @@ import Artifacts
 import SystemPackage
 import Testing
 
-private let type = ArtifactType(name: "scores", layers: [.base], formats: [".tsv"], naming: .chromosome)
+private let type = TypeDefinition(name: "scores", layers: [.base], formats: [".tsv"], naming: .chromosome)
 
 /// Every place that takes or refuses names, by the name that the table below uses.
 private let places: [String: Place] = [

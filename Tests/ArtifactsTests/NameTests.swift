@@ -3,7 +3,7 @@ import Testing
 
 private let schema = ArtifactSchema.builtIn
 
-private func type(_ name: String) throws -> ArtifactType { try #require(schema.type(named: name)) }
+private func type(_ name: String) throws -> TypeDefinition { try #require(schema.type(named: name)) }
 
 /// Random names that are often nearly right: pieces of valid names, glued together, sometimes damaged.
 private func randomName(_ generator: inout SplitMix64) -> String {
@@ -121,13 +121,13 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         // Bytes count, not characters.
         #expect(checkpoints.classify(".a" + String(repeating: "é", count: 127)) == .invalid(.tooLong))
         #expect(checkpoints.classify("." + String(repeating: "é", count: 127)) == .transient)
-        #expect(FreeDirectory.classifyPlot(String(repeating: "a", count: 251) + ".png") != .invalid(.tooLong))
-        #expect(FreeDirectory.classifyPlot(String(repeating: "a", count: 252) + ".png") == .invalid(.tooLong))
+        #expect(UntypedDirectory.classifyPlot(String(repeating: "a", count: 251) + ".png") != .invalid(.tooLong))
+        #expect(UntypedDirectory.classifyPlot(String(repeating: "a", count: 252) + ".png") == .invalid(.tooLong))
     }
 
     /// Canonically equivalent text is other bytes, so another file.
     @Test func namesAreBytes() throws {
-        let key = ArtifactType(name: "Key", layers: [.base], formats: [".K"])
+        let key = TypeDefinition(name: "Key", layers: [.base], formats: [".K"])
         #expect(key.classify("Key.K") == .artifact(realName: "Key.K"))
         #expect(key.classify("\u{212A}ey.K") == .invalid(.notOfType("Key")))
         #expect(key.classify("Key.\u{212A}") == .invalid(.notOfType("Key")))
@@ -135,7 +135,7 @@ private func randomName(_ generator: inout SplitMix64) -> String {
     }
 
     @Test func theLongestFormatCounts() throws {
-        let packed = ArtifactType(name: "a", layers: [.base], formats: [".gz", ".tsv.gz"], naming: .chromosome)
+        let packed = TypeDefinition(name: "a", layers: [.base], formats: [".gz", ".tsv.gz"], naming: .chromosome)
         for (virtual, real) in [("a.gz", "a.gz"), ("a.tsv.gz", "a.tsv.gz"), ("chr1.tsv.gz", "a_chr1.tsv.gz")] {
             #expect(packed.classify(virtual) == .artifact(realName: real))
             #expect(packed.virtualName(forReal: real) == virtual)
@@ -192,10 +192,10 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         var accepted = 0
         for _ in 0..<4000 {
             let types = (0..<2).map { _ in
-                ArtifactType(
+                TypeDefinition(
                     name: names.randomElement(using: &generator) ?? "a", layers: [.base],
                     formats: Array(Set((0..<2).compactMap { _ in formats.randomElement(using: &generator) })).sorted(),
-                    naming: ArtifactType.Naming.allCases.randomElement(using: &generator) ?? .whole)
+                    naming: TypeDefinition.Naming.allCases.randomElement(using: &generator) ?? .whole)
             }
             guard let schema = try? ArtifactSchema(types: types) else { continue }
             accepted += 1

@@ -3,7 +3,7 @@ import SystemPackage
 import Testing
 
 @Suite struct RuleTests {
-    @Test func anOverwriteReadsAsTheSeedSays() throws {
+    @Test func anOverwriteSaysWhatExists() throws {
         let path = "production/base/analysis_sequences/chr1.tsv"
         for operation in [Operation.openTruncating, .renameOnto] {
             let refusal = try #require(OverwritePolicy.judge(operation, on: .sealed).refusal)

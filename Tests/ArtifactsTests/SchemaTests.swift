@@ -17,16 +17,16 @@ private let schemaTable = """
     """
 
 /// The types that a table declares.
-private func types(in text: String) throws -> [ArtifactType] {
+private func types(in text: String) throws -> [TypeDefinition] {
     let table = try #require(MarkdownTable(in: text, headerStarting: ["type", "layer"]))
     return try table.rows.map { row in
         try #require(row.count == 5)
         func list(_ cell: String) -> [String] {
             cell.split(separator: ", ").map { String($0.filter { $0 != "`" }) }
         }
-        let naming: ArtifactType.Naming =
+        let naming: TypeDefinition.Naming =
             row[4].contains("by chromosome") ? .chromosome : row[4].contains("free") ? .free : .whole
-        return ArtifactType(
+        return TypeDefinition(
             name: list(row[0])[0], layers: try list(row[1]).map { try #require(Layer(rawValue: $0)) },
             formats: list(row[2]), directory: list(row[3])[0], naming: naming)
     }
@@ -34,11 +34,11 @@ private func types(in text: String) throws -> [ArtifactType] {
 
 /// A declaration that must be refused, and words of the reason.
 private struct Bad: CustomTestStringConvertible {
-    let types: [ArtifactType]
+    let types: [TypeDefinition]
     let reason: String
     var testDescription: String { types.map(\.name).joined(separator: ", ") + ": " + reason }
 
-    init(_ reason: String, _ types: ArtifactType...) {
+    init(_ reason: String, _ types: TypeDefinition...) {
         self.types = types
         self.reason = reason
     }
@@ -46,9 +46,9 @@ private struct Bad: CustomTestStringConvertible {
 
 private func type(
     _ name: String, _ formats: [String] = [".tsv"], in layers: [Layer] = [.base], at directory: String = ".",
-    _ naming: ArtifactType.Naming = .whole
-) -> ArtifactType {
-    ArtifactType(name: name, layers: layers, formats: formats, directory: directory, naming: naming)
+    _ naming: TypeDefinition.Naming = .whole
+) -> TypeDefinition {
+    TypeDefinition(name: name, layers: layers, formats: formats, directory: directory, naming: naming)
 }
 
 private let bad: [Bad] = [
@@ -105,15 +105,15 @@ private let bad: [Bad] = [
     Bad("which is a file name of 'b'", type("b", .chromosome), type("a", at: "b_chr1.tsv")),
 ]
 
-private func type(_ name: String, _ naming: ArtifactType.Naming) -> ArtifactType { type(name, [".tsv"], naming) }
+private func type(_ name: String, _ naming: TypeDefinition.Naming) -> TypeDefinition { type(name, [".tsv"], naming) }
 
 private func type(
-    _ name: String, in layers: [Layer], at directory: String = ".", _ naming: ArtifactType.Naming
-) -> ArtifactType {
+    _ name: String, in layers: [Layer], at directory: String = ".", _ naming: TypeDefinition.Naming
+) -> TypeDefinition {
     type(name, [".tsv"], in: layers, at: directory, naming)
 }
 
-private func type(_ name: String, _ formats: [String], _ naming: ArtifactType.Naming) -> ArtifactType {
+private func type(_ name: String, _ formats: [String], _ naming: TypeDefinition.Naming) -> TypeDefinition {
     type(name, formats, in: [.base], at: ".", naming)
 }
 
@@ -142,7 +142,7 @@ private func type(_ name: String, _ formats: [String], _ naming: ArtifactType.Na
     }
 
     @Test func acceptsWhatCannotConflict() throws {
-        let good: [[ArtifactType]] = [
+        let good: [[TypeDefinition]] = [
             [],
             [type("a"), type("b")],
             [type("a", .chromosome), type("b", .chromosome)],

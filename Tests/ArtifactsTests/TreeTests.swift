@@ -4,7 +4,7 @@ import Testing
 @Suite struct TreeTests {
     let schema = ArtifactSchema.builtIn
 
-    private func type(_ name: String) throws -> ArtifactType { try #require(schema.type(named: name)) }
+    private func type(_ name: String) throws -> TypeDefinition { try #require(schema.type(named: name)) }
 
     @Test func locatesPaths() throws {
         let session = Scope.session(try #require(SessionName("20260215_143022")))

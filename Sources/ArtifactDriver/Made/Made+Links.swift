@@ -42,7 +42,7 @@ extension Volume {
     /// Looks at every file: which was sealed last, or, where none says when it was, modified last. It is settled when no file's times can
     /// change any more, as they do after a `cp -p`.
     private func newestFile(
-        in directory: TreeDirectory, _ real: Directory, _ type: ArtifactType
+        in directory: TreeDirectory, _ real: Directory, _ type: TypeDefinition
     ) throws(Errno) -> (name: String?, isSettled: Bool) {
         var newest: (name: String, sealed: String, time: timespec)?
         var isSettled = true

@@ -1,5 +1,5 @@
 /// A kind of artifact: where its files are, what they are named, and in which formats they come.
-public struct ArtifactType: Hashable, Sendable {
+public struct TypeDefinition: Hashable, Sendable {
     /// Which names a type has besides its own (*whole*: the type's name with a format's extension).
     public enum Naming: String, CaseIterable, Hashable, Sendable {
         /// Only the type's own name.

@@ -1,21 +1,21 @@
 /// JSON, as far as the benchmark writes and reads it.
-enum JSONValue: Sendable {
+enum ReportValue: Sendable {
     case null
     case bool(Bool)
     case number(Double)
     case string(String)
-    case array([JSONValue])
+    case array([ReportValue])
     /// In the order in which it is written.
-    case object([(String, JSONValue)])
+    case object([(String, ReportValue)])
 
-    subscript(key: String) -> JSONValue? {
+    subscript(key: String) -> ReportValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.0 == key }?.1
     }
 
     var text: String? { if case .string(let value) = self { value } else { nil } }
     var number: Double? { if case .number(let value) = self { value } else { nil } }
-    var elements: [JSONValue]? { if case .array(let values) = self { values } else { nil } }
+    var elements: [ReportValue]? { if case .array(let values) = self { values } else { nil } }
 
     // MARK: Writing
 
@@ -62,7 +62,7 @@ enum JSONValue: Sendable {
     // MARK: Reading
 
     /// Reads one value and nothing after it.
-    init(reading text: String, from name: String) throws(Failure) {
+    init(reading text: String, from name: String) throws(BenchFailure) {
         var reader = Reader(bytes: Array(text.utf8), name: name)
         self = try reader.value(depth: 0)
         reader.skipBlanks()
@@ -74,9 +74,9 @@ enum JSONValue: Sendable {
         let name: String
         var position = 0
 
-        func error(_ what: String) -> Failure {
+        func error(_ what: String) -> BenchFailure {
             let line = 1 + bytes.prefix(position).lazy.filter { $0 == UInt8(ascii: "\n") }.count
-            return Failure("\(name):\(line): not the JSON that was expected: \(what)")
+            return BenchFailure("\(name):\(line): not the JSON that was expected: \(what)")
         }
 
         var next: UInt8? { position < bytes.count ? bytes[position] : nil }
@@ -92,7 +92,7 @@ enum JSONValue: Sendable {
             return true
         }
 
-        mutating func value(depth: Int) throws(Failure) -> JSONValue {
+        mutating func value(depth: Int) throws(BenchFailure) -> ReportValue {
             if depth > 32 { throw error("nested too deeply") }
             skipBlanks()
             switch next {
@@ -106,8 +106,8 @@ enum JSONValue: Sendable {
             }
         }
 
-        mutating func object(depth: Int) throws(Failure) -> JSONValue {
-            var members: [(String, JSONValue)] = []
+        mutating func object(depth: Int) throws(BenchFailure) -> ReportValue {
+            var members: [(String, ReportValue)] = []
             position += 1
             skipBlanks()
             if take("}") { return .object(members) }
@@ -123,8 +123,8 @@ enum JSONValue: Sendable {
             }
         }
 
-        mutating func array(depth: Int) throws(Failure) -> JSONValue {
-            var values: [JSONValue] = []
+        mutating func array(depth: Int) throws(BenchFailure) -> ReportValue {
+            var values: [ReportValue] = []
             position += 1
             skipBlanks()
             if take("]") { return .array(values) }
@@ -136,7 +136,7 @@ enum JSONValue: Sendable {
             }
         }
 
-        mutating func string() throws(Failure) -> String {
+        mutating func string() throws(BenchFailure) -> String {
             guard take("\"") else { throw error("no string") }
             var result: [UInt8] = []
             while let byte = next {
@@ -166,7 +166,7 @@ enum JSONValue: Sendable {
             throw error("a string without an end")
         }
 
-        mutating func number() throws(Failure) -> Double {
+        mutating func number() throws(BenchFailure) -> Double {
             let start = position
             while let byte = next, "+-.eE0123456789".utf8.contains(byte) { position += 1 }
             guard let number = Double(String(decoding: bytes[start..<position], as: UTF8.self)) else {
