@@ -68,6 +68,15 @@ public enum SchemaFile {
             # line. Without this file the built-in types hold, which are the ones written here by 'artifactfs init'.
             version: 1
 
+            # When a file that was closed is published: 'exit' when all who made it have ended well, or settle_seconds after the last close when
+            # one of them runs on; 'close' at the last close, whatever its makers do then.
+            publish: \(schema.publishing.rawValue)
+            settle_seconds: \(schema.settleSeconds)
+
+            # Exit statuses that mean no failure, by program: who ends with another keeps what it wrote from being published.
+            benign_exits:
+            \(benignText(schema.benignExits))
+
             # For how many seconds after the last close the program that wrote an artifact may still set its mode, times and attributes.
             settling_seconds: \(schema.settlingSeconds)
 
@@ -111,6 +120,13 @@ public enum SchemaFile {
         return "\(count / unit.bytes) \(unit.name)"
     }
 
+    private static func benignText(_ exits: BenignExits) -> String {
+        guard !exits.byProgram.isEmpty else { return "  {}" }
+        return exits.byProgram.sorted { $0.key < $1.key }.map { program, statuses in
+            "  \(quoted(program)): [\(statuses.sorted().map { String($0) }.joined(separator: ", "))]"
+        }.joined(separator: "\n")
+    }
+
     /// Names are letters, digits, `.`, `_` and `-`; quotes keep those that YAML reads as something else (`no`, `1e3`)
     /// what they are.
     private static func quoted(_ name: String) -> String {
@@ -128,6 +144,9 @@ private struct SchemaReader {
         var settling = 5
         var transient = 86_400
         var checkAtClose = ArtifactSchema.usualCheckAtClose
+        var publishing = PublishingRule.exit
+        var settle = 2
+        var benign = BenignExits.builtIn
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -136,6 +155,14 @@ private struct SchemaReader {
             case "settling_seconds": settling = try integer(value, "settling_seconds")
             case "transient_seconds": transient = try integer(value, "transient_seconds")
             case "check_at_close": checkAtClose = try bytes(value, "check_at_close")
+            case "publish":
+                let text = try name(value)
+                guard let found = PublishingRule(rawValue: text) else {
+                    throw fault(value, "'\(text)' is no time to publish; there are exit and close")
+                }
+                publishing = found
+            case "settle_seconds": settle = try integer(value, "settle_seconds")
+            case "benign_exits": benign = try benignExits(value)
             case "types":
                 var read: [TypeDefinition] = []
                 for (key, value) in try mapping(value, "types") {
@@ -148,8 +175,8 @@ private struct SchemaReader {
             case let other:
                 throw fault(
                     key,
-                    "'\(other)' is not known here; there are version, settling_seconds, transient_seconds, "
-                        + "check_at_close and types")
+                    "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
+                        + "settling_seconds, transient_seconds and types")
             }
         }
         guard let version else { throw fault(node, "'version: 1' is missing") }
@@ -157,10 +184,30 @@ private struct SchemaReader {
         guard let types else { throw fault(node, "'types' is missing") }
         do throws(SchemaError) {
             return try ArtifactSchema(
-                types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose)
+                types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
+                publishing: publishing, settleSeconds: settle, benignExits: benign)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
+    }
+
+    private func benignExits(_ node: Node) throws(StoreError) -> BenignExits {
+        var exits = BenignExits(byProgram: [:])
+        for (key, value) in try mapping(node, "benign_exits") {
+            let program = try name(key)
+            // The kernel tells 15 bytes of a program's name.
+            guard !program.isEmpty, program.utf8.count <= 15, exits.byProgram.count < 1000 else {
+                throw fault(key, "'\(program)' is not a program's name of at most 15 bytes")
+            }
+            var statuses: Set<Int32> = []
+            for item in try list(value, "the statuses of '\(program)'") {
+                let status = try integer(item, "a status")
+                guard (1...255).contains(status) else { throw fault(item, "a status is 1 to 255") }
+                statuses.insert(Int32(status))
+            }
+            exits.byProgram[program] = statuses
+        }
+        return exits
     }
 
     private func type(named name: String, _ node: Node) throws(StoreError) -> TypeDefinition {

@@ -151,6 +151,18 @@ public final class Staging: Sendable {
         return finished
     }
 
+    /// Takes back `finish`: somebody writes to it again.
+    ///
+    /// - Returns: the file under its new name; the same when that could not be noted.
+    public func resume(_ file: RealFile) -> RealFile {
+        let parts = file.name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == Kind.finished.rawValue else { return file }
+        let number = parts[1].prefix { $0 != "." }
+        let resumed = directory.file("\(Kind.artifact.rawValue)-\(number)-\(parts[2])")
+        do throws(Errno) { try file.rename(to: resumed) } catch { return file }
+        return resumed
+    }
+
     /// Removes a staged file, and gives back what it has taken.
     public func remove(_ file: RealFile) throws(Errno) {
         try file.unlink()

@@ -1,4 +1,13 @@
 /// The artifact types of a store, and the times and sizes that its rules use. The built-in value is SEMANTICS 1.1's table.
+/// When a file that its writers closed is published.
+public enum PublishingRule: String, CaseIterable, Hashable, Sendable {
+    /// When its makers have ended well, or `settle_seconds` after the last close.
+    case exit
+    /// At the last close.
+    case close
+}
+
+/// The artifact types of a store, and the times that its rules use. The built-in value is SEMANTICS 1.1's table.
 public struct ArtifactSchema: Hashable, Sendable {
     /// The types, in the order of their declaration; names are unique.
     public let types: [TypeDefinition]
@@ -8,13 +17,20 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let transientSeconds: Int
     /// A file of at most so many bytes is checked whole before `close` returns; 0 leaves that to publishing.
     public let checkAtClose: Int64
+    /// When a closed file is published.
+    public let publishing: PublishingRule
+    /// For how many seconds after the last close a file waits to hear how its writers end; with ``PublishingRule/exit``.
+    public let settleSeconds: Int
+    /// Exit statuses that mean no failure.
+    public let benignExits: BenignExits
 
     /// A schema of these types.
     ///
     /// - Throws: `SchemaError` when a declaration is wrong or two types could claim one real file.
     public init(
         types: [TypeDefinition], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
-        checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose
+        checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
+        publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn
     ) throws(SchemaError) {
         var names: Set<String> = []
         for type in types {
@@ -40,6 +56,9 @@ public struct ArtifactSchema: Hashable, Sendable {
         guard (0...3600).contains(settlingSeconds) else {
             throw SchemaError(type: nil, problem: "settling_seconds must be 0 to 3600")
         }
+        guard (0...60).contains(settleSeconds) else {
+            throw SchemaError(type: nil, problem: "settle_seconds must be 0 to 60")
+        }
         guard (60...Self.longestTransientSeconds).contains(transientSeconds) else {
             throw SchemaError(
                 type: nil, problem: "transient_seconds must be 60 to \(Self.longestTransientSeconds) (ten years)")
@@ -51,6 +70,9 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.checkAtClose = checkAtClose
         self.settlingSeconds = settlingSeconds
         self.transientSeconds = transientSeconds
+        self.publishing = publishing
+        self.settleSeconds = settleSeconds
+        self.benignExits = benignExits
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -187,5 +209,8 @@ extension ArtifactSchema {
         settlingSeconds = 5
         transientSeconds = 86_400
         checkAtClose = Self.usualCheckAtClose
+        publishing = .exit
+        settleSeconds = 2
+        benignExits = .builtIn
     }
 }

@@ -6,7 +6,9 @@ public enum FileState: String, CaseIterable, Hashable, Sendable {
     case writing
     /// Staged, valid name, no writable handle, no bytes.
     case empty
-    /// Last writable handle closed, being checked and published; readable.
+    /// Last writable handle closed; how its makers end is not known yet.
+    case settling
+    /// Known to be finished, being checked and published; readable.
     case sealing
     /// Published in production: immutable.
     case sealed

@@ -33,14 +33,19 @@ public enum Creation: String, CaseIterable, Hashable, Sendable {
 public struct Facts: Hashable, Sendable {
     /// The caller is the user who created the staged file.
     public var isSameUser: Bool
+    /// The caller belongs to the job that makes the file: the same process, an ancestor or a descendant, or the same session (setsid(2)).
+    public var isSameJob: Bool
     /// The caller is the process that wrote the file, and its settling window is open.
     public var isSettling: Bool
     /// The file is in `logs/` or `scratch/`.
     public var isInOrdinaryTree: Bool
 
     /// Facts; the defaults are an unrelated caller and a typed directory.
-    public init(isSameUser: Bool = false, isSettling: Bool = false, isInOrdinaryTree: Bool = false) {
+    public init(
+        isSameUser: Bool = false, isSameJob: Bool = false, isSettling: Bool = false, isInOrdinaryTree: Bool = false
+    ) {
         self.isSameUser = isSameUser
+        self.isSameJob = isSameJob
         self.isSettling = isSettling
         self.isInOrdinaryTree = isInOrdinaryTree
     }

@@ -7,12 +7,12 @@ public enum OverwritePolicy {
     /// Judges an operation on a file that exists.
     public static func judge(_ operation: Operation, on state: FileState, facts: Facts = Facts()) -> Verdict {
         switch operation {
-        case .openToRead: .allowed
+        case .openToRead: openToRead(state, facts)
         case .openTruncating: openTruncating(state)
         case .openToWrite: openToWrite(state, facts)
         case .writeOnHandle: writeOnHandle(state)
         case .truncate: truncate(state)
-        case .renameFrom: renameFrom(state)
+        case .renameFrom: renameFrom(state, facts)
         case .renameOnto: renameOnto(state)
         case .exchange: exchange(state, facts)
         case .unlink: unlink(state)
@@ -23,10 +23,20 @@ public enum OverwritePolicy {
 
     private static func refuse(_ errno: Errno, _ rule: Rule) -> Verdict { .refused(Refusal(errno, rule)) }
 
+    private static func openToRead(_ state: FileState, _ facts: Facts) -> Verdict {
+        switch state {
+        case .transient, .empty, .sealing, .sealed, .live, .frozen: .allowed
+        case .writing: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
+        // Whoever can wait is answered when it is settled.
+        case .settling: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
+        }
+    }
+
     private static func openTruncating(_ state: FileState) -> Verdict {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.fileExists, .beingWritten)
+        case .settling: refuse(.fileExists, .productionImmutable)
         case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -36,6 +46,7 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: facts.isSameUser ? .allowed : refuse(.notPermitted, .writtenByAnother)
+        case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -44,6 +55,7 @@ public enum OverwritePolicy {
     private static func writeOnHandle(_ state: FileState) -> Verdict {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
+        case .settling: refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -53,15 +65,17 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.notPermitted, .beingWritten)
+        case .settling: refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
     }
 
-    private static func renameFrom(_ state: FileState) -> Verdict {
+    private static func renameFrom(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.resourceBusy, .beingWritten)
+        case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -71,6 +85,7 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.fileExists, .beingWritten)
+        case .settling: refuse(.fileExists, .productionImmutable)
         case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -79,6 +94,7 @@ public enum OverwritePolicy {
     private static func exchange(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .writing, .empty: refuse(.invalidArgument, .noExchange)
+        case .settling: refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .live: facts.isInOrdinaryTree ? .allowed : refuse(.invalidArgument, .noExchange)
         case .frozen: refuse(.notPermitted, .frozenSession)
@@ -88,6 +104,7 @@ public enum OverwritePolicy {
     private static func unlink(_ state: FileState) -> Verdict {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
+        case .settling: refuse(.notPermitted, .productionImmutable)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -96,6 +113,7 @@ public enum OverwritePolicy {
     private static func link(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .writing, .empty: refuse(.notPermitted, .noLinks)
+        case .settling: refuse(.notPermitted, .noLinks)
         case .sealing, .sealed: refuse(.notPermitted, .noLinks)
         case .live: facts.isInOrdinaryTree ? .allowed : refuse(.notPermitted, .noLinks)
         case .frozen: refuse(.notPermitted, .frozenSession)
@@ -105,6 +123,7 @@ public enum OverwritePolicy {
     private static func setAttributes(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
+        case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .sealedAttributes)
         case .sealing, .sealed: facts.isSettling ? .allowed : refuse(.notPermitted, .sealedAttributes)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }

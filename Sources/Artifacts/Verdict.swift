@@ -77,6 +77,7 @@ public struct Refusal: Error, Hashable, Sendable {
 public enum Rule: String, CaseIterable, Hashable, Sendable {
     case productionImmutable = "production-immutable"
     case beingWritten = "being-written"
+    case notWholeYet = "not-whole-yet"
     case writtenByAnother = "written-by-another"
     case anotherWriter = "another-writer"
     case frozenSession = "frozen-session"
@@ -94,6 +95,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case emptyFile = "empty"
     case noRoom = "no-room"
     case storeFailed = "store-failed"
+    case makerFailed = "maker-failed"
     case crossesTrees = "crosses-trees"
     case reservedAttribute = "reserved-attribute"
     case foreignAttribute = "foreign-attribute"
@@ -107,6 +109,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .productionImmutable: "artifact exists and overwrite not allowed"
         case .beingWritten, .writtenByAnother: "artifact is being written"
+        case .notWholeYet: "artifact is not whole yet"
         case .anotherWriter: "another writer has this artifact"
         case .frozenSession: "session has ended and its files are frozen"
         case .sealedAttributes: "attributes of a sealed artifact cannot change"
@@ -123,6 +126,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .emptyFile: "nothing was written to this artifact"
         case .noRoom: "no room for this artifact"
         case .storeFailed: "the store could not take this artifact"
+        case .makerFailed: "artifact not published"
         case .crossesTrees: "cannot move this file as it is"
         case .reservedAttribute: "this attribute is the driver's own"
         case .foreignAttribute: "only user.* attributes are kept here"
@@ -137,6 +141,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .productionImmutable: "production artifacts are immutable"
         case .beingWritten: "one writer at a time: another program has it open for writing"
+        case .notWholeYet: "who makes it has not ended; nobody takes half a file for a whole one"
         case .writtenByAnother: "only the user who began a production artifact may go on writing it"
         case .anotherWriter: "a name is the first writer's, through whichever mount of the store"
         case .frozenSession: "only this mount's own session can change"
@@ -150,6 +155,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .directoryInUse: "the mount writes into it until it ends"
         case .noSpecialFiles: "artifacts are plain files; logs/ and scratch/ take everything"
         case .notADirectoryHere: "artifacts are plain files"
+        case .makerFailed: "who made it did not end well, so it may be cut"
         case .failedCheck: "an artifact must be whole and of its format before it is published"
         case .emptyFile: "an empty file is no result"
         case .noRoom: "the store's disk is full, or a quota is used up"
@@ -170,6 +176,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .productionImmutable:
             "write under another name, or in development/current; a new version belongs in a new store or build"
         case .beingWritten: "wait until the writer closes it, or remove it: the writer's bytes then go to quarantine"
+        case .notWholeYet: "wait until it is sealed: 'artifactfs status' shows what is being written"
         case .writtenByAnother: "ask its writer, or use another name"
         case .anotherWriter:
             "wait until the other writer is ready, or use another name; bytes that came second are in the store's quarantine"
@@ -195,6 +202,9 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .storeFailed:
             "mend what 'detail' names: what is staged is published by itself then, and what is in the store's quarantine has to be "
                 + "written again"
+        case .makerFailed:
+            "run it again, its name is free; 'detail' names who failed, and the file in the store's .artifactfs/quarantine that has "
+                + "the bytes"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"

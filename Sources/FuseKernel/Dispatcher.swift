@@ -70,7 +70,7 @@ final class Dispatcher: Sendable {
             let reply = try attempt(fileSystem, request)
             if !request.answer(reply) { takeBack(reply, fileSystem, owners) }
         } catch {
-            if canWait && error == .answerLater || isMovable && error == .takesLong {
+            if canWait && error.isForLater || isMovable && error == .takesLong {
                 request.keep()
                 return error
             }

@@ -23,11 +23,18 @@ extension Errno {
 
     /// What the kernel is told.
     var asAnswer: Errno {
-        if self == .answerLater || self == .takesLong { return .resourceTemporarilyUnavailable }
+        if self == .takesLong || isForLater { return .resourceTemporarilyUnavailable }
         let plain = isRefusal ? rawValue - Self.refusals : rawValue
         // 0 would say "done", and the kernel takes 1 to 511 (fs/fuse/dev.c, `fuse_dev_do_write`).
         return (1...511).contains(plain) ? Errno(rawValue: plain) : .ioError
     }
+
+    /// The same where the file system knows when it is decided, and says so (`KernelConnection.reconsider`): the request waits for up to
+    /// `LateAnswers.longestTold`.
+    public static let answerWhenTold = Errno(rawValue: 1_000_002)
+
+    /// Whether it is for this file only.
+    var isForLater: Bool { self == .answerLater || self == .answerWhenTold }
 }
 
 /// Requests whose answers must wait for something that users control, such as a `close` that may be under way. They are handled again by a
@@ -41,7 +48,8 @@ final class LateAnswers: Sendable {
         let doing: Doing
         let attempt: Attempt
         /// On the monotonic clock.
-        let end: UInt64
+        let begin: UInt64
+        var end: UInt64
     }
 
     private struct State {
@@ -54,6 +62,8 @@ final class LateAnswers: Sendable {
 
     /// In milliseconds.
     static let longest: Int32 = 50
+    /// In milliseconds: more than a minute, which is the longest that a schema lets a file settle.
+    static let longestTold: Int32 = 65_000
     /// More than these are answered at once.
     private static let most = 4096
 
@@ -66,10 +76,11 @@ final class LateAnswers: Sendable {
     ///
     /// - Returns: false when it is to be answered now.
     func keep(_ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher) -> Bool {
-        let end = Clock.monotonic() &+ UInt64(Self.longest) * 1_000_000
+        let begin = Clock.monotonic()
+        let end = begin &+ UInt64(Self.longest) * 1_000_000
         let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
             guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
-            state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, end: end))
+            state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, begin: begin, end: end))
             // What it waits for may have come since it was decided that it waits.
             state.isReconsidered = true
             defer { state.hasThread = true }
@@ -91,7 +102,7 @@ final class LateAnswers: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for one in waiting { answer(one, dispatcher, canWait: false) }
+        for var one in waiting { answer(&one, dispatcher, canWait: false) }
         return true
     }
 
@@ -123,9 +134,9 @@ final class LateAnswers: Sendable {
                 return (state.waiting, state.isEnded)
             }
             var left: [Waiting] = []
-            for one in all {
+            for var one in all {
                 let canWait = !isEnded && Clock.monotonic() < one.end
-                if !answer(one, dispatcher, canWait: canWait) { left.append(one) }
+                if !answer(&one, dispatcher, canWait: canWait) { left.append(one) }
             }
             if isEnded, all.isEmpty { break }
             let (time, isReconsidered) = state.withLock { state -> (Int32?, Bool) in
@@ -145,10 +156,13 @@ final class LateAnswers: Sendable {
 
     /// - Returns: whether it waits here no more.
     @discardableResult
-    private func answer(_ one: Waiting, _ dispatcher: Dispatcher, canWait: Bool) -> Bool {
+    private func answer(_ one: inout Waiting, _ dispatcher: Dispatcher, canWait: Bool) -> Bool {
         switch dispatcher.handle(one.request, one.doing, one.attempt, canWait: canWait, isMovable: true) {
         case nil: break
         case Errno.takesLong?: dispatcher.takeLong(one.request, one.doing, one.attempt)
+        case Errno.answerWhenTold?:
+            one.end = one.begin &+ UInt64(Self.longestTold) * 1_000_000
+            return false
         default: return false
         }
         count.subtract(1, ordering: .sequentiallyConsistent)

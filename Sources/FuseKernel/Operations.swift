@@ -34,7 +34,7 @@ private func serve(
             let reply = try body(dispatcher.fileSystem, request)
             if !request.answer(reply) { takeBack(reply, dispatcher.fileSystem, dispatcher.owners) }
         } catch {
-            guard error == .answerLater || error == .takesLong else {
+            guard error.isForLater || error == .takesLong else {
                 return dispatcher.fail(request, doing, error)
             }
             request.keep()

@@ -78,3 +78,39 @@ extension SystemCall {
     /// Gives memory that is free and that the C library keeps for what may come back to the system (malloc_trim(3)).
     package static func giveMemoryBack() { clinux_give_memory_back() }
 }
+
+/// Processes of this machine that end with a failure status or by a signal: taskstats (Documentation/accounting/taskstats.rst).
+extension SystemCall {
+    /// One reading.
+    package enum FailedProcess {
+        /// None is left.
+        case none
+        /// Some were lost, because they were not read in time.
+        case lost
+        /// `code` as wait(2) tells it, `program` as `/proc/PID/comm` had it.
+        case found(process: Int32, parent: Int32, code: UInt32, program: String)
+    }
+
+    /// A socket on which the kernel keeps them from now on, until they are read.
+    ///
+    /// - Throws: `EPERM` without CAP_NET_ADMIN, in another than the first pid or user namespace, or where there are no taskstats.
+    package static func openFailedProcesses() throws(Errno) -> FileDescriptor {
+        let socket = clinux_failures_open()
+        guard socket >= 0 else { throw .notPermitted }
+        return FileDescriptor(rawValue: socket)
+    }
+
+    /// Reads the next one, without waiting.
+    package static func nextFailedProcess(_ socket: FileDescriptor) -> FailedProcess {
+        var failure = clinux_failure()
+        switch clinux_failures_next(socket.rawValue, &failure) {
+        case 0: return .none
+        case 1:
+            let program = withUnsafeBytes(of: failure.program) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            return .found(process: failure.process, parent: failure.parent, code: failure.code, program: program)
+        default: return .lost
+        }
+    }
+}

@@ -159,7 +159,9 @@ private struct Found {
         }
         let exists = code == 0
         let isDirectory = exists && info.st_mode & S_IFMT == S_IFDIR
-        facts = Facts(isSameUser: info.st_uid == geteuid(), isInOrdinaryTree: location.place == .ordinaryTree)
+        facts = Facts(
+            isSameUser: info.st_uid == geteuid(), isSameJob: info.st_uid == geteuid(),
+            isInOrdinaryTree: location.place == .ordinaryTree)
         let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? ""
         let isHidden = relative == "/.artifactfs" || relative.hasPrefix("/.artifactfs/")
 

@@ -15,10 +15,14 @@ final class Harness {
     private var parents: [Model.Place: InodeNumber] = [:]
     let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
 
-    init(in parent: String? = nil) throws {
+    /// - Parameter publishing: `exit` would wait for the end of the process that tests are.
+    init(in parent: String? = nil, publishing: PublishingRule = .close) throws {
         directory = try TemporaryDirectory(in: parent)
         let path = directory.path + "/store"
         try Store.create(at: path)
+        let schema = path + "/.artifactfs/schema.yaml"
+        try write(
+            try contents(schema).replacing("publish: exit", with: "publish: \(publishing.rawValue)"), to: schema)
         store = try Store(at: path, readOnly: false, durability: .relaxed)
         volume = try Volume(
             store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"))

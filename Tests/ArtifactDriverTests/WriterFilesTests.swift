@@ -1,3 +1,4 @@
+import Artifacts
 import Glibc
 import TestSupport
 import Testing

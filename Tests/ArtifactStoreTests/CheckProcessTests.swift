@@ -1,5 +1,6 @@
 import ArtifactFormats
 import Glibc
+import SystemCalls
 import SystemPackage
 import TestSupport
 import Testing

@@ -70,11 +70,12 @@ import Testing
     @Test func theNamesOfRulesAreStable() {
         #expect(
             Rule.allCases.map(\.rawValue) == [
-                "production-immutable", "being-written", "written-by-another", "another-writer", "frozen-session",
+                "production-immutable", "being-written", "not-whole-yet", "written-by-another", "another-writer",
+                "frozen-session",
                 "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
                 "fixed-directory",
                 "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "empty", "no-room",
-                "store-failed", "crosses-trees",
+                "store-failed", "maker-failed", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])
     }

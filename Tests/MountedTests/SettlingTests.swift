@@ -89,7 +89,9 @@ extension MountedTests {
         @Test(arguments: MountVariant.both, [0, 1, 5]) func theWindowEnds(_ variant: MountVariant, seconds: Int) throws
         {
             let directory = try TemporaryDirectory()
-            let mount = try seconds == 5 ? Mount(variant) : mount(variant, settling: seconds, in: directory)
+            let mount =
+                try seconds == 5
+                ? Mount(variant.with { $0.publishesAtClose = true }) : mount(variant, settling: seconds, in: directory)
             let result = try outcome("until", on: mount, mayChange: [])
             let took = try #require(result["seconds"] as? Double)
             #expect(took >= Double(seconds) && took < 100, "the window of \(seconds) s ended after \(took) s")
@@ -159,7 +161,7 @@ extension MountedTests {
 }
 
 /// Permission bits and modification time.
-private struct ModeAndTime {
+struct ModeAndTime {
     let mode: UInt32
     let modified: Int
 

@@ -73,10 +73,11 @@ final class SharedStage {
     }
 }
 
-/// Lets a store's schema say for how many seconds a writer may set attributes.
+/// Lets a store's schema say for how many seconds a writer may set attributes of what its last close has published.
 func setSettling(_ seconds: Int, of store: String) throws {
     let schema = store + "/.artifactfs/schema.yaml"
     let text = try contents(schema).replacing("settling_seconds: 5", with: "settling_seconds: \(seconds)")
+        .replacing("publish: exit", with: "publish: close")
     try write(text, to: schema)
 }
 

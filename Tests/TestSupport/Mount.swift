@@ -19,6 +19,8 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
     public var descriptors: Int?
     /// What `-o` gets.
     public var options: String?
+    /// Whether the last close publishes (`publish: close` in the schema), in a store that the mount makes.
+    public var publishesAtClose = false
 
     public init(
         passthrough: Bool = true, readOnly: Bool = false, session: String? = nil, durability: Durability = .relaxed,
@@ -100,6 +102,10 @@ public final class Mount: Sendable {
             if let user = variant.user { chown(made.path, user.user, user.group) }
             path = made.path + "/model_eval"
             try Mount.initialize(store: path, user: variant.user)
+            if variant.publishesAtClose {
+                let schema = path + "/.artifactfs/schema.yaml"
+                try write(try contents(schema).replacing("publish: exit", with: "publish: close"), to: schema)
+            }
         }
         let driver = try Child(
             (variant.descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []) + [try Mount.binary()]

@@ -49,7 +49,8 @@ extension Volume {
             let found = try foundPublished(file)
             guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
             return found.attributes
-        case .staged(let real), .sealing(let real), .discarded(let real): return try real.attributes()
+        case .staged(let real), .settling(let real), .sealing(let real), .discarded(let real):
+            return try real.attributes()
         case .gone: throw Errno.noSuchFileOrDirectory
         }
     }
@@ -92,11 +93,12 @@ extension Volume {
         let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
         if let size = changes.size { try truncate(file, to: size, handle: handle, standing, path, caller) }
         guard changes.changesMore else { return }
+        let job = self.facts(for: caller, file)
         try file.state.withLock { state throws(Errno) in
             let fileState = state.fileState(standing: standing)
             // What a truncation brings along (the kernel sets the times itself) is part of the truncation.
             if changes.size == nil {
-                let facts = Facts(isSettling: isSettling(state, caller))
+                let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling(state, caller))
                 try enforce(
                     OverwritePolicy.judge(.setAttributes, on: fileState, facts: facts),
                     Operation.setAttributes.rawValue, path, caller)
@@ -147,8 +149,8 @@ extension Volume {
         guard let settling = state.settling, Clock.monotonic() < settling.deadline, caller.process > 0 else {
             return false
         }
-        return ProcFile.isSameProcess(caller.process, settling.closer)
-            || ProcFile.isSameProcess(caller.process, settling.opener)
+        return processes.isSameProcess(caller.process, settling.closer) == true
+            || processes.isSameProcess(caller.process, settling.opener) == true
     }
 
     /// `FS_IOC_GETFLAGS`: what is sealed shows as immutable (lsattr(1)).

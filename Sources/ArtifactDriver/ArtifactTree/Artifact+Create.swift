@@ -11,7 +11,9 @@ extension Volume {
     func createArtifact(
         _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created {
-        if let created = try createUnlooked(name, in: directory, mode, flags, caller) { return created }
+        // First of all: who writes to the caller through a pipe may end at any moment.
+        let makers = directory.isProduction ? self.makers(of: caller) : []
+        if let created = try createUnlooked(name, in: directory, mode, flags, caller, makers) { return created }
         // The kernel may know less than there is: another mount, or a name that was not cached.
         do throws(Errno) {
             let entry = try treeEntry(name, in: directory)
@@ -35,7 +37,7 @@ extension Volume {
             return try createLive(name, real, in: directory, mode, flags, caller)
         }
         do throws(Errno) {
-            return try createStaged(name, in: directory, named, mode, flags, caller)
+            return try createStaged(name, in: directory, named, mode, flags, caller, makers)
         } catch .fileExists {
             // Nothing that this mount shows: another mount's file, or a moment's race.
             try enforce(
@@ -49,7 +51,8 @@ extension Volume {
     ///
     /// - Returns: nil when something has the name, or when more has to be asked.
     private func createUnlooked(
-        _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
+        _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller,
+        _ makers: [ArtifactFile.Maker]
     ) throws(Errno) -> Created? {
         guard case .typed = directory.location, name != MadeNames.latest,
             case .artifact(let realName) = classify(name, in: directory),
@@ -63,7 +66,7 @@ extension Volume {
         if directory.isProduction {
             do throws(Errno) {
                 return try createStaged(
-                    name, in: directory, .artifact(realName: realName), mode, flags, caller, verified: real)
+                    name, in: directory, .artifact(realName: realName), mode, flags, caller, makers, verified: real)
             } catch .fileExists { return nil }
         }
         do throws(Errno) {
@@ -100,7 +103,7 @@ extension Volume {
     /// - Throws: `EEXIST` when something has the name, here or in another mount.
     private func createStaged(
         _ name: String, in directory: TreeDirectory, _ named: NameClass, _ mode: UInt32, _ flags: OpenFlags,
-        _ caller: Caller, verified: Directory? = nil
+        _ caller: Caller, _ makers: [ArtifactFile.Maker], verified: Directory? = nil
     ) throws(Errno) -> Created {
         let isTransient = named == .transient
         // Nobody but the driver may make files in staging: whether the caller may make one here, and what it is given, is asked of the
@@ -126,7 +129,7 @@ extension Volume {
         do throws(Errno) {
             return try finishCreation(
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
-                isTransient: isTransient)
+                isTransient: isTransient, makers)
         } catch {
             try? staging().remove(staged.file)
             throw error
@@ -155,7 +158,7 @@ extension Volume {
 
     private func finishCreation(
         _ name: String, in directory: TreeDirectory, _ descriptor: FileDescriptor, _ flags: OpenFlags, _ caller: Caller,
-        phase: ArtifactFile.Phase, isTransient: Bool
+        phase: ArtifactFile.Phase, isTransient: Bool, _ makers: [ArtifactFile.Maker] = []
     ) throws(Errno) -> Created {
         var isStaged = false
         if case .staged = phase { isStaged = true }
@@ -200,7 +203,12 @@ extension Volume {
                     state.open.join(writable: flags.isWritable)
                     try? descriptor.close()
                 }
-                if flags.isWritable { state.writers.append(.init(handle: handle, thread: caller.process)) }
+                if flags.isWritable {
+                    state.note(makers)
+                    state.writers.append(
+                        .init(handle: handle, thread: caller.process, watch: makers.first { $0.role == .writer }?.watch)
+                    )
+                }
                 return state.open.backing
             }
             store.descriptors.fileOpened()

@@ -57,8 +57,9 @@ extension Volume {
         }
         try deferIfClosing(file, caller)
         let standing = self.standing(of: place?.parent.scope)
+        let job = self.facts(for: caller, file)
         try file.state.withLock { state throws(Errno) in
-            let facts = Facts(isSettling: isSettling(state, caller))
+            let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling(state, caller))
             let fileState = state.fileState(standing: standing)
             try enforce(
                 OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation, path, caller)

@@ -9,21 +9,44 @@ internal import SystemPackage
 /// Opening an artifact, by the policy of the state that it is in.
 extension Volume {
     func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        if let opened = try open(file, flags, caller, isSameJob: nil) { return opened }
+        // Only of files that are being made: sealed ones are opened without asking who asks.
+        if let opened = try open(file, flags, caller, isSameJob: isSameJob(caller, file)) { return opened }
+        throw Errno.resourceBusy
+    }
+
+    /// - Parameter isSameJob: whether the caller is of the job that makes the file; nil when that was not asked.
+    /// - Returns: nil when that is to be asked.
+    private func open(
+        _ file: ArtifactFile, _ flags: OpenFlags, _ caller: Caller, isSameJob: Bool?
+    ) throws(Errno) -> Opened? {
         let changes = flags.isWritable || flags.truncates
         if changes { try deferIfClosing(file, caller) }
         let operation: Operation = flags.truncates ? .openTruncating : changes ? .openToWrite : .openToRead
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
-        let opened = try file.state.withLock { state throws(Errno) -> (reply: Opened, toCut: FileDescriptor?) in
+        let makers = changes && place?.parent.isProduction == true ? self.makers(of: caller) : []
+        let opened = try file.state.withLock { state throws(Errno) -> (reply: Opened, toCut: FileDescriptor?)? in
             if !changes, standing == .production, mayKeepPages(&state) {
                 store.descriptors.fileOpened()
                 return (Opened(handle: Self.readerHandle, backing: nil, traits: [.noFlush, .keepCache]), nil)
             }
-            if changes {
-                let facts = Facts(isSameUser: state.birth.map { $0.user == caller.user } ?? true)
-                let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing), facts: facts)
+            let fileState = state.fileState(standing: standing)
+            let isBeingMade = needsJob(state, fileState, operation)
+            if isBeingMade, isSameJob == nil { return nil }
+            if changes || isBeingMade {
+                if !changes, fileState != .writing, isSameJob == false, caller.canWait { throw Errno.answerWhenTold }
+                let facts = Facts(
+                    isSameUser: state.birth.map { $0.user == caller.user } ?? true, isSameJob: isSameJob ?? false)
+                let verdict = OverwritePolicy.judge(
+                    operation, on: !changes && state.isKeptBack ? .settling : fileState, facts: facts)
                 try enforce(
-                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller)
+                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller,
+                    detail: isBeingMade ? whoMakes(state) : nil)
+                if changes {
+                    state.resumeWriting(in: store.staging)
+                    if case .staged = state.phase { state.note(makers) }
+                }
             }
             // Copied out for the closure; the state is exclusively ours while the lock is held.
             let current = state
@@ -52,12 +75,14 @@ extension Volume {
                 return (Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits), nil)
             }
             let handle = handles.nextNumber()
-            state.writers.append(.init(handle: handle, thread: caller.process))
+            state.writers.append(
+                .init(handle: handle, thread: caller.process, watch: makers.first { $0.role == .writer }?.watch))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
                 traits: Self.traits(flags, state.open.backing, isFlushed: needsFlush(state)))
             return (reply, flags.truncates ? state.open.writing : nil)
         }
+        guard let opened else { return nil }
         if let descriptor = opened.toCut {
             // Without the lock, for which others' `stat` would wait: the handle is counted already.
             do throws(Errno) {
@@ -69,6 +94,26 @@ extension Volume {
             }
         }
         return opened.reply
+    }
+
+    /// Whether it matters who asks: while it is being made a file is its job's.
+    private func needsJob(
+        _ state: borrowing ArtifactFile.State, _ fileState: FileState, _ operation: Operation
+    ) -> Bool {
+        guard store.schema.publishing == .exit else { return false }
+        switch state.phase {
+        case .settling: return true
+        case .staged: return fileState == .writing && operation == .openToRead
+        case .published, .sealing, .discarded, .gone: return false
+        }
+    }
+
+    /// Who makes a file, for who has to wait for it.
+    private func whoMakes(_ state: borrowing ArtifactFile.State) -> String? {
+        guard let birth = state.birth else { return nil }
+        let maker = state.makers.first { $0.role == .writer }?.fact
+        let who = maker.map { $0.program.isEmpty ? "process \($0.process)" : "\($0.program), process \($0.process)," }
+        return "\(who ?? "another program") writes it since \(TimeText.rfc3339(birth.time))"
     }
 
     /// Counts a reader of a sealed file when the kernel may keep the pages, which never change. The first time it may not: reading
@@ -104,7 +149,7 @@ extension Volume {
             guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
             guard let caller else { return try real.open(flags, seen: identity) }
             return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
-        case .staged(let real), .sealing(let real), .discarded(let real):
+        case .staged(let real), .settling(let real), .sealing(let real), .discarded(let real):
             guard let caller else { return try real.open(flags | O_NONBLOCK) }
             // Nobody but the driver may search staging; the file itself is the caller's or not.
             let path = try real.open(SystemCall.pathOnly)

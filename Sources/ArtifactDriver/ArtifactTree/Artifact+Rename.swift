@@ -47,9 +47,11 @@ extension Volume {
             return
         }
         let named = classify(newName, in: target)
+        let facts = self.facts(for: caller, file)
+        let makers = target.isProduction && named != .transient ? self.makers(of: caller) : []
         let plan = try withLocks(file, replaced) { state, other throws(Errno) -> Effect in
             try enforce(
-                OverwritePolicy.judge(.renameFrom, on: state.fileState(standing: from.standing)),
+                OverwritePolicy.judge(.renameFrom, on: state.fileState(standing: from.standing), facts: facts),
                 Operation.renameFrom.rawValue, from.path, caller)
             try enforce(
                 OverwritePolicy.judge(.file, named: named, in: target.place, standing: to.standing),
@@ -58,17 +60,18 @@ extension Volume {
                 try enforce(
                     OverwritePolicy.judge(.renameOnto, on: otherState), Operation.renameOnto.rawValue, to.path, caller)
             }
+            state.resumeWriting(in: store.staging)
+            state.note(makers)
             return try move(file, &state, from, onto: replaced, &other, to, named, caller)
         }
         if plan.unpinsReplaced, let replaced { namespace.unpin(replaced.id) }
         if plan.unpins { namespace.unpin(file.id) }
-        if let bytes = plan.seals { seals.submit(file, bytes: bytes, publish: seal) }
+        perform(plan.closed, file)
     }
 
     /// What is left to do when the locks are given back.
     private struct Effect: Sendable {
-        /// How many bytes are to be published.
-        var seals: Int64?
+        var closed = Closed.nothing
         var unpins = false
         var unpinsReplaced = false
     }
@@ -163,8 +166,9 @@ extension Volume {
             namespace.pin(file.id)
             // Handles of a session's files are closed without a word (`OpenTraits.noFlush`): how their processes end is watched.
             for index in state.writers.indices where state.writers[index].watch == nil {
-                state.writers[index].watch = ProcessWatch(
-                    ofThread: state.writers[index].thread, seesCode: seesAllEndings)
+                let thread = state.writers[index].thread
+                state.writers[index].watch = processes.watch(thread)
+                state.note([.init(role: .writer, watch: state.writers[index].watch, thread: thread)])
             }
             try removeReplaced()
         default: break
@@ -191,7 +195,7 @@ extension Volume {
                 }
                 guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
                 try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, flags: 0) }
-            case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+            case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
             }
             if case .published? = other?.phase { other?.phase = .gone }
             state.phase = .published
@@ -200,7 +204,7 @@ extension Volume {
 
         state.isTransient = named == .transient
         namespace.move(file.id, to: to.name, in: to.directory.id)
-        effect.seals = publishesNow(&state, to, caller)
+        effect.closed = publishesNow(&state, to, caller)
         return effect
     }
 
@@ -229,21 +233,19 @@ extension Volume {
 
     /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.
     ///
-    /// - Returns: how many bytes are to be published; nil for nothing.
-    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Int64? {
+    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Closed {
         guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
             case .staged(let staged) = state.phase
-        else { return nil }
+        else { return .nothing }
         let size = (try? state.open.any.map { try SystemCall.attributes($0) } ?? staged.attributes())?.st_size ?? 0
-        guard size > 0 else { return nil }
+        guard size > 0 else { return .nothing }
         state.goesBack = true
         let writer = ArtifactFile.Writer(
             handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
             ending: .running,
-            program: ProcFile.program(ofThread: caller.process))
-        guard beginSealing(&state, staged, writer: writer) else { return nil }
-        noteFinished(&state, staged, writer)
-        return Int64(size)
+            watch: processes.watch(caller.process),
+            program: processes.program(ofThread: caller.process))
+        return conclude(&state, staged, bytes: Int64(size), writer: writer)
     }
 
     /// The bounded checks, while the rename can still be refused and nothing is lost.

@@ -58,7 +58,7 @@ extension Volume {
             try staging().remove(real)
             state.phase = .gone
             return true
-        case .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
     }
 

@@ -14,6 +14,8 @@ final class ArtifactFile: Sendable {
         case published
         /// In the store's staging directory.
         case staged(RealFile)
+        /// Staged and closed by its last writer; how those end who made it is not known yet.
+        case settling(RealFile)
         /// Staged and closed; being checked and moved to its real path.
         case sealing(RealFile)
         /// Unlinked while it was being written: to quarantine when its last handle is closed.
@@ -33,14 +35,35 @@ final class ArtifactFile: Sendable {
         var closer: Int32 = 0
         /// How the process that closed it last was ending.
         var ending: WriterEnding = .unknown
-        /// Its process, for a handle whose closing nobody is told of.
-        var watch: ProcessWatch?
+        /// Its process, of a file that is to be published; nil when it cannot be followed.
+        var watch: (any WatchedProcess)?
         /// The program that closed it last.
         var program = ""
         /// What the check at its last close found.
         var checked: CheckedContents?
         /// The refusal of its first close that failed.
         var denial: DenialLog.ID?
+    }
+
+    /// A process that had to do with a staged file's bytes.
+    struct Maker: Sendable {
+        let role: WriterFact.Role
+        /// Nil when it cannot be followed.
+        let watch: (any WatchedProcess)?
+        /// The thread that asked.
+        let thread: Int32
+        /// How it was ending when it closed the file, when it was seen to.
+        var seen: WriterEnding?
+        var program = ""
+
+        /// What is known by now.
+        var fact: WriterFact {
+            // First, because with the end comes what the program was called last.
+            let ending = seen ?? watch?.ending ?? .unknown
+            let program = watch.map { $0.program.isEmpty ? self.program : $0.program } ?? self.program
+            return WriterFact(
+                role: role, ending: ending, program: program, process: watch?.process ?? thread, heldOpen: seen != nil)
+        }
     }
 
     /// What a staged file's record begins with.
@@ -101,6 +124,9 @@ final class ArtifactFile: Sendable {
         var birth: Birth?
         var settling: Settling?
         var goesBack = false
+        var makers: [Maker] = []
+        var settleEnd: UInt64 = 0
+        var isKeptBack = false
         var spoiled: Spoiled?
     }
 
@@ -148,6 +174,24 @@ final class ArtifactFile: Sendable {
             set { change(isNothing: !newValue) { $0.goesBack = newValue } }
         }
 
+        /// Who had to do with the bytes since the file was made: also who closed it long ago.
+        var makers: [Maker] {
+            get { writing.first?.makers ?? [] }
+            set { change(isNothing: newValue.isEmpty) { $0.makers = newValue } }
+        }
+
+        /// Until when it waits to hear how its makers end, on the monotonic clock.
+        var settleEnd: UInt64 {
+            get { writing.first?.settleEnd ?? 0 }
+            set { change(isNothing: newValue == 0) { $0.settleEnd = newValue } }
+        }
+
+        /// Whether it is on its way to quarantine.
+        var isKeptBack: Bool {
+            get { writing.first?.isKeptBack ?? false }
+            set { change(isNothing: !newValue) { $0.isKeptBack = newValue } }
+        }
+
         /// Why the bytes are not what a writer meant to leave, whoever closes last.
         var spoiled: Spoiled? {
             get { writing.first?.spoiled }
@@ -187,6 +231,35 @@ final class ArtifactFile: Sendable {
 }
 
 extension ArtifactFile.State {
+    /// Notes who has to do with the bytes from now on.
+    mutating func note(_ makers: [ArtifactFile.Maker]) {
+        for maker in makers {
+            let isKnown = self.makers.contains { known in
+                maker.watch.map { known.watch === $0 } ?? (known.watch == nil && known.thread == maker.thread)
+            }
+            if !isKnown { self.makers.append(maker) }
+        }
+    }
+
+    /// Notes how a writer was ending when it closed the file.
+    mutating func note(_ ending: WriterEnding, program: String, of writer: ArtifactFile.Writer) {
+        for index in makers.indices where makers[index].role == .writer {
+            let isIt = writer.watch.map { makers[index].watch === $0 } ?? (makers[index].thread == writer.thread)
+            guard isIt else { continue }
+            if !program.isEmpty { makers[index].program = program }
+            if ending != .running { makers[index].seen = ending == .unknown ? nil : ending }
+        }
+    }
+
+    /// Somebody writes to a settling file again.
+    mutating func resumeWriting(in staging: Staging?) {
+        guard case .settling(let real) = phase, !isKeptBack else { return }
+        phase = .staged(staging?.resume(real) ?? real)
+        settleEnd = 0
+        settling = nil
+        goesBack = false
+    }
+
     var isPublished: Bool { if case .published = phase { true } else { false } }
 
     /// The policy's state, given what the file's scope allows.
@@ -195,6 +268,7 @@ extension ArtifactFile.State {
         case .published: OverwritePolicy.stateOfPublished(in: standing)
         case .staged:
             OverwritePolicy.stateOfStaged(isTransientName: isTransient, writers: writers.count, isSealing: false)
+        case .settling: isKeptBack ? .sealing : .settling
         case .sealing: OverwritePolicy.stateOfStaged(isTransientName: false, writers: 0, isSealing: true)
         case .discarded, .gone: .transient
         }

@@ -69,7 +69,16 @@ final class DenialLog: Sendable {
     /// Keeps a denial for longer than the mount lives.
     private let keep: @Sendable (Denial) -> Void
 
-    init(keep: @escaping @Sendable (Denial) -> Void = { _ in }) { self.keep = keep }
+    private let programs: @Sendable (Int32) -> String
+
+    /// - Parameter programs: the name of the program that a thread runs.
+    init(
+        programs: @escaping @Sendable (Int32) -> String = { _ in "" },
+        keep: @escaping @Sendable (Denial) -> Void = { _ in }
+    ) {
+        self.programs = programs
+        self.keep = keep
+    }
 
     /// Counts and keeps a refusal.
     ///
@@ -83,7 +92,7 @@ final class DenialLog: Sendable {
     ) -> ID {
         let denial = Denial(
             time: Clock.now(), refusal: refusal, operation: operation, path: path, user: caller.user,
-            process: caller.process, program: program ?? ProcFile.program(ofThread: caller.process), detail: detail)
+            process: caller.process, program: program ?? programs(caller.process), detail: detail)
         keep(denial)
         return state.withLock { state in
             defer { state.total += 1 }

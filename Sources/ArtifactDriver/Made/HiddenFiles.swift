@@ -55,11 +55,12 @@ extension Volume {
             "session": text(sessionTarget()),
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
-            "writer_endings": .string(seesAllEndings ? "seen" : "seen of the driver's own user only"),
+            "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(seals.pending),
             "waiting_for_room": number(waits.room),
             "waiting_for_store": number(waits.store),
             "writing": number(staged.writing),
+            "settling": number(staged.settling),
             "empty": number(staged.empty),
             "transient": number(staged.transient),
             "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
@@ -94,11 +95,12 @@ extension Volume {
     }
 
     /// How many staged files are in which state.
-    private func stagedCounts() -> (writing: Int, empty: Int, transient: Int) {
-        var counts = (writing: 0, empty: 0, transient: 0)
+    private func stagedCounts() -> (writing: Int, settling: Int, empty: Int, transient: Int) {
+        var counts = (writing: 0, settling: 0, empty: 0, transient: 0)
         for file in namespace.pinnedArtifacts {
             switch file.state.withLock({ $0.fileState(standing: .production) }) {
             case .writing: counts.writing += 1
+            case .settling: counts.settling += 1
             case .empty: counts.empty += 1
             case .transient: counts.transient += 1
             case .sealing, .sealed, .live, .frozen: break

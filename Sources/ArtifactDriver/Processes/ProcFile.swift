@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
@@ -9,13 +10,6 @@ internal import SystemPackage
 /// An open file belongs to its thread and not to the thread's number: once the thread is gone, reading it fails (ESRCH), whoever has
 /// the number then.
 final class WriterFiles: Sendable {
-    /// What was seen of a thread that closes a file.
-    struct Sight: Sendable {
-        var ending = WriterEnding.unknown
-        /// The program it runs, as `/proc/<pid>/comm` has it; empty when it is gone.
-        var program = ""
-    }
-
     private struct Kept {
         let thread: Int32
         /// `statm`
@@ -36,9 +30,9 @@ final class WriterFiles: Sendable {
     deinit { kept.withLock { $0.forEach { $0.close() } } }
 
     /// - Parameter seesCode: whether the exit code of that thread's process is shown to us.
-    func look(at thread: Int32, seesCode: Bool = true) -> Sight {
-        guard thread > 0 else { return Sight() }
-        return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Sight in
+    func look(at thread: Int32, seesCode: Bool = true) -> ProcessSight {
+        guard thread > 0 else { return ProcessSight() }
+        return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> ProcessSight in
             let (isThere, count, program) = kept.withLock { kept -> (Bool, Int, String) in
                 if let index = kept.lastIndex(where: { $0.thread == thread }) {
                     let count = Self.read(kept[index].memory, into: buffer)
@@ -50,9 +44,9 @@ final class WriterFiles: Sendable {
                 kept.append(fresh)
                 return (true, Self.read(fresh.memory, into: buffer), Self.program(fresh.program))
             }
-            guard isThere, count > 0 else { return Sight() }
+            guard isThere, count > 0 else { return ProcessSight() }
             let memory = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
-            return Sight(ending: .of(thread: thread, memory: memory, seesCode: seesCode), program: program)
+            return ProcessSight(ending: .of(thread: thread, memory: memory, seesCode: seesCode), program: program)
         }
     }
 
@@ -158,12 +152,5 @@ enum ProcFile {
             }
             return UInt64(String(decoding: line.dropFirst(key.count), as: UTF8.self))
         }
-    }
-
-    /// Whether two threads belong to one process.
-    static func isSameProcess(_ one: Int32, _ other: Int32) -> Bool {
-        if one == other { return true }
-        guard let first = processID(ofThread: one), let second = processID(ofThread: other) else { return false }
-        return first == second
     }
 }

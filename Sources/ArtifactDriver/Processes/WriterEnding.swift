@@ -1,27 +1,6 @@
-internal import Glibc
+internal import Artifacts
 
-/// How the process that closes a file is doing at that moment.
-enum WriterEnding: Sendable, Hashable {
-    /// It called `close`.
-    case running
-    /// Whether it is ending, and how, cannot be seen. Never taken for a good end.
-    case unknown
-    /// It is exiting with status 0.
-    case succeeded
-    /// It is exiting with a failure status.
-    case failed(status: Int32)
-    /// A signal is ending it.
-    case killed(signal: Int32)
-
-    /// Why nothing is published, or nil when there is no reason.
-    var reason: String? {
-        switch self {
-        case .running, .succeeded, .unknown: nil
-        case .failed(let status): "the writer ended with status \(status) while it held the file open"
-        case .killed(let signal): "the writer was killed by signal \(signal) while it held the file open"
-        }
-    }
-
+extension WriterEnding {
     /// Reads a thread's `/proc/<pid>/stat` (proc_pid_stat(5)): field 9 has the flags, field 52 the exit code.
     ///
     /// The kernel sends a FLUSH for each descriptor that an exiting task closes and the task waits for the reply, so it is still
@@ -66,12 +45,5 @@ enum WriterEnding: Sendable, Hashable {
         let exiting: UInt64 = 0x4  // PF_EXITING, include/linux/sched.h
         guard flags & exiting != 0 else { return .running }
         return WriterEnding(exitCode: code)
-    }
-
-    /// As wait(2) would tell it.
-    init(exitCode code: UInt64) {
-        let signal = Int32(code & 0x7f)
-        let status = Int32((code >> 8) & 0xff)
-        self = signal != 0 ? .killed(signal: signal) : status == 0 ? .succeeded : .failed(status: status)
     }
 }

@@ -22,21 +22,28 @@ extension Volume {
         // Before anything is noted: another thread begins anew.
         if caller.isMovable, takesLong(toCheck: file) { throw Errno.takesLong }
         // The program too, now: when publishing fails, it may be gone.
-        let sight = writerFiles.look(at: thread, seesCode: seesEnding(of: caller))
-        let spoils = sight.ending.reason.map { _ in isSpoiling(sight.ending, file, handle, closer: thread) } ?? false
+        let sight = processes.look(at: thread)
+        let fact = WriterFact(ending: sight.ending, program: sight.program, process: thread, heldOpen: true)
+        let reason = Settlement.reason(fact, store.schema.benignExits)
+        let spoils = reason != nil && isSpoiling(sight.ending, file, handle, closer: thread)
         let checked: (descriptor: FileDescriptor, opener: Int32)? = file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return nil }
             state.writers[index].isFlushed = true
             state.writers[index].ending = sight.ending
             state.writers[index].closer = thread
             state.writers[index].program = sight.program
-            if spoils, state.spoiled == nil { state.spoiled = sight.ending.reason.map { .init(reason: $0) } }
+            if spoils, state.spoiled == nil { state.spoiled = reason.map { .init(reason: $0, rule: .makerFailed) } }
+            let writer = state.writers[index]
+            if processes.isSameProcess(thread, writer.thread) == true {
+                state.note(sight.ending, program: sight.program, of: writer)
+            }
+            for maker in state.makers where maker.role == .upstream { maker.watch?.lookAgain() }
             guard let descriptor = state.open.writing else { return nil }
             return (descriptor, state.writers[index].thread)
         }
-        guard let checked, sight.ending.reason == nil else { return }
+        guard let checked, reason == nil else { return }
         // A child that inherited the handle closes its copy while the file is half-written: only who opened it finishes it.
-        guard ProcFile.isSameProcess(thread, checked.opener) else { return }
+        guard processes.isSameProcess(thread, checked.opener) == true else { return }
         if try isOutOfRoom(checked.descriptor, for: caller) {
             // The kernel moves the bytes and tells nobody of a write that failed; on a full disk one probably did.
             file.state.withLock {
@@ -67,9 +74,6 @@ extension Volume {
         throw refusal.errno
     }
 
-    /// Whether the exit code of a caller's process is shown to the driver: to who may trace it (ptrace(2), "Ptrace access mode checking").
-    private func seesEnding(of caller: Caller) -> Bool { seesAllEndings || caller.user == ownUser }
-
     /// Whether a process that a signal or a failure ends with a handle open leaves the file unfinished. Who opened it does. Another that has
     /// a copy of the handle (fork(2)) may have written nothing, such as a worker of Python's `multiprocessing` that is ended when the work is
     /// done: then who opened it has written at least as many bytes as the file has. A failure status of such a process, and a reader that ended
@@ -85,9 +89,9 @@ extension Volume {
             return (writer.thread, state.open.any.flatMap { try? Int64(SystemCall.attributes($0).st_size) })
         }
         guard let known else { return false }
-        if ProcFile.isSameProcess(known.opener, closer) { return true }
+        if processes.isSameProcess(known.opener, closer) == true { return true }
         guard case .killed(let signal) = ending, signal != SIGPIPE else { return false }
-        guard let written = ProcFile.bytesWritten(byThread: known.opener), let size = known.size else { return true }
+        guard let written = processes.bytesWritten(byThread: known.opener), let size = known.size else { return true }
         return written < UInt64(max(0, size))
     }
 
@@ -237,60 +241,54 @@ extension Volume {
         }
     }
 
-    /// What a file becomes when its last writer is gone.
-    private enum Outcome {
-        case nothing
-        case publish(bytes: Int64)
-        case quarantine(reason: String, rule: Rule)
-        /// A killed or failed writer that wrote nothing: only the name was taken.
-        case drop(reason: String)
-    }
-
     func release(_ file: ArtifactFile, _ handle: HandleID) {
-        let outcome = file.state.withLock { state -> Outcome in
+        let closed = file.state.withLock { state -> Closed in
             let isWriter = handle != Self.readerHandle
-            var outcome = Outcome.nothing
+            var closed = Closed.nothing
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
                 var writer = state.writers.remove(at: index)
                 if !writer.isFlushed, let watch = writer.watch {
                     writer.ending = watch.ending
-                    if state.spoiled == nil { state.spoiled = writer.ending.reason.map { .init(reason: $0) } }
+                    if state.spoiled == nil {
+                        state.spoiled = reason(of: writer).map { .init(reason: $0, rule: .makerFailed) }
+                    }
                 }
-                if state.writers.isEmpty { outcome = self.outcome(of: file, &state, lastWriter: writer) }
+                if state.writers.isEmpty { closed = self.close(&state, lastWriter: writer) }
             }
             state.open.remove(writable: isWriter, connection: passthrough)
             if !state.open.isOpen, case .discarded = state.phase {
                 return .quarantine(reason: "it was removed while it was being written", rule: .failedCheck)
             }
-            return outcome
+            return closed
         }
-        switch outcome {
-        case .nothing: break
-        case .publish(let bytes): seals.submit(file, bytes: bytes, publish: seal)
-        case .quarantine(let reason, let rule): seals.submit { self.quarantine(file, reason: reason, rule) }
-        case .drop(let reason): seals.submit { self.drop(file, reason: reason) }
-        }
+        perform(closed, file)
     }
 
-    /// Decided under the file's lock, with the phase set, so that nobody can open it to write in between.
-    private func outcome(
-        of file: ArtifactFile, _ state: inout ArtifactFile.State, lastWriter: ArtifactFile.Writer
-    ) -> Outcome {
+    /// Why nothing is published that a writer closed as it ended.
+    private func reason(of writer: ArtifactFile.Writer) -> String? {
+        let fact = WriterFact(
+            ending: writer.ending, program: writer.program.isEmpty ? writer.watch?.program ?? "" : writer.program,
+            process: writer.closer > 0 ? writer.closer : writer.thread, heldOpen: true)
+        return Settlement.reason(fact, store.schema.benignExits)
+    }
+
+    /// What a file becomes when its last writer is gone.
+    private func close(_ state: inout ArtifactFile.State, lastWriter: ArtifactFile.Writer) -> Closed {
         guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
         let size = state.open.any.flatMap { try? SystemCall.attributes($0).st_size } ?? 0
-        if let spoiled = state.spoiled ?? lastWriter.ending.reason.map({ .init(reason: $0) }) {
+        if let spoiled = state.spoiled
+            ?? reason(of: lastWriter).map({ .init(reason: $0, rule: .makerFailed) })
+        {
             guard size > 0 else {
                 state.phase = .sealing(real)
                 state.lastWriter = lastWriter
                 return .drop(reason: spoiled.reason)
             }
-            return beginSealing(&state, real, writer: lastWriter)
-                ? .quarantine(reason: spoiled.reason, rule: spoiled.rule) : .nothing
+            keepBack(&state, real, lastWriter)
+            return .quarantine(reason: spoiled.reason, rule: spoiled.rule)
         }
         guard size > 0 else { return .nothing }  // Empty: stays writable.
-        guard beginSealing(&state, real, writer: lastWriter) else { return .nothing }
-        noteFinished(&state, real, lastWriter)
-        return .publish(bytes: Int64(size))
+        return conclude(&state, real, bytes: Int64(size), writer: lastWriter)
     }
 
     /// From here on the file is immutable. Its descriptor is kept while the bytes move to their real path.
@@ -304,10 +302,8 @@ extension Volume {
             return false
         }
         state.phase = .sealing(real)
+        if state.settling == nil { beginAttributeWindow(&state, writer) }
         state.lastWriter = writer
-        state.settling = .init(
-            opener: writer.thread, closer: writer.closer,
-            deadline: Clock.monotonic() + UInt64(store.schema.settlingSeconds) * 1_000_000_000)
         return true
     }
 }

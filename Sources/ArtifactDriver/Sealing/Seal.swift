@@ -105,11 +105,11 @@ extension Volume {
     }
 
     /// Puts away what a killed or failed writer, or a removal, left.
-    func quarantine(_ file: ArtifactFile, reason: String, _ rule: Rule = .failedCheck) {
+    func quarantine(_ file: ArtifactFile, reason: String, _ rule: Rule) {
         let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
         let place = namespace.place(of: file.id)
         switch phase {
-        case .sealing(let staged), .discarded(let staged):
+        case .settling(let staged), .sealing(let staged), .discarded(let staged):
             var detail = reason
             do throws(Errno) {
                 let kept = try store.quarantine(
@@ -166,7 +166,7 @@ extension Volume {
 
     private func fail(
         _ file: ArtifactFile, _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?,
-        _ reason: String, _ rule: Rule = .failedCheck
+        _ reason: String, _ rule: Rule
     ) {
         let writer = file.state.withLock { $0.lastWriter }
         if let denial = writer?.denial {
@@ -209,6 +209,8 @@ extension Volume {
             state.birth = nil
             state.lastWriter = nil
             state.goesBack = false
+            state.makers = []
+            state.isKeptBack = false
             return staged != state.identity
         }
     }

@@ -29,7 +29,12 @@ final class CallerRights: Sendable {
     /// The last threads that asked. A leaf in the order of locks; nothing is read under it.
     private let known = Mutex<[Known]>([])
 
-    init(actsForOthers: Bool) { self.actsForOthers = actsForOthers }
+    private let processes: any ProcessObserver
+
+    init(actsForOthers: Bool, processes: any ProcessObserver) {
+        self.actsForOthers = actsForOthers
+        self.processes = processes
+    }
 
     /// Runs with the caller's rights.
     ///
@@ -96,7 +101,7 @@ final class CallerRights: Sendable {
             }?.groups
         }
         if let found { return found }
-        let groups = ProcFile.groups(ofThread: caller.process) ?? []
+        let groups = processes.groups(ofThread: caller.process) ?? []
         known.withLock { known in
             if known.count >= Self.most { known.removeFirst() }
             known.append(

@@ -43,7 +43,9 @@ public final class Volume: FileSystem {
     let denials: DenialLog
     let seals: SealQueue
     let waiting = WaitingFiles()
-    let writerFiles = WriterFiles()
+    let processes: any ProcessObserver
+    /// Files whose makers have not ended yet.
+    let settler = Settler()
     let counters = Counters()
     let log = Logger(label: "artifactfs.volume")
     /// Set once, by `start`.
@@ -58,10 +60,8 @@ public final class Volume: FileSystem {
     let hiddenContents = HiddenContents()
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
-    /// Whether the driver sees how every user's processes end.
-    let seesAllEndings = SystemCall.mayTrace
     let ownUser = geteuid()
-    let rights = CallerRights(actsForOthers: geteuid() == 0)
+    let rights: CallerRights
     let startTime = Clock.monotonic()
     /// When old files are looked for next, on the monotonic clock, with the first close after that.
     let nextSweep: Atomic<UInt64>
@@ -70,13 +70,20 @@ public final class Volume: FileSystem {
     ///
     /// Begins the mount's session, or resumes the one in `options`; a read-only store has none.
     /// - Throws: `StoreError` when the session cannot be begun or resumed.
-    public init(store: Store, options: VolumeOptions) throws(StoreError) {
+    public convenience init(store: Store, options: VolumeOptions) throws(StoreError) {
+        try self.init(store: store, options: options, processes: LinuxProcesses())
+    }
+
+    /// - Parameter processes: who tells of processes.
+    init(store: Store, options: VolumeOptions, processes: any ProcessObserver) throws(StoreError) {
         self.store = store
+        self.processes = processes
+        rights = CallerRights(actsForOthers: geteuid() == 0, processes: processes)
         self.options = options
         let seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
         self.seals = seals
         let isOnItsWay = Flag()
-        denials = DenialLog { [store] denial in
+        denials = DenialLog(programs: processes.program(ofThread:)) { [store] denial in
             let record = ArtifactStore.Denial(
                 refusal: denial.refusal, operation: denial.operation, path: denial.path, user: denial.user,
                 process: denial.process, program: denial.program, detail: denial.detail)
@@ -141,11 +148,15 @@ public final class Volume: FileSystem {
     public func start(_ connection: KernelConnection) {
         connectionBox.withLock { $0 = connection }
         outside?.start(connection)
-        if !store.isReadOnly { seals.start() }
+        if !store.isReadOnly {
+            seals.start()
+            settler.start { [weak self] file in self?.settle(file) ?? false }
+        }
     }
 
     public func stop() {
         outside?.stop()
+        settler.finish(atMost: Int32(clamping: store.schema.settleSeconds * 1000 + 1000))
         publishWaitingAtLast()
         let left = seals.drain(atMost: options.drainMilliseconds) { left in
             log.notice("waiting until what was closed is published", metadata: ["left": "\(left)"])

@@ -111,6 +111,20 @@ int clinux_change_attribute_of_own(int fd, const char *name, const void *value, 
 // memmem(3), a GNU extension.
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
 
+// A process that ended with a failure status or by a signal, as taskstats tells it (Documentation/accounting/taskstats.rst).
+struct clinux_failure {
+    int32_t process;
+    int32_t parent;
+    // As wait(2) tells it.
+    uint32_t code;
+    char program[16];
+};
+// A socket on which the kernel keeps the processes of this machine that fail, from now on; -1 without CAP_NET_ADMIN, in another than
+// the first pid or user namespace, or where the kernel has no taskstats. Successful ends are not kept (a socket filter), so it is nearly always empty.
+int clinux_failures_open(void);
+// The next one: 1, or 0 when there is none, or -1 when some were lost because they were not read in time.
+int clinux_failures_next(int fd, struct clinux_failure *failure);
+
 // pidfd_open(2): readable when the process has ended.
 int clinux_pidfd_open(pid_t process);
 

@@ -1,0 +1,82 @@
+internal import Artifacts
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// The processes of this machine that failed lately, and are gone: what they were called, whose children they were, how they ended. The kernel
+/// keeps them for us until they are asked for; nothing wakes for them. Root's driver only (`CAP_NET_ADMIN`).
+final class FailedProcesses: Sendable {
+    /// A process that is gone.
+    struct Failure: Sendable {
+        let process: Int32
+        let parent: Int32
+        /// 15 bytes at most.
+        let program: String
+        let ending: WriterEnding
+    }
+
+    private struct State {
+        var last: [Failure] = []
+        /// Some were not read in time.
+        var hasGap = false
+    }
+
+    private static let most = 4096
+    private let socket: FileDescriptor
+    /// A leaf in the order of locks; what is read under it is in memory.
+    private let state = Mutex(State())
+
+    /// Nil where the kernel does not tell.
+    init?() {
+        guard let socket = try? SystemCall.openFailedProcesses() else { return nil }
+        self.socket = socket
+    }
+
+    deinit { SystemCall.close(socket) }
+
+    /// What a process was, if it failed lately.
+    func find(_ process: Int32) -> Failure? {
+        state.withLock { state in
+            read(&state)
+            return state.last.last { $0.process == process }
+        }
+    }
+
+    /// The child of a parent that was made last before another one, if it failed: their numbers follow each other. What was made in
+    /// between, by whomever, makes that unknown.
+    func neighbour(of process: Int32, childOf parent: Int32) -> Failure? {
+        state.withLock { state in
+            read(&state)
+            return state.last.last { $0.process == process - 1 && $0.parent == parent }
+        }
+    }
+
+    private func read(_ state: inout State) {
+        while true {
+            switch SystemCall.nextFailedProcess(socket) {
+            case .none: return
+            case .lost: state.hasGap = true
+            case .found(let process, let parent, let code, let program):
+                if state.last.count >= Self.most { state.last.removeFirst(Self.most / 2) }
+                state.last.append(
+                    Failure(
+                        process: process, parent: parent, program: program,
+                        ending: WriterEnding(exitCode: UInt64(code))))
+            }
+        }
+    }
+}
+
+/// A process that was gone when it was looked for, and failed.
+final class GoneProcess: WatchedProcess {
+    private let failure: FailedProcesses.Failure
+
+    init(_ failure: FailedProcesses.Failure) { self.failure = failure }
+
+    var process: Int32 { failure.process }
+    var session: Int32 { 0 }
+    var program: String { failure.program }
+    func lookAgain() {}
+    var ending: WriterEnding { failure.ending }
+    var descriptor: Int32 { -1 }
+}

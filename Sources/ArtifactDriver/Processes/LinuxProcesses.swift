@@ -1,0 +1,323 @@
+internal import Artifacts
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// The processes of this machine, as `/proc` and pidfds show them.
+final class LinuxProcesses: ProcessObserver {
+    /// Whether the exit codes of every user's processes are shown to the driver, while nobody has waited for them.
+    let seesAllEndings = SystemCall.mayTrace
+    private let ownUser = geteuid()
+    private let writers = WriterFiles()
+    fileprivate let failed = FailedProcesses()
+    /// The processes that were watched last: a program that writes many files is watched once. The last that was asked for comes last. A
+    /// leaf in the order of locks.
+    private let known = Mutex<[LinuxProcess]>([])
+    private static let most = 64
+
+    func look(at thread: Int32) -> ProcessSight { writers.look(at: thread, seesCode: seesEnding(ofThread: thread)) }
+
+    func program(ofThread thread: Int32) -> String { ProcFile.program(ofThread: thread) }
+
+    func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? {
+        guard one > 0, other > 0 else { return nil }
+        if one == other { return true }
+        guard let first = ProcFile.processID(ofThread: one), let second = ProcFile.processID(ofThread: other) else {
+            return nil
+        }
+        return first == second
+    }
+
+    func bytesWritten(byThread thread: Int32) -> UInt64? { ProcFile.bytesWritten(byThread: thread) }
+
+    func groups(ofThread thread: Int32) -> [UInt32]? { ProcFile.groups(ofThread: thread) }
+
+    /// To who may trace a process its exit code is shown before somebody has waited for it (ptrace(2), "Ptrace access mode checking").
+    private func seesEnding(ofThread thread: Int32) -> Bool {
+        seesAllEndings || ProcFile.owner(ofThread: thread) == ownUser
+    }
+
+    // MARK: - Watching
+
+    func watch(_ thread: Int32) -> (any WatchedProcess)? {
+        guard thread > 0 else { return nil }
+        // A thread's number may be another's once it is gone; a process's own thread has the process's number as long as that lives.
+        let found = known.withLock { known -> LinuxProcess? in
+            guard let index = known.lastIndex(where: { $0.process == thread }) else { return nil }
+            let process = known.remove(at: index)
+            guard process.isThere else { return nil }
+            known.append(process)
+            return process
+        }
+        if let found { return found }
+        return LinuxProcess(ofThread: thread, observer: self).map(keep)
+    }
+
+    private func keep(_ process: LinuxProcess) -> LinuxProcess {
+        known.withLock { known in
+            if let other = known.first(where: { $0.process == process.process && $0.isThere }) { return other }
+            if known.count >= Self.most { known.removeFirst() }
+            known.append(process)
+            return process
+        }
+    }
+
+    func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
+
+    // MARK: - Pipelines
+
+    /// No pipeline that people write has more processes than this.
+    private static let mostOfPipeline = 64
+
+    func upstream(of watched: any WatchedProcess) -> Upstream {
+        guard let known = watched as? LinuxProcess else { return Upstream() }
+        if let found = known.pipeline.withLock({ $0 }) { return found }
+        let found = findUpstream(of: watched.process)
+        known.pipeline.withLock { $0 = found }
+        return found
+    }
+
+    private func findUpstream(of process: Int32) -> Upstream {
+        var process = process
+        guard let input = ProcFile.pipe(ofProcess: process, descriptor: 0), var parent = ProcFile.parent(of: process)
+        else { return Upstream() }
+        // A shell's commands read what the shell reads, where nothing else is said: it is the one that stands in the pipeline.
+        while ProcFile.pipe(ofProcess: parent, descriptor: 0) == input {
+            guard let next = ProcFile.parent(of: parent) else { return Upstream() }
+            (process, parent) = (parent, next)
+        }
+        // Who is in the same pipeline: the shell's other children, and theirs.
+        var members: [Int32] = []
+        var next = ProcFile.children(of: parent)
+        while let member = next.popLast(), members.count < Self.mostOfPipeline {
+            guard member != process else { continue }
+            members.append(member)
+            next.append(contentsOf: ProcFile.children(of: member))
+        }
+        let ends = members.map { member in
+            // A shell's child may have its end of a pipe under another number still.
+            (
+                member, input: ProcFile.pipe(ofProcess: member, descriptor: 0),
+                outputs: ProcFile.pipesWritten(byProcess: member)
+            )
+        }
+        var sought: Set<UInt64> = [input]
+        var found: [Int32] = []
+        var isMore = true
+        while isMore {
+            isMore = false
+            for (member, input, outputs) in ends where !found.contains(member) && !sought.isDisjoint(with: outputs) {
+                found.append(member)
+                if let input { sought.insert(input) }
+                isMore = true
+            }
+        }
+        let processes = found.compactMap { watch($0) }
+        if !processes.isEmpty { return Upstream(processes: processes) }
+        // The parent itself may write to it, as a program does that starts another, or one above it: that is no pipeline.
+        var ancestor: Int32? = parent
+        while let current = ancestor {
+            if ProcFile.pipesWritten(byProcess: current).contains(input) { return Upstream() }
+            ancestor = ProcFile.parent(of: current)
+        }
+        // It was quicker than we are. Where the kernel tells, a failure of it is known.
+        if let failed, let gone = failed.neighbour(of: process, childOf: parent) {
+            return Upstream(processes: [GoneProcess(gone)])
+        }
+        return Upstream(isUnknown: true)
+    }
+
+    // MARK: - Jobs
+
+    func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
+        guard one > 0, let process = ProcFile.processID(ofThread: one) else { return nil }
+        if process == other.process { return true }
+        guard let facts = ProcFile.facts(of: process) else { return nil }
+        if other.session > 0, facts.session == other.session { return true }
+        return isAncestor(other.process, of: facts.parent)
+            || isAncestor(process, of: ProcFile.parent(of: other.process))
+    }
+
+    private func isAncestor(_ ancestor: Int32, of process: Int32?) -> Bool {
+        var next = process
+        for _ in 0..<100 {
+            guard let current = next, current > 1 else { return false }
+            if current == ancestor { return true }
+            next = ProcFile.parent(of: current)
+        }
+        return false
+    }
+}
+
+/// A process by its pidfd.
+final class LinuxProcess: WatchedProcess {
+    let process: Int32
+    let session: Int32
+    private let file: FileDescriptor
+    private let seesCode: Bool
+    private let name: Mutex<String>
+    /// Who writes to it through pipes, once that was asked: the processes of its pipeline were there before it.
+    fileprivate let pipeline = Mutex<Upstream?>(nil)
+    /// How it ended, once that was seen.
+    private let end = Mutex<WriterEnding?>(nil)
+
+    private let failures: FailedProcesses?
+
+    init?(ofThread thread: Int32, observer: LinuxProcesses) {
+        failures = observer.failed
+        // Only a process's own thread has a pidfd; of most programs it is that one which asks.
+        var process = thread
+        var opened = try? SystemCall.openProcess(thread)
+        if opened == nil, let group = ProcFile.processID(ofThread: thread), group != thread {
+            process = group
+            opened = try? SystemCall.openProcess(group)
+        }
+        guard let opened else { return nil }
+        self.process = process
+        file = opened
+        seesCode = observer.seesEnding(ofProcess: process)
+        session = ProcFile.facts(of: process)?.session ?? 0
+        name = Mutex(ProcFile.program(ofThread: process))
+    }
+
+    deinit { SystemCall.close(file) }
+
+    var descriptor: Int32 { file.rawValue }
+
+    var program: String { name.withLock { $0 } }
+
+    func lookAgain() {
+        guard isThere else { return }
+        let now = ProcFile.program(ofThread: process)
+        // Who took its number meanwhile is another.
+        if !now.isEmpty, isThere { name.withLock { $0 = now } }
+    }
+
+    /// Whether it has not ended.
+    var isThere: Bool {
+        !((try? SystemCall.waitToRead(file) { 0 }) ?? false)
+    }
+
+    /// The kernel keeps the exit code of a process that is gone for who has a pidfd (linux/pidfd.h, `PIDFD_INFO_EXIT`, kernel 6.15; tried
+    /// on 6.18); of one that nobody has waited for it stands in `/proc`.
+    var ending: WriterEnding {
+        if let known = end.withLock({ $0 }) { return known }
+        if isThere { return .running }
+        var found = code() ?? zombie()
+        // Somebody waited for it in between.
+        if found == .unknown, let code = code() { found = code }
+        guard found != .unknown else { return found }
+        end.withLock { $0 = found }
+        // It may have become another program since it was looked at last; what a failure means depends on that.
+        if case .failed = found, let last = failures?.find(process)?.program { name.withLock { $0 = last } }
+        return found
+    }
+
+    private func code() -> WriterEnding? {
+        SystemCall.exitCode(file).map { WriterEnding(exitCode: UInt64(UInt32(bitPattern: $0))) }
+    }
+
+    private func zombie() -> WriterEnding {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
+            guard seesCode, let line = ProcFile.read(process, "stat", into: buffer) else { return .unknown }
+            let found = WriterEnding.parse(line)
+            return found == .running ? .unknown : found
+        }
+    }
+}
+
+extension ProcFile {
+    /// What `/proc/<pid>/status` says: reading it waits for nothing, as `stat` may (`WriterEnding.of`).
+    struct Facts {
+        var parent: Int32
+        var session: Int32
+    }
+
+    /// The parent and the session; nil when the process is gone.
+    static func facts(of process: Int32) -> Facts? {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Facts? in
+            guard let text = read(process, "status", into: buffer), let parent = number("\nPPid:\t", in: text) else {
+                return nil
+            }
+            return Facts(parent: parent, session: number("\nNSsid:\t", in: text) ?? 0)
+        }
+    }
+
+    /// The number after a key.
+    private static func number(_ key: String, in text: UnsafeRawBufferPointer) -> Int32? {
+        let key = Array(key.utf8)
+        guard text.count > key.count else { return nil }
+        for start in 0..<(text.count - key.count) where text[start] == key[0] {
+            guard text[start..<(start + key.count)].elementsEqual(key) else { continue }
+            let digits = text[(start + key.count)...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            return Int32(String(decoding: digits, as: UTF8.self))
+        }
+        return nil
+    }
+
+    /// The parent; nil when the process is gone or has none that is seen.
+    static func parent(of process: Int32) -> Int32? {
+        facts(of: process).flatMap { $0.parent > 0 ? $0.parent : nil }
+    }
+
+    /// The processes that a process has made and that are there, zombies too; empty when that is not shown.
+    static func children(of process: Int32) -> [Int32] {
+        var children: [Int32] = []
+        for task in numbers(in: "/proc/\(process)/task") where children.count < mostSeen {
+            let path = "/proc/\(process)/task/\(task)/children"
+            guard let file = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY) else { continue }
+            defer { SystemCall.close(file) }
+            guard let text = try? SystemCall.bytes(file, atMost: 16384) else { continue }
+            for word in text.split(separator: UInt8(ascii: " ")) {
+                if let child = Int32(String(decoding: word, as: UTF8.self)) { children.append(child) }
+            }
+        }
+        return children
+    }
+
+    /// Of one process more is not looked at.
+    private static let mostSeen = 4096
+
+    /// The names in a directory of `/proc` that are numbers.
+    private static func numbers(in path: String) -> [Int32] {
+        guard let directory = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY) else {
+            return []
+        }
+        defer { SystemCall.close(directory) }
+        var numbers: [Int32] = []
+        try? SystemCall.forEachName(in: directory) { name, _, _ throws(Errno) in
+            if numbers.count < mostSeen, let number = Int32(String(cString: name)) { numbers.append(number) }
+        }
+        return numbers
+    }
+
+    /// The pipe that a process has as a descriptor, by its inode number; nil when it is none, or not shown.
+    static func pipe(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
+        guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/fd/\(descriptor)") else {
+            return nil
+        }
+        let text = String(decoding: target, as: UTF8.self)
+        guard text.hasPrefix("pipe:["), text.hasSuffix("]") else { return nil }
+        return UInt64(text.dropFirst(6).dropLast())
+    }
+
+    /// The pipes that a process can write to, by their inode numbers.
+    static func pipesWritten(byProcess process: Int32) -> [UInt64] {
+        let place = "/proc/\(process)/fd"
+        return numbers(in: place).compactMap { descriptor in
+            guard let pipe = pipe(ofProcess: process, descriptor: descriptor),
+                // The link's own mode says how it was opened (proc_pid_fd(5)).
+                let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)"),
+                link.attributes.st_mode & S_IWUSR != 0
+            else { return nil }
+            return pipe
+        }
+    }
+
+    /// Whose a thread is: the owner of its directory in `/proc`; nil when it is gone.
+    static func owner(ofThread thread: Int32) -> UInt32? {
+        guard thread > 0 else { return nil }
+        return (try? SystemCall.attributes(atPath: "/proc/\(thread)"))?.st_uid
+    }
+}

@@ -1,0 +1,66 @@
+internal import Artifacts
+
+/// What is asked about the processes of who uses the mount. The kernel answers (`LinuxProcesses`); a test plays it.
+///
+/// Processes are named by the thread id that came with a request: 0, which is no process, from another pid namespace. What cannot be seen is
+/// nil or `unknown`, never "running".
+protocol ProcessObserver: Sendable {
+    /// Whether it is seen at once how every user's processes end.
+    var seesAllEndings: Bool { get }
+
+    /// How a thread that closes a file is doing at this moment, and what it runs.
+    func look(at thread: Int32) -> ProcessSight
+
+    /// The name of the program that a thread runs; empty when it is gone.
+    func program(ofThread thread: Int32) -> String
+
+    /// Whether two threads belong to one process; nil when that cannot be seen.
+    func isSameProcess(_ one: Int32, _ other: Int32) -> Bool?
+
+    /// How many bytes a thread's process has written so far, to whatever it was; nil when that cannot be seen.
+    func bytesWritten(byThread thread: Int32) -> UInt64?
+
+    /// The further groups of a thread; nil when they cannot be seen.
+    func groups(ofThread thread: Int32) -> [UInt32]?
+
+    /// A thread's process, to be followed to its end; nil when it is gone already, or in another pid namespace.
+    func watch(_ thread: Int32) -> (any WatchedProcess)?
+
+    /// The processes whose output a process reads through pipes, directly or over others, as far as they are in its pipeline: children of
+    /// its parent, and theirs.
+    func upstream(of process: any WatchedProcess) -> Upstream
+
+    /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
+    /// that cannot be seen.
+    func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?
+}
+
+/// Who writes to a process through pipes.
+struct Upstream: Sendable {
+    var processes: [any WatchedProcess] = []
+    /// It reads a pipe that nobody who is seen writes to: who did has ended, and how is not known.
+    var isUnknown = false
+}
+
+/// What was seen of a thread that closes a file.
+struct ProcessSight: Sendable {
+    var ending = WriterEnding.unknown
+    /// The program it runs, as `/proc/<pid>/comm` has it; empty when it is gone.
+    var program = ""
+}
+
+/// A process that is followed to its end, whatever takes its number then.
+protocol WatchedProcess: AnyObject, Sendable {
+    /// Its number, in the driver's pid namespace.
+    var process: Int32 { get }
+    /// Its session (setsid(2)); 0 when it is not known.
+    var session: Int32 { get }
+    /// What it ran when it was last looked at.
+    var program: String { get }
+    /// Looks at what it runs by now.
+    func lookAgain()
+    /// How it is doing, or how it ended.
+    var ending: WriterEnding { get }
+    /// Becomes readable when it ends (pidfd_open(2)); -1 when nothing does, and it has to be asked.
+    var descriptor: Int32 { get }
+}

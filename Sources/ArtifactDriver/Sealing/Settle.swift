@@ -1,0 +1,137 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Between the last close and the seal: a file is published when its makers have ended well (SEMANTICS 2.2).
+extension Volume {
+    /// What a file becomes that nobody has open for writing any more.
+    enum Closed: Sendable {
+        case nothing
+        case publish(bytes: Int64)
+        /// It waits to hear how its makers end.
+        case settle
+        case quarantine(reason: String, rule: Rule)
+        /// A killed or failed writer that wrote nothing: only the name was taken.
+        case drop(reason: String)
+    }
+
+    /// Who has to do with a file's bytes when a caller opens it to write, or gives it its name.
+    func makers(of caller: Caller) -> [ArtifactFile.Maker] {
+        guard let watch = processes.watch(caller.process) else {
+            return [.init(role: .writer, watch: nil, thread: caller.process)]
+        }
+        let upstream = processes.upstream(of: watch)
+        return [.init(role: .writer, watch: watch, thread: caller.process)]
+            + upstream.processes.map { .init(role: .upstream, watch: $0, thread: $0.process) }
+            + (upstream.isUnknown ? [.init(role: .upstream, watch: nil, thread: 0)] : [])
+    }
+
+    /// Whether a caller is of the job that makes a file. Asked without the file's lock: what `/proc` says may wait for a process that closes
+    /// this very file.
+    func isSameJob(_ caller: Caller, _ file: ArtifactFile) -> Bool {
+        let (makers, user) = file.state.withLock { ($0.makers, $0.birth?.user) }
+        var isSeen = false
+        for maker in makers where maker.role == .writer {
+            guard let watch = maker.watch, let isSame = processes.isSameJob(caller.process, watch) else { continue }
+            if isSame { return true }
+            isSeen = true
+        }
+        return !isSeen && user == caller.user
+    }
+
+    /// The same, of a file in a state where it matters.
+    func facts(for caller: Caller, _ file: ArtifactFile) -> Facts {
+        let isOpen = file.state.withLock { if case .settling = $0.phase { true } else { false } }
+        return Facts(isSameJob: isOpen && isSameJob(caller, file))
+    }
+
+    /// Decides about a file that has bytes and no writers. Its lock is held, and the phase is set, so that nobody can open it to write in
+    /// between.
+    func conclude(
+        _ state: inout ArtifactFile.State, _ real: RealFile, bytes: Int64, writer: ArtifactFile.Writer
+    ) -> Closed {
+        var writer = writer
+        if store.schema.publishing == .exit {
+            let now = Clock.monotonic()
+            if case .settling = state.phase {
+            } else {
+                state.settleEnd = now + UInt64(store.schema.settleSeconds) * 1_000_000_000
+            }
+            let facts = state.makers.map(\.fact)
+            switch Settlement.judge(facts, store.schema.benignExits, isOver: now >= state.settleEnd) {
+            case .waits:
+                if case .settling = state.phase { return .settle }
+                // Should the driver be killed now, nobody knows any more how the makers end: it is published as such.
+                state.phase = .settling(store.staging?.finish(real, process: writer.thread) ?? real)
+                beginAttributeWindow(&state, writer)
+                return .settle
+            case .keepsBack(let reason):
+                keepBack(&state, real, writer)
+                return .quarantine(reason: reason, rule: .makerFailed)
+            case .publishes(let endingIsUnknown): if endingIsUnknown { writer.ending = .unknown }
+            }
+        }
+        guard beginSealing(&state, real, writer: writer) else { return .nothing }
+        noteFinished(&state, real, writer)
+        return .publish(bytes: bytes)
+    }
+
+    /// From here on nobody takes the file for a whole one, until its name is gone.
+    func keepBack(_ state: inout ArtifactFile.State, _ real: RealFile, _ writer: ArtifactFile.Writer) {
+        state.phase = .settling(real)
+        state.lastWriter = writer
+        state.isKeptBack = true
+    }
+
+    /// Judges a settling file again: one of its makers has ended, or it has waited long enough.
+    ///
+    /// - Returns: whether it still waits.
+    func settle(_ file: ArtifactFile) -> Bool {
+        let closed = file.state.withLock { state -> Closed in
+            guard case .settling(let real) = state.phase, !state.isKeptBack, let writer = state.lastWriter else {
+                return .nothing
+            }
+            guard let size = try? real.attributes().st_size else { return .nothing }
+            return conclude(&state, real, bytes: Int64(size), writer: writer)
+        }
+        if case .settle = closed { return true }
+        perform(closed, file)
+        connection?.reconsider()
+        return false
+    }
+
+    /// Does what was decided, without locks.
+    func perform(_ closed: Closed, _ file: ArtifactFile) {
+        switch closed {
+        case .nothing: break
+        case .publish(let bytes): seals.submit(file, bytes: bytes, publish: seal)
+        case .quarantine(let reason, let rule):
+            seals.submit {
+                self.quarantine(file, reason: reason, rule)
+                self.connection?.reconsider()
+            }
+        case .drop(let reason): seals.submit { self.drop(file, reason: reason) }
+        case .settle:
+            let (end, makers) = file.state.withLock { ($0.settleEnd, $0.makers) }
+            if settler.add(file, until: end, makers.compactMap(\.watch)) {
+                // One of them may have ended before it was followed, and is heard of then: a pidfd stays readable.
+                return
+            }
+            seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
+                if self.settle(file) { self.perform(.settle, file) }
+            }
+        }
+    }
+
+    /// Who may still set attributes of a closed file, and until when.
+    func beginAttributeWindow(_ state: inout ArtifactFile.State, _ writer: ArtifactFile.Writer) {
+        state.lastWriter = writer
+        state.settling = .init(
+            opener: writer.thread, closer: writer.closer,
+            deadline: Clock.monotonic() + UInt64(store.schema.settlingSeconds) * 1_000_000_000)
+    }
+}

@@ -1,0 +1,208 @@
+internal import Artifacts
+internal import FuseKernel
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Files that wait to hear how those end who made them. One thread sleeps until one of them ends, or until a file has waited long enough;
+/// while no file waits there is nothing that wakes it.
+final class Settler: Sendable {
+    /// Judges a file; whether it still waits.
+    typealias Judge = @Sendable (ArtifactFile) -> Bool
+
+    private struct Waiting {
+        let file: ArtifactFile
+        /// On the monotonic clock.
+        let end: UInt64
+    }
+
+    private struct Followed {
+        let process: any WatchedProcess
+        var files: Set<UInt64> = []
+        /// It has ended, and how is told once somebody has waited for it (`POLLHUP`).
+        var awaitsReaping = false
+        /// There is nothing more to hear.
+        var isHeard = false
+    }
+
+    private struct State {
+        var waiting: [UInt64: Waiting] = [:]
+        var followed: [ObjectIdentifier: Followed] = [:]
+        /// In the order in which they are over; what was decided before stays in it.
+        var ends: [(end: UInt64, file: UInt64)] = []
+        var firstEnd = 0
+        var judge: Judge?
+        var hasThread = false
+        var isEnded = false
+        /// Who waits until no file waits.
+        var idle: [FuseKernel.Semaphore] = []
+    }
+
+    /// A leaf in the order of locks.
+    private let state = Mutex(State())
+    /// Rings when there is something new; nil when the process has no descriptor left.
+    private let wake = try? SystemCall.makeEvent()
+
+    deinit { if let wake { SystemCall.close(wake) } }
+
+    /// - Parameter judge: called without locks held.
+    func start(_ judge: @escaping Judge) { state.withLock { $0.judge = judge } }
+
+    /// How many files wait.
+    var count: Int { state.withLock { $0.waiting.count } }
+
+    /// Judges a file when a process ends, and at a time.
+    ///
+    /// - Parameter end: on the monotonic clock; later than that of every file before.
+    /// - Returns: false when there is no thread to be had: the caller sees to it.
+    func add(_ file: ArtifactFile, until end: UInt64, _ processes: [any WatchedProcess]) -> Bool {
+        let id = file.id.rawValue
+        let (starts, isReady) = state.withLock { state -> (Bool, Bool) in
+            guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false) }
+            state.waiting[id] = Waiting(file: file, end: end)
+            state.ends.append((end, id))
+            for process in processes {
+                state.followed[ObjectIdentifier(process), default: Followed(process: process)].files.insert(id)
+            }
+            defer { state.hasThread = true }
+            return (!state.hasThread, true)
+        }
+        guard isReady else { return false }
+        guard starts else {
+            ring()
+            return true
+        }
+        if let thread = WorkerThread(name: "artifactfs-settle", { self.serve() }) {
+            thread.detach()
+            return true
+        }
+        state.withLock { state in
+            state.hasThread = false
+            Self.remove(id, &state)
+        }
+        return false
+    }
+
+    /// Waits until no file waits, and ends.
+    ///
+    /// - Parameter limit: for so many milliseconds at most.
+    func finish(atMost limit: Int32) {
+        let idle = FuseKernel.Semaphore()
+        let waits = state.withLock { state in
+            guard !state.waiting.isEmpty else { return false }
+            state.idle.append(idle)
+            return true
+        }
+        if waits { _ = idle.wait(milliseconds: limit) }
+        state.withLock { $0.isEnded = true }
+        ring()
+    }
+
+    private func ring() { if let wake { SystemCall.signal(wake) } }
+
+    private func silence() { if let wake { _ = try? SystemCall.bytes(wake, atMost: 8) } }
+
+    // MARK: - The thread
+
+    private static func remove(_ id: UInt64, _ state: inout State) {
+        state.waiting[id] = nil
+        for key in state.followed.keys {
+            state.followed[key]?.files.remove(id)
+            if state.followed[key]?.files.isEmpty == true { state.followed[key] = nil }
+        }
+    }
+
+    private func serve() {
+        while true {
+            let (processes, timeout, isEnded) = state.withLock { state -> ([any WatchedProcess], Int32, Bool) in
+                let processes = state.followed.values.compactMap { $0.isHeard ? nil : $0 }
+                return (processes.map(\.process), Self.timeout(&state), state.isEnded)
+            }
+            if isEnded { return }
+            let reaping = state.withLock { state in
+                processes.map { state.followed[ObjectIdentifier($0)]?.awaitsReaping ?? false }
+            }
+            var polled = zip(processes, reaping).map { process, reaping in
+                // A negative descriptor is passed over, and a hang-up is told whatever is asked for (poll(2)).
+                pollfd(fd: process.descriptor, events: reaping ? 0 : Int16(POLLIN), revents: 0)
+            }
+            polled.append(pollfd(fd: wake?.rawValue ?? -1, events: Int16(POLLIN), revents: 0))
+            let found = poll(&polled, nfds_t(polled.count), timeout)
+            if found > 0, polled[polled.count - 1].revents != 0 { silence() }
+            var files = takeOver()
+            for (index, process) in processes.enumerated() where found > 0 && polled[index].revents != 0 {
+                files.append(contentsOf: hear(process, polled[index].revents))
+            }
+            for file in files { judge(file) }
+        }
+    }
+
+    /// Milliseconds until a file has waited long enough; -1 for ever.
+    private static func timeout(_ state: inout State) -> Int32 {
+        while state.firstEnd < state.ends.count {
+            let (end, id) = state.ends[state.firstEnd]
+            if state.waiting[id]?.end == end {
+                let now = Clock.monotonic()
+                return now >= end ? 0 : Int32(clamping: (end - now) / 1_000_000 + 1)
+            }
+            state.firstEnd += 1
+        }
+        state.ends = []
+        state.firstEnd = 0
+        return -1
+    }
+
+    /// The files that have waited long enough.
+    private func takeOver() -> [ArtifactFile] {
+        state.withLock { state in
+            var files: [ArtifactFile] = []
+            let now = Clock.monotonic()
+            while state.firstEnd < state.ends.count {
+                let (end, id) = state.ends[state.firstEnd]
+                if let waiting = state.waiting[id], waiting.end == end {
+                    guard now >= end else { break }
+                    files.append(waiting.file)
+                }
+                state.firstEnd += 1
+            }
+            if state.firstEnd > 4096, state.firstEnd * 2 > state.ends.count {
+                state.ends.removeSubrange(..<state.firstEnd)
+                state.firstEnd = 0
+            }
+            return files
+        }
+    }
+
+    /// A process has ended, or was waited for after it had: the files that it had to do with.
+    private func hear(_ process: any WatchedProcess, _ events: Int16) -> [ArtifactFile] {
+        let isReaped = events & Int16(POLLHUP) != 0
+        let isUnknown = process.ending == .unknown
+        return state.withLock { state in
+            let key = ObjectIdentifier(process)
+            guard var followed = state.followed[key] else { return [] }
+            if isUnknown, !isReaped {
+                followed.awaitsReaping = true
+                state.followed[key] = followed
+                return []
+            }
+            followed.isHeard = true
+            state.followed[key] = followed
+            return followed.files.compactMap { state.waiting[$0]?.file }
+        }
+    }
+
+    private func judge(_ file: ArtifactFile) {
+        let (known, end) = state.withLock { ($0.judge, $0.waiting[file.id.rawValue]?.end) }
+        guard let known, !known(file) else { return }
+        let idle = state.withLock { state -> [FuseKernel.Semaphore] in
+            // Written to again and closed again meanwhile: then it waits anew.
+            guard state.waiting[file.id.rawValue]?.end == end else { return [] }
+            Self.remove(file.id.rawValue, &state)
+            guard state.waiting.isEmpty else { return [] }
+            defer { state.idle = [] }
+            return state.idle
+        }
+        for semaphore in idle { semaphore.post() }
+    }
+}

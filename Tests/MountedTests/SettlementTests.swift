@@ -1,0 +1,197 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// SEMANTICS 2.2 on the real mount: a file is published when its makers have ended well, and kept when one of them has not.
+extension MountedTests {
+    @Suite struct SettlementTests {
+        /// A script that writes `$T`, and what becomes of that.
+        struct Ending: Sendable, CustomTestStringConvertible {
+            let name: String
+            let script: String
+            /// What the reason says; nil for a file that is published.
+            var reason: String?
+            var testDescription: String { name }
+        }
+
+        /// A table by whatever program: `row` prints it.
+        private static let row = #"row() { printf 'a\tb\n1\t2\n'; }; "#
+
+        static let endings: [Ending] = [
+            .init(
+                name: "cp", script: #"row > "$T.source.txt.tmp"; cp "$T.source.txt.tmp" "$T"; rm "$T.source.txt.tmp""#),
+            .init(
+                name: "a Python exception after the close",
+                script:
+                    #"python3 -c 'import sys; f = open(sys.argv[1], "w"); f.write("a\tb\n1\t2\n"); f.close(); raise ValueError' "$T""#,
+                reason: "ended with status 1"),
+            .init(
+                name: "a kill after the close",
+                script:
+                    #"python3 -c 'import os, sys; f = open(sys.argv[1], "w"); f.write("a\tb\n1\t2\n"); f.close(); os.kill(os.getpid(), 9)' "$T""#,
+                reason: "was killed by signal 9"),
+            .init(
+                name: "a recipe whose last command fails", script: #"sh -c 'printf "a\tb\n1\t2\n" > "$T"; false'"#,
+                reason: "the writer (sh,"),
+            .init(
+                name: "a recipe whose last command works", script: #"sh -c 'printf "a\tb\n1\t2\n" > "$T"; true'"#),
+            .init(
+                name: "a pipeline whose first program fails",
+                script: #"sh -c 'printf "a\tb\n1\t2\n"; sleep 0.3; exit 3' | awk 1 > "$T""#,
+                reason: "through a pipe (sh,"),
+            .init(
+                name: "a pipeline whose middle program is killed",
+                script: #"row | sh -c 'cat; sleep 0.3; kill -9 $$' | cat | awk 1 > "$T""#,
+                reason: "was killed by signal 9"),
+            .init(
+                name: "tee in a pipeline that fails",
+                script: #"sh -c 'printf "a\tb\n1\t2\n"; sleep 0.3; exit 4' | tee "$T" | cat > /dev/null"#,
+                reason: "through a pipe (sh,"),
+            .init(name: "a reader that has enough", script: #"yes $'a\tb' | head -n 5 | awk 1 > "$T""#),
+            .init(
+                name: "a search that finds nothing",
+                script: #"sh -c 'sleep 0.3; exec grep zzz /etc/hostname' | { row; cat; } > "$T""#),
+            .init(
+                name: "a child that is killed in a group",
+                script: #"{ row; sh -c 'printf "3\t4\n"; kill -9 $$'; true; } > "$T""#,
+                reason: "was killed by signal 9"),
+            .init(
+                name: "appending again and again", script: #"for i in 1 2 3; do row >> "$T"; done"#),
+            .init(
+                name: "an earlier writer that was killed",
+                script:
+                    #"exec 4>> "$T"; bash -c 'exec 3>> "$T"; printf "a\tb\n" >&3; exec 3>&-; kill -9 $$'; printf '1\t2\n' >&4; exec 4>&-"#,
+                reason: "was killed by signal 9"),
+            .init(
+                name: "a program that saves by renaming and then fails",
+                script:
+                    #"python3 -c 'import os, sys; t = sys.argv[1]; f = open(t + ".tmp", "w"); f.write("a\tb\n1\t2\n"); f.close(); os.rename(t + ".tmp", t); sys.exit(5)' "$T""#,
+                reason: "ended with status 5"),
+            .init(
+                name: "mv from a session",
+                script: #"row > "$S/base/splice_errors/chr77.tsv"; mv "$S/base/splice_errors/chr77.tsv" "$T""#),
+        ]
+
+        @Test(arguments: MountVariant.both) func everyEnding(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            for (index, ending) in Self.endings.enumerated() {
+                let path = mount.production("base/splice_errors/chr\(index).tsv")
+                let ran = try shell(
+                    Self.row + "export -f row; " + ending.script,
+                    environment: ["T": path, "S": mount.root + "/development/current"])
+                guard let reason = ending.reason else {
+                    #expect(mount.isSealed(path), "\(ending.name): \(ran); \(mount.log)")
+                    continue
+                }
+                #expect(eventually(within: 30) { !exists(path) }, "\(ending.name): \(ran)")
+                let told = mount.denials().filter { $0.contains("chr\(index).tsv") && $0.contains("maker-failed") }
+                #expect(told.count == 1 && told.first?.contains(reason) == true, "\(ending.name): \(told); \(ran)")
+                #expect(!exists(mount.real("base_layer/splice_errors_chr\(index).tsv")), "\(ending.name)")
+            }
+            #expect(mount.settle())
+        }
+
+        /// The same without root: a pidfd tells how a process ended to whoever has it.
+        @Test func ofAnOrdinaryUser() throws {
+            let person = try OrdinaryUser()
+            #expect(try person.artifactfs("init", person.home + "/eval").succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            #expect(try person.artifactfs("mount", person.home + "/eval", person.home + "/m").succeeded)
+            let ran = try person.shell(
+                #"""
+                cd m/production/base/splice_errors
+                sh -c 'printf "a\tb\n1\t2\n" > chr1.tsv; false'
+                sh -c 'printf "a\tb\n1\t2\n" > chr2.tsv; true'
+                for i in $(seq 100); do [ -e chr1.tsv ] || break; sleep 0.1; done; ls
+                """#)
+            #expect(ran.output == "chr2.tsv\n", "\(ran)")
+            #expect(try person.artifactfs("unmount", person.home + "/m").output.contains("ended with status 1"))
+        }
+
+        /// What the job of a file may do while it settles, and that nobody overwrites it.
+        @Test(arguments: MountVariant.both) func whileItSettles(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            let ran = try python(
+                """
+                import os, subprocess, sys
+                path = sys.argv[1]
+                def said(body):
+                    try: body(); return "ok"
+                    except OSError as e: return type(e).__name__
+                def save(mode, text):
+                    with open(path, mode) as f: f.write(text)
+                save("w", "a\\tb\\n")
+                print(os.getxattr(path, "user.artifact.state").decode(), open(path).read().count("\\n"))
+                save("a", "1\\t2\\n")
+                print(said(lambda: save("w", "x")), said(lambda: os.rename("/etc/hostname", path)), said(lambda: os.unlink(path)),
+                      said(lambda: os.truncate(path, 0)), said(lambda: os.chmod(path, 0o640)), said(lambda: os.utime(path, (7, 7))),
+                      said(lambda: os.setxattr(path, "user.artifact.note", b"n")))
+                subprocess.run(["sh", "-c", "printf '3\\\\t4\\\\n' >> " + path], check=True)
+                print(open(path).read().count("\\n"))
+                """, [path])
+            #expect(
+                ran.output == "settling 1\nFileExistsError OSError PermissionError PermissionError ok ok ok\n3\n",
+                "\(ran)")
+            #expect(mount.isSealed(path))
+            #expect(try contents(mount.real("base_layer/splice_errors_chr1.tsv")) == "a\tb\n1\t2\n3\t4\n")
+            #expect(try ModeAndTime(mount.real("base_layer/splice_errors_chr1.tsv")).mode == 0o440)
+        }
+
+        /// Another job hears `EBUSY` while a file is being written, waits while it settles, and gets the whole file, or none.
+        @Test(arguments: MountVariant.both) func anotherJobWaits(_ variant: MountVariant) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/eval"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            try write(try contents(schema).replacing("settle_seconds: 2", with: "settle_seconds: 60"), to: schema)
+            let mount = try Mount(store: store, variant)
+            for (name, status) in [("chrGood.tsv", 0), ("chrBad.tsv", 3)] {
+                let path = mount.production("base/splice_errors/" + name)
+                let (go, begun) = (directory.path + "/go-" + name, directory.path + "/begun-" + name)
+                #expect(try run(["mkfifo", go, begun]).succeeded)
+                let writer = try Child([
+                    "setsid", "-w", testPython, "-c",
+                    """
+                    import sys
+                    path, go, begun, status = sys.argv[1:]
+                    f = open(path, "w"); f.write("a\\tb\\n"); f.flush()
+                    open(begun, "w").write("x"); open(go).read()
+                    f.write("1\\t2\\n"); f.close()
+                    open(begun, "w").write("x"); open(go).read()
+                    sys.exit(int(status))
+                    """, path, go, begun, String(status),
+                ])
+                #expect(try run(["cat", begun]).output == "x")
+                let busy = try run(["setsid", "-w", "cat", path])
+                #expect(busy.errors.contains("Device or resource busy"), "\(busy)")
+                #expect(mount.denials().contains { $0.contains("not-whole-yet") && $0.contains("writes it since") })
+                try write("go", to: go)
+                #expect(try run(["cat", begun]).output == "x")
+                let reader = try Child(["setsid", "-w", "cat", path])
+                // Asleep in its open: the request is with us.
+                #expect(eventually { (try? contents("/proc/\(reader.process)/status").contains("State:\tS")) == true })
+                try write("go", to: go)
+                #expect(writer.wait(seconds: 30))
+                #expect(reader.wait(seconds: 30))
+                if status == 0 {
+                    #expect(reader.output == "a\tb\n1\t2\n", "\(reader.errors)")
+                } else {
+                    #expect(
+                        reader.output == "" && reader.errors.contains("No such file"),
+                        "\(reader.output) \(reader.errors)")
+                }
+            }
+        }
+
+        /// An unmount waits for those who still run for as long as the schema says, and publishes then.
+        @Test func anUnmountSettles() throws {
+            let mount = try Mount()
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            try write(table, to: path)  // This process runs on.
+            #expect(mount.state(of: path) == "settling")
+            #expect(try mount.unmount() == 0)
+            #expect(try contents(mount.real("base_layer/splice_errors_chr1.tsv")) == table)
+        }
+    }
+}
