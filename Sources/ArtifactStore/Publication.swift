@@ -53,7 +53,7 @@ struct Publication {
             if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
             var after = try Self.makeReadOnly(descriptor, request, &writeBits)
             var known = before
-            while !after.isModified(like: known) {
+            while !after.hasSameModification(as: known) {
                 // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
                 guard after.st_size == before.st_size,
                     try attempt("read", { () throws(Errno) in try source.sha256() }) == sha256

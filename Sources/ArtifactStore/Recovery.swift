@@ -136,7 +136,8 @@ struct Recovery {
             defer { SystemCall.close(another) }
             try Reservations.releaseAll(of: another, in: reserved)
         }
-        Staging.removeIfEmpty(directory, named: name, in: stagings)
+        // What lacks its line only has left staging already: the next time looks here for its intent.
+        if !waits { Staging.removeIfEmpty(directory, named: name, in: stagings) }
         if !isSettled, !waits, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
             try SystemCall.rename(stagings.descriptor, name, stagings.descriptor, name + Self.leftSuffix, 0)
         }
@@ -323,16 +324,17 @@ struct Recovery {
     /// - Returns: false when the file stays staged, because the store has no room for it or fails.
     private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) -> Bool {
         let staged = staging.file(intent.staged)
-        let stagedAttributes = try? staged.attributes()
+        // What cannot be looked at now is not missing: it waits for the next time.
+        let stagedAttributes = try Self.found(staged)
         let path = intent.record["path"]?.string ?? intent.name
         let target = realDirectory(intent.directory)
         var hadCopy = false
         if let directory = try target.current() {
             let copy = directory.file(intent.copyName)
-            hadCopy = (try? copy.attributes()) != nil
+            hadCopy = try Self.found(copy) != nil
             if hadCopy { try copy.unlink() }
             let file = directory.file(intent.name)
-            if let found = try? file.attributes(), found.isRegular {
+            if let found = try Self.found(file), found.isRegular {
                 let isOurs = UInt64(found.st_ino) == intent.inode
                 let isOurCopy =
                     !isOurs && !hadCopy && TimeText.rfc3339(found.st_mtim) == intent.modified
@@ -395,6 +397,11 @@ struct Recovery {
             try take(staged, intent.mount, path, reason, intent.record)
         }
         return true
+    }
+
+    /// A file's attributes; nil when there is none.
+    private static func found(_ file: RealFile) throws(Errno) -> stat? {
+        do throws(Errno) { return try file.attributes() } catch .noSuchFileOrDirectory { return nil }
     }
 
     private func copyAcross(_ staged: RealFile, _ intent: SealIntent, to directory: Directory) throws(Errno) {

@@ -68,8 +68,8 @@ final class Bench {
         if isNative { return }
         let missing = target.artifactDirectory + "/chrNone.tsv"
         var facts = stat()
-        let end = Clock.now() + settings.warmUpSeconds
-        while Clock.now() < end {
+        let end = Stopwatch.now() + settings.warmUpSeconds
+        while Stopwatch.now() < end {
             for _ in 0..<64 where stat(missing, &facts) == 0 { throw BenchFailure("\(missing) is there") }
         }
     }

@@ -30,6 +30,7 @@ struct BenchCommand: ParsableCommand {
             """,
         subcommands: [
             PrepareCommand.self, RunCommand.self, CheckCommand.self, ScaleCommand.self, InstructionsCommand.self,
+            MakeCommand.self,
         ])
 }
 

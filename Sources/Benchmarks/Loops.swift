@@ -69,8 +69,8 @@ enum Loops {
     static func time(
         _ loop: Loop, _ paths: PathTable.Slice, _ buffer: UnsafeMutableRawPointer
     ) throws(BenchFailure) -> (Tally, seconds: Double) {
-        let start = Clock.now()
+        let start = Stopwatch.now()
         let tally = try loop(paths, buffer)
-        return (tally, Clock.now() - start)
+        return (tally, Stopwatch.now() - start)
     }
 }

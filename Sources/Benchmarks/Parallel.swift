@@ -30,13 +30,13 @@ enum Parallel {
 
         func run() {
             pthread_barrier_wait(gate)
-            start = Clock.now()
+            start = Stopwatch.now()
             do throws(BenchFailure) {
                 result = .success(try work(number, buffer))
             } catch {
                 result = .failure(error)
             }
-            end = Clock.now()
+            end = Stopwatch.now()
         }
     }
 

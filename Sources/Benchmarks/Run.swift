@@ -107,7 +107,8 @@ struct Run {
         uname(&system)
         let release = withUnsafeBytes(of: &system.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return [
-            ("time", Clock.timestamp()), ("kernel", release), ("processors", "\(sysconf(Int32(_SC_NPROCESSORS_ONLN)))"),
+            ("time", Stopwatch.timestamp()), ("kernel", release),
+            ("processors", "\(sysconf(Int32(_SC_NPROCESSORS_ONLN)))"),
             ("load before", Format.fixed(load, 2)),
             (
                 "work",

@@ -134,15 +134,15 @@ struct ScaleCommand: ParsableCommand {
 
     /// Waits until a process does nothing for half a second, two minutes at most; the seconds until then.
     private static func waitUntilQuiet(_ process: Int32) throws(BenchFailure) -> Double {
-        let start = Clock.now()
+        let start = Stopwatch.now()
         var last = try ProcessFacts(process).switches
-        while Clock.now() - start < 120 {
+        while Stopwatch.now() - start < 120 {
             usleep(500_000)
             let now = try ProcessFacts(process).switches
-            if now - last < 8 { return Clock.now() - start - 0.5 }
+            if now - last < 8 { return Stopwatch.now() - start - 0.5 }
             last = now
         }
-        return Clock.now() - start
+        return Stopwatch.now() - start
     }
 
     private func write(_ results: [(String, ReportValue)]) throws(BenchFailure) {
@@ -150,13 +150,13 @@ struct ScaleCommand: ParsableCommand {
     }
 
     private static func list(_ path: String) throws(BenchFailure) -> (Int, Double) {
-        let start = Clock.now()
+        let start = Stopwatch.now()
         guard let directory = opendir(path) else { throw BenchFailure.call("open", path) }
         defer { closedir(directory) }
         var entries = 0
         // Not "." and "..", nor the link `latest` among the checkpoints.
         while let entry = readdir(directory) { if entry.pointee.d_type == DT_REG { entries += 1 } }
-        return (entries, Clock.now() - start)
+        return (entries, Stopwatch.now() - start)
     }
 
     private static func lookups(_ mount: String, _ kinds: [Kind], every step: Int) throws(BenchFailure) -> Double {

@@ -19,7 +19,7 @@ enum Tool {
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
         var process: pid_t = 0
-        let start = Clock.now()
+        let start = Stopwatch.now()
         let code = posix_spawnp(&process, arguments[0], &actions, nil, &pointers, environ)
         close(ends[1])
         guard code == 0 else { throw BenchFailure("cannot run \(arguments[0]): \(String(cString: strerror(code)))") }
@@ -35,7 +35,7 @@ enum Tool {
         }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-        let seconds = Clock.now() - start
+        let seconds = Stopwatch.now() - start
         guard status == 0 else {
             throw BenchFailure("'\(arguments.prefix(3).joined(separator: " ")) ...' ended with wait status \(status)")
         }

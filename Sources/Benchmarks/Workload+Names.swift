@@ -44,7 +44,7 @@ extension Workload {
         // One C string, made before the clock starts.
         let prefixes = PathTable(count: 1) { _ in prefix }
         var facts = stat()
-        let start = Clock.now()
+        let start = Stopwatch.now()
         guard let directory = opendir(path) else { throw BenchFailure.call("open", path) }
         defer { closedir(directory) }
         let descriptor = dirfd(directory)
@@ -58,7 +58,7 @@ extension Workload {
             count += 1
             bytes += Int(facts.st_size)
         }
-        let seconds = Clock.now() - start
+        let seconds = Stopwatch.now() - start
         try bench.require(
             count == bench.settings.files && bytes == count * Content.blockSize, "list-stat",
             "\(count) entries of \(bytes) bytes")

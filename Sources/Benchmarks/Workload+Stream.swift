@@ -14,14 +14,14 @@ extension Workload {
         defer { Glibc.unlink(path) }
         let pieces = bench.settings.bigMebibytes
         func pass(_ flags: Int32) throws(BenchFailure) -> Double {
-            let start = Clock.now()
+            let start = Stopwatch.now()
             let file = open(path, O_WRONLY | O_CLOEXEC | flags, 0o644)
             guard file >= 0 else { throw BenchFailure.call("create", path) }
             for _ in 0..<pieces {
                 guard write(file, bench.buffer, mebibyte) == mebibyte else { throw BenchFailure.call("write", path) }
             }
             guard close(file) == 0 else { throw BenchFailure.call("close", path) }
-            return Clock.now() - start
+            return Stopwatch.now() - start
         }
         _ = try pass(O_CREAT | O_EXCL)
         let seconds = try pass(0)
@@ -54,9 +54,9 @@ extension Workload {
             }
         }
         _ = try pass()
-        let start = Clock.now()
+        let start = Stopwatch.now()
         let tally = try pass()
-        let seconds = Clock.now() - start
+        let seconds = Stopwatch.now() - start
         try bench.require(
             tally.bytes == bench.settings.bigBytes && tally.sum == bench.expectedSum(bench.settings.bigBlocks),
             "seq-read", "\(tally.bytes) bytes, or not the ones that were written")
@@ -143,7 +143,7 @@ extension Workload {
         let seed = 0x9E37_79B9_7F4A_7C15 &+ UInt64(bench.round)
         var state = seed
         var sum: UInt64 = 0
-        let start = Clock.now()
+        let start = Stopwatch.now()
         for _ in 0..<reads {
             state ^= state << 13
             state ^= state >> 7
@@ -154,7 +154,7 @@ extension Workload {
             }
             sum &+= Content.stamp(of: buffer)
         }
-        let seconds = Clock.now() - start
+        let seconds = Stopwatch.now() - start
         var expected: UInt64 = 0
         state = seed
         for _ in 0..<reads {
@@ -191,9 +191,9 @@ extension Workload {
             return sum
         }
         _ = try pass()
-        let start = Clock.now()
+        let start = Stopwatch.now()
         let sum = try pass()
-        let seconds = Clock.now() - start
+        let seconds = Stopwatch.now() - start
         try bench.require(
             sum == bench.expectedSum(bench.settings.bigBlocks), "mmap-read", "other bytes than were written")
         return Sample(seconds: seconds, amount: Double(bench.settings.bigMebibytes))

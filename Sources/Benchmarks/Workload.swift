@@ -1,7 +1,7 @@
 /// One kind of work, timed on every target.
 ///
-/// To add one: write its body in a file beside the others (nothing but system calls between `Clock.now()` and
-/// `Clock.now()`, and a check afterwards that the work was done), and name it in `all`.
+/// To add one: write its body in a file beside the others (nothing but system calls between `Stopwatch.now()` and
+/// `Stopwatch.now()`, and a check afterwards that the work was done), and name it in `all`.
 struct Workload: Sendable {
     enum Unit: String, Sendable {
         case operations = "/s"

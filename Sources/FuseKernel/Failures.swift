@@ -96,9 +96,7 @@ final class Failures: Sendable {
     func note(_ error: Errno, _ doing: Doing, _ caller: Caller, _ fileSystem: any FileSystem) {
         let now = Clock.monotonic()
         let count = state.withLock { state -> Int? in
-            var wall = timespec()
-            clock_gettime(CLOCK_REALTIME, &wall)
-            state.last = wall
+            state.last = Clock.now()
             var known = state.known[Key(errno: error.rawValue, kind: doing.kind)] ?? Known()
             known.count += 1
             defer { state.known[Key(errno: error.rawValue, kind: doing.kind)] = known }

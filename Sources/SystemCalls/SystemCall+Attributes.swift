@@ -175,7 +175,7 @@ extension stat {
     package var isSymbolicLink: Bool { st_mode & S_IFMT == S_IFLNK }
 
     /// Whether both tell the same size and time of modification.
-    package func isModified(like other: stat) -> Bool {
+    package func hasSameModification(as other: stat) -> Bool {
         (st_size, st_mtim.tv_sec, st_mtim.tv_nsec) == (other.st_size, other.st_mtim.tv_sec, other.st_mtim.tv_nsec)
     }
 }

@@ -176,6 +176,11 @@ struct MountStatus {
             "passthrough",
             passthrough?["on"] == .bool(true) ? "on" : "off: " + (passthrough?["obstacle"]?.string ?? "unknown"))
         line("writing", "\(number("writing")) artifacts, \(number("empty")) empty, \(number("transient")) temporary")
+        if let settling = integer("settling"), settling > 0 {
+            line(
+                "settling", "\(settling) closed, while \(settling == 1 ? "its program runs" : "their programs run") on")
+        }
+        if let endings = string("writer_endings"), endings != "seen" { line("endings", endings) }
         line("publishing", number("publishing"))
         let (room, failed) = (integer("waiting_for_room") ?? 0, integer("waiting_for_store") ?? 0)
         if room > 0 { line("", "\(room) more \(room == 1 ? "waits" : "wait") for room on the disk") }

@@ -16,7 +16,9 @@ final class Harness {
     let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
 
     /// - Parameter publishing: `exit` would wait for the end of the process that tests are.
-    init(in parent: String? = nil, publishing: PublishingRule = .close) throws {
+    init(
+        in parent: String? = nil, publishing: PublishingRule = .close, processes: any ProcessObserver = LinuxProcesses()
+    ) throws {
         directory = try TemporaryDirectory(in: parent)
         let path = directory.path + "/store"
         try Store.create(at: path)
@@ -25,7 +27,7 @@ final class Harness {
             try contents(schema).replacing("publish: exit", with: "publish: \(publishing.rawValue)"), to: schema)
         store = try Store(at: path, readOnly: false, durability: .relaxed)
         volume = try Volume(
-            store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"))
+            store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"), processes: processes)
         let test = try lookup("test", in: .root)
         _ = try call { request throws(Errno) in
             try "model".withEntryName { name throws(Errno) in

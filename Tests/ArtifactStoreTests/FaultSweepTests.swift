@@ -104,15 +104,8 @@ import Testing
         let place = try TemporaryStore(in: "/dev/shm")
         try perform(flow, place, durability, fault, what)
         try check(place, durability, what)
-        let isDoubtful = flow == .recovery && [.attributes, .open, .read].contains(fault.call)
-        try withKnownIssue(
-            "recovery takes what it cannot look at or read in that moment for missing or broken", isIntermittent: true
-        ) {
-            try checkArtifacts(place, what)
-            if flow == .recovery { #expect(place.exists("base_layer/chr9.tsv"), "what is published stays so: \(what)") }
-        } when: {
-            isDoubtful
-        }
+        try checkArtifacts(place, what)
+        if flow == .recovery { #expect(place.exists("base_layer/chr9.tsv"), "what is published stays so: \(what)") }
     }
 
     // MARK: - What is done

@@ -48,3 +48,32 @@ import Testing
         }
     }
 }
+
+/// One name is one thing, wherever it is read.
+@Suite struct NameTests {
+    /// Types that are parts of another type and are named for what they are to it (`AccessList.Entry`).
+    static let parts: Set<String> = ["Entry", "Kind", "Place", "State", "Target", "Transfer", "Work", "Writer"]
+
+    @Test func noTwoTypesHaveOneName() throws {
+        var places: [String: Set<String>] = [:]
+        for file in try SourceTree.swiftFiles(below: "Sources") {
+            for line in file.lines {
+                let words = SourceTree.code(line).split(whereSeparator: { " :<({".contains($0) }).map(String.init)
+                guard !words.contains("private"), !words.contains("fileprivate"),
+                    let keyword = words.firstIndex(where: { Self.keywords.contains($0) }),
+                    words[..<keyword].allSatisfy({ Self.modifiers.contains($0) || $0.hasPrefix("@") }),
+                    keyword + 1 < words.count
+                else { continue }
+                let name = words[keyword + 1]
+                if name.first?.isUppercase == true, !Self.parts.contains(name) {
+                    places[name, default: []].insert(file.path)
+                }
+            }
+        }
+        #expect(places.count > 200, "the test reads the types")
+        for (name, files) in places where files.count > 1 { Issue.record("\(name): \(files.sorted())") }
+    }
+
+    private static let keywords: Set<String> = ["struct", "class", "enum", "protocol", "typealias", "actor"]
+    private static let modifiers: Set<String> = ["public", "package", "internal", "final", "indirect"]
+}

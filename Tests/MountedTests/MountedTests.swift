@@ -11,7 +11,7 @@ let table = "a\tb\n1\t2\n"
 extension Mount {
     /// Waits until nothing is being published.
     func settle() -> Bool {
-        eventually(within: 30) { count("publishing") == 0 && count("writing") == 0 }
+        eventually(within: 30) { count("publishing") == 0 && count("settling") == 0 && count("writing") == 0 }
     }
 
     /// `user.artifact.state`; empty when it cannot be read.

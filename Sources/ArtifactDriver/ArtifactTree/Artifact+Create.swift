@@ -216,7 +216,7 @@ extension Volume {
                 entry: entry(
                     file, in: directory, attributes: shown(made.attributes, as: standing(of: directory.scope))),
                 opened: Opened(
-                    handle: handle, backing: backing, traits: Self.traits(flags, backing, isFlushed: isStaged)))
+                    handle: handle, backing: backing, traits: Self.traits(flags, backing, needsFlush: isStaged)))
         } catch {
             namespace.removeName(of: file.id)
             if isStaged { namespace.unpin(file.id) }

@@ -79,7 +79,7 @@ extension Volume {
                 .init(handle: handle, thread: caller.process, watch: makers.first { $0.role == .writer }?.watch))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
-                traits: Self.traits(flags, state.open.backing, isFlushed: needsFlush(state)))
+                traits: Self.traits(flags, state.open.backing, needsFlush: needsFlush(state)))
             return (reply, flags.truncates ? state.open.writing : nil)
         }
         guard let opened else { return nil }

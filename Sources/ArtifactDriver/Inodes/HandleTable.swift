@@ -20,7 +20,7 @@ final class HandleTable: Sendable {
     }
 
     /// An open directory.
-    final class Directory: Sendable {
+    final class OpenDirectory: Sendable {
         struct Reading: Sendable {
             let shown: Shown
             /// Whether the kernel is told what each name is, where it asks for that.
@@ -34,7 +34,7 @@ final class HandleTable: Sendable {
     }
 
     private enum Handle: Sendable {
-        case directory(Directory)
+        case directory(OpenDirectory)
         case content([UInt8])
     }
 
@@ -69,10 +69,10 @@ final class HandleTable: Sendable {
         }
     }
 
-    func openDirectory(_ inode: InodeNumber) -> HandleID { insert(.directory(Directory(inode: inode))) }
+    func openDirectory(_ inode: InodeNumber) -> HandleID { insert(.directory(OpenDirectory(inode: inode))) }
     func openContent(_ bytes: [UInt8]) -> HandleID { insert(.content(bytes)) }
 
-    func directory(_ handle: HandleID) throws(Errno) -> Directory {
+    func directory(_ handle: HandleID) throws(Errno) -> OpenDirectory {
         guard case .directory(let directory)? = state.withLock({ $0.handles[handle.rawValue] }) else {
             throw Errno.badFileDescriptor
         }

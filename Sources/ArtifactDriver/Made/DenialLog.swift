@@ -7,7 +7,7 @@ internal import SystemPackage
 
 /// The last refused operations with their reasons, and how often each rule refused.
 final class DenialLog: Sendable {
-    struct Denial: Sendable {
+    struct RefusedOperation: Sendable {
         let time: timespec
         let refusal: Refusal
         let operation: String
@@ -27,13 +27,13 @@ final class DenialLog: Sendable {
 
     /// What is kept of one user, oldest first.
     private struct Kept {
-        private var denials: [(number: Int, denial: Denial)?] = []
+        private var denials: [(number: Int, denial: RefusedOperation)?] = []
         /// From here on; before it, what went.
         private var first = 0
         var count: Int { denials.count - first }
-        var all: some Sequence<(number: Int, denial: Denial)> { denials[first...].lazy.compactMap { $0 } }
+        var all: some Sequence<(number: Int, denial: RefusedOperation)> { denials[first...].lazy.compactMap { $0 } }
 
-        mutating func add(_ denial: Denial, _ number: Int) { denials.append((number, denial)) }
+        mutating func add(_ denial: RefusedOperation, _ number: Int) { denials.append((number, denial)) }
 
         mutating func removeOldest() {
             guard count > 0 else { return }
@@ -67,14 +67,14 @@ final class DenialLog: Sendable {
     static let capacity = 1000
     private let state = Mutex(State())
     /// Keeps a denial for longer than the mount lives.
-    private let keep: @Sendable (Denial) -> Void
+    private let keep: @Sendable (RefusedOperation) -> Void
 
     private let programs: @Sendable (Int32) -> String
 
     /// - Parameter programs: the name of the program that a thread runs.
     init(
         programs: @escaping @Sendable (Int32) -> String = { _ in "" },
-        keep: @escaping @Sendable (Denial) -> Void = { _ in }
+        keep: @escaping @Sendable (RefusedOperation) -> Void = { _ in }
     ) {
         self.programs = programs
         self.keep = keep
@@ -90,7 +90,7 @@ final class DenialLog: Sendable {
         _ refusal: Refusal, operation: String, path: String, caller: Caller, program: String? = nil,
         detail: String? = nil
     ) -> ID {
-        let denial = Denial(
+        let denial = RefusedOperation(
             time: Clock.now(), refusal: refusal, operation: operation, path: path, user: caller.user,
             process: caller.process, program: program ?? programs(caller.process), detail: detail)
         keep(denial)
@@ -118,7 +118,7 @@ final class DenialLog: Sendable {
     }
 
     /// What a viewer may know, oldest first.
-    func kept(for viewer: Viewer) -> [Denial] {
+    func kept(for viewer: Viewer) -> [RefusedOperation] {
         let found = state.withLock { state in
             switch viewer {
             case .everybody: state.kept.values.flatMap { Array($0.all) }

@@ -7,7 +7,7 @@ internal import SystemPackage
 /// keeps them for us until they are asked for; nothing wakes for them. Root's driver only (`CAP_NET_ADMIN`).
 final class FailedProcesses: Sendable {
     /// A process that is gone.
-    struct Failure: Sendable {
+    struct EndedProcess: Sendable {
         let process: Int32
         let parent: Int32
         /// 15 bytes at most.
@@ -16,7 +16,7 @@ final class FailedProcesses: Sendable {
     }
 
     private struct State {
-        var last: [Failure] = []
+        var last: [EndedProcess] = []
         /// Some were not read in time.
         var hasGap = false
     }
@@ -35,7 +35,7 @@ final class FailedProcesses: Sendable {
     deinit { SystemCall.close(socket) }
 
     /// What a process was, if it failed lately.
-    func find(_ process: Int32) -> Failure? {
+    func find(_ process: Int32) -> EndedProcess? {
         state.withLock { state in
             read(&state)
             return state.last.last { $0.process == process }
@@ -44,7 +44,7 @@ final class FailedProcesses: Sendable {
 
     /// The child of a parent that was made last before another one, if it failed: their numbers follow each other. What was made in
     /// between, by whomever, makes that unknown.
-    func neighbour(of process: Int32, childOf parent: Int32) -> Failure? {
+    func neighbour(of process: Int32, childOf parent: Int32) -> EndedProcess? {
         state.withLock { state in
             read(&state)
             return state.last.last { $0.process == process - 1 && $0.parent == parent }
@@ -59,7 +59,7 @@ final class FailedProcesses: Sendable {
             case .found(let process, let parent, let code, let program):
                 if state.last.count >= Self.most { state.last.removeFirst(Self.most / 2) }
                 state.last.append(
-                    Failure(
+                    EndedProcess(
                         process: process, parent: parent, program: program,
                         ending: WriterEnding(exitCode: UInt64(code))))
             }
@@ -69,9 +69,9 @@ final class FailedProcesses: Sendable {
 
 /// A process that was gone when it was looked for, and failed.
 final class GoneProcess: WatchedProcess {
-    private let failure: FailedProcesses.Failure
+    private let failure: FailedProcesses.EndedProcess
 
-    init(_ failure: FailedProcesses.Failure) { self.failure = failure }
+    init(_ failure: FailedProcesses.EndedProcess) { self.failure = failure }
 
     var process: Int32 { failure.process }
     var session: Int32 { 0 }

@@ -80,10 +80,11 @@ final class LinuxProcesses: ProcessObserver {
 
     private func findUpstream(of process: Int32) -> Upstream {
         var process = process
-        guard let input = ProcFile.pipe(ofProcess: process, descriptor: 0), var parent = ProcFile.parent(of: process)
+        guard let input = ProcFile.pipeNumber(ofProcess: process, descriptor: 0),
+            var parent = ProcFile.parent(of: process)
         else { return Upstream() }
         // A shell's commands read what the shell reads, where nothing else is said: it is the one that stands in the pipeline.
-        while ProcFile.pipe(ofProcess: parent, descriptor: 0) == input {
+        while ProcFile.pipeNumber(ofProcess: parent, descriptor: 0) == input {
             guard let next = ProcFile.parent(of: parent) else { return Upstream() }
             (process, parent) = (parent, next)
         }
@@ -98,7 +99,7 @@ final class LinuxProcesses: ProcessObserver {
         let ends = members.map { member in
             // A shell's child may have its end of a pipe under another number still.
             (
-                member, input: ProcFile.pipe(ofProcess: member, descriptor: 0),
+                member, input: ProcFile.pipeNumber(ofProcess: member, descriptor: 0),
                 outputs: ProcFile.pipesWritten(byProcess: member)
             )
         }
@@ -229,18 +230,18 @@ final class LinuxProcess: WatchedProcess {
 
 extension ProcFile {
     /// What `/proc/<pid>/status` says: reading it waits for nothing, as `stat` may (`WriterEnding.of`).
-    struct Facts {
+    struct Relations {
         var parent: Int32
         var session: Int32
     }
 
     /// The parent and the session; nil when the process is gone.
-    static func facts(of process: Int32) -> Facts? {
-        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Facts? in
+    static func facts(of process: Int32) -> Relations? {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Relations? in
             guard let text = read(process, "status", into: buffer), let parent = number("\nPPid:\t", in: text) else {
                 return nil
             }
-            return Facts(parent: parent, session: number("\nNSsid:\t", in: text) ?? 0)
+            return Relations(parent: parent, session: number("\nNSsid:\t", in: text) ?? 0)
         }
     }
 
@@ -293,7 +294,7 @@ extension ProcFile {
     }
 
     /// The pipe that a process has as a descriptor, by its inode number; nil when it is none, or not shown.
-    static func pipe(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
+    static func pipeNumber(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
         guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/fd/\(descriptor)") else {
             return nil
         }
@@ -306,7 +307,7 @@ extension ProcFile {
     static func pipesWritten(byProcess process: Int32) -> [UInt64] {
         let place = "/proc/\(process)/fd"
         return numbers(in: place).compactMap { descriptor in
-            guard let pipe = pipe(ofProcess: process, descriptor: descriptor),
+            guard let pipe = pipeNumber(ofProcess: process, descriptor: descriptor),
                 // The link's own mode says how it was opened (proc_pid_fd(5)).
                 let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)"),
                 link.attributes.st_mode & S_IWUSR != 0

@@ -291,19 +291,14 @@ extension Volume {
         return conclude(&state, real, bytes: Int64(size), writer: lastWriter)
     }
 
-    /// From here on the file is immutable. Its descriptor is kept while the bytes move to their real path.
-    func beginSealing(
-        _ state: inout ArtifactFile.State, _ real: RealFile, writer: ArtifactFile.Writer
-    ) -> Bool {
-        do throws(Errno) {
-            try state.open.hold { flags throws(Errno) in try real.open(flags | O_NOFOLLOW) }
-        } catch {
-            log.error("cannot open a staged file to seal it", metadata: ["file": "\(real.name)", "errno": "\(error)"])
-            return false
+    /// From here on the file is immutable. A descriptor that is open is kept while the bytes move to their real path; one that is not is opened
+    /// when its turn comes, because many files may come at once that have waited.
+    func beginSealing(_ state: inout ArtifactFile.State, _ real: RealFile, writer: ArtifactFile.Writer) {
+        if state.open.any != nil {
+            try? state.open.hold { flags throws(Errno) in try real.open(flags | O_NOFOLLOW) }
         }
         state.phase = .sealing(real)
         if state.settling == nil { beginAttributeWindow(&state, writer) }
         state.lastWriter = writer
-        return true
     }
 }

@@ -75,7 +75,7 @@ extension Volume {
             case .publishes(let endingIsUnknown): if endingIsUnknown { writer.ending = .unknown }
             }
         }
-        guard beginSealing(&state, real, writer: writer) else { return .nothing }
+        beginSealing(&state, real, writer: writer)
         noteFinished(&state, real, writer)
         return .publish(bytes: bytes)
     }

@@ -60,7 +60,7 @@ extension Volume {
         let kind = try directoryKind(inode)
         let caller = request.caller
         // rewinddir(3): position 0 reads the directory anew.
-        let reading: HandleTable.Directory.Reading
+        let reading: HandleTable.OpenDirectory.Reading
         if offset > 0, let known = directory.reading.withLock({ $0 }) {
             reading = known
         } else {

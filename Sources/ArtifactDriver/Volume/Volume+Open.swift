@@ -23,8 +23,8 @@ extension Volume {
 
     /// A handle's traits. Where the driver moves the bytes, those that a handle only writes go to it as they are: by way of the page
     /// cache they would be copied once more.
-    static func traits(_ flags: OpenFlags, _ backing: BackingID?, isFlushed: Bool = false) -> OpenTraits {
-        var traits: OpenTraits = isFlushed ? [] : [.noFlush]
+    static func traits(_ flags: OpenFlags, _ backing: BackingID?, needsFlush: Bool = false) -> OpenTraits {
+        var traits: OpenTraits = needsFlush ? [] : [.noFlush]
         if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
         return traits
     }

@@ -84,7 +84,7 @@ public final class Volume: FileSystem {
         self.seals = seals
         let isOnItsWay = Flag()
         denials = DenialLog(programs: processes.program(ofThread:)) { [store] denial in
-            let record = ArtifactStore.Denial(
+            let record = Denial(
                 refusal: denial.refusal, operation: denial.operation, path: denial.path, user: denial.user,
                 process: denial.process, program: denial.program, detail: denial.detail)
             guard store.record(record), !isOnItsWay.isSet.exchange(true, ordering: .relaxed) else { return }
@@ -114,6 +114,7 @@ public final class Volume: FileSystem {
             throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
         }
         self.root = root
+        if !store.isReadOnly { settler.start { [weak self] file in self?.settle(file) ?? false } }
         if !store.recovery.waiting.isEmpty {
             waiting.noteLeftovers(true, now: Clock.monotonic())
             setTimerForWaiting()
@@ -148,10 +149,7 @@ public final class Volume: FileSystem {
     public func start(_ connection: KernelConnection) {
         connectionBox.withLock { $0 = connection }
         outside?.start(connection)
-        if !store.isReadOnly {
-            seals.start()
-            settler.start { [weak self] file in self?.settle(file) ?? false }
-        }
+        if !store.isReadOnly { seals.start() }
     }
 
     public func stop() {

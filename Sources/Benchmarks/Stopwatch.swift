@@ -1,7 +1,7 @@
 import Glibc
 
 /// The monotonic clock, in seconds.
-enum Clock {
+enum Stopwatch {
     static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -1,0 +1,206 @@
+import Artifacts
+import FuseKernel
+import Glibc
+import Synchronization
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import ArtifactDriver
+@testable import ArtifactStore
+@testable import SystemCalls
+
+/// Processes that end when a test says so, and of which is seen what a test says.
+private final class PlayedProcesses: ProcessObserver {
+    final class Played: WatchedProcess {
+        let process: Int32
+        let session: Int32
+        let program: String
+        private let state = Mutex(WriterEnding.running)
+        private let event: FileDescriptor
+
+        init(_ process: Int32, session: Int32, program: String) throws {
+            self.process = process
+            self.session = session
+            self.program = program
+            event = try SystemCall.makeEvent()
+        }
+
+        deinit { SystemCall.close(event) }
+
+        func lookAgain() {}
+        var ending: WriterEnding { state.withLock { $0 } }
+        var descriptor: Int32 { event.rawValue }
+
+        func end(_ ending: WriterEnding) {
+            state.withLock { $0 = ending }
+            SystemCall.signal(event)
+        }
+    }
+
+    let seesAllEndings = true
+    private let all: [Int32: Played]
+    private let pipes: [Int32: [Int32]]
+
+    /// - Parameter pipes: who writes to whom.
+    init(_ all: [Played], pipes: [Int32: [Int32]] = [:]) {
+        self.all = Dictionary(uniqueKeysWithValues: all.map { ($0.process, $0) })
+        self.pipes = pipes
+    }
+
+    func look(at thread: Int32) -> ProcessSight {
+        ProcessSight(ending: all[thread]?.ending ?? .unknown, program: all[thread]?.program ?? "")
+    }
+    func program(ofThread thread: Int32) -> String { all[thread]?.program ?? "" }
+    func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? { one == other }
+    func bytesWritten(byThread thread: Int32) -> UInt64? { nil }
+    func groups(ofThread thread: Int32) -> [UInt32]? { [] }
+    func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }
+    func upstream(of process: any WatchedProcess) -> Upstream {
+        Upstream(processes: (pipes[process.process] ?? []).compactMap { all[$0] })
+    }
+    func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
+        all[one].map { $0.session == other.session }
+    }
+}
+
+/// SEMANTICS 2.2 with processes that are played: every order of closing, ending, and opening again.
+@Suite struct PlayedProcessTests {
+    private typealias Played = PlayedProcesses.Played
+
+    /// A driver whose callers are played.
+    private struct Stage {
+        let harness: Harness
+        let name = "chr1.tsv"
+
+        init(_ processes: PlayedProcesses) throws {
+            harness = try Harness(publishing: .exit, processes: processes)
+        }
+
+        func caller(_ process: Int32) -> Caller {
+            Caller(user: geteuid(), group: getegid(), process: process, umask: 0o022)
+        }
+
+        func create(by process: Int32) throws -> Created {
+            try name.withEntryName { name throws(Errno) in
+                try harness.volume.create(
+                    Request(caller: caller(process)), parent: harness.parent(.production), name: name, mode: 0o644,
+                    flags: OpenFlags(rawValue: O_WRONLY))
+            }
+        }
+
+        func open(_ inode: InodeNumber, _ flags: Int32, by process: Int32) throws(Errno) -> Opened {
+            try harness.volume.open(
+                Request(caller: caller(process)), inode: inode, flags: OpenFlags(rawValue: flags))
+        }
+
+        func write(_ text: String, to inode: InodeNumber, _ handle: HandleID, by process: Int32) throws {
+            let file = try harness.volume.write(
+                Request(caller: caller(process)), inode: inode, handle: handle, offset: 0, size: text.utf8.count)
+            let bytes = Array(text.utf8)
+            #expect(Glibc.lseek(file.rawValue, 0, SEEK_END) >= 0)
+            #expect(Glibc.write(file.rawValue, bytes, bytes.count) == bytes.count)
+        }
+
+        func close(_ inode: InodeNumber, _ handle: HandleID, by process: Int32) throws {
+            try harness.volume.flush(Request(caller: caller(process)), inode: inode, handle: handle)
+            harness.volume.release(inode: inode, handle: handle)
+        }
+
+        func make(by process: Int32) throws -> InodeNumber {
+            let created = try create(by: process)
+            try write("a\tb\n1\t2\n", to: created.entry.inode, created.opened.handle, by: process)
+            try close(created.entry.inode, created.opened.handle, by: process)
+            return created.entry.inode
+        }
+
+        var real: String { harness.store.path + "/base_layer/analysis_sequences_chr1.tsv" }
+        var isSealed: Bool { ((try? modeOf(real)) ?? 0o222) & 0o222 == 0 }
+        var isKept: Bool {
+            let kept = (try? names(in: harness.store.path + "/.artifactfs/quarantine")) ?? []
+            return kept.contains { $0.hasSuffix(".reason.json") } && access(real, F_OK) != 0
+        }
+
+        func isSettling(_ inode: InodeNumber) throws -> Bool {
+            guard case .artifact(let file) = try harness.volume.inode(inode) else { return false }
+            return file.state.withLock { if case .settling = $0.phase { true } else { false } }
+        }
+
+        private func modeOf(_ path: String) throws(Errno) -> UInt32 {
+            try SystemCall.attributes(atPath: path).st_mode
+        }
+    }
+
+    @Test func aWriterThatEndsWell() throws {
+        let writer = try Played(11, session: 1, program: "python3")
+        let stage = try Stage(PlayedProcesses([writer]))
+        _ = try stage.make(by: 11)
+        #expect(!stage.isSealed)
+        writer.end(.succeeded)
+        #expect(eventually { stage.isSealed })
+    }
+
+    @Test(arguments: [WriterEnding.failed(status: 1), .killed(signal: 15)])
+    func aWriterThatFailsAfterItsClose(_ ending: WriterEnding) throws {
+        let writer = try Played(11, session: 1, program: "python3")
+        let stage = try Stage(PlayedProcesses([writer]))
+        _ = try stage.make(by: 11)
+        writer.end(ending)
+        #expect(eventually { stage.isKept })
+    }
+
+    @Test func whoWritesThroughAPipeCounts() throws {
+        let writer = try Played(11, session: 1, program: "awk")
+        let first = try Played(12, session: 1, program: "prog")
+        let stage = try Stage(PlayedProcesses([writer, first], pipes: [11: [12]]))
+        let inode = try stage.make(by: 11)
+        writer.end(.succeeded)
+        #expect(try stage.isSettling(inode), "one of two has ended")
+        first.end(.failed(status: 2))
+        #expect(eventually { stage.isKept })
+    }
+
+    @Test func anEarlierWriterCounts() throws {
+        let (first, second) = (
+            try Played(11, session: 1, program: "sh"), try Played(12, session: 1, program: "awk")
+        )
+        let stage = try Stage(PlayedProcesses([first, second]))
+        let inode = try stage.make(by: 11)
+        let again = try stage.open(inode, O_WRONLY | O_APPEND, by: 12)
+        first.end(.killed(signal: 9))
+        try stage.write("3\t4\n", to: inode, again.handle, by: 12)
+        try stage.close(inode, again.handle, by: 12)
+        second.end(.succeeded)
+        #expect(eventually { stage.isKept })
+    }
+
+    @Test func othersWaitOrAreBusy() throws {
+        let writer = try Played(11, session: 1, program: "python3")
+        let other = try Played(21, session: 2, program: "cat")
+        let friend = try Played(31, session: 1, program: "cat")
+        let stage = try Stage(PlayedProcesses([writer, other, friend]))
+        let created = try stage.create(by: 11)
+        let (inode, handle) = (created.entry.inode, created.opened.handle)
+        try stage.write("a\tb\n1\t2\n", to: inode, handle, by: 11)
+        #expect(throws: Errno.resourceBusy) { try stage.open(inode, O_RDONLY, by: 21) }
+        try stage.close(inode, handle, by: 11)
+        #expect(throws: Errno.resourceBusy) { try stage.open(inode, O_RDONLY, by: 21) }
+        #expect(throws: Errno.notPermitted) { try stage.open(inode, O_WRONLY | O_APPEND, by: 21) }
+        #expect(throws: Errno.fileExists) { try stage.open(inode, O_WRONLY | O_TRUNC, by: 11) }
+        let read = try stage.open(inode, O_RDONLY, by: 31)
+        stage.harness.volume.release(inode: inode, handle: read.handle)
+        writer.end(.succeeded)
+        #expect(eventually { stage.isSealed })
+    }
+
+    /// Nobody knows how it ends: it is published all the same, after its time, and the record says so.
+    @Test func whatCannotBeSeenIsUnknown() throws {
+        let stage = try Stage(PlayedProcesses([]))
+        _ = try stage.make(by: 11)
+        #expect(eventually(within: 30) { stage.isSealed })
+        stage.harness.volume.seals.drain()
+        let ledgers = stage.harness.store.path + "/.artifactfs/ledger"
+        let lines = try names(in: ledgers).map { try contents(ledgers + "/" + $0) }.joined()
+        #expect(lines.contains("\"event\":\"sealed\"") && lines.contains("\"ending\":\"unknown\""))
+    }
+}
