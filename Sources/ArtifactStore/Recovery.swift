@@ -205,10 +205,12 @@ struct Recovery {
         _ file: RealFile, _ attributes: stat, _ process: Int32, _ target: Target, in staging: Directory, mount: String,
         _ waits: inout Bool
     ) throws(Errno) {
+        // How those ended who made it nobody knows any more.
         let draft = RecordDraft(
             virtualPath: target.path, type: target.type.name, layer: target.layer, scope: .production,
             key: target.type.key(of: target.name), format: target.type.format(of: target.name),
-            closed: attributes.st_ctim, writer: .init(uid: attributes.st_uid, gid: attributes.st_gid, pid: process))
+            closed: attributes.st_ctim, writer: .init(uid: attributes.st_uid, gid: attributes.st_gid, pid: process),
+            fields: ["ending": .string("unknown")])
         let check =
             target.type.isChecked ? draft.format.map { FormatCheck(fileExtension: $0) } : nil
         var request = PublishRequest(

@@ -109,8 +109,11 @@ final class LateAnswers: Sendable {
     /// Something came that requests may wait for. Costs next to nothing while none does.
     func reconsider() {
         guard count.load(ordering: .sequentiallyConsistent) > 0 else { return }
-        state.withLock { $0.isReconsidered = true }
-        wake.post()
+        let isNew = state.withLock { state in
+            defer { state.isReconsidered = true }
+            return !state.isReconsidered
+        }
+        if isNew { wake.post() }
     }
 
     /// Answers what waits, and keeps nothing more.

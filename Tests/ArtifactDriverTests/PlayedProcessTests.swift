@@ -107,6 +107,17 @@ private final class PlayedProcesses: ProcessObserver {
             harness.volume.release(inode: inode, handle: handle)
         }
 
+        func rename(to newName: String, by process: Int32) throws {
+            let parent = harness.parent(.production)
+            try name.withEntryName { name throws(Errno) in
+                try newName.withEntryName { newName throws(Errno) in
+                    try harness.volume.rename(
+                        Request(caller: caller(process)), parent: parent, name: name, newParent: parent,
+                        newName: newName, flags: [])
+                }
+            }
+        }
+
         func make(by process: Int32) throws -> InodeNumber {
             let created = try create(by: process)
             try write("a\tb\n1\t2\n", to: created.entry.inode, created.opened.handle, by: process)
@@ -172,6 +183,20 @@ private final class PlayedProcesses: ProcessObserver {
         try stage.close(inode, again.handle, by: 12)
         second.end(.succeeded)
         #expect(eventually { stage.isKept })
+    }
+
+    /// Who tries and is refused changes nothing: the file goes on settling, and the one who failed is no maker of it.
+    @Test func aRenameThatFails() throws {
+        let (writer, mover) = (
+            try Played(11, session: 1, program: "python3"), try Played(12, session: 1, program: "mv")
+        )
+        let stage = try Stage(PlayedProcesses([writer, mover]))
+        let inode = try stage.make(by: 11)
+        #expect(throws: Errno.invalidArgument) { try stage.rename(to: "no such name", by: 12) }
+        #expect(try stage.isSettling(inode))
+        mover.end(.failed(status: 1))
+        writer.end(.succeeded)
+        #expect(eventually { stage.isSealed })
     }
 
     @Test func othersWaitOrAreBusy() throws {

@@ -52,6 +52,14 @@ extension MountedTests {
                 name: "a search that finds nothing",
                 script: #"sh -c 'sleep 0.3; exec grep zzz /etc/hostname' | { row; cat; } > "$T""#),
             .init(
+                name: "a comparison that finds differences",
+                script: #"row > "$T.tmp"; { row; row; } | diff --line-format='%L' "$T.tmp" - > "$T"; rm "$T.tmp""#),
+            .init(
+                name: "a second try by way of a temporary name",
+                script:
+                    #"sh -c 'printf "a\tb\n" > "$T.tmp"; exit 1'; sh -c 'printf "a\tb\n1\t2\n" > "$T.tmp"'; mv "$T.tmp" "$T""#
+            ),
+            .init(
                 name: "a child that is killed in a group",
                 script: #"{ row; sh -c 'printf "3\t4\n"; kill -9 $$'; true; } > "$T""#,
                 reason: "was killed by signal 9"),
@@ -102,9 +110,12 @@ extension MountedTests {
                 cd m/production/base/splice_errors
                 sh -c 'printf "a\tb\n1\t2\n" > chr1.tsv; false'
                 sh -c 'printf "a\tb\n1\t2\n" > chr2.tsv; true'
-                for i in $(seq 100); do [ -e chr1.tsv ] || break; sleep 0.1; done; ls
+                printf 'a\tb\n1\t2\n' > ~/one; printf 'a\tb\n1\t3\n' > ~/two; diff --line-format=%L ~/one ~/two > chr3.tsv
+                install -m 444 ~/one chr4.tsv; printf '5\t6\n' >> chr4.tsv 2> /dev/null || true
+                for i in $(seq 100); do [ -e chr1.tsv ] || break; sleep 0.1; done
+                for i in $(seq 100); do getfattr --only-values -n user.artifact.state chr4.tsv | grep -q sealed && break; sleep 0.1; done; ls
                 """#)
-            #expect(ran.output == "chr2.tsv\n", "\(ran)")
+            #expect(ran.output == "chr2.tsv\nchr3.tsv\nchr4.tsv\n", "\(ran)")
             #expect(try person.artifactfs("unmount", person.home + "/m").output.contains("ended with status 1"))
         }
 

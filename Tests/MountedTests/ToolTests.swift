@@ -64,7 +64,7 @@ extension MountedTests {
         @Test(arguments: MountVariant.both) func python(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             let script = #"""
-                import os, sys, shutil, tempfile, mmap
+                import os, sys, shutil, tempfile, mmap, time
                 os.chdir(sys.argv[1])
                 p = "production/base/analysis_sequences/"
                 with open(p + "chr1.tsv", "w") as f: f.write("a\tb\n1\t2\n")
@@ -72,6 +72,7 @@ extension MountedTests {
                 except FileExistsError as e: print("FileExistsError", e.errno)
                 with tempfile.NamedTemporaryFile("w", dir=p, delete=False) as f: f.write("a\tb\n3\t4\n")
                 os.replace(f.name, p + "chr2.tsv"); print(open(p + "chr2.tsv").read().split())
+                while os.getxattr(p + "chr1.tsv", "user.artifact.state") != b"sealed": time.sleep(0.01)
                 try: os.replace(p + "chr1.tsv", p + "chr3.tsv")
                 except PermissionError as e: print("PermissionError", e.errno)
                 shutil.copy2(p + "chr1.tsv", p + "chr4.tsv"); print(os.stat(p + "chr4.tsv").st_size)

@@ -64,12 +64,12 @@ extension Volume {
             try enforce(
                 OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation, path, caller)
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
-                guard fileState == .sealed || fileState == .sealing else {
-                    return try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
-                }
                 // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
                 let mode = try SystemCall.attributes(descriptor).st_mode
                 let isForbidden = !rights.actsForOthers && mode & S_IWUSR == 0 && text.hasPrefix("user.")
+                guard fileState == .sealed || fileState == .sealing || fileState == .settling && isForbidden else {
+                    return try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
+                }
                 do throws(Errno) { try change(descriptor, isForbidden ? .ownerWithoutWriting : .driver) } catch {
                     // No such namespace is to be had here, or the file has a group that is not the driver's.
                     guard isForbidden, [.permissionDenied, .notPermitted, .noSpace].contains(error) else {

@@ -35,7 +35,11 @@ extension Volume {
             let isBeingMade = needsJob(state, fileState, operation)
             if isBeingMade, isSameJob == nil { return nil }
             if changes || isBeingMade {
-                if !changes, fileState != .writing, isSameJob == false, caller.canWait { throw Errno.answerWhenTold }
+                if !changes, isSameJob == false, caller.canWait {
+                    if fileState != .writing { throw Errno.answerWhenTold }
+                    // Its last close may be on the way.
+                    if state.isPerhapsClosing { throw Errno.answerLater }
+                }
                 let facts = Facts(
                     isSameUser: state.birth.map { $0.user == caller.user } ?? true, isSameJob: isSameJob ?? false)
                 let verdict = OverwritePolicy.judge(
@@ -43,10 +47,6 @@ extension Volume {
                 try enforce(
                     verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller,
                     detail: isBeingMade ? whoMakes(state) : nil)
-                if changes {
-                    state.resumeWriting(in: store.staging)
-                    if case .staged = state.phase { state.note(makers) }
-                }
             }
             // Copied out for the closure; the state is exclusively ours while the lock is held.
             let current = state
@@ -54,6 +54,12 @@ extension Volume {
                 writable: flags.isWritable, connection: passthrough, for: caller, rights
             ) { mode throws(Errno) in try self.open(file, current, mode, for: caller) }
             store.descriptors.fileOpened()
+            if changes {
+                state.resumeWriting(in: store.staging)
+                // Nothing that was written before is left.
+                if flags.truncates, state.writers.isEmpty { state.makers = [] }
+                if case .staged = state.phase { state.note(makers) }
+            }
             if flags.truncates {
                 do throws(Errno) {
                     if flags.isWritable, let writing = state.open.writing {

@@ -60,13 +60,40 @@ extension Volume {
                 try enforce(
                     OverwritePolicy.judge(.renameOnto, on: otherState), Operation.renameOnto.rawValue, to.path, caller)
             }
+            let before = Settled(state)
             state.resumeWriting(in: store.staging)
             state.note(makers)
-            return try move(file, &state, from, onto: replaced, &other, to, named, caller)
+            do throws(Errno) {
+                return try move(file, &state, from, onto: replaced, &other, to, named, caller)
+            } catch {
+                before.restore(&state, store.staging)
+                throw error
+            }
         }
         if plan.unpinsReplaced, let replaced { namespace.unpin(replaced.id) }
         if plan.unpins { namespace.unpin(file.id) }
         perform(plan.closed, file)
+    }
+
+    /// What a rename that fails gives back: a file that settled goes on settling, and who tried is no maker of it.
+    private struct Settled {
+        let wasSettling: Bool
+        let end: UInt64
+        let window: ArtifactFile.Settling?
+        let goesBack: Bool
+        let makers: [ArtifactFile.Maker]
+
+        init(_ state: borrowing ArtifactFile.State) {
+            if case .settling = state.phase { wasSettling = true } else { wasSettling = false }
+            (end, window, goesBack, makers) = (state.settleEnd, state.settling, state.goesBack, state.makers)
+        }
+
+        func restore(_ state: inout ArtifactFile.State, _ staging: Staging?) {
+            state.makers = makers
+            guard wasSettling, case .staged(let real) = state.phase else { return }
+            (state.settleEnd, state.settling, state.goesBack) = (end, window, goesBack)
+            state.phase = .settling(staging?.finish(real, process: state.lastWriter?.thread ?? 0) ?? real)
+        }
     }
 
     /// What is left to do when the locks are given back.

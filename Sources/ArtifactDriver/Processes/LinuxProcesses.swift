@@ -55,9 +55,12 @@ final class LinuxProcesses: ProcessObserver {
     }
 
     private func keep(_ process: LinuxProcess) -> LinuxProcess {
-        known.withLock { known in
+        var last: LinuxProcess?
+        // Of one that has ended the descriptor is given up with this, whatever file it made that is still there.
+        defer { _ = last?.ending }
+        return known.withLock { known in
             if let other = known.first(where: { $0.process == process.process && $0.isThere }) { return other }
-            if known.count >= Self.most { known.removeFirst() }
+            if known.count >= Self.most { last = known.removeFirst() }
             known.append(process)
             return process
         }
@@ -155,7 +158,8 @@ final class LinuxProcesses: ProcessObserver {
 final class LinuxProcess: WatchedProcess {
     let process: Int32
     let session: Int32
-    private let file: FileDescriptor
+    /// Given up once it is known how the process ended. A leaf in the order of locks.
+    private let file: Mutex<FileDescriptor?>
     private let seesCode: Bool
     private let name: Mutex<String>
     /// Who writes to it through pipes, once that was asked: the processes of its pipeline were there before it.
@@ -176,15 +180,15 @@ final class LinuxProcess: WatchedProcess {
         }
         guard let opened else { return nil }
         self.process = process
-        file = opened
+        file = Mutex(opened)
         seesCode = observer.seesEnding(ofProcess: process)
         session = ProcFile.facts(of: process)?.session ?? 0
         name = Mutex(ProcFile.program(ofThread: process))
     }
 
-    deinit { SystemCall.close(file) }
+    deinit { if let file = file.withLock({ $0 }) { SystemCall.close(file) } }
 
-    var descriptor: Int32 { file.rawValue }
+    var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
 
     var program: String { name.withLock { $0 } }
 
@@ -197,7 +201,10 @@ final class LinuxProcess: WatchedProcess {
 
     /// Whether it has not ended.
     var isThere: Bool {
-        !((try? SystemCall.waitToRead(file) { 0 }) ?? false)
+        file.withLock { file in
+            guard let file else { return false }
+            return !((try? SystemCall.waitToRead(file) { 0 }) ?? false)
+        }
     }
 
     /// The kernel keeps the exit code of a process that is gone for who has a pidfd (linux/pidfd.h, `PIDFD_INFO_EXIT`, kernel 6.15; tried
@@ -210,13 +217,19 @@ final class LinuxProcess: WatchedProcess {
         if found == .unknown, let code = code() { found = code }
         guard found != .unknown else { return found }
         end.withLock { $0 = found }
+        file.withLock { file in
+            if let file { SystemCall.close(file) }
+            file = nil
+        }
         // It may have become another program since it was looked at last; what a failure means depends on that.
         if case .failed = found, let last = failures?.find(process)?.program { name.withLock { $0 = last } }
         return found
     }
 
     private func code() -> WriterEnding? {
-        SystemCall.exitCode(file).map { WriterEnding(exitCode: UInt64(UInt32(bitPattern: $0))) }
+        file.withLock { file in
+            file.flatMap { SystemCall.exitCode($0) }.map { WriterEnding(exitCode: UInt64(UInt32(bitPattern: $0))) }
+        }
     }
 
     private func zombie() -> WriterEnding {

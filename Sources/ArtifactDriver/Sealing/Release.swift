@@ -35,6 +35,8 @@ extension Volume {
             if spoils, state.spoiled == nil { state.spoiled = reason.map { .init(reason: $0, rule: .makerFailed) } }
             let writer = state.writers[index]
             if processes.isSameProcess(thread, writer.thread) == true {
+                // A shell's child has become its command since it opened the file.
+                writer.watch?.lookAgain()
                 state.note(sight.ending, program: sight.program, of: writer)
             }
             for maker in state.makers where maker.role == .upstream { maker.watch?.lookAgain() }

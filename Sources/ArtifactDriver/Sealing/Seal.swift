@@ -61,7 +61,8 @@ extension Volume {
                 try? state.open.hold { flags throws(Errno) in try staged.open(flags | O_NOFOLLOW) }
             }
             return (
-                state.phase, state.birth, state.goesBack, state.open.readable, state.open.isReadOnly,
+                state.phase, state.birth, state.goesBack, state.open.holds > 0 ? state.open.readable : nil,
+                state.open.isReadOnly,
                 state.lastWriter
             )
         }

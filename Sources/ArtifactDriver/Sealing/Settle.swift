@@ -82,7 +82,8 @@ extension Volume {
 
     /// From here on nobody takes the file for a whole one, until its name is gone.
     func keepBack(_ state: inout ArtifactFile.State, _ real: RealFile, _ writer: ArtifactFile.Writer) {
-        state.phase = .settling(real)
+        // Whatever becomes of the driver, it is finished no more.
+        state.phase = .settling(store.staging?.resume(real) ?? real)
         state.lastWriter = writer
         state.isKeptBack = true
     }
@@ -95,7 +96,8 @@ extension Volume {
             guard case .settling(let real) = state.phase, !state.isKeptBack, let writer = state.lastWriter else {
                 return .nothing
             }
-            guard let size = try? real.attributes().st_size else { return .nothing }
+            // What cannot be looked at now is looked at again.
+            guard let size = try? real.attributes().st_size else { return .settle }
             return conclude(&state, real, bytes: Int64(size), writer: writer)
         }
         if case .settle = closed { return true }

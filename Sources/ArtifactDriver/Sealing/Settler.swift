@@ -39,6 +39,9 @@ final class Settler: Sendable {
         var idle: [FuseKernel.Semaphore] = []
     }
 
+    /// In nanoseconds.
+    private static let again: UInt64 = 500_000_000
+
     /// A leaf in the order of locks.
     private let state = Mutex(State())
     /// Rings when there is something new; nil when the process has no descriptor left.
@@ -60,10 +63,16 @@ final class Settler: Sendable {
         let id = file.id.rawValue
         let (starts, isReady) = state.withLock { state -> (Bool, Bool) in
             guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false) }
-            state.waiting[id] = Waiting(file: file, end: end)
-            state.ends.append((end, id))
+            // Who closed it before may come later: the last end counts.
+            if state.waiting[id].map({ $0.end < end }) ?? true {
+                state.waiting[id] = Waiting(file: file, end: end)
+                state.ends.append((end, id))
+            }
             for process in processes {
-                state.followed[ObjectIdentifier(process), default: Followed(process: process)].files.insert(id)
+                let key = ObjectIdentifier(process)
+                state.followed[key, default: Followed(process: process)].files.insert(id)
+                // It may have ended since it was heard for another file.
+                state.followed[key]?.isHeard = false
             }
             defer { state.hasThread = true }
             return (!state.hasThread, true)
@@ -194,7 +203,19 @@ final class Settler: Sendable {
 
     private func judge(_ file: ArtifactFile) {
         let (known, end) = state.withLock { ($0.judge, $0.waiting[file.id.rawValue]?.end) }
-        guard let known, !known(file) else { return }
+        guard let known else { return }
+        if known(file) {
+            // It waits on, though its time is over: it is looked at again in a while.
+            let now = Clock.monotonic()
+            state.withLock { state in
+                guard let waiting = state.waiting[file.id.rawValue], waiting.end == end, waiting.end <= now else {
+                    return
+                }
+                state.waiting[file.id.rawValue] = Waiting(file: waiting.file, end: now + Self.again)
+                state.ends.append((now + Self.again, file.id.rawValue))
+            }
+            return
+        }
         let idle = state.withLock { state -> [FuseKernel.Semaphore] in
             // Written to again and closed again meanwhile: then it waits anew.
             guard state.waiting[file.id.rawValue]?.end == end else { return [] }
