@@ -292,6 +292,8 @@ extension ProcFile {
 
     /// Of one process more is not looked at.
     private static let mostSeen = 4096
+    /// A program of a pipeline has a few; what has thousands is a service.
+    private static let mostDescriptors = 256
 
     /// The names in a directory of `/proc` that are numbers.
     private static func numbers(in path: String) -> [Int32] {
@@ -319,7 +321,7 @@ extension ProcFile {
     /// The pipes that a process can write to, by their inode numbers.
     static func pipesWritten(byProcess process: Int32) -> [UInt64] {
         let place = "/proc/\(process)/fd"
-        return numbers(in: place).compactMap { descriptor in
+        return numbers(in: place).prefix(mostDescriptors).compactMap { descriptor in
             guard let pipe = pipeNumber(ofProcess: process, descriptor: descriptor),
                 // The link's own mode says how it was opened (proc_pid_fd(5)).
                 let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)"),
