@@ -19,7 +19,8 @@ struct ArtifactFS: ParsableCommand {
 
             EXIT STATUS:
               0   success
-              1   failed; 'explain': the operation would be refused
+              1   failed; 'explain': the operation would be refused; 'wait': something was
+                  kept back
               2   cannot answer: no such path, not on a mount
               3   not a store
               4   the mount point cannot be used
@@ -31,7 +32,8 @@ struct ArtifactFS: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, ExplainCommand.self,
+            InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
+            ExplainCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])
 }

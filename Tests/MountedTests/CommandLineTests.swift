@@ -218,7 +218,7 @@ extension MountedTests {
         }
 
         /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
-        @Test(arguments: ["", "init", "mount", "unmount", "status", "explain"])
+        @Test(arguments: ["", "init", "mount", "unmount", "status", "wait", "explain"])
         func helpFitsEightyColumns(_ command: String) throws {
             let outcome = try artifactfs("help", command)
             #expect(outcome.succeeded && !outcome.output.isEmpty, "\(outcome)")

@@ -195,6 +195,27 @@ extension MountedTests {
             }
         }
 
+        /// `artifactfs wait`: 0 when all is sealed, 1 with the reason when something was kept back, 2 for what is not there.
+        @Test func theCommandThatWaits() throws {
+            let mount = try Mount()
+            let (good, bad) = (
+                mount.production("base/splice_errors/chr1.tsv"), mount.production("base/splice_errors/chr2.tsv")
+            )
+            #expect(try shell(Self.row + #"row > "$T""#, environment: ["T": good]).succeeded)
+            let waited = try run([Mount.binary(), "wait", good])
+            #expect(waited.status == 0 && waited.output == "" && mount.state(of: good) == "sealed", "\(waited)")
+            #expect(try !shell(#"sh -c 'printf "a\tb\n1\t2\n" > "$T"; false'"#, environment: ["T": bad]).succeeded)
+            let kept = try run([Mount.binary(), "wait", good, bad])
+            #expect(kept.status == 1 && kept.errors.contains("ended with status 1"), "\(kept)")
+            // The time is over while this process goes on.
+            try write(table, to: mount.production("base/splice_errors/chr3.tsv"))
+            let all = try run([Mount.binary(), "wait"], directory: mount.production("base"))
+            #expect(all.status == 1 && all.errors.contains("chr2.tsv"), "\(all)")
+            #expect(mount.count("settling") == 0)
+            #expect(try run([Mount.binary(), "wait", mount.production("base/splice_errors/chr9.tsv")]).status == 2)
+            #expect(try run([Mount.binary(), "wait", "/etc/passwd"]).status == 2)
+        }
+
         /// An unmount waits for those who still run for as long as the schema says, and publishes then.
         @Test func anUnmountSettles() throws {
             let mount = try Mount()
