@@ -64,6 +64,7 @@ struct WaitCommand: ParsableCommand {
         func answer(_ kept: [String]) -> JSONValue { .object(["kept": .array(kept.map { .string($0) })]) }
         let isDirectory = (try? SystemCall.attributes(atPath: path))?.isDirectory == true
         var wasThere = false
+        var looks = 0
         while true {
             if isDirectory {
                 guard let text = Paths.contents(mount.mountPoint + "/.artifactfs/status.json"),
@@ -79,6 +80,9 @@ struct WaitCommand: ParsableCommand {
                 case "writing", "settling", "sealing": wasThere = true
                 case nil where (try? SystemCall.attributes(SystemCall.currentDirectory, path)) == nil:
                     let kept = refusals(of: String(path.dropFirst(mount.mountPoint.utf8.count + 1)), on: mount)
+                    // It is told a moment after its name is gone.
+                    looks += 1
+                    if kept.isEmpty, looks < 100, isPublishing(mount) { break }
                     if kept.isEmpty, !wasThere { return .object(["problem": .string("\(path) is not there")]) }
                     return answer(kept.isEmpty ? ["\(path) was kept back or removed"] : kept)
                 default: return answer([])
@@ -86,6 +90,11 @@ struct WaitCommand: ParsableCommand {
             }
             usleep(20_000)
         }
+    }
+
+    private static func isPublishing(_ mount: MountEntry) -> Bool {
+        let status = Paths.contents(mount.mountPoint + "/.artifactfs/status.json").flatMap { JSONValue(parsing: $0) }
+        return (status?["publishing"]?.integer ?? 0) > 0
     }
 
     /// What was not published, with its reasons: the last of a path, or all.

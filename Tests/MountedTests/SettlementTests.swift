@@ -92,7 +92,12 @@ extension MountedTests {
                     continue
                 }
                 #expect(eventually(within: 30) { !exists(path) }, "\(ending.name): \(ran)")
-                let told = mount.denials().filter { $0.contains("chr\(index).tsv") && $0.contains("maker-failed") }
+                // The name is gone when the bytes are put away, and a moment later it is told.
+                func refusals() -> [String] {
+                    mount.denials().filter { $0.contains("chr\(index).tsv") && $0.contains("maker-failed") }
+                }
+                #expect(eventually { !refusals().isEmpty })
+                let told = refusals()
                 #expect(told.count == 1 && told.first?.contains(reason) == true, "\(ending.name): \(told); \(ran)")
                 #expect(!exists(mount.real("base_layer/splice_errors_chr\(index).tsv")), "\(ending.name)")
             }
