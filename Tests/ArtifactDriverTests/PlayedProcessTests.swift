@@ -29,6 +29,7 @@ private final class PlayedProcesses: ProcessObserver {
         deinit { SystemCall.close(event) }
 
         func lookAgain() {}
+        func isCalled(_ program: String) {}
         var ending: WriterEnding { state.withLock { $0 } }
         var descriptor: Int32 { event.rawValue }
 

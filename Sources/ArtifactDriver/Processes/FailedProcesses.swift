@@ -51,13 +51,25 @@ final class FailedProcesses: Sendable {
         }
     }
 
+    /// Whether no child of a parent has failed of late: then whoever of them is gone has ended well.
+    func allEndedWell(childrenOf parent: Int32) -> Bool {
+        state.withLock { state in
+            read(&state)
+            return !state.hasGap && !state.last.contains { $0.parent == parent }
+        }
+    }
+
     private func read(_ state: inout State) {
         while true {
             switch SystemCall.nextFailedProcess(socket) {
             case .none: return
             case .lost: state.hasGap = true
             case .found(let process, let parent, let code, let program):
-                if state.last.count >= Self.most { state.last.removeFirst(Self.most / 2) }
+                if state.last.count >= Self.most {
+                    state.last.removeFirst(Self.most / 2)
+                    // Whose children those were is forgotten.
+                    state.hasGap = true
+                }
                 state.last.append(
                     EndedProcess(
                         process: process, parent: parent, program: program,
@@ -77,6 +89,7 @@ final class GoneProcess: WatchedProcess {
     var session: Int32 { 0 }
     var program: String { failure.program }
     func lookAgain() {}
+    func isCalled(_ program: String) {}
     var ending: WriterEnding { failure.ending }
     var descriptor: Int32 { -1 }
 }

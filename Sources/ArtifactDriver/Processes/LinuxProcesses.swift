@@ -126,8 +126,12 @@ final class LinuxProcesses: ProcessObserver {
             ancestor = ProcFile.parent(of: current)
         }
         // It was quicker than we are. Where the kernel tells, a failure of it is known.
-        if let failed, let gone = failed.neighbour(of: process, childOf: parent) {
-            return Upstream(processes: [GoneProcess(gone)])
+        if let failed {
+            if let gone = failed.neighbour(of: process, childOf: parent) {
+                return Upstream(processes: [GoneProcess(gone)])
+            }
+            // A here-document looks the same, which the shell itself has written.
+            if failed.allEndedWell(childrenOf: parent) { return Upstream() }
         }
         return Upstream(isUnknown: true)
     }
@@ -191,6 +195,8 @@ final class LinuxProcess: WatchedProcess {
     var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
 
     var program: String { name.withLock { $0 } }
+
+    func isCalled(_ program: String) { if !program.isEmpty { name.withLock { $0 = program } } }
 
     func lookAgain() {
         guard isThere else { return }

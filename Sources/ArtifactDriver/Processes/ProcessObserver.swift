@@ -59,6 +59,8 @@ protocol WatchedProcess: AnyObject, Sendable {
     var program: String { get }
     /// Looks at what it runs by now.
     func lookAgain()
+    /// What it runs by now was seen.
+    func isCalled(_ program: String)
     /// How it is doing, or how it ended.
     var ending: WriterEnding { get }
     /// Becomes readable when it ends (pidfd_open(2)); -1 when nothing does, and it has to be asked.

@@ -36,7 +36,7 @@ extension Volume {
             let writer = state.writers[index]
             if processes.isSameProcess(thread, writer.thread) == true {
                 // A shell's child has become its command since it opened the file.
-                writer.watch?.lookAgain()
+                writer.watch?.isCalled(sight.program)
                 state.note(sight.ending, program: sight.program, of: writer)
             }
             for maker in state.makers where maker.role == .upstream { maker.watch?.lookAgain() }

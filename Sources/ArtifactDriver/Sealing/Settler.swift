@@ -61,8 +61,10 @@ final class Settler: Sendable {
     /// - Returns: false when there is no thread to be had: the caller sees to it.
     func add(_ file: ArtifactFile, until end: UInt64, _ processes: [any WatchedProcess]) -> Bool {
         let id = file.id.rawValue
-        let (starts, isReady) = state.withLock { state -> (Bool, Bool) in
-            guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false) }
+        let (starts, isReady, isNews) = state.withLock { state -> (Bool, Bool, Bool) in
+            guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false, false) }
+            // The thread sleeps until an earlier end, and looks at these processes already, for all but the first file of a program.
+            var isNews = state.firstEnd >= state.ends.count
             // Who closed it before may come later: the last end counts.
             if state.waiting[id].map({ $0.end < end }) ?? true {
                 state.waiting[id] = Waiting(file: file, end: end)
@@ -70,16 +72,17 @@ final class Settler: Sendable {
             }
             for process in processes {
                 let key = ObjectIdentifier(process)
+                if state.followed[key]?.isHeard ?? true { isNews = true }
                 state.followed[key, default: Followed(process: process)].files.insert(id)
                 // It may have ended since it was heard for another file.
                 state.followed[key]?.isHeard = false
             }
             defer { state.hasThread = true }
-            return (!state.hasThread, true)
+            return (!state.hasThread, true, isNews)
         }
         guard isReady else { return false }
         guard starts else {
-            ring()
+            if isNews { ring() }
             return true
         }
         if let thread = WorkerThread(name: "artifactfs-settle", { self.serve() }) {
