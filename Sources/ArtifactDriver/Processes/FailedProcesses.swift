@@ -17,11 +17,13 @@ final class FailedProcesses: Sendable {
 
     private struct State {
         var last: [EndedProcess] = []
-        /// Some were not read in time.
-        var hasGap = false
+        /// Until when it counts that some were not read in time, on the monotonic clock.
+        var gapEnd: UInt64 = 0
     }
 
     private static let most = 4096
+    /// For how long a loss counts, in nanoseconds: a pipeline's programs begin together.
+    private static let gap: UInt64 = 60_000_000_000
     private let socket: FileDescriptor
     /// A leaf in the order of locks; what is read under it is in memory.
     private let state = Mutex(State())
@@ -55,7 +57,7 @@ final class FailedProcesses: Sendable {
     func allEndedWell(childrenOf parent: Int32) -> Bool {
         state.withLock { state in
             read(&state)
-            return !state.hasGap && !state.last.contains { $0.parent == parent }
+            return Clock.monotonic() >= state.gapEnd && !state.last.contains { $0.parent == parent }
         }
     }
 
@@ -63,13 +65,10 @@ final class FailedProcesses: Sendable {
         while true {
             switch SystemCall.nextFailedProcess(socket) {
             case .none: return
-            case .lost: state.hasGap = true
+            case .lost: state.gapEnd = Clock.monotonic() &+ Self.gap
             case .found(let process, let parent, let code, let program):
-                if state.last.count >= Self.most {
-                    state.last.removeFirst(Self.most / 2)
-                    // Whose children those were is forgotten.
-                    state.hasGap = true
-                }
+                // The oldest: who is asked about has ended just now.
+                if state.last.count >= Self.most { state.last.removeFirst(Self.most / 2) }
                 state.last.append(
                     EndedProcess(
                         process: process, parent: parent, program: program,

@@ -21,6 +21,8 @@ extension Volume {
 
     /// Who has to do with a file's bytes when a caller opens it to write, or gives it its name.
     func makers(of caller: Caller) -> [ArtifactFile.Maker] {
+        // With `publish: close` nobody is waited for.
+        guard store.schema.publishing == .exit else { return [] }
         guard let watch = processes.watch(caller.process) else {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }

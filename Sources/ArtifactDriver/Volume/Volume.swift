@@ -175,9 +175,6 @@ public final class Volume: FileSystem {
         connectionBox.withLock { $0 = nil }
     }
 
-    /// Has `stop` wait no longer until what was closed is published. May be called from any thread, for a second signal.
-    public func abandonPublishing() { seals.abandon() }
-
     /// The kernel's side, from `start` to `stop`.
     var connection: KernelConnection? { connectionBox.withLock { $0 } }
 
