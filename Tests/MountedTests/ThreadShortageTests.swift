@@ -32,7 +32,7 @@ extension MountedTests {
                 done
                 wait
                 """#)
-            #expect(worked.succeeded, "\(worked)")
+            #expect(worked.succeeded && worked.errors.isEmpty, "\(worked)")
             // What is kept back is said, with status 1.
             let waited = try person.artifactfs("wait", mount, "--timeout", "120")
             #expect(waited.status == 1, "\(waited)")

@@ -121,12 +121,11 @@ extension Volume {
         case .drop(let reason): seals.submit { self.drop(file, reason: reason) }
         case .settle:
             let (end, makers) = file.state.withLock { ($0.settleEnd, $0.makers) }
-            if settler.add(file, until: end, makers.compactMap(\.watch)) {
-                // One of them may have ended before it was followed, and is heard of then: a pidfd stays readable.
-                return
-            }
-            seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
-                if self.settle(file) { self.perform(.settle, file) }
+            // One of them may have ended before it was followed, and is heard of then: a pidfd stays readable.
+            for left in settler.add(file, until: end, makers.compactMap(\.watch)) {
+                seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
+                    if self.settle(left) { self.perform(.settle, left) }
+                }
             }
         }
     }

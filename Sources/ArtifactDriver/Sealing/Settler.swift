@@ -47,6 +47,22 @@ final class Settler: Sendable {
     /// Rings when there is something new; nil when the process has no descriptor left.
     private let wake = try? SystemCall.makeEvent()
 
+    private let startThread: ThreadStart
+
+    /// Starts a thread; false when there is none to be had.
+    typealias ThreadStart = @Sendable (@escaping @Sendable () -> Void) -> Bool
+
+    /// - Parameter startThread: for tests.
+    init(
+        startThread: @escaping ThreadStart = { body in
+            guard let thread = WorkerThread(name: "artifactfs-settle", body) else { return false }
+            thread.detach()
+            return true
+        }
+    ) {
+        self.startThread = startThread
+    }
+
     deinit { if let wake { SystemCall.close(wake) } }
 
     /// - Parameter judge: called without locks held.
@@ -58,8 +74,9 @@ final class Settler: Sendable {
     /// Judges a file when a process ends, and at a time.
     ///
     /// - Parameter end: on the monotonic clock; later than that of every file before.
-    /// - Returns: false when there is no thread to be had: the caller sees to it.
-    func add(_ file: ArtifactFile, until end: UInt64, _ processes: [any WatchedProcess]) -> Bool {
+    /// - Returns: the files that the caller has to see to, because there is no thread to be had: this one, and those that others added while
+    ///   it was tried to start one.
+    func add(_ file: ArtifactFile, until end: UInt64, _ processes: [any WatchedProcess]) -> [ArtifactFile] {
         let id = file.id.rawValue
         let (starts, isReady, isNews) = state.withLock { state -> (Bool, Bool, Bool) in
             guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false, false) }
@@ -80,20 +97,17 @@ final class Settler: Sendable {
             defer { state.hasThread = true }
             return (!state.hasThread, true, isNews)
         }
-        guard isReady else { return false }
+        guard isReady else { return [file] }
         guard starts else {
             if isNews { ring() }
-            return true
+            return []
         }
-        if let thread = WorkerThread(name: "artifactfs-settle", { self.serve() }) {
-            thread.detach()
-            return true
-        }
-        state.withLock { state in
+        if startThread({ self.serve() }) { return [] }
+        return state.withLock { state in
             state.hasThread = false
-            Self.remove(id, &state)
+            defer { (state.waiting, state.followed, state.ends, state.firstEnd) = ([:], [:], [], 0) }
+            return state.waiting.values.map(\.file)
         }
-        return false
     }
 
     /// Waits until no file waits, and ends.
