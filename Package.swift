@@ -38,10 +38,15 @@ let package = Package(
         .target(name: "Artifacts", dependencies: [system], swiftSettings: strict),
         .target(name: "ArtifactFormats", dependencies: [system], swiftSettings: strict),
 
+        // What is remembered: records, and the ledger that has them.
+        .target(
+            name: "ArtifactRecords",
+            dependencies: ["Artifacts", "ArtifactFormats", "SystemCalls", "CCrypto", system], swiftSettings: strict),
+
         // The store acts and remembers.
         .target(
             name: "ArtifactStore",
-            dependencies: ["Artifacts", "ArtifactFormats", "SystemCalls", "CCrypto", system, logging, "Yams"],
+            dependencies: ["Artifacts", "ArtifactFormats", "ArtifactRecords", "SystemCalls", system, logging, "Yams"],
             swiftSettings: strict),
 
         // The driver joins them to the kernel.
@@ -49,20 +54,21 @@ let package = Package(
         .target(
             name: "ArtifactDriver",
             dependencies: [
-                "ArtifactFormats", "Artifacts", "ArtifactStore", "FuseKernel", "SystemCalls", system, logging,
+                "ArtifactFormats", "ArtifactRecords", "Artifacts", "ArtifactStore", "FuseKernel", "SystemCalls",
+                system, logging,
             ],
             swiftSettings: strict),
 
         // What people and programs call.
         .target(
             name: "ArtifactKit",
-            dependencies: ["Artifacts", "ArtifactFormats", "ArtifactStore", "SystemCalls", system],
+            dependencies: ["Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "SystemCalls", system],
             swiftSettings: strict),
         .executableTarget(
             name: "artifactfs",
             dependencies: [
-                "Artifacts", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "FuseKernel", "SystemCalls", system,
-                logging,
+                "Artifacts", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "FuseKernel",
+                "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -70,7 +76,9 @@ let package = Package(
         // What measures the mount; mount-scripts/bench.sh runs it.
         .executableTarget(
             name: "artifactfs-bench",
-            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ArtifactRecords", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Sources/Benchmarks", swiftSettings: strict),
 
         // Tests: a target a module, then the mounted binary.
@@ -83,15 +91,23 @@ let package = Package(
             name: "ArtifactFormatsTests", dependencies: ["ArtifactFormats", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
+            name: "ArtifactRecordsTests",
+            dependencies: ["ArtifactFormats", "ArtifactRecords", "Artifacts", "SystemCalls", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
             name: "ArtifactStoreTests",
-            dependencies: ["Artifacts", "ArtifactStore", "SystemCalls", "TestSupport", system], swiftSettings: strict),
+            dependencies: [
+                "ArtifactRecords", "Artifacts", "ArtifactStore", "SystemCalls", "TestSupport", system,
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
             name: "ArtifactDriverTests",
             dependencies: [
-                "Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "SystemCalls", "TestSupport", system,
+                "ArtifactRecords", "Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "SystemCalls",
+                "TestSupport", system,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -1,7 +1,7 @@
 /// What a whole-file check learned, for the artifact's record.
-public struct FormatFacts: Equatable, Sendable {
+public struct FormatFacts: Hashable, Sendable {
     /// A column of a table.
-    public struct Column: Equatable, Sendable {
+    public struct Column: Hashable, Sendable {
         /// The name; for a nested Parquet column its path, joined by dots.
         public var name: String
         /// The type as text, such as `INT64` or `BYTE_ARRAY (STRING)`; nil where the format has no types (TSV).

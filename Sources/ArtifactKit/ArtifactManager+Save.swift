@@ -1,5 +1,6 @@
 public import Artifacts
 internal import ArtifactFormats
+internal import ArtifactRecords
 internal import ArtifactStore
 internal import Glibc
 internal import SystemCalls
@@ -86,11 +87,12 @@ extension ArtifactManager {
             try? staging.remove(staged)
             throw error
         }
-        let writer = RecordDraft.Writer(
-            uid: geteuid(), gid: getegid(), pid: getpid(), command: CommandLine.arguments.joined(separator: " "))
-        let record = RecordDraft(
-            virtualPath: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key,
-            format: key.format, opened: opened, closed: Clock.now(), writer: writer)
+        var writer = ArtifactRecord.Writer()
+        (writer.uid, writer.gid, writer.pid) = (geteuid(), getegid(), getpid())
+        writer.argv = CommandLine.arguments
+        let record = ArtifactRecord(
+            path: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key, format: key.format
+        ).written(by: writer, opened: opened, closed: Clock.now())
         let outcome = store.publish(
             PublishRequest(
                 staged: staged, target: target.directory, name: target.name,

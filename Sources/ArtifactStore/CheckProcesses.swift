@@ -1,4 +1,5 @@
 public import ArtifactFormats
+internal import ArtifactRecords
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls

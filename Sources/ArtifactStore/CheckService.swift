@@ -1,4 +1,5 @@
 internal import ArtifactFormats
+internal import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 public import SystemPackage

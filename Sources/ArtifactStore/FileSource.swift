@@ -1,4 +1,5 @@
 internal import ArtifactFormats
+internal import ArtifactRecords
 internal import Glibc
 package import SystemPackage
 internal import SystemCalls

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -21,10 +22,13 @@ struct MountDescription {
     let host: String
     /// The run of the machine that the mount was of: what was written then and not brought to disk is there only in the same run.
     let boot: String
+    /// Where the host's ledger stood when the mount began: nothing before that is of this mount. Nil when it does not say.
+    let ledger: LedgerPlace?
 
-    init(mount: String, host: String) {
+    init(mount: String, host: String, ledger: LedgerPlace?) {
         self.mount = mount
         self.host = host
+        self.ledger = ledger
         boot = Machine.boot
     }
 
@@ -34,6 +38,7 @@ struct MountDescription {
             let mount = value["mount"]?.string, let host = value["host"]?.string, let boot = value["boot"]?.string
         else { return nil }
         (self.mount, self.host, self.boot) = (mount, host, boot)
+        ledger = value["ledger"].flatMap { LedgerPlace($0) }
     }
 
     /// Whether everything that the mount's programs wrote is still there.
@@ -44,10 +49,11 @@ struct MountDescription {
 
     /// Writes it to the lock file, as far as there is room: over what is there, which has room already.
     func write(to lock: FileDescriptor) {
-        let value = JSONValue.object([
+        var members: JSONObject = [
             "mount": .string(mount), "host": .string(host), "pid": .integer(Int64(getpid())), "boot": .string(boot),
-        ])
-        let text = Array((value.description + "\n").utf8)
+        ]
+        members["ledger"] = ledger.map { .object($0.json) }
+        let text = Array((JSONValue.object(members).description + "\n").utf8)
         do throws(Errno) {
             try SystemCall.write(lock, text)
             try SystemCall.truncate(lock, to: Int64(text.count))

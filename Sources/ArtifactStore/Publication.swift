@@ -1,4 +1,5 @@
 internal import ArtifactFormats
+internal import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -66,7 +67,8 @@ struct Publication {
             intent = SealIntent(
                 mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
                 inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),
-                sha256: sha256, record: request.record.members(facts: facts, host: host))
+                sha256: sha256,
+                record: request.record.sealed(facts, sha256: sha256, size: Int64(after.st_size), host: host).json)
         } catch {
             if request.descriptor == nil { SystemCall.close(descriptor) }
             throw error
@@ -75,7 +77,7 @@ struct Publication {
         self.request = request
         self.descriptor = descriptor
         self.writeBits = writeBits
-        entry = intent.entry("seal-intent")
+        entry = LedgerEntry(.sealIntent(intent))
     }
 
     /// Closes what this opened.

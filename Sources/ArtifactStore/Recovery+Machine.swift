@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Artifacts
 internal import Glibc
 internal import SystemCalls
@@ -27,7 +28,7 @@ extension Recovery {
             }
             let directory = try own.directory(StoreFormat.unsynced, orMakeWith: 0o700)
             try check(in: directory)
-            try Self.mark(directory, host)
+            try Self.mark(directory, host, LedgerPlace(endOf: ledger))
             return true
         } catch {
             guard !Spare.isForWantOfRoom(error) else { return false }
@@ -37,12 +38,14 @@ extension Recovery {
     }
 
     /// Says that this run of the machine publishes without waiting for the disk.
-    static func mark(_ directory: Directory, _ host: String) throws(Errno) {
+    static func mark(_ directory: Directory, _ host: String, _ place: LedgerPlace?) throws(Errno) {
         let name = Machine.boot.isEmpty ? "unknown" : Machine.boot
         do throws(Errno) {
             let file = try directory.file(name).open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             defer { SystemCall.close(file) }
-            try SystemCall.write(file, Array((host + "\n").utf8))
+            // The second line says where to read the ledger from.
+            let second = place.map { JSONValue.object($0.json).description + "\n" } ?? ""
+            try SystemCall.write(file, Array((host + "\n" + second).utf8))
             // It must be there when a name is.
             try SystemCall.sync(file)
             try SystemCall.sync(directory.descriptor)
@@ -65,6 +68,8 @@ extension Recovery {
     private mutating func check(in directory: Directory) throws(Errno) {
         var since: Int?
         var marks: [RealFile] = []
+        /// Where to read from, by host; nil for what is not known.
+        var starts: [String: [LedgerPlace?]] = [:]
         var waits = false
         let living = try bootsOfLivingMounts()
         for entry in try directory.entries() where !entry.isDirectory && entry.name != Machine.boot {
@@ -72,8 +77,12 @@ extension Recovery {
             let mark = directory.file(entry.name)
             let descriptor = try mark.open(O_RDONLY | O_NONBLOCK)
             defer { SystemCall.close(descriptor) }
-            let other = String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 4096), as: UTF8.self)
-            if other.prefix(while: { $0 != "\n" }) != host { waits = true }
+            let text = String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 4096), as: UTF8.self)
+            let lines = text.split(separator: "\n")
+            let other = lines.first.map { String($0) } ?? ""
+            if other != host { waits = true }
+            starts[other, default: []].append(
+                lines.dropFirst().first.flatMap { JSONValue(parsing: $0.utf8) }.flatMap { LedgerPlace($0) })
             since = min(since ?? .max, try SystemCall.attributes(descriptor).st_mtim.tv_sec)
             marks.append(mark)
         }
@@ -83,7 +92,11 @@ extension Recovery {
         let quiet = Clock.now().tv_sec &- Self.foreignTime
         let suspects = waits ? all.filter { $0.time < quiet } : all
         if let newest = suspects.map(\.time).max() {
-            let records = try records(of: Set(suspects.map(\.key)))
+            let all = Set(suspects.map(\.key))
+            var records = try records(of: all, from: starts)
+            // What is not in these lines and says itself what it is may be another host's.
+            let left = suspects.filter { records[$0.key] == nil && Seal(of: $0.file) != nil }.map(\.key)
+            if !left.isEmpty { records.merge(try self.records(of: Set(left), from: [:])) { one, _ in one } }
             for suspect in suspects {
                 try judge(suspect, records[suspect.key], isAtRisk: suspect.time >= newest &- Self.writebackTime)
             }
@@ -130,44 +143,54 @@ extension Recovery {
     }
 
     /// What the ledgers say last of real files.
-    private func records(of keys: Set<String>) throws(Errno) -> [String: Seal] {
+    ///
+    /// - Parameter starts: where to read from, by host; empty for everything of all hosts.
+    private func records(of keys: Set<String>, from starts: [String: [LedgerPlace?]]) throws(Errno) -> [String: Seal] {
         var found: [String: (time: String, seal: Seal)] = [:]
         let needle = Array("\"sha256\"".utf8)
-        for entry in try ledgers.entries() where entry.name.hasSuffix(".jsonl") {
-            try LedgerReader.forEachLine(of: ledgers.file(entry.name)) { line in
-                guard Self.contains(line, needle), let value = JSONValue(parsing: line),
-                    let event = value["event"]?.string, event == "sealed" || event == "seal-intent",
-                    let time = value["time"]?.string, let intent = SealIntent(value)
-                else { return }
+        func read(_ line: ArraySlice<UInt8>) {
+            guard LedgerReader.contains(line, needle), let line = LedgerLine(parsing: line) else { return }
+            switch line.event {
+            case .sealIntent(let intent), .sealed(let intent, _):
                 let key = intent.directory + "/" + intent.name
-                guard keys.contains(key), found[key].map({ $0.time <= time }) ?? true else { return }
-                found[key] = (time, Seal(size: intent.size, sha256: intent.sha256))
+                guard keys.contains(key), found[key].map({ $0.time <= line.time }) ?? true else { return }
+                found[key] = (line.time, Seal(size: intent.size, sha256: intent.sha256))
+            default: return
             }
+        }
+        let reader = LedgerReader(directory: ledgers.descriptor)
+        if starts.isEmpty { try reader.forEachLine(read) }
+        for (host, places) in starts {
+            // Of several runs the first: every one has a place, or the whole ledger is read.
+            let known = places.compactMap { $0 }
+            let first = known.count == places.count ? known.min(by: { $0.isBefore($1) }) : nil
+            try reader.forEachLine(of: host, from: first.map { ($0.file, $0.offset) }, read)
         }
         return found.mapValues(\.seal)
     }
 
     /// A file that is not what it was is put away. One that is whole and lacks its record gets one.
-    private mutating func judge(_ suspect: Suspect, _ record: Seal?, isAtRisk: Bool) throws(Errno) {
+    private mutating func judge(_ suspect: Suspect, _ known: Seal?, isAtRisk: Bool) throws(Errno) {
         let size = Int64(suspect.attributes.st_size)
         // Without record and seal it may be anybody's, but an artifact is never empty.
-        let seal = record ?? Seal(of: suspect.file)
+        let seal = known ?? Seal(of: suspect.file)
         let sha256 = isAtRisk && seal?.size == size ? try hash(of: suspect.file) : nil
         let name = suspect.type.virtualName(forReal: suspect.name) ?? suspect.name
-        let draft = RecordDraft(
-            virtualPath: "production/\(suspect.layer.rawValue)/\(suspect.type.name)/\(name)", type: suspect.type.name,
-            layer: suspect.layer, scope: .production, key: suspect.type.key(of: name),
-            format: suspect.type.format(of: name))
+        let path = "production/\(suspect.layer.rawValue)/\(suspect.type.name)/\(name)"
+        var record = ArtifactRecord(
+            path: path, type: suspect.type.name, layer: suspect.layer, scope: .production,
+            key: suspect.type.key(of: name), format: suspect.type.format(of: name))
         if size == 0 || seal.map({ $0.size != size || sha256 != nil && $0.sha256 != sha256 }) == true {
             try take(
-                suspect.file, "", draft.virtualPath,
-                "it is not whole: the machine stopped before its bytes were on disk", draft.members())
-        } else if record == nil, let seal {
+                suspect.file, "", path,
+                "it is not whole: the machine stopped before its bytes were on disk", record.quarantined.json)
+        } else if known == nil, let seal {
             if sha256 == nil, try hash(of: suspect.file) != seal.sha256 { return }
+            (record.artifact.sha256, record.artifact.size, record.artifact.state) = (seal.sha256, size, .sealed)
             let intent = SealIntent(
                 mount: "", staged: "", directory: suspect.path, name: suspect.name,
                 inode: UInt64(suspect.attributes.st_ino), size: size,
-                modified: TimeText.rfc3339(suspect.attributes.st_mtim), sha256: seal.sha256, record: draft.members())
+                modified: TimeText.rfc3339(suspect.attributes.st_mtim), sha256: seal.sha256, record: record.json)
             try finish(intent)
         }
     }

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -11,20 +12,28 @@ extension Recovery {
     mutating func completeQuarantine() throws(Errno) {
         let names = Set(try quarantine.entries().map(\.name))
         let suffix = Quarantine.reasonSuffix
-        guard !names.isEmpty else { return }
-        let recorded = try namesInLedger()
+        guard !names.isEmpty, let firstDead else { return }
+        // All that the ledgers know, where it is not known whose a file is.
+        var recorded: Set<String>?
         let now = Clock.now()
-        for name in names.sorted() where !recorded.contains(name) {
+        for name in names.sorted() where !putAway.contains(name) {
             let isReason = name.hasSuffix(suffix)
             let stem = isReason ? String(name.dropLast(suffix.count)) : name
-            if isReason, names.contains(stem) || recorded.contains(stem) { continue }
+            if isReason, names.contains(stem) || putAway.contains(stem) { continue }
+            // What came here before is an earlier recovery's.
+            guard let found = try? quarantine.file(name).attributes(),
+                found.st_ctim.tv_sec >= firstDead &- Self.age
+            else { continue }
             let reason = names.contains(stem + suffix) ? reason(stem + suffix) : nil
-            if let mount = reason?["mount"]?.string {
-                guard !living.contains(mount) else { continue }
-            } else if !living.isEmpty {
-                guard let found = try? quarantine.file(name).attributes(),
-                    found.st_ctim.tv_sec < now.tv_sec &- Self.age
-                else { continue }
+            let mount = reason?["mount"]?.string ?? ""
+            if !mount.isEmpty {
+                guard dead.contains(mount) else { continue }
+            } else {
+                guard reason != nil || living.isEmpty || found.st_ctim.tv_sec < now.tv_sec &- Self.age else { continue }
+                let all: Set<String>
+                if let recorded { all = recorded } else { all = try namesInLedger() }
+                recorded = all
+                if all.contains(stem) { continue }
             }
             if isReason {
                 // The file is where it was, or is here under another name.
@@ -36,24 +45,26 @@ extension Recovery {
     }
 
     private func complete(_ name: String, _ reason: JSONObject?) throws(Errno) {
-        guard var members = reason else {
+        guard let reason else {
             let path = EscapedName.decode(name.drop { $0 != "-" }.dropFirst())
-            let members: JSONObject = [
-                "mount": .string(""), "staged": .string(""), "quarantined": .string(name),
-                "reason": .string("a driver was killed, or had no room, while it put this away; why is not known"),
-                "record": .object(["path": .string(path)]),
-            ]
-            try ledger.append([LedgerEntry(event: "quarantined", members)])
+            let event = LedgerEvent.quarantined(
+                .init(
+                    mount: "", staged: "",
+                    reason: "a driver was killed, or had no room, while it put this away; why is not known",
+                    record: ArtifactRecord(path: path).quarantined.json), as: name)
+            try ledger.append([LedgerEntry(event)])
             let place = Quarantine(directory: quarantine, ledger: ledger, mount: "", isSynced: durability == .synced)
             do throws(Errno) {
-                try place.writeReason(name, members, at: Clock.now())
+                try place.writeReason(name, event, at: Clock.now())
             } catch {
                 // Without room the line must do.
             }
             return
         }
-        members["time"] = nil
-        try ledger.append([LedgerEntry(event: "quarantined", members)])
+        let file = LedgerEvent.NotPublished(
+            mount: reason["mount"]?.string ?? "", staged: reason["staged"]?.string ?? "",
+            reason: reason["reason"]?.string ?? "", record: JSONValue.object(reason)["record"]?.object ?? [:])
+        try ledger.append([LedgerEntry(.quarantined(file, as: name))])
     }
 
     /// The members of a file's reason; nil when it is not whole.
@@ -70,13 +81,11 @@ extension Recovery {
     private func namesInLedger() throws(Errno) -> Set<String> {
         var names: Set<String> = []
         let needle = Array("\"event\":\"quarantined\"".utf8)
-        for entry in try ledgers.entries() where entry.name.hasSuffix(".jsonl") {
-            try LedgerReader.forEachLine(of: ledgers.file(entry.name)) { line in
-                guard Self.contains(line, needle), let value = JSONValue(parsing: line),
-                    let name = value["quarantined"]?.string
-                else { return }
-                names.insert(name)
-            }
+        try LedgerReader(directory: ledgers.descriptor).forEachLine { line in
+            guard LedgerReader.contains(line, needle), let value = JSONValue(parsing: line),
+                let name = value["quarantined"]?.string
+            else { return }
+            names.insert(name)
         }
         return names
     }

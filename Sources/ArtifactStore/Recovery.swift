@@ -1,5 +1,6 @@
-internal import Artifacts
 internal import ArtifactFormats
+internal import ArtifactRecords
+internal import Artifacts
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -46,8 +47,12 @@ struct Recovery {
     private(set) var report = RecoveryReport()
     /// The mounts that live, by their staging directories.
     private(set) var living: Set<String> = []
-    /// Whether a mount was killed, or a recovery.
-    private var foundDead = false
+    /// When the first of the mounts began that were killed, by the file system's clock.
+    private(set) var firstDead: Int?
+    /// The mounts that were killed.
+    private(set) var dead: Set<String> = []
+    /// What the ledgers say was put into quarantine of these.
+    private(set) var putAway: Set<String> = []
 
     /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
     /// are settled.
@@ -72,41 +77,84 @@ struct Recovery {
     }
 
     mutating func run() throws(Errno) -> RecoveryReport {
+        var ended: [Ended] = []
+        defer { for staging in ended { SystemCall.close(staging.lock) } }
         for entry in try stagings.entries() where entry.isDirectory {
             do throws(Errno) {
-                try recover(entry.name)
+                if let staging = try recover(entry.name) { ended.append(staging) }
             } catch {
                 report.problems.append("staging/\(entry.name): \(error)")
             }
         }
-        if foundDead {
+        if firstDead != nil {
             do throws(Errno) { try completeQuarantine() } catch {
                 report.problems.append("quarantine: \(error)")
+                return report
+            }
+        }
+        // Who is killed before this begins anew, and so does who could not write the ledger's lines.
+        guard !ledger.hasLost else { return report }
+        for staging in ended {
+            do throws(Errno) { try remove(staging) } catch {
+                report.problems.append("staging/\(staging.name): \(error)")
             }
         }
         return report
     }
 
+    /// A dead mount's staging directory that was looked through.
+    private struct Ended {
+        let name: String
+        let directory: Directory
+        /// Open, and held.
+        let lock: FileDescriptor
+        /// Whether there is something in it that must be looked at again.
+        let waits: Bool
+    }
+
+    private func remove(_ staging: Ended) throws(Errno) {
+        // What lacks its line only has left staging already: the next time looks here for its intent.
+        guard !staging.waits else { return }
+        Staging.removeIfEmpty(staging.directory, named: staging.name, in: stagings)
+        guard !staging.name.hasSuffix(Self.leftSuffix),
+            (try? SystemCall.attributes(stagings.descriptor, staging.name)) != nil
+        else { return }
+        try SystemCall.rename(
+            stagings.descriptor, staging.name, stagings.descriptor, staging.name + Self.leftSuffix, 0)
+    }
+
     /// Notes what waits for the next time.
     mutating func problem(_ text: String) { report.problems.append(text) }
 
-    private mutating func recover(_ name: String) throws(Errno) {
+    /// - Returns: nil when the mount lives.
+    private mutating func recover(_ name: String) throws(Errno) -> Ended? {
         let directory = try stagings.directory(name)
         let lock = try directory.file(Staging.lockName).open(O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o600)
-        defer { SystemCall.close(lock) }
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
-        } catch .wouldBlock {
+            let waits = try recover(name, directory, lock)
+            return Ended(name: name, directory: directory, lock: lock, waits: waits)
+        } catch {
+            SystemCall.close(lock)
+            guard error == .wouldBlock else { throw error }
             living.insert(name)
-            return
+            return nil
         }
-        foundDead = true
+    }
+
+    /// - Returns: whether something must be looked at again.
+    private mutating func recover(_ name: String, _ directory: Directory, _ lock: FileDescriptor) throws(Errno) -> Bool
+    {
         let isSettled = name.hasSuffix(Self.leftSuffix)
         var waits = false
         var waiting: Set<String> = []
         let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
+        let description = MountDescription(lock)
+        firstDead = min(firstDead ?? .max, try SystemCall.attributes(lock).st_mtim.tv_sec)
+        dead.insert(mount)
         if !isSettled {
-            let intents = try intents(of: mount)
+            let intents = try MountHistory(of: mount, description, in: directory, by: host, ledger, ledgers)
+            putAway.formUnion(intents.putAway)
             for intent in intents.open {
                 do throws(Errno) {
                     if try settle(intent, in: directory) { continue }
@@ -119,7 +167,7 @@ struct Recovery {
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
-        let isOfThisRun = MountDescription(lock)?.isOfThisRun ?? false
+        let isOfThisRun = description?.isOfThisRun ?? false
         for entry in entries where !Staging.isLock(entry.name) && !waiting.contains(entry.name) {
             do throws(Errno) {
                 try settle(directory.file(entry.name), in: directory, mount: mount, isOfThisRun: isOfThisRun, &waits)
@@ -136,11 +184,7 @@ struct Recovery {
             defer { SystemCall.close(another) }
             try Reservations.releaseAll(of: another, in: reserved)
         }
-        // What lacks its line only has left staging already: the next time looks here for its intent.
-        if !waits { Staging.removeIfEmpty(directory, named: name, in: stagings) }
-        if !isSettled, !waits, (try? SystemCall.attributes(stagings.descriptor, name)) != nil {
-            try SystemCall.rename(stagings.descriptor, name, stagings.descriptor, name + Self.leftSuffix, 0)
-        }
+        return waits
     }
 
     /// A file of which the ledger says nothing.
@@ -165,7 +209,9 @@ struct Recovery {
         } else if kind == .finished, isOfThisRun || isWhole(file, attributes), let target = finishedTarget(path) {
             try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
         } else if kind != .transient {
-            try take(file, mount, path, "the driver ended while it was being written", ["path": .string(path)])
+            try take(
+                file, mount, path, "the driver ended while it was being written",
+                ArtifactRecord(path: path).quarantined.json)
         } else if Self.isOld(attributes, keepingSeconds: transientSeconds) {
             try file.unlink()
             report.removed.append(path)
@@ -206,13 +252,16 @@ struct Recovery {
         _ waits: inout Bool
     ) throws(Errno) {
         // How those ended who made it nobody knows any more.
-        let draft = RecordDraft(
-            virtualPath: target.path, type: target.type.name, layer: target.layer, scope: .production,
-            key: target.type.key(of: target.name), format: target.type.format(of: target.name),
-            closed: attributes.st_ctim, writer: .init(uid: attributes.st_uid, gid: attributes.st_gid, pid: process),
-            fields: ["ending": .string("unknown")])
-        let check =
-            target.type.isChecked ? draft.format.map { FormatCheck(fileExtension: $0) } : nil
+        let format = target.type.format(of: target.name)
+        var draft = ArtifactRecord(
+            path: target.path, type: target.type.name, layer: target.layer, scope: .production,
+            key: target.type.key(of: target.name), format: format)
+        draft.times.closed = attributes.st_ctim
+        var writer = ArtifactRecord.Writer()
+        (writer.uid, writer.gid, writer.exit) = (attributes.st_uid, attributes.st_gid, .unknown)
+        writer.pid = process > 0 ? process : nil
+        draft.writer = writer
+        let check = target.type.isChecked ? format.map { FormatCheck(fileExtension: $0) } : nil
         var request = PublishRequest(
             staged: file, target: realDirectory(target.directory), name: target.realName, check: check, record: draft)
         // Not the driver's word alone: what is mapped can still change.
@@ -240,7 +289,7 @@ struct Recovery {
         case .system where failure.passes:
             waits = true
             report.waiting[target.path] = failure.reason
-        default: try take(file, mount, target.path, failure.reason, draft.members())
+        default: try take(file, mount, target.path, failure.reason, draft.quarantined.json)
         }
     }
 
@@ -256,11 +305,7 @@ struct Recovery {
 
     /// The ledger's line for an old temporary file that was removed.
     static func removal(mount: String, staged: String, path: String, size: Int64) -> LedgerEntry {
-        LedgerEntry(
-            event: "removed-transient",
-            [
-                "mount": .string(mount), "staged": .string(staged), "path": .string(path), "size": .integer(size),
-            ])
+        LedgerEntry(.removedTransient(.init(mount: mount, staged: staged, path: path, size: size)))
     }
 
     /// The ledger's line for an artifact that nothing was written to and whose name is free again.
@@ -268,20 +313,19 @@ struct Recovery {
         mount: String, staged: String, path: String, user: UInt32, process: Int32, program: String? = nil,
         detail: String? = nil
     ) -> LedgerEntry {
-        var members: JSONObject = [
-            "mount": .string(mount), "staged": .string(staged), "path": .string(path), "uid": .integer(Int64(user)),
-            "pid": .integer(Int64(process)),
-        ]
-        members.add("command", program.map { .string($0) })
-        members.add("detail", detail.map { .string($0) })
-        return LedgerEntry(event: "removed-empty", members)
+        LedgerEntry(
+            .removedEmpty(
+                .init(
+                    mount: mount, staged: staged, path: path, uid: Int64(user), pid: Int64(process), command: program,
+                    detail: detail)))
     }
 
     mutating func take(
         _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: JSONObject
     ) throws(Errno) {
-        _ = try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
-            .take(file, path: path, reason: reason, record: record)
+        putAway.insert(
+            try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
+                .take(file, path: path, reason: reason, record: record))
         report.quarantined.append(path)
     }
 
@@ -296,39 +340,12 @@ struct Recovery {
         try staged.unlink()
     }
 
-    /// The intents of a mount, from the ledgers of all hosts: those that no later line settles, and those that one says are sealed.
-    private func intents(of mount: String) throws(Errno) -> (open: [SealIntent], sealed: [SealIntent]) {
-        var open: [String: SealIntent] = [:]
-        var sealed: [SealIntent] = []
-        // Only lines that name the mount are parsed.
-        let needle = Array(JSONValue.string(mount).description.utf8)
-        for entry in try ledgers.entries() where entry.name.hasSuffix(".jsonl") {
-            try LedgerReader.forEachLine(of: ledgers.file(entry.name)) { line in
-                guard Self.contains(line, needle), let value = JSONValue(parsing: line),
-                    value["mount"]?.string == mount, let staged = value["staged"]?.string
-                else { return }
-                let event = value["event"]?.string
-                open[staged] = event == "seal-intent" ? SealIntent(value) : nil
-                if event == "sealed", let intent = SealIntent(value) { sealed.append(intent) }
-            }
-        }
-        return (open.values.sorted { $0.staged < $1.staged }, sealed)
-    }
-
-    static func contains(_ line: ArraySlice<UInt8>, _ needle: [UInt8]) -> Bool {
-        line.withUnsafeBytes { line in
-            needle.withUnsafeBytes { needle in
-                SystemCall.contains(line, needle)
-            }
-        }
-    }
-
     /// - Returns: false when the file stays staged, because the store has no room for it or fails.
     private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) -> Bool {
         let staged = staging.file(intent.staged)
         // What cannot be looked at now is not missing: it waits for the next time.
         let stagedAttributes = try Self.found(staged)
-        let path = intent.record["path"]?.string ?? intent.name
+        let path = ArtifactRecord(intent.record).artifact.path ?? intent.name
         let target = realDirectory(intent.directory)
         var hadCopy = false
         if let directory = try target.current() {
@@ -357,15 +374,10 @@ struct Recovery {
             }
         }
         guard let stagedAttributes else {
-            try ledger.append([
-                LedgerEntry(
-                    event: "seal-abandoned",
-                    [
-                        "mount": .string(intent.mount), "staged": .string(intent.staged),
-                        "reason": .string("neither the staged file nor the artifact is there"),
-                        "record": .object(intent.record),
-                    ])
-            ])
+            let file = LedgerEvent.NotPublished(
+                mount: intent.mount, staged: intent.staged,
+                reason: "neither the staged file nor the artifact is there", record: intent.record)
+            try ledger.append([LedgerEntry(.sealAbandoned(file))])
             return true
         }
         guard UInt64(stagedAttributes.st_ino) == intent.inode, try hash(of: staged) == intent.sha256 else {
@@ -421,7 +433,7 @@ struct Recovery {
     }
 
     mutating func finish(_ intent: SealIntent) throws(Errno) {
-        try ledger.append([intent.entry("sealed", ["recovered": .bool(true)])])
+        try ledger.append([LedgerEntry(.sealed(intent, isRecovered: true))])
         report.finished.append(intent.directory + "/" + intent.name)
     }
 

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage

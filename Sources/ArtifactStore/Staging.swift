@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -41,7 +42,8 @@ public final class Staging: Sendable {
     /// The name of a staging directory's lock file.
     static let lockName = ".lock"
 
-    /// Whether a file of a staging directory is one of its locks: ``lockName``, or what ``Reservations`` adds.
+    /// Whether a file of a staging directory is one of its locks: ``lockName``, what ``Reservations`` adds, or what recoveries note
+    /// (``Recovery/MountHistory``).
     static func isLock(_ name: String) -> Bool { name.hasPrefix(lockName) }
 
     /// The open directory.
@@ -61,8 +63,8 @@ public final class Staging: Sendable {
 
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
     init(
-        in parent: Directory, mountID: String, host: String, schema: ArtifactSchema, reserved: Directory?,
-        spare: Spare?
+        in parent: Directory, mountID: String, host: String, ledger: LedgerPlace?, schema: ArtifactSchema,
+        reserved: Directory?, spare: Spare?
     ) throws(Errno) {
         do throws(Errno) { directory = try parent.directory(mountID, orMakeWith: 0o700) } catch {
             guard let spare, Spare.isForWantOfRoom(error) else { throw error }
@@ -72,7 +74,7 @@ public final class Staging: Sendable {
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
-            MountDescription(mount: mountID, host: host).write(to: lock)
+            MountDescription(mount: mountID, host: host, ledger: ledger).write(to: lock)
             reservations = try Reservations(in: reserved, staging: directory, lock: lock)
         } catch {
             SystemCall.close(lock)

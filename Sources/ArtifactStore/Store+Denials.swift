@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 public import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -52,17 +53,16 @@ public struct Denial: Sendable {
     }
 
     func entry(mount: String) -> LedgerEntry {
-        func text(_ value: String) -> JSONValue {
+        func text(_ value: String) -> String {
             value.utf8.count <= Self.longest
-                ? .string(value) : .string(String(decoding: value.utf8.prefix(Self.longest), as: UTF8.self) + "...")
+                ? value : String(decoding: value.utf8.prefix(Self.longest), as: UTF8.self) + "..."
         }
-        var members: JSONObject = [
-            "mount": .string(mount), "rule": .string(refusal.rule.rawValue), "errno": .string(refusal.errnoName),
-            "operation": text(operation), "path": text(path), "uid": .integer(Int64(user)),
-            "pid": .integer(Int64(process)), "command": text(program),
-        ]
-        if let detail { members["detail"] = text(detail) }
-        return LedgerEntry(event: "denied", members)
+        return LedgerEntry(
+            .denied(
+                .init(
+                    mount: mount, rule: refusal.rule.rawValue, errno: refusal.errnoName, operation: text(operation),
+                    path: text(path), uid: Int64(user), pid: Int64(process), command: text(program),
+                    detail: detail.map(text))))
     }
 }
 
@@ -108,7 +108,7 @@ struct DenialBudget {
         var byRule: JSONObject = [:]
         for rule in Rule.allCases { if let count = counts[rule] { byRule[rule.rawValue] = .integer(Int64(count)) } }
         counts = [:]
-        return LedgerEntry(event: "denials-counted", ["mount": .string(mount), "by_rule": .object(byRule)])
+        return LedgerEntry(.denialsCounted(mount: mount, byRule: byRule))
     }
 }
 

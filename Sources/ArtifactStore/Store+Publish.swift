@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -196,7 +197,7 @@ extension Store {
         each { _ throws(PublishFailure) in try step(.directorySynced) }
 
         writable.ledger.appendLater(
-            files.filter { !$0.isEnded }.map { LedgerEntry(event: "sealed", like: $0.entry) })
+            files.filter { !$0.isEnded }.map(\.entry.sealed))
         each { file throws(PublishFailure) in
             try step(.sealedLogged)
             writable.staging.release(file.request.staged)
@@ -290,13 +291,10 @@ extension Store {
         {
             writable.staging.release(request.staged)
             if durability == .synced { try? SystemCall.sync(origin.directory.descriptor) }
-            let entry = LedgerEntry(
-                event: "restored",
-                [
-                    "mount": .string(writable.staging.mountID), "staged": .string(request.staged.name),
-                    "reason": .string(reason), "record": .object(request.record.members()),
-                ])
-            try? writable.ledger.append([entry])
+            let file = LedgerEvent.NotPublished(
+                mount: writable.staging.mountID, staged: request.staged.name, reason: reason,
+                record: request.record.json)
+            try? writable.ledger.append([LedgerEntry(.restored(file))])
             return .restored(reason: reason, rule: rule)
         }
         do throws(Errno) {

@@ -1,3 +1,4 @@
+public import ArtifactRecords
 internal import Glibc
 internal import SystemCalls
 public import SystemPackage
@@ -12,14 +13,14 @@ extension Store {
     /// - Returns: its name in quarantine.
     /// - Throws: the error of the rename; the file is where it was then.
     @discardableResult
-    public func quarantine(_ file: RealFile, reason: String, record: RecordDraft) throws(Errno) -> String {
+    public func quarantine(_ file: RealFile, reason: String, record: ArtifactRecord) throws(Errno) -> String {
         guard let writable else { throw .readOnlyFileSystem }
         // The bytes may stay in staging, where nobody writes them any more.
         defer { writable.staging.release(file) }
         return try Quarantine(
             directory: writable.quarantine, ledger: writable.ledger, mount: writable.staging.mountID,
             isSynced: durability == .synced
-        ).take(file, path: record.virtualPath, reason: reason, record: record.members())
+        ).take(file, path: record.artifact.path ?? "", reason: reason, record: record.quarantined.json)
     }
 }
 
@@ -46,12 +47,10 @@ struct Quarantine {
         while true {
             let name = number == 1 ? stem : "\(stem)-\(number)"
             number += 1
-            let members: JSONObject = [
-                "mount": .string(mount), "staged": .string(file.name), "quarantined": .string(name),
-                "reason": .string(reason), "record": .object(record),
-            ]
+            let event = LedgerEvent.quarantined(
+                .init(mount: mount, staged: file.name, reason: reason, record: record), as: name)
             do throws(Errno) {
-                try writeReason(name, members, at: time)
+                try writeReason(name, event, at: time)
             } catch .fileExists { continue } catch {
                 // Full, perhaps; the bytes need no room.
             }
@@ -63,7 +62,7 @@ struct Quarantine {
                 throw error
             }
             if isSynced { try? SystemCall.sync(directory.descriptor) }
-            try? ledger.append([LedgerEntry(event: "quarantined", members)])
+            try? ledger.append([LedgerEntry(event)])
             return name
         }
     }
@@ -90,12 +89,12 @@ struct Quarantine {
     /// Says beside a file why it is here.
     ///
     /// - Throws: `EEXIST` when that of another file has the name.
-    func writeReason(_ name: String, _ members: JSONObject, at time: timespec) throws(Errno) {
+    func writeReason(_ name: String, _ event: LedgerEvent, at time: timespec) throws(Errno) {
         let file = directory.file(name + Self.reasonSuffix)
         let descriptor = try file.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         defer { SystemCall.close(descriptor) }
         var all: JSONObject = ["time": .string(TimeText.rfc3339(time))]
-        all.add(members)
+        all.add(event.members)
         var text = [UInt8(ascii: "{")]
         JSONValue.write(all, to: &text)
         text.append(contentsOf: "}\n".utf8)

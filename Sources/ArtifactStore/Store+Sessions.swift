@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 public import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -57,7 +58,7 @@ extension Store {
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
             if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
-            try record("session-begun", name, writable)
+            try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
             SystemCall.close(descriptor)
             // The marker stays: the name is taken, and nothing is lost by it.
@@ -75,9 +76,8 @@ extension Store {
     }
 
     /// A session's line; on a full disk it is written when there is room.
-    private func record(_ event: String, _ name: SessionName, _ writable: Writable) throws(Errno) {
-        let entry = LedgerEntry(
-            event: event, ["session": .string(name.description), "mount": .string(writable.staging.mountID)])
+    private func record(_ event: LedgerEvent, _ writable: Writable) throws(Errno) {
+        let entry = LedgerEntry(event)
         do throws(Errno) { try writable.ledger.append([entry]) } catch {
             guard Spare.isForWantOfRoom(error) else { throw error }
             writable.ledger.appendLater([entry])
@@ -104,7 +104,7 @@ extension Store {
         guard let descriptor else { throw .notFound(what: "session \(name)", path: place) }
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
-            try record("session-resumed", name, writable)
+            try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
             SystemCall.close(descriptor)
             guard error != .wouldBlock else { throw .inUse(what: "session \(name)", path: place) }

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Artifacts
 internal import Glibc
 internal import SystemCalls

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 public import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -119,7 +120,7 @@ public final class Store: Sendable {
             defer { SystemCall.close(lock) }
             try SystemCall.lock(lock, waiting: true)
             let spare = Spare(in: own)
-            let ledger = Ledger(owning: try Self.openLedger(parts.ledger, host, spare), durability: durability)
+            let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
@@ -132,8 +133,8 @@ public final class Store: Sendable {
             let isMarked = recovery.checkUnsynced(in: own)
             let report = recovery.report
             let staging = try Staging(
-                in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved,
-                spare: spare)
+                in: parts.staging, mountID: Self.newMountID(host), host: host, ledger: LedgerPlace(endOf: ledger),
+                schema: schema, reserved: parts.reserved, spare: spare)
             spare?.refill()
             let writable = Writable(
                 ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
@@ -166,9 +167,6 @@ public final class Store: Sendable {
     /// Where new files are made; nil when the store was opened to read only.
     public var staging: Staging? { writable?.staging }
 
-    /// The ledger, for events that are not the store's own; nil when the store was opened to read only.
-    public var ledger: Ledger? { writable?.ledger }
-
     /// The end of the mount: what is staged and empty is removed, the staging directory too when nothing is left in it,
     /// and sessions are let go. What is staged and has bytes stays for the next mount's recovery. The store is not used
     /// after this.
@@ -194,7 +192,7 @@ public final class Store: Sendable {
     func sayUnsynced() {
         guard durability == .relaxed, !saysUnsynced.load(ordering: .relaxed), let writable,
             let directory = try? writable.ownDirectory.directory(StoreFormat.unsynced, orMakeWith: 0o700),
-            (try? Recovery.mark(directory, host)) != nil
+            (try? Recovery.mark(directory, host, LedgerPlace(endOf: writable.ledger))) != nil
         else { return }
         saysUnsynced.store(true, ordering: .relaxed)
     }
@@ -315,16 +313,24 @@ public final class Store: Sendable {
     }
 
     /// The ledger of a host, made when it is missing.
-    private static func openLedger(_ ledgers: Directory, _ host: String, _ spare: Spare?) throws(Errno)
-        -> FileDescriptor
-    {
-        let (file, flags) = (ledgers.file(host + ".jsonl"), O_RDWR | O_APPEND)
-        do throws(Errno) { return try file.open(flags | O_CREAT, mode: 0o600) } catch {
+    private static func openLedger(
+        _ ledgers: Directory, _ host: String, _ spare: Spare?, isSynced: Bool
+    ) throws(Errno) -> Ledger {
+        let name = try LedgerFiles.newest(of: host, in: ledgers.descriptor)
+        let (file, flags) = (ledgers.file(name), O_RDWR | O_APPEND)
+        var descriptor: FileDescriptor
+        do throws(Errno) { descriptor = try file.open(flags | O_CREAT, mode: 0o600) } catch {
             guard let spare, Spare.isForWantOfRoom(error) else { throw error }
             try spare.takeLedger(as: file)
-            return try file.open(flags)
+            descriptor = try file.open(flags)
         }
+        return try Ledger(
+            owning: descriptor, named: name, of: host, in: ledgers.descriptor, isSynced: isSynced,
+            limit: ledgerLimit)
     }
+
+    /// For tests: from which size on a ledger's file is not added to, in bytes.
+    @TaskLocal static var ledgerLimit = Ledger.usualLimit
 
     /// A small file's text; made with a text when it is missing, whole or not at all.
     static func text(of file: RealFile, orWrite text: String) throws(Errno) -> String {

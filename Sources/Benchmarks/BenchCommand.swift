@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import Glibc
 
 /// The command line.
@@ -175,8 +176,8 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let findings = try Thresholds.compare(
-            ReportValue(reading: TextFile.read(json), from: json),
-            with: ReportValue(reading: TextFile.read(thresholds), from: thresholds))
+            JSONValue(reading: TextFile.read(json), from: json),
+            with: JSONValue(reading: TextFile.read(thresholds), from: thresholds))
         for finding in findings { print((finding.holds ? "ok      " : "SLOWER  ") + finding.text) }
         let slower = findings.count { !$0.holds }
         if slower > 0 {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import Glibc
 
 /// Instructions that the driver's handlers take, counted by valgrind's callgrind: they do not depend on what else the machine does.
@@ -73,9 +74,9 @@ struct InstructionsCommand: ParsableCommand {
         let counted = Self.handlers(in: try TextFile.read(path))
         var limits: [(String, Double)] = []
         if let thresholds {
-            let all = try ReportValue(reading: TextFile.read(thresholds), from: thresholds)
+            let all = try JSONValue(reading: TextFile.read(thresholds), from: thresholds)
             limits = (all["instructions"]?.elements ?? []).compactMap { entry in
-                guard let operation = entry["operation"]?.text, let most = entry["atMost"]?.number else { return nil }
+                guard let operation = entry["operation"]?.string, let most = entry["atMost"]?.double else { return nil }
                 return (operation, most)
             }
         }

@@ -1,3 +1,5 @@
+internal import ArtifactRecords
+
 /// What a run measured.
 struct Report: Sendable {
     /// One workload on one target.
@@ -128,23 +130,23 @@ struct Report: Sendable {
     // MARK: JSON
 
     /// Everything, each round's rate included.
-    func json() -> ReportValue {
-        func spread(_ value: Spread?) -> ReportValue {
+    func json() -> JSONValue {
+        func spread(_ value: Spread?) -> JSONValue {
             guard let value else { return .null }
-            return .object([
-                ("median", .number(value.median)), ("min", .number(value.least)), ("max", .number(value.most)),
+            return .members([
+                ("median", .measured(value.median)), ("min", .measured(value.least)), ("max", .measured(value.most)),
             ])
         }
-        return .object([
-            ("facts", .object(facts.map { ($0.0, .string($0.1)) })),
+        return .members([
+            ("facts", .members(facts.map { ($0.0, .string($0.1)) })),
             (
                 "settings",
-                .object([
-                    ("files", .number(Double(settings.files))), ("changes", .number(Double(settings.changes))),
-                    ("bigMebibytes", .number(Double(settings.bigMebibytes))),
-                    ("randomReads", .number(Double(settings.randomReads))),
-                    ("threads", .number(Double(settings.threads))), ("rounds", .number(Double(settings.rounds))),
-                    ("warmUpSeconds", .number(settings.warmUpSeconds)),
+                .members([
+                    ("files", .measured(Double(settings.files))), ("changes", .measured(Double(settings.changes))),
+                    ("bigMebibytes", .measured(Double(settings.bigMebibytes))),
+                    ("randomReads", .measured(Double(settings.randomReads))),
+                    ("threads", .measured(Double(settings.threads))), ("rounds", .measured(Double(settings.rounds))),
+                    ("warmUpSeconds", .measured(settings.warmUpSeconds)),
                 ])
             ),
             ("targets", .array(targets.map { .string($0) })),
@@ -152,13 +154,13 @@ struct Report: Sendable {
                 "results",
                 .array(
                     rows.map { row in
-                        .object([
+                        .members([
                             ("workload", .string(row.workload)), ("target", .string(row.target)),
-                            ("unit", .string(row.unit.rawValue)), ("first", .number(row.first)),
-                            ("rates", .array(row.rates.map { .number($0) })), ("rate", spread(Spread(row.rates))),
+                            ("unit", .string(row.unit.rawValue)), ("first", .measured(row.first)),
+                            ("rates", .array(row.rates.map { .measured($0) })), ("rate", spread(Spread(row.rates))),
                             (
                                 "ratio",
-                                .object(
+                                .members(
                                     targets.filter { $0 != row.target }.compactMap { base in
                                         ratio(row.workload, row.target, to: base).map { (base, spread($0)) }
                                     })
@@ -170,10 +172,10 @@ struct Report: Sendable {
                 "scaling",
                 .array(
                     scaling.map { entry in
-                        .object([
+                        .members([
                             ("workload", .string(entry.parallel)), ("over", .string(entry.single)),
-                            ("target", .string(entry.target)), ("factor", .number(entry.factor)),
-                            ("ofNative", .number(entry.ofNative)),
+                            ("target", .string(entry.target)), ("factor", .measured(entry.factor)),
+                            ("ofNative", .measured(entry.ofNative)),
                         ])
                     })
             ),
@@ -181,10 +183,10 @@ struct Report: Sendable {
                 "memory",
                 .array(
                     memory.map { entry in
-                        .object([
-                            ("target", .string(entry.target)), ("atStart", .number(Double(entry.atStart))),
-                            ("atEnd", .number(Double(entry.atEnd))),
-                            ("descriptorsAtEnd", .number(Double(entry.descriptorsAtEnd))),
+                        .members([
+                            ("target", .string(entry.target)), ("atStart", .measured(Double(entry.atStart))),
+                            ("atEnd", .measured(Double(entry.atEnd))),
+                            ("descriptorsAtEnd", .measured(Double(entry.descriptorsAtEnd))),
                         ])
                     })
             ),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import Glibc
 
 /// The store of a million artifacts: made by `--make`, measured on a mount of it and on one of a thousand.
@@ -79,12 +80,12 @@ struct ScaleCommand: ParsableCommand {
     }
 
     private func measure(_ mount: String) throws(BenchFailure) {
-        var results: [(String, ReportValue)] = [("count", .number(Double(count)))]
+        var results: [(String, JSONValue)] = [("count", .measured(Double(count)))]
         func report(_ name: String, _ value: Double, _ unit: String, digits: Int = 0) {
             print(
                 Format.left(name, 62)
                     + Format.right(digits == 0 ? Format.grouped(value) : Format.fixed(value, digits), 12) + " " + unit)
-            results.append((name, .number(value)))
+            results.append((name, .measured(value)))
         }
         let facts = try process.map { (process) throws(BenchFailure) in try ProcessFacts(process) }
         if let facts { report("memory at start", Double(facts.resident) / 1_048_576, "MiB", digits: 1) }
@@ -145,8 +146,8 @@ struct ScaleCommand: ParsableCommand {
         return Stopwatch.now() - start
     }
 
-    private func write(_ results: [(String, ReportValue)]) throws(BenchFailure) {
-        if let json { try TextFile.write(ReportValue.object(results).written() + "\n", to: json) }
+    private func write(_ results: [(String, JSONValue)]) throws(BenchFailure) {
+        if let json { try TextFile.write(JSONValue.members(results).written() + "\n", to: json) }
     }
 
     private static func list(_ path: String) throws(BenchFailure) -> (Int, Double) {

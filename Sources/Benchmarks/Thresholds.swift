@@ -1,3 +1,5 @@
+internal import ArtifactRecords
+
 /// The checked-in floors: ratios, which hold on any machine, and memory.
 ///
 ///     { "ratios": [ { "workload": "open-read", "target": "artifactfs", "to": "bindfs", "atLeast": 3 } ],
@@ -10,24 +12,24 @@ enum Thresholds {
     }
 
     /// Compares a run's JSON with the thresholds. What was not measured does not hold.
-    static func compare(_ results: ReportValue, with thresholds: ReportValue) throws(BenchFailure) -> [Finding] {
+    static func compare(_ results: JSONValue, with thresholds: JSONValue) throws(BenchFailure) -> [Finding] {
         var findings: [Finding] = []
         for entry in thresholds["ratios"]?.elements ?? [] {
-            guard let workload = entry["workload"]?.text, let target = entry["target"]?.text,
-                let base = entry["to"]?.text, let floor = entry["atLeast"]?.number
+            guard let workload = entry["workload"]?.string, let target = entry["target"]?.string,
+                let base = entry["to"]?.string, let floor = entry["atLeast"]?.double
             else {
                 throw BenchFailure("a threshold needs workload, target, to and atLeast: \(entry.written())")
             }
 
             let row = (results["results"]?.elements ?? []).first {
-                $0["workload"]?.text == workload && $0["target"]?.text == target
+                $0["workload"]?.string == workload && $0["target"]?.string == target
             }
-            guard let ratio = row?["ratio"]?[base], let measured = ratio["median"]?.number else {
+            guard let ratio = row?["ratio"]?[base], let measured = ratio["median"]?.double else {
                 findings.append(Finding(text: "\(workload): \(target) over \(base) was not measured", holds: false))
                 continue
             }
             let spread =
-                if let least = ratio["min"]?.number, let most = ratio["max"]?.number {
+                if let least = ratio["min"]?.double, let most = ratio["max"]?.double {
                     " (\(Format.ratio(least))-\(Format.ratio(most)))"
                 } else { "" }
             findings.append(
@@ -36,11 +38,11 @@ enum Thresholds {
                         + ", at least \(Format.ratio(floor)) wanted", holds: measured >= floor))
         }
         for entry in thresholds["memory"]?.elements ?? [] {
-            guard let target = entry["target"]?.text, let ceiling = entry["atStartMiB"]?.number else {
+            guard let target = entry["target"]?.string, let ceiling = entry["atStartMiB"]?.double else {
                 throw BenchFailure("a memory threshold needs target and atStartMiB: \(entry.written())")
             }
-            let row = (results["memory"]?.elements ?? []).first { $0["target"]?.text == target }
-            guard let bytes = row?["atStart"]?.number else {
+            let row = (results["memory"]?.elements ?? []).first { $0["target"]?.string == target }
+            guard let bytes = row?["atStart"]?.double else {
                 findings.append(Finding(text: "memory of \(target) was not measured", holds: false))
                 continue
             }

@@ -1,3 +1,4 @@
+import ArtifactRecords
 import ArtifactStore
 import Glibc
 import SystemCalls
@@ -88,7 +89,7 @@ struct KeptBack {
     /// The artifacts of a mount that nothing was written to, from the ledgers' ends.
     private static func empty(in ledgers: String, of mount: MountID) -> [JSONValue] {
         let needle = "\"event\":\"removed-empty\""
-        return Paths.names(ledgers).filter { $0.hasSuffix(".jsonl") }.sorted().flatMap { name in
+        return Paths.names(ledgers).filter { LedgerFiles.understand($0) != nil }.sorted().flatMap { name in
             (Paths.end(of: ledgers + "/" + name, limit: Int(ledgerEnd)) ?? []).split(separator: UInt8(ascii: "\n"))
                 .compactMap { line -> JSONValue? in
                     guard String(decoding: line.prefix(400), as: UTF8.self).contains(needle),
@@ -120,7 +121,8 @@ struct KeptBack {
                 let reason = JSONValue(parsing: text), mount.isName(reason["mount"]?.string ?? "")
             else { continue }
             let fields: JSONObject = [
-                "path": .string(reason["record"]?["path"]?.string ?? "?"), "name": .string(name),
+                "path": .string(reason["record"]?.object.flatMap { ArtifactRecord($0).artifact.path } ?? "?"),
+                "name": .string(name),
                 "reason": .string(reason["reason"]?.string ?? "?"),
             ]
             ofMount.append(.object(fields))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import ArtifactStore
 import Glibc
 import SystemCalls

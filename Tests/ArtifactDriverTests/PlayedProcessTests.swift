@@ -227,6 +227,6 @@ private final class PlayedProcesses: ProcessObserver {
         stage.harness.volume.seals.drain()
         let ledgers = stage.harness.store.path + "/.artifactfs/ledger"
         let lines = try names(in: ledgers).map { try contents(ledgers + "/" + $0) }.joined()
-        #expect(lines.contains("\"event\":\"sealed\"") && lines.contains("\"ending\":\"unknown\""))
+        #expect(lines.contains("\"event\":\"sealed\"") && lines.contains("\"exit\":\"unknown\""))
     }
 }

@@ -1,4 +1,5 @@
 import ArtifactFormats
+import ArtifactRecords
 import Glibc
 import SystemCalls
 import SystemPackage

@@ -1,7 +1,9 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore

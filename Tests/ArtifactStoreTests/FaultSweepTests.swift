@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import Synchronization

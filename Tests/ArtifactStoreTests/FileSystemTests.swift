@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import Synchronization
@@ -104,7 +105,7 @@ import Testing
         }
         let ledger = try root.directory(".artifactfs").directory("ledger")
         let name = try #require(try ledger.entries().first?.name)
-        #expect(try LedgerReader.verify(ledger.file(name)) == [])
+        #expect(try problems(inLedger: ledger.file(name)) == [])
         store.close()
     }
 
@@ -160,9 +161,9 @@ import Testing
             let own = try Directory(owning: .open(path, .readOnly, options: .closeOnExec)).directory(".artifactfs")
             let ledger = try own.directory("ledger")
             let file = ledger.file(try #require(try ledger.entries().first?.name))
-            #expect(try LedgerReader.verify(file) == [])
+            #expect(try problems(inLedger: file) == [])
             var sessions: [String] = []
-            try LedgerReader.forEachLine(of: file) { line in
+            try linesOfLedger(file) { line in
                 let value = JSONValue(parsing: line)
                 if value?["event"] == .string("session-begun"), let name = value?["session"]?.string {
                     sessions.append(name)
@@ -217,9 +218,9 @@ import Testing
         again.close()
         let ledger = try root.directory(".artifactfs").directory("ledger")
         let file = ledger.file(try #require(try ledger.entries().first?.name))
-        #expect(try LedgerReader.verify(file) == [])
+        #expect(try problems(inLedger: file) == [])
         var settled: [String] = []
-        try LedgerReader.forEachLine(of: file) { line in
+        try linesOfLedger(file) { line in
             let value = JSONValue(parsing: line)
             if value?["event"] == .string("sealed"), let name = value?["name"]?.string { settled.append(name) }
         }

@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import SystemCalls
@@ -42,8 +43,12 @@ import Testing
         let sealed = try #require(try place.events("sealed").first)
         let record = try #require(sealed["record"])
         #expect(
-            record["path"]?.string == Self.hint && record["rows"] == .integer(2) && record["key"] == .string("chr1"))
-        #expect(record["pid"] == .integer(4711) && record["uid"] == .integer(Int64(geteuid())))
+            record["artifact"]?["path"]?.string == Self.hint && record["artifact"]?["content"]?["rows"] == .integer(2)
+                && record["artifact"]?["key"] == .string("chr1"))
+        #expect(
+            record["writer"]?["pid"] == .integer(4711)
+                && record["writer"]?["uid"] == .integer(Int64(geteuid()))
+                && record["writer"]?["exit"]?.string == "unknown")
         #expect(try place.names(".artifactfs/reserved") == [])
         try place.verifyLedger()
         store.close()

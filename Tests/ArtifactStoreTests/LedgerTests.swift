@@ -1,6 +1,8 @@
+import ArtifactRecords
 import Glibc
 import SystemCalls
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore
@@ -82,10 +84,10 @@ import Testing
         let path = ".artifactfs/ledger/" + (try place.ledgerFile().name)
         let text = try place.read(path)
         try place.write(path, text.replacing("\"number\":2", with: "\"number\":7"))
-        #expect(try LedgerReader.verify(try place.ledgerFile()).map(\.line) == [3])
+        #expect(try problems(inLedger: try place.ledgerFile()).map(\.line) == [3])
         let lines = text.split(separator: "\n")
         try place.write(path, "\(lines[0])\n\(lines[2])\n")
-        #expect(try LedgerReader.verify(try place.ledgerFile()).map(\.line) == [2, 2])
+        #expect(try problems(inLedger: try place.ledgerFile()).map(\.line) == [2, 2])
     }
 
     @Test func findsTheLastLineHoweverLong() throws {

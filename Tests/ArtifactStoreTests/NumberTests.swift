@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -40,7 +41,7 @@ import Testing
         store.close()
         #expect(try place.events("sealed").count == 1)
         // Only the line that follows the others is one of theirs.
-        let problems = try LedgerReader.verify(try place.ledgerFile())
+        let problems = try problems(inLedger: try place.ledgerFile())
         #expect(
             problems.isEmpty == (number == Int64(lines) + 1 || !(1..<1 << 53).contains(number)),
             "\(number): \(problems)")

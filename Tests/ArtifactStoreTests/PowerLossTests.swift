@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import SystemPackage
@@ -65,7 +66,7 @@ import Testing
         let again = try place.events("sealed").filter { $0["recovered"] == .bool(true) }
         #expect(again.count == 2)
         #expect(again.first?["sha256"]?.string == (try SHA256.digest((table + names[2] + "\t1\n").utf8)))
-        #expect(again.first?["record"]?["path"]?.string == "production/base/splice_errors/chr2.tsv")
+        #expect(again.first?["record"]?["artifact"]?["path"]?.string == "production/base/splice_errors/chr2.tsv")
         #expect(try place.names(".artifactfs/unsynced") == (durability == .relaxed ? [Machine.boot] : []))
         store.close()
         #expect(try place.open().recovery.isEmpty)

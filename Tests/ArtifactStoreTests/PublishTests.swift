@@ -1,9 +1,11 @@
 import ArtifactFormats
+import ArtifactRecords
 import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ArtifactStore
@@ -26,9 +28,9 @@ import Testing
         let sealed = try #require(try place.events("sealed").first)
         #expect(sealed["sha256"]?.string == sha256)
         #expect(sealed["directory"]?.string == "base_layer")
-        #expect(sealed["record"]?["rows"] == .integer(2))
-        #expect(sealed["record"]?["mode"] == .string("production"))
-        #expect(sealed["record"]?["uid"] == .integer(1))
+        #expect(sealed["record"]?["artifact"]?["content"]?["rows"] == .integer(2))
+        #expect(sealed["record"]?["artifact"]?["mode"] == .string("production"))
+        #expect(sealed["record"]?["writer"]?["uid"] == .integer(1))
         try place.verifyLedger()
         store.close()
         #expect(try place.names(".artifactfs/staging") == [])
@@ -248,33 +250,4 @@ import Testing
         store.close()
         #expect(try place.names(".artifactfs/staging") == [])
     }
-}
-
-/// Real threads, all at once: tasks share as few as there are processors.
-func runThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    final class Job: Sendable {
-        let index: Int
-        let body: @Sendable (Int) -> Void
-        init(_ index: Int, _ body: @escaping @Sendable (Int) -> Void) {
-            self.index = index
-            self.body = body
-        }
-    }
-    var threads: [pthread_t] = []
-    for index in 0..<count {
-        var thread = pthread_t()
-        let job = Unmanaged.passRetained(Job(index, body))
-        let result = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument {
-                    let job = Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
-                    job.body(job.index)
-                }
-                return nil
-            }, job.toOpaque())
-        if result == 0 { threads.append(thread) } else { job.release() }
-    }
-    #expect(threads.count == count)
-    for thread in threads { pthread_join(thread, nil) }
 }

@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import Synchronization
@@ -28,7 +29,7 @@ import Testing
             #expect(try place.quarantined() == [])
             let sealed = try place.events("sealed")
             #expect(sealed.count == 1)
-            #expect(sealed.first?["record"]?["rows"] == .integer(2))
+            #expect(sealed.first?["record"]?["artifact"]?["content"]?["rows"] == .integer(2))
             #expect(store.recovery.finished.count == (step == .sealedLogged ? 0 : 1))
         }
         #expect(store.recovery.problems == [])
@@ -114,7 +115,7 @@ import Testing
                 let staged = try TemporaryStore.stage(store, "\(index)", hint: "production/base/chr\(index).tsv")
                 try store.quarantine(
                     staged, reason: "reason \(index)",
-                    record: RecordDraft(virtualPath: "production/base/chr\(index).tsv"))
+                    record: ArtifactRecord(path: "production/base/chr\(index).tsv"))
             }
         }
         let names = try place.names(".artifactfs/quarantine")
@@ -139,7 +140,7 @@ import Testing
             #expect(lines.count == 2 && lines.last?["quarantined"]?.string == names[2])
             let isKnown = !whenKilled.hasSuffix("without room")
             #expect(lines.last?["reason"]?.string?.hasPrefix(isKnown ? "reason 1" : "a driver was killed") == true)
-            #expect(lines.last?["record"]?["path"]?.string == "production/base/chr1.tsv")
+            #expect(lines.last?["record"]?["artifact"]?["path"]?.string == "production/base/chr1.tsv")
         }
         try place.verifyLedger()
         // Another time there is nothing to do.
@@ -213,8 +214,9 @@ extension Recovery {
         var recovery = Recovery(
             root: store.root, stagings: try own.directory("staging"), quarantine: try own.directory("quarantine"),
             ledgers: ledgers, reserved: try own.directory("reserved"),
-            ledger: Ledger(
-                owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), durability: .relaxed),
+            ledger: try Ledger(
+                owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), named: file.name, of: store.host,
+                in: ledgers.descriptor, isSynced: false),
             schema: store.schema, checks: store.checks, host: store.host, transientSeconds: keepingSeconds,
             durability: .relaxed)
         return try recovery.run()

@@ -1,8 +1,10 @@
+import ArtifactRecords
 import Artifacts
 import Glibc
 import Synchronization
 import SystemCalls
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore
@@ -66,7 +68,7 @@ import Testing
         try #require(other.staging).remove(try create(other, "a.tsv"))
         // Quarantined by the driver, and because it fails its check.
         let killed = try create(store, "a.tsv")
-        try store.quarantine(killed, reason: "killed", record: RecordDraft(virtualPath: "a.tsv"))
+        try store.quarantine(killed, reason: "killed", record: ArtifactRecord(path: "a.tsv"))
         let broken = try create(store, "a.tsv", "broken")
         expectTaken("a.tsv")
         guard case .quarantined(_, .failedCheck) = store.publish(TemporaryStore.request(store, broken, name: "a.tsv"))

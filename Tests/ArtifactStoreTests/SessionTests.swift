@@ -3,6 +3,7 @@ import Glibc
 import Synchronization
 import SystemCalls
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore

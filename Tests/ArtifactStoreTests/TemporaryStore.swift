@@ -1,4 +1,5 @@
 import ArtifactFormats
+import ArtifactRecords
 import Artifacts
 import Glibc
 import SystemCalls
@@ -68,11 +69,14 @@ final class TemporaryStore: Sendable {
         _ store: Store, _ staged: RealFile, name: String = "gene_manifest.tsv", check: FormatCheck? = .tsv,
         origin: RealFile? = nil
     ) -> PublishRequest {
-        PublishRequest(
+        var writer = ArtifactRecord.Writer()
+        (writer.uid, writer.gid, writer.pid) = (1, 2, 3)
+        return PublishRequest(
             staged: staged, target: store.directory("base_layer"), name: name, check: check,
-            record: RecordDraft(
-                virtualPath: "production/base/gene_manifest/" + name, type: "gene_manifest", layer: .base,
-                scope: .production, format: ".tsv", writer: .init(uid: 1, gid: 2, pid: 3)), origin: origin)
+            record: ArtifactRecord(
+                path: "production/base/gene_manifest/" + name, type: "gene_manifest", layer: .base,
+                scope: .production, format: ".tsv"
+            ).written(by: writer), origin: origin)
     }
 
     func read(_ relative: String) throws -> String {
@@ -114,7 +118,7 @@ final class TemporaryStore: Sendable {
 
     func ledger() throws -> [JSONValue] {
         var lines: [JSONValue] = []
-        try LedgerReader.forEachLine(of: try ledgerFile()) { line in
+        try linesOfLedger(try ledgerFile()) { line in
             if let value = JSONValue(parsing: line) { lines.append(value) }
         }
         return lines
@@ -123,8 +127,28 @@ final class TemporaryStore: Sendable {
     func events(_ name: String) throws -> [JSONValue] { try ledger().filter { $0["event"]?.string == name } }
 
     func verifyLedger(sourceLocation: SourceLocation = #_sourceLocation) throws {
-        #expect(try LedgerReader.verify(try ledgerFile()) == [], sourceLocation: sourceLocation)
+        #expect(try problems(inLedger: try ledgerFile()) == [], sourceLocation: sourceLocation)
     }
+}
+
+extension Store {
+    var ledger: Ledger? { writable?.ledger }
+}
+
+extension LedgerEntry {
+    /// A line of tests.
+    init(event: String, _ members: JSONObject) { self.init(.other(name: event, members: members)) }
+}
+
+/// Checks the chain of a host's ledger whose first file this is.
+func problems(inLedger file: RealFile) throws(Errno) -> [LedgerReader.Problem] {
+    try LedgerReader(directory: file.directory.descriptor).verify(LedgerFiles.understand(file.name)?.host ?? "")
+}
+
+/// The lines of a host's ledger whose first file this is.
+func linesOfLedger(_ file: RealFile, _ body: (ArraySlice<UInt8>) -> Void) throws(Errno) {
+    try LedgerReader(directory: file.directory.descriptor)
+        .forEachLine(of: LedgerFiles.understand(file.name)?.host, body)
 }
 
 /// A small table that passes the check.

@@ -41,7 +41,7 @@ extension MountedTests {
                     if entry['prev'] != previous: problems.append(f'line {entry["seq"]} does not follow the one before')
                     previous = hashlib.sha256(line).hexdigest()
                     if entry['event'] == 'sealed':
-                        seals.setdefault(os.path.basename(entry['record']['path'])[:-4], []).append(entry['sha256'])
+                        seals.setdefault(os.path.basename(entry['record']['artifact']['path'])[:-4], []).append(entry['sha256'])
             published = set()
             for place, _, files in os.walk(store + '/base_layer'):
                 for file in files:

@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
@@ -73,7 +74,7 @@ extension Volume {
         var request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth, endingIsUnknown: writer?.ending == .unknown),
+            record: draft(place, birth, ending: writer?.ending),
             origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
         request.checked = writer?.checked
@@ -115,7 +116,7 @@ extension Volume {
             do throws(Errno) {
                 let kept = try store.quarantine(
                     staged, reason: reason,
-                    record: place.map { draft($0, birth) } ?? RecordDraft(virtualPath: birth?.path ?? ""))
+                    record: place.map { draft($0, birth) } ?? ArtifactRecord(path: birth?.path ?? ""))
                 counters.quarantined.add(1, ordering: .relaxed)
                 detail += "; the bytes are kept in .artifactfs/quarantine/" + kept
             } catch {
@@ -218,20 +219,38 @@ extension Volume {
 
     /// What is known of an artifact when it is published.
     private func draft(
-        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, endingIsUnknown: Bool = false
-    ) -> RecordDraft {
-        var draft = RecordDraft(virtualPath: place.parent.path(of: place.name), scope: place.parent.scope)
-        if endingIsUnknown { draft.fields["ending"] = .string("unknown") }
+        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, ending: WriterEnding? = nil
+    ) -> ArtifactRecord {
+        let path = place.parent.path(of: place.name)
+        var record = ArtifactRecord(path: path, scope: place.parent.scope)
         if case .typed(_, let layer, let type) = place.parent.location {
-            draft.type = type.name
-            draft.layer = layer
-            draft.format = type.format(of: place.name)
-            draft.key = type.key(of: place.name)
+            record = ArtifactRecord(
+                path: path, type: type.name, layer: layer, scope: place.parent.scope, key: type.key(of: place.name),
+                format: type.format(of: place.name))
         }
-        draft.opened = birth?.time
-        draft.closed = Clock.now()
-        draft.writer = birth.map { .init(uid: $0.user, gid: $0.group, pid: $0.thread) }
-        draft.origin = birth?.origin?.path
-        return draft
+        (record.times.opened, record.times.closed) = (birth?.time, Clock.now())
+        if let birth {
+            var writer = ArtifactRecord.Writer()
+            (writer.uid, writer.gid) = (birth.user, birth.group)
+            // Of a process in another pid namespace the kernel tells 0.
+            writer.pid = birth.thread > 0 ? birth.thread : nil
+            writer.exit = ending?.exit
+            record.writer = writer
+        }
+        record.origin = birth?.origin.map { ArtifactRecord.PromotionOrigin(path: $0.path) }
+        return record
+    }
+}
+
+extension WriterEnding {
+    /// For a record; nil while the process lives.
+    fileprivate var exit: ArtifactRecord.Exit? {
+        switch self {
+        case .running: nil
+        case .unknown: .unknown
+        case .succeeded: .status(0)
+        case .failed(let status): .status(status)
+        case .killed(let signal): .signal(signal)
+        }
     }
 }

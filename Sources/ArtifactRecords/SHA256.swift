@@ -1,8 +1,8 @@
 internal import CCrypto
-internal import SystemPackage
+package import SystemPackage
 
 /// SHA-256 by the system's OpenSSL.
-struct SHA256: ~Copyable {
+package struct SHA256: ~Copyable {
     /// OpenSSL's SHA-256; nil when the system's policy forbids it.
     private struct Algorithm: @unchecked Sendable {
         // Proof: OpenSSL never changes an algorithm that was fetched, and any thread may use it (EVP_MD_fetch(3)).
@@ -16,7 +16,7 @@ struct SHA256: ~Copyable {
     private var failed = false
 
     /// - Throws: `ENOMEM`, or `ENOSYS` when the system's policy forbids SHA-256.
-    init() throws(Errno) {
+    package init() throws(Errno) {
         guard let context = EVP_MD_CTX_new() else { throw .noMemory }
         guard EVP_DigestInit_ex(context, Self.algorithm.raw, nil) == 1 else {
             EVP_MD_CTX_free(context)
@@ -27,12 +27,12 @@ struct SHA256: ~Copyable {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         if EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) != 1 { failed = true }
     }
 
     /// The digest in hexadecimal; once.
-    mutating func finish() throws(Errno) -> String {
+    package mutating func finish() throws(Errno) -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         var length: UInt32 = 0
         guard !failed, EVP_DigestFinal_ex(context, &digest, &length) == 1, length == 32 else { throw .ioError }
@@ -40,7 +40,7 @@ struct SHA256: ~Copyable {
     }
 
     /// The digest of bytes in memory.
-    static func digest(_ bytes: some Collection<UInt8>) throws(Errno) -> String {
+    package static func digest(_ bytes: some Collection<UInt8>) throws(Errno) -> String {
         var hash = try SHA256()
         let isDone: Void? = bytes.withContiguousStorageIfAvailable { hash.update(UnsafeRawBufferPointer($0)) }
         if isDone == nil { Array(bytes).withUnsafeBytes { hash.update($0) } }

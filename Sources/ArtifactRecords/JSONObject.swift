@@ -1,12 +1,12 @@
 /// The members of a JSON object in the order in which they were added, which is the order of their text.
 public struct JSONObject: Sendable, Hashable {
-    struct Member: Sendable, Hashable {
-        let key: String
-        var value: JSONValue
+    package struct Member: Sendable, Hashable {
+        package let key: String
+        package var value: JSONValue
     }
 
     /// A few, so that looking through all of them is quicker than hashing.
-    private(set) var members: [Member] = []
+    package private(set) var members: [Member] = []
 
     /// No members.
     public init() {}
@@ -25,19 +25,19 @@ public struct JSONObject: Sendable, Hashable {
     }
 
     /// Adds a member that is known not to be there, if it has a value.
-    mutating func add(_ key: String, _ value: JSONValue?) {
+    package mutating func add(_ key: String, _ value: JSONValue?) {
         if let value { members.append(Member(key: key, value: value)) }
     }
 
     /// Adds members that are known not to be there.
-    mutating func add(_ other: JSONObject) { members.append(contentsOf: other.members) }
+    package mutating func add(_ other: JSONObject) { members.append(contentsOf: other.members) }
 
     /// Adds those whose keys are not there yet.
-    mutating func addMissing(_ other: JSONObject) {
+    package mutating func addMissing(_ other: JSONObject) {
         for member in other.members where self[member.key] == nil { members.append(member) }
     }
 
-    mutating func reserve(_ count: Int) { members.reserveCapacity(count) }
+    package mutating func reserve(_ count: Int) { members.reserveCapacity(count) }
 
     /// The keys with their values, in the order of the keys' spelling.
     public var sorted: [(key: String, value: JSONValue)] {

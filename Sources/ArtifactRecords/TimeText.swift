@@ -20,8 +20,43 @@ public enum TimeText {
         }
     }
 
+    /// Reads what ``rfc3339(_:)`` writes, and fewer digits of a second.
+    ///
+    /// - Returns: nil for any other text, and for a day or an hour that there is not.
+    public static func time(_ text: String) -> timespec? {
+        let bytes = Array(text.utf8)
+        guard (20...30).contains(bytes.count), bytes.last == UInt8(ascii: "Z") else { return nil }
+        for (place, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")] as [(Int, Unicode.Scalar)] {
+            guard bytes[place] == UInt8(ascii: mark) else { return nil }
+        }
+        func number(_ range: Range<Int>) -> Int? {
+            var value = 0
+            for byte in bytes[range] {
+                guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+                value = value * 10 + Int(byte - UInt8(ascii: "0"))
+            }
+            return value
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
+            let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19)
+        else { return nil }
+        var nanoseconds = 0
+        if bytes.count > 20 {
+            let end = bytes.count - 1
+            guard bytes[19] == UInt8(ascii: "."), end > 20, let fraction = number(20..<end) else { return nil }
+            nanoseconds = fraction
+            for _ in end..<29 { nanoseconds *= 10 }
+        }
+        var broken = tm()
+        (broken.tm_year, broken.tm_mon, broken.tm_mday) = (Int32(year - 1900), Int32(month - 1), Int32(day))
+        (broken.tm_hour, broken.tm_min, broken.tm_sec) = (Int32(hour), Int32(minute), Int32(second))
+        let time = timespec(tv_sec: timegm(&broken), tv_nsec: nanoseconds)
+        // timegm(3) takes the 31st of April for the 1st of May.
+        return rfc3339(time).utf8.starts(with: bytes[..<19]) ? time : nil
+    }
+
     /// `20260215T143022.123Z`: for file names.
-    static func compact(_ time: timespec) -> String {
+    package static func compact(_ time: timespec) -> String {
         let parts = parts(time)
         return String(unsafeUninitializedCapacity: 32) { text in
             var end = write(parts.year, 4, to: text, at: 0)

@@ -22,11 +22,14 @@ public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     /// The string, if it is one.
     public var string: String? { if case .string(let value) = self { value } else { nil } }
 
+    /// The members, if it is an object.
+    public var object: JSONObject? { if case .object(let members) = self { members } else { nil } }
+
     /// The integer, if it is one.
     public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
 
     /// Appends the text, which is UTF-8.
-    func write(to text: inout [UInt8]) {
+    package func write(to text: inout [UInt8]) {
         switch self {
         case .null: text.append(contentsOf: "null".utf8)
         case .bool(let value): text.append(contentsOf: (value ? "true" : "false").utf8)
@@ -48,7 +51,7 @@ public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Members in their order, without an object's braces.
-    static func write(_ object: JSONObject, to text: inout [UInt8]) {
+    package static func write(_ object: JSONObject, to text: inout [UInt8]) {
         var isFirst = true
         for member in object.members {
             if !isFirst { text.append(UInt8(ascii: ",")) }
@@ -75,7 +78,7 @@ public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
 
     /// A string with its quotes. Control characters are escaped, also those of terminals beyond ASCII (C1) and the line
     /// separators that some readers split lines at.
-    static func write(_ string: String, to text: inout [UInt8]) {
+    package static func write(_ string: String, to text: inout [UInt8]) {
         var string = string
         string.withUTF8 { bytes in
             text.append(UInt8(ascii: "\""))

@@ -1,28 +1,27 @@
-internal import Glibc
-
 /// What a `seal-intent` line says: everything that is needed to settle it after a crash.
-struct SealIntent {
+public struct SealIntent: Sendable, Hashable {
     /// The mount that publishes.
-    let mount: String
+    public let mount: String
     /// The file's name in the mount's staging directory.
-    let staged: String
+    public let staged: String
     /// Where it goes, relative to the store.
-    let directory: String
-    let name: String
-    let inode: UInt64
-    let size: Int64
+    public let directory: String
+    public let name: String
+    public let inode: UInt64
+    public let size: Int64
     /// The modification time as text.
-    let modified: String
-    let sha256: String
-    let record: JSONObject
+    public let modified: String
+    public let sha256: String
+    public let record: JSONObject
 
     /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
-    var copyName: String {
+    package var copyName: String {
         let number = staged.split(separator: "-", maxSplits: 2).dropFirst().first ?? "0"
         return ".artifactfs-copy-\(mount)-\(number)"
     }
 
-    init(
+    /// An intent.
+    public init(
         mount: String, staged: String, directory: String, name: String, inode: UInt64, size: Int64, modified: String,
         sha256: String, record: JSONObject
     ) {
@@ -51,8 +50,8 @@ struct SealIntent {
             modified: modified, sha256: sha256, record: record)
     }
 
-    /// As a line: the intent, or what settles it.
-    func entry(_ event: String, _ more: JSONObject = [:]) -> LedgerEntry {
+    /// As members of a line.
+    func members(_ more: JSONObject = [:]) -> JSONObject {
         var members: JSONObject = [
             "mount": .string(mount), "staged": .string(staged), "directory": .string(directory), "name": .string(name),
             "inode": .integer(Int64(bitPattern: inode)), "size": .integer(size), "modified": .string(modified),
@@ -60,6 +59,6 @@ struct SealIntent {
         ]
         members.add(more)
         members.add("record", .object(record))
-        return LedgerEntry(event: event, members)
+        return members
     }
 }

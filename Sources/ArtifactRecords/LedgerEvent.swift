@@ -1,0 +1,263 @@
+/// One thing that happened in a store, as a line of its ledger says it.
+public enum LedgerEvent: Sendable, Hashable {
+    /// A mount began a session.
+    case sessionBegun(session: String, mount: String)
+    /// A mount took up a session again.
+    case sessionResumed(session: String, mount: String)
+    /// An artifact is whole and checked, and is about to get its name.
+    case sealIntent(SealIntent)
+    /// It has its name.
+    case sealed(SealIntent, isRecovered: Bool)
+    /// Bytes were put into quarantine, under a name.
+    case quarantined(NotPublished, as: String)
+    /// A promotion failed: the file is where it was.
+    case restored(NotPublished)
+    /// Recovery found neither the staged file nor the artifact.
+    case sealAbandoned(NotPublished)
+    /// An artifact that nothing was written to is gone.
+    case removedEmpty(Removal)
+    /// An old temporary file was removed.
+    case removedTransient(Removal)
+    /// An operation was refused.
+    case denied(DeniedOperation)
+    /// So many more were refused, by rule.
+    case denialsCounted(mount: String, byRule: JSONObject)
+    /// The line before this one is not whole.
+    case ledgerRepaired
+    /// This file of the ledger is full: it goes on in another one.
+    case ledgerContinues(file: String)
+    /// What a newer version knows.
+    case other(name: String, members: JSONObject)
+
+    /// A file that was not published.
+    public struct NotPublished: Sendable, Hashable {
+        /// The mount that wrote it; empty when it is not known.
+        public var mount: String
+        /// Its name in the mount's staging directory; empty when it is not known.
+        public var staged: String
+        /// Why, a sentence for people.
+        public var reason: String
+        /// What is known of it, as it was read or is to be written.
+        public var record: JSONObject
+
+        /// Such a file.
+        public init(mount: String, staged: String, reason: String, record: JSONObject) {
+            (self.mount, self.staged, self.reason, self.record) = (mount, staged, reason, record)
+        }
+    }
+
+    /// A file that is gone.
+    public struct Removal: Sendable, Hashable {
+        /// The mount that wrote it.
+        public var mount: String
+        /// Its name in the mount's staging directory.
+        public var staged: String
+        /// The path on the mount.
+        public var path: String
+        /// In bytes; of a temporary file.
+        public var size: Int64?
+        /// Who wrote it, where that is known.
+        public var uid: Int64?
+        /// The process, 0 when it is not known.
+        public var pid: Int64?
+        /// Its program.
+        public var command: String?
+        /// Why, for people.
+        public var detail: String?
+
+        /// Such a file.
+        public init(
+            mount: String, staged: String, path: String, size: Int64? = nil, uid: Int64? = nil, pid: Int64? = nil,
+            command: String? = nil, detail: String? = nil
+        ) {
+            (self.mount, self.staged, self.path, self.size) = (mount, staged, path, size)
+            (self.uid, self.pid, self.command, self.detail) = (uid, pid, command, detail)
+        }
+    }
+
+    /// An operation that was refused.
+    public struct DeniedOperation: Sendable, Hashable {
+        /// The mount that refused it.
+        public var mount: String
+        /// The rule.
+        public var rule: String
+        /// The errno's name.
+        public var errno: String
+        /// What was asked for.
+        public var operation: String
+        /// The path on the mount.
+        public var path: String
+        /// Who asked.
+        public var uid: Int64
+        /// The process, 0 when it is not known.
+        public var pid: Int64
+        /// Its program.
+        public var command: String
+        /// What the rule alone does not say.
+        public var detail: String?
+
+        /// Such an operation.
+        public init(
+            mount: String, rule: String, errno: String, operation: String, path: String, uid: Int64, pid: Int64,
+            command: String, detail: String? = nil
+        ) {
+            (self.mount, self.rule, self.errno, self.operation) = (mount, rule, errno, operation)
+            (self.path, self.uid, self.pid, self.command, self.detail) = (path, uid, pid, command, detail)
+        }
+    }
+}
+
+/// As members of a line.
+extension LedgerEvent {
+    /// Names the kind of event; stable, lower case.
+    public enum Name: String, Sendable, CaseIterable {
+        case sessionBegun = "session-begun"
+        case sessionResumed = "session-resumed"
+        case sealIntent = "seal-intent"
+        case sealed
+        case quarantined
+        case restored
+        case sealAbandoned = "seal-abandoned"
+        case removedEmpty = "removed-empty"
+        case removedTransient = "removed-transient"
+        case denied
+        case denialsCounted = "denials-counted"
+        case ledgerRepaired = "ledger-repaired"
+        case ledgerContinues = "ledger-continues"
+    }
+
+    /// What the line calls it.
+    public var name: String {
+        switch self {
+        case .sessionBegun: Name.sessionBegun.rawValue
+        case .sessionResumed: Name.sessionResumed.rawValue
+        case .sealIntent: Name.sealIntent.rawValue
+        case .sealed: Name.sealed.rawValue
+        case .quarantined: Name.quarantined.rawValue
+        case .restored: Name.restored.rawValue
+        case .sealAbandoned: Name.sealAbandoned.rawValue
+        case .removedEmpty: Name.removedEmpty.rawValue
+        case .removedTransient: Name.removedTransient.rawValue
+        case .denied: Name.denied.rawValue
+        case .denialsCounted: Name.denialsCounted.rawValue
+        case .ledgerRepaired: Name.ledgerRepaired.rawValue
+        case .ledgerContinues: Name.ledgerContinues.rawValue
+        case .other(let name, _): name
+        }
+    }
+
+    /// The members that follow the line's first four.
+    public var members: JSONObject {
+        switch self {
+        case .sessionBegun(let session, let mount), .sessionResumed(let session, let mount):
+            return ["session": .string(session), "mount": .string(mount)]
+        case .sealIntent(let intent): return intent.members()
+        case .sealed(let intent, let isRecovered):
+            return intent.members(isRecovered ? ["recovered": .bool(true)] : [:])
+        case .quarantined(let file, let name): return file.members(quarantined: name)
+        case .restored(let file), .sealAbandoned(let file): return file.members()
+        case .removedEmpty(let file), .removedTransient(let file): return file.members
+        case .denied(let operation): return operation.members
+        case .denialsCounted(let mount, let byRule):
+            return ["mount": .string(mount), "by_rule": .object(byRule)]
+        case .ledgerRepaired:
+            return [
+                "note": .string(
+                    "the line before this one is not whole: a driver or the machine stopped while writing it")
+            ]
+        case .ledgerContinues(let file): return ["file": .string(file)]
+        case .other(_, let members): return members
+        }
+    }
+
+    /// What a line says; a line that lacks what its event must have is an event that is not known.
+    public init(_ line: JSONValue) {
+        self = Self.known(line) ?? .other(name: line["event"]?.string ?? "", members: LedgerLine.members(of: line))
+    }
+
+    private static func known(_ line: JSONValue) -> LedgerEvent? {
+        guard let name = line["event"]?.string.flatMap(Name.init) else { return nil }
+        let mount = line["mount"]?.string
+        switch name {
+        case .sessionBegun, .sessionResumed:
+            guard let session = line["session"]?.string, let mount else { return nil }
+            return name == .sessionBegun
+                ? .sessionBegun(session: session, mount: mount) : .sessionResumed(session: session, mount: mount)
+        case .sealIntent: return SealIntent(line).map { .sealIntent($0) }
+        case .sealed:
+            return SealIntent(line).map { .sealed($0, isRecovered: line["recovered"] == .bool(true)) }
+        case .quarantined:
+            guard let name = line["quarantined"]?.string else { return nil }
+            return NotPublished(line).map { .quarantined($0, as: name) }
+        case .restored: return NotPublished(line).map { .restored($0) }
+        case .sealAbandoned: return NotPublished(line).map { .sealAbandoned($0) }
+        case .removedEmpty: return Removal(line).map { .removedEmpty($0) }
+        case .removedTransient: return Removal(line).map { .removedTransient($0) }
+        case .denied: return DeniedOperation(line).map { .denied($0) }
+        case .denialsCounted:
+            guard let mount, case .object(let byRule)? = line["by_rule"] else { return nil }
+            return .denialsCounted(mount: mount, byRule: byRule)
+        case .ledgerRepaired: return .ledgerRepaired
+        case .ledgerContinues: return line["file"]?.string.map { .ledgerContinues(file: $0) }
+        }
+    }
+}
+
+extension LedgerEvent.NotPublished {
+    fileprivate func members(quarantined name: String? = nil) -> JSONObject {
+        var all: JSONObject = ["mount": .string(mount), "staged": .string(staged)]
+        all.add("quarantined", name.map { .string($0) })
+        all.add("reason", .string(reason))
+        all.add("record", .object(record))
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let staged = line["staged"]?.string,
+            let reason = line["reason"]?.string
+        else { return nil }
+        self.init(mount: mount, staged: staged, reason: reason, record: [:])
+        if case .object(let record)? = line["record"] { self.record = record }
+    }
+}
+
+extension LedgerEvent.Removal {
+    fileprivate var members: JSONObject {
+        var all: JSONObject = ["mount": .string(mount), "staged": .string(staged), "path": .string(path)]
+        all.add("size", size.map { .integer($0) })
+        all.add("uid", uid.map { .integer($0) })
+        all.add("pid", pid.map { .integer($0) })
+        all.add("command", command.map { .string($0) })
+        all.add("detail", detail.map { .string($0) })
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let staged = line["staged"]?.string, let path = line["path"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, staged: staged, path: path, size: line["size"]?.integer, uid: line["uid"]?.integer,
+            pid: line["pid"]?.integer, command: line["command"]?.string, detail: line["detail"]?.string)
+    }
+}
+
+extension LedgerEvent.DeniedOperation {
+    fileprivate var members: JSONObject {
+        var all: JSONObject = [
+            "mount": .string(mount), "rule": .string(rule), "errno": .string(errno), "operation": .string(operation),
+            "path": .string(path), "uid": .integer(uid), "pid": .integer(pid), "command": .string(command),
+        ]
+        all.add("detail", detail.map { .string($0) })
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let rule = line["rule"]?.string, let errno = line["errno"]?.string,
+            let operation = line["operation"]?.string, let path = line["path"]?.string,
+            let uid = line["uid"]?.integer, let pid = line["pid"]?.integer, let command = line["command"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, rule: rule, errno: errno, operation: operation, path: path, uid: uid, pid: pid,
+            command: command, detail: line["detail"]?.string)
+    }
+}

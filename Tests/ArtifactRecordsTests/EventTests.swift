@@ -1,0 +1,62 @@
+import ArtifactRecords
+import Testing
+
+@Suite struct EventTests {
+    static let intent = SealIntent(
+        mount: "m", staged: "a-1-x", directory: "base_layer", name: "x.tsv", inode: .max, size: .max, modified: "then",
+        sha256: "00", record: ["artifact": .object(["path": .string("p")])])
+    static let kept = LedgerEvent.NotPublished(
+        mount: "m", staged: "a-1-x", reason: "it is cut", record: ["artifact": .object(["path": .string("p")])])
+
+    static let all: [LedgerEvent] = [
+        .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
+        .sealed(intent, isRecovered: false), .sealed(intent, isRecovered: true), .quarantined(kept, as: "q"),
+        .restored(kept), .sealAbandoned(kept),
+        .removedEmpty(
+            .init(mount: "m", staged: "a-1-x", path: "p", uid: 1, pid: 2, command: "sh", detail: "nothing came")),
+        .removedTransient(.init(mount: "m", staged: "t-1-x", path: "p", size: 3)),
+        .denied(
+            .init(
+                mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,
+                command: "sh", detail: "why")),
+        .denialsCounted(mount: "m", byRule: ["write-once": .integer(3)]), .ledgerRepaired,
+        .ledgerContinues(file: "node~2.jsonl"), .other(name: "later", members: ["a": .integer(1)]),
+    ]
+
+    @Test(arguments: all) func isReadAsItWasWritten(event: LedgerEvent) throws {
+        var line: JSONObject = [
+            "seq": .integer(7), "prev": .string("p"), "time": .string("2026-02-15T14:30:22Z"),
+            "event": .string(event.name),
+        ]
+        for (name, value) in event.members.sorted { line[name] = value }
+        let text = JSONValue.object(line).description
+        let read = try #require(LedgerLine(parsing: text.utf8))
+        #expect(read.event == event && read.seq == 7 && read.prev == "p" && read.time == "2026-02-15T14:30:22Z")
+
+        // Without any one of its members it is another event, or the same one with less.
+        for (name, _) in event.members.sorted {
+            var less = line
+            less[name] = nil
+            #expect(LedgerLine(parsing: JSONValue.object(less).description.utf8) != nil)
+        }
+        line["seq"] = nil
+        #expect(LedgerLine(parsing: JSONValue.object(line).description.utf8) == nil)
+    }
+
+    @Test func everyKindIsTried() {
+        #expect(Set(Self.all.map(\.name)) == Set(LedgerEvent.Name.allCases.map(\.rawValue) + ["later"]))
+    }
+
+    /// What a line of an earlier version says outside of the record is in the record that is read.
+    @Test func aRecordHasWhatItsLineSays() throws {
+        let text = #"""
+            {"seq":1,"prev":"0","time":"2026-02-15T14:30:24Z","event":"sealed","mount":"m","staged":"a-1-x",
+            "directory":"base_layer","name":"x.tsv","inode":1,"size":9,"modified":"then","sha256":"ab",
+            "record":{"path":"production/base/x.tsv"}}
+            """#
+        let record = try #require(LedgerLine(parsing: text.utf8)?.record)
+        #expect(record.artifact.size == 9 && record.artifact.sha256 == "ab" && record.artifact.state == .sealed)
+        #expect(record.times.sealed.map(TimeText.rfc3339) == "2026-02-15T14:30:24.000000000Z")
+        #expect(LedgerLine(parsing: text.replacing("sealed", with: "denied").utf8)?.record == nil)
+    }
+}
