@@ -104,6 +104,15 @@ final class Reservations: Sendable {
         }
     }
 
+    /// Gives a staged file's name, if it has one, to another staged file of this mount.
+    func pass(_ number: UInt64, to other: UInt64) {
+        state.withLock { state in
+            guard let name = state.names.removeValue(forKey: number) else { return }
+            state.holders[name] = other
+            state.names[other] = name
+        }
+    }
+
     /// Gives a staged file's name back, if it has one.
     func release(_ number: UInt64) {
         let (name, isLinked, hasLeftovers) = state.withLock { state -> (String?, Bool, Bool) in

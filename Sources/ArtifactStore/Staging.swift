@@ -133,13 +133,24 @@ public final class Staging: Sendable {
             // Whoever published it had taken the name before, and gave it back after.
             if let there = try target.directory.current(), there.file(target.name).exists { throw .fileExists }
         } catch {
-            release(file)
+            release(file, to: former)
             throw error
         }
     }
 
-    /// Gives back what a staged file has taken, when it is not to be published.
-    public func release(_ file: RealFile) { reservations.release(Self.number(of: file.name)) }
+    /// Gives back what a staged file has taken, when it is not to be published. A file that is elsewhere has taken nothing, whatever its name.
+    public func release(_ file: RealFile) {
+        guard file.directory === directory else { return }
+        reservations.release(Self.number(of: file.name))
+    }
+
+    /// Gives back what a staged file has taken to the one that it took it from.
+    ///
+    /// - Parameter former: nil when it took it from none.
+    func release(_ file: RealFile, to former: RealFile?) {
+        guard let former else { return release(file) }
+        reservations.pass(Self.number(of: file.name), to: Self.number(of: former.name))
+    }
 
     /// Notes that the writers of an artifact are done with it, and ended well: should the driver be killed, it is published all the same.
     ///

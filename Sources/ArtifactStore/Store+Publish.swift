@@ -282,15 +282,11 @@ extension Store {
     }
 
     /// A file that is not published: back to where it was, else to quarantine, else left in staging.
-    private func keep(
+    func keep(
         _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable
     ) -> PublishOutcome {
         let (reason, rule) = (failure.reason, failure.rule)
-        if let origin = request.origin,
-            (try? request.staged.rename(to: origin, flags: SystemCall.noReplace)) != nil
-        {
-            writable.staging.release(request.staged)
-            if durability == .synced { try? SystemCall.sync(origin.directory.descriptor) }
+        if let origin = request.origin, putBack(request.staged, to: origin) {
             let file = LedgerEvent.NotPublished(
                 mount: writable.staging.mountID, staged: request.staged.name, reason: reason,
                 record: request.record.json)

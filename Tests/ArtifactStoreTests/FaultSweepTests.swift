@@ -26,8 +26,10 @@ import Testing
         case sealTogether
         /// A session's file is promoted.
         case promote
-        /// A staged file gets another name, of which it takes over what the first has taken.
+        /// A staged file gets another name, and gives back what it had taken.
         case rename
+        /// The same onto another staged file, of which it takes over what that has taken.
+        case renameOnto
         /// A staged file is put away.
         case quarantine
         /// What a killed mount left is recovered: a file that was about to be moved to its place, a finished one, an unfinished one and one that
@@ -167,21 +169,10 @@ import Testing
             }
             for (name, outcome) in zip(names, outcomes) { try expect(outcome, name, in: place, store, what) }
         case .promote:
-            let session = try store.directory("base_layer/dev/20260215_143022").ensure()
-            let origin = session.file(name)
-            let descriptor = try origin.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
-            try SystemCall.write(descriptor, Array(table.utf8))
-            SystemCall.close(descriptor)
-            let outcome = Faults.with({ call, _ in fault.decide(call) }) { () -> PublishOutcome? in
-                do {
-                    let staged = staging.unusedName(hint: path, kind: .artifact)
-                    try staging.reserve(target(store, name), for: staged)
-                    do { try origin.rename(to: staged) } catch {
-                        staging.release(staged)
-                        throw error
-                    }
-                    return store.publish(TemporaryStore.request(store, staged, origin: origin))
-                } catch { return nil }
+            let origin = try session(store)
+            let promotion = try promotion(of: origin, store)
+            let outcome = Faults.with({ call, _ in fault.decide(call) }) {
+                try? promotion.publish(.live, by: .init(uid: 1, gid: 2, pid: 3))
             }
             if let outcome {
                 try expect(outcome, name, in: place, store, what)
@@ -189,27 +180,25 @@ import Testing
                 #expect(origin.exists, what)
                 try expectFree(store, name, what)
             }
-        case .rename:
-            let (first, descriptor) = try staging.create(
-                hint: path, kind: .artifact, mode: 0o644, target: target(store, name))
-            try SystemCall.write(descriptor, Array(table.utf8))
-            SystemCall.close(descriptor)
+        case .rename, .renameOnto:
+            let first = try stage(store, name)
             let other = "chr1.tsv"
-            var isRenamed = false
-            Faults.with({ call, _ in fault.decide(call) }) {
-                do {
-                    let renamed = staging.unusedName(hint: "production/base/gene_manifest/" + other, kind: .artifact)
-                    try staging.reserve(target(store, other), for: renamed)
-                    do { try first.rename(to: renamed) } catch {
-                        staging.release(renamed)
-                        throw error
-                    }
-                    staging.release(first)
-                    isRenamed = true
-                } catch {}
+            let former = flow == .renameOnto ? try stage(store, other) : nil
+            let renamed = Faults.with({ call, _ in fault.decide(call) }) { () -> RealFile? in
+                let renamed = try? store.restage(
+                    first, as: "production/base/gene_manifest/" + other, .artifact, for: target(store, other),
+                    replacing: former)
+                return renamed
             }
-            #expect(first.exists == !isRenamed, what)
-            try expectFree(store, isRenamed ? name : other, what)
+            #expect(first.exists == (renamed == nil), what)
+            try expectFree(
+                store, renamed == nil && flow == .rename ? other : name, isFree: renamed != nil || flow == .rename, what
+            )
+            // Whether it succeeds or not, somebody has the name that was to be replaced, and its bytes are there.
+            if let former {
+                #expect(former.exists, what)
+                try expectFree(store, other, isFree: false, what)
+            }
         case .quarantine:
             let staged = try stage(store, name)
             Faults.with({ call, _ in fault.decide(call) }) {
@@ -242,6 +231,23 @@ import Testing
         return file
     }
 
+    /// A file of a session.
+    private static func session(_ store: Store) throws -> RealFile {
+        let origin = try store.directory("base_layer/dev/20260215_143022").ensure().file(name)
+        let descriptor = try origin.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
+        defer { SystemCall.close(descriptor) }
+        try SystemCall.write(descriptor, Array(table.utf8))
+        return origin
+    }
+
+    private static func promotion(of origin: RealFile, _ store: Store) throws -> Promotion {
+        let type = try #require(store.schema.type(named: "gene_manifest"))
+        return Promotion(
+            of: origin, seen: try origin.look().identity,
+            from: "development/20260215_143022/base/gene_manifest/" + name,
+            to: try #require(Promotion.Destination(name, of: type, in: .base)), in: store)
+    }
+
     /// What killed mounts leave: both are dropped without being closed.
     private static func leaveRemains(_ place: TemporaryStore, _ durability: Durability) throws {
         let (store, other) = (try place.open(durability: durability), try place.open(durability: durability))
@@ -261,15 +267,16 @@ import Testing
 
     // MARK: - What must hold
 
-    /// A name that nothing has is to be had.
-    private static func expectFree(_ store: Store, _ name: String, _ what: Comment) throws {
+    /// A name that nothing has is to be had, and another is not.
+    private static func expectFree(_ store: Store, _ name: String, isFree: Bool = true, _ what: Comment) throws {
         do {
             let (file, descriptor) = try #require(store.staging).create(
                 hint: "production/base/gene_manifest/" + name, kind: .artifact, mode: 0o644,
                 target: target(store, name))
             SystemCall.close(descriptor)
             try store.staging?.remove(file)
-        } catch { Issue.record("the name \(name) is not to be had: \(error); \(what)") }
+            #expect(isFree, "the name \(name) is to be had; \(what)")
+        } catch { #expect(!isFree, "the name \(name) is not to be had: \(error); \(what)") }
     }
 
     /// What is said of a file is so, and the bytes are somewhere.

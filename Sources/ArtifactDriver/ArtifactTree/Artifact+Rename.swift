@@ -50,15 +50,11 @@ extension Volume {
         let facts = self.facts(for: caller, file)
         let makers = target.isProduction && named != .transient ? self.makers(of: caller) : []
         let plan = try withLocks(file, replaced) { state, other throws(Errno) -> Effect in
-            try enforce(
-                OverwritePolicy.judge(.renameFrom, on: state.fileState(standing: from.standing), facts: facts),
-                Operation.renameFrom.rawValue, from.path, caller)
-            try enforce(
-                OverwritePolicy.judge(.file, named: named, in: target.place, standing: to.standing),
-                Creation.file.rawValue, to.path, caller, detail: hint(target))
-            if let otherState = other?.fileState(standing: to.standing) {
-                try enforce(
-                    OverwritePolicy.judge(.renameOnto, on: otherState), Operation.renameOnto.rawValue, to.path, caller)
+            let refused = OverwritePolicy.judgeRename(
+                of: state.fileState(standing: from.standing), facts: facts, to: named, in: target.place,
+                standing: to.standing, onto: other?.fileState(standing: to.standing))
+            if let refused {
+                try refuse(refused, from, to, caller, detail: refused.question == .name ? hint(target) : nil)
             }
             let before = Settled(state)
             state.resumeWriting(in: store.staging)
@@ -73,6 +69,16 @@ extension Volume {
         if plan.unpinsReplaced, let replaced { namespace.unpin(replaced.id) }
         if plan.unpins { namespace.unpin(file.id) }
         perform(plan.closed, file)
+    }
+
+    /// Tells what was refused with the name that it is about.
+    private func refuse(
+        _ refused: RefusedRename, _ from: Side, _ to: Side, _ caller: Caller, detail: String?
+    ) throws(Errno) -> Never {
+        try enforce(
+            .refused(refused.refusal), refused.operation, refused.question == .source ? from.path : to.path, caller,
+            detail: detail)
+        throw refused.refusal.errno
     }
 
     /// What a rename that fails gives back: a file that settled goes on settling, and who tried is no maker of it.
@@ -132,60 +138,70 @@ extension Volume {
     }
 
     /// Moves the bytes and the name. Locks are held and the policy has agreed.
+    ///
+    /// Whatever can fail comes first, and of that the rename of the real file last: what is replaced goes with it or after it.
     private func move(
         _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ from: Side, onto replaced: ArtifactFile?,
         _ other: inout ArtifactFile.State?, _ to: Side, _ named: NameClass, _ caller: Caller
     ) throws(Errno) -> Effect {
         var effect = Effect()
-        // A staged file that is replaced has no name at the target's real path: it goes by itself.
-        func removeReplaced() throws(Errno) {
-            guard let replaced, var state = other else { return }
-            effect.unpinsReplaced = try remove(replaced, &state, to.name, to.directory, for: caller)
-            other = state
-        }
         let isStagedName = to.directory.isProduction || named == .transient
         // Staging is the driver's: what the caller may do is asked of the directories that the names are in.
         let (source, target) = (
             try from.directory.real.nearestExisting(), try to.directory.real.nearestExisting()
         )
+        // Read before anything is moved: a file whose size is not known is not taken for an empty one.
+        var size: Int64 = 0
         if !state.isPublished || isStagedName {
-            try rights.checkRemoval(of: try realAttributes(of: file, state), from: source, for: caller)
+            let attributes = try realAttributes(of: file, state)
+            size = Int64(attributes.st_size)
+            try rights.checkRemoval(of: attributes, from: source, for: caller)
             try rights.checkCreation(in: target, for: caller)
         }
-
-        // Asked before anything is done: what is replaced goes when the rest has succeeded.
         if let other { try checkRemovalOfStaged(other, to.directory, for: caller) }
 
-        switch (state.phase, isStagedName) {
-        case (.staged(let staged), true):
-            if to.directory.isProduction, named != .transient, state.writers.isEmpty {
-                try checkBeforePublishing(staged, state, to, caller)
+        if isStagedName {
+            try moveToStaging(file, &state, from, onto: other, to, named, caller, size: size)
+        } else {
+            guard case .artifact(let realName) = named else { throw Errno.invalidArgument }
+            let destination = RealFile(directory: try ensure(to.directory), name: realName)
+            if case .staged = state.phase { effect.unpins = true }
+            try moveToRealPath(&state, from, onto: other, destination, target, caller)
+        }
+
+        if let replaced { effect.unpinsReplaced = end(replaced, &other) }
+        state.isTransient = named == .transient
+        namespace.move(file.id, to: to.name, in: to.directory.id)
+        effect.closed = publishesNow(&state, to, caller, size: size)
+        return effect
+    }
+
+    /// To a name of production, or to a transient one: such files are staged.
+    private func moveToStaging(
+        _ file: ArtifactFile, _ state: inout ArtifactFile.State, _ from: Side, onto other: ArtifactFile.State?,
+        _ to: Side, _ named: NameClass, _ caller: Caller, size: Int64
+    ) throws(Errno) {
+        var former: RealFile?
+        if case .staged(let file)? = other?.phase { former = file }
+        let isChecked = state.writers.isEmpty
+        switch state.phase {
+        case .staged(let staged):
+            if to.directory.isProduction, named != .transient, isChecked {
+                try checkBeforePublishing(staged, to, caller)
             }
-            let renamed = try newStaged(named, to, replacing: other)
-            try restage(staged, to: renamed)
+            let renamed = try restage(staged, to, named, replacing: former)
             state.phase = .staged(renamed)
-            try removeReplaced()
-        case (.published, true):
+        case .published:
             guard let real = try view.realFile(from.name, in: from.directory) else { throw Errno.noSuchFileOrDirectory }
-            if to.directory.isProduction, named != .transient {
-                let attributes = try realAttributes(of: file, state)
-                guard attributes.st_nlink <= 1 else {
-                    denials.add(
-                        Refusal(.improperLink, .crossesTrees), operation: Operation.renameFrom.rawValue,
-                        path: from.path, caller: caller)
-                    throw Errno.improperLink
+            guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
+            let staged =
+                if let destination = destination(to, named) {
+                    try beginPromotion(
+                        Promotion(of: real, seen: identity, from: from.path, to: destination, in: store), from, to,
+                        isChecked: isChecked, replacing: former, caller, size: size)
+                } else {
+                    try restage(real, seen: identity, to, named, replacing: former)
                 }
-                if state.writers.isEmpty { try checkBeforePublishing(real, state, to, caller) }
-            }
-            guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
-            let staged = try newStaged(named, to, replacing: other)
-            try restage(real, to: staged)
-            guard try staged.look().identity == state.identity else {
-                // Replaced outside in that moment: not the caller's to promote.
-                store.staging?.release(staged)
-                try staged.rename(to: real, flags: 1)
-                throw Errno.staleNFSFileHandle
-            }
             state.phase = .staged(staged)
             state.birth = .init(
                 path: to.path, caller: caller,
@@ -197,88 +213,104 @@ extension Volume {
                 state.writers[index].watch = processes.watch(thread)
                 state.note([.init(role: .writer, watch: state.writers[index].watch, thread: thread)])
             }
-            try removeReplaced()
-        default: break
+        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
+    }
 
-        if !isStagedName {
-            guard case .artifact(let realName) = named else { throw Errno.invalidArgument }
-            let destination = RealFile(directory: try ensure(to.directory), name: realName)
-            // A staged file in the way has to go first; a real one is replaced by the rename itself.
-            if case .staged? = other?.phase { try removeReplaced() }
-            switch state.phase {
-            case .staged(let staged):
-                let identity = try staged.look().identity
-                if let other, other.isPublished {
-                    try rights.checkRemoval(of: destination.attributes(), from: target, for: caller)
-                }
-                try staged.rename(to: destination, flags: 0)
-                state.identity = identity
-                store.staging?.release(staged)
-                effect.unpins = true
-            case .published:
-                guard let real = try view.realFile(from.name, in: from.directory) else {
-                    throw Errno.noSuchFileOrDirectory
-                }
-                guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
-                try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, flags: 0) }
-            case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+    /// To a name of a session or a test: the rename itself replaces what is at the real path.
+    private func moveToRealPath(
+        _ state: inout ArtifactFile.State, _ from: Side, onto other: ArtifactFile.State?, _ destination: RealFile,
+        _ target: Directory, _ caller: Caller
+    ) throws(Errno) {
+        switch state.phase {
+        case .staged(let staged):
+            let identity = try staged.look().identity
+            if let other, other.isPublished {
+                try rights.checkRemoval(of: destination.attributes(), from: target, for: caller)
             }
-            if case .published? = other?.phase { other?.phase = .gone }
-            state.phase = .published
-            state.birth = nil
-        }
-
-        state.isTransient = named == .transient
-        namespace.move(file.id, to: to.name, in: to.directory.id)
-        effect.closed = publishesNow(&state, to, caller)
-        return effect
-    }
-
-    /// A name in staging for a file that is renamed: names there say what recovery is to make of a file. A valid production name is taken
-    /// in all mounts of the store, from the file that it is taken from in this one, if there is one.
-    private func newStaged(
-        _ named: NameClass, _ to: Side, replacing replaced: ArtifactFile.State?
-    ) throws(Errno) -> RealFile {
-        let staged = try staging().unusedName(hint: to.path, kind: named == .transient ? .transient : .artifact)
-        var former: RealFile?
-        if case .staged(let file)? = replaced?.phase { former = file }
-        if let target = target(named, in: to.directory) {
-            try staging().reserve(target, for: staged, replacing: former)
-        }
-        return staged
-    }
-
-    /// Moves a file into staging, or to another name there.
-    private func restage(_ file: RealFile, to staged: RealFile) throws(Errno) {
-        do throws(Errno) { try file.rename(to: staged) } catch {
+            try staged.rename(to: destination, flags: 0)
+            state.identity = identity
             store.staging?.release(staged)
-            throw error
+        case .published:
+            guard let real = try view.realFile(from.name, in: from.directory) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
+            try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, flags: 0) }
+        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
-        store.staging?.release(file)
+        state.phase = .published
+        state.birth = nil
+    }
+
+    /// What was replaced is no file of the mount's any more, now that nothing can fail. A staged one goes by itself; one that cannot be
+    /// removed is left to recovery.
+    ///
+    /// - Returns: whether it was pinned and the caller must unpin it.
+    private func end(_ replaced: ArtifactFile, _ other: inout ArtifactFile.State?) -> Bool {
+        guard let phase = other?.phase else { return false }
+        other?.phase = .gone
+        guard case .staged(let staged) = phase else { return false }
+        try? store.staging?.remove(staged)
+        return true
+    }
+
+    /// The artifact that a file becomes under a new name; nil for a transient one.
+    private func destination(_ to: Side, _ named: NameClass) -> Promotion.Destination? {
+        guard case .artifact = named, to.directory.isProduction,
+            case .typed(_, let layer, let type) = to.directory.location
+        else { return nil }
+        return Promotion.Destination(to.name, of: type, in: layer)
+    }
+
+    /// A name in staging for a file that is renamed. A valid production name is taken in all mounts of the store.
+    private func restage(
+        _ file: RealFile, seen identity: FileIdentity? = nil, _ to: Side, _ named: NameClass,
+        replacing former: RealFile?
+    ) throws(Errno) -> RealFile {
+        try store.restage(
+            file, seen: identity, as: to.path, named == .transient ? .transient : .artifact,
+            for: target(named, in: to.directory), replacing: former)
+    }
+
+    /// Checks a session's or a test's file and moves it into staging.
+    private func beginPromotion(
+        _ promotion: Promotion, _ from: Side, _ to: Side, isChecked: Bool, replacing former: RealFile?,
+        _ caller: Caller, size: Int64
+    ) throws(Errno) -> RealFile {
+        if isChecked, caller.isMovable, let check = promotion.destination.check, takesLong(toCheck: size, check) {
+            throw Errno.takesLong
+        }
+        do throws(PromotionObstacle) {
+            if try !promotion.checkQuickly(contents: isChecked) { noteUnknown() }
+            return try promotion.begin(replacing: former)
+        } catch {
+            switch error {
+            case .refused(let refused, let detail): try refuse(refused, from, to, caller, detail: detail)
+            case .stillOpen: throw Errno.resourceBusy
+            case .system(let errno): throw errno
+            }
+        }
     }
 
     /// A file that came to a valid production name with no writer is published; without bytes it is empty and waits.
-    ///
-    private func publishesNow(_ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller) -> Closed {
-        guard to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
+    private func publishesNow(
+        _ state: inout ArtifactFile.State, _ to: Side, _ caller: Caller, size: Int64
+    ) -> Closed {
+        guard size > 0, to.directory.isProduction, !state.isTransient, state.writers.isEmpty,
             case .staged(let staged) = state.phase
         else { return .nothing }
-        let size = (try? state.open.any.map { try SystemCall.attributes($0) } ?? staged.attributes())?.st_size ?? 0
-        guard size > 0 else { return .nothing }
         state.goesBack = true
         let writer = ArtifactFile.Writer(
             handle: Self.readerHandle, thread: caller.process, isFlushed: true, closer: caller.process,
             ending: .running,
             watch: processes.watch(caller.process),
             program: processes.program(ofThread: caller.process))
-        return conclude(&state, staged, bytes: Int64(size), writer: writer)
+        return conclude(&state, staged, bytes: size, writer: writer)
     }
 
     /// The bounded checks, while the rename can still be refused and nothing is lost.
-    private func checkBeforePublishing(
-        _ real: RealFile, _ state: borrowing ArtifactFile.State, _ to: Side, _ caller: Caller
-    ) throws(Errno) {
+    private func checkBeforePublishing(_ real: RealFile, _ to: Side, _ caller: Caller) throws(Errno) {
         guard let check = contentCheck(to.name, in: to.directory) else { return }
         let descriptor = try real.open(O_RDONLY | O_NOFOLLOW)
         defer { try? descriptor.close() }

@@ -49,13 +49,14 @@ extension Volume {
             state.phase = .gone
             return false
         case .staged(let real):
-            namespace.removeName(of: file.id)
             if !state.isTransient, !state.writers.isEmpty {
+                namespace.removeName(of: file.id)
                 try? staging().release(real)
                 state.phase = .discarded(real)  // Its pin ends when the writer's bytes are in quarantine.
                 return false
             }
             try staging().remove(real)
+            namespace.removeName(of: file.id)
             state.phase = .gone
             return true
         case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory

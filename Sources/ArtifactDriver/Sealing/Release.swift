@@ -139,7 +139,12 @@ extension Volume {
     /// The same of an open file.
     func takesLong(toCheck descriptor: FileDescriptor, _ check: FormatCheck) -> Bool {
         guard let size = try? SystemCall.attributes(descriptor).st_size else { return false }
-        return size > (check.isIntricate ? 0 : Self.quicklyRead)
+        return takesLong(toCheck: Int64(size), check)
+    }
+
+    /// The same of a file of so many bytes.
+    func takesLong(toCheck size: Int64, _ check: FormatCheck) -> Bool {
+        size > (check.isIntricate ? 0 : Self.quicklyRead)
     }
 
     /// Why a file that is closed cannot be published: what a whole check says of one that is not too large for it (`check_at_close`), what
@@ -164,7 +169,7 @@ extension Volume {
                 }
             }
         }
-        switch withReader(descriptor, { store.checks.contents(of: check, $0) }) {
+        switch store.contentsAnswer(of: check, descriptor) {
         case .passed(let contents): return (nil, contents)
         case .refused(let reason): return (reason, nil)
         case .unreadable(let error): throw error
@@ -175,39 +180,20 @@ extension Volume {
     }
 
     /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
-    ///
-    /// What follows lengths and places that a file tells is checked in a process of its own, which is waited for a few seconds at most.
-    /// The other checks (`FormatCheck.isIntricate`) look at bytes in order and count; that no number in a file and no cut of it makes them
-    /// trap is what `NumberTests` and `FuzzTests` of the formats try.
     func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
-        let source = try FileSource(descriptor)
-        guard source.count > 0 else { return nil }
-        if check.isIntricate, let answer = withReader(descriptor, { store.checks.quickAnswer(of: check, $0) }) {
-            switch answer {
-            case .fits: return nil
-            case .refused(let reason): return reason
-            case .unreadable(let error): throw error
-            case .unknown:
-                log.warning("a quick check took too long and was ended; the file is checked before it is published")
-                return nil
-            }
-        }
-        do throws(FormatError) {
-            try check.checkQuickly(source)
+        switch store.quickAnswer(of: check, descriptor) {
+        case .fits: return nil
+        case .refused(let reason): return reason
+        case .unreadable(let error): throw error
+        case .unknown:
+            noteUnknown()
             return nil
-        } catch {
-            switch error {
-            case .invalid(let reason): return reason
-            case .unreadable(let error): throw error
-            }
         }
     }
 
-    /// Runs with a descriptor that cannot write, for another process, where one is to be had.
-    private func withReader<Result>(_ descriptor: FileDescriptor, _ body: (FileDescriptor) -> Result) -> Result {
-        guard let reader = try? SystemCall.reopen(descriptor, O_RDONLY) else { return body(descriptor) }
-        defer { try? reader.close() }
-        return body(reader)
+    /// A quick check had no answer in time.
+    func noteUnknown() {
+        log.warning("a quick check took too long and was ended; the file is checked before it is published")
     }
 
     /// The check for a name, when its type is checked.

@@ -1,0 +1,210 @@
+public import ArtifactFormats
+public import ArtifactRecords
+public import Artifacts
+public import Glibc
+public import SystemCalls
+public import SystemPackage
+
+/// Why a promotion is not made. Whatever it is, the file is where it was, and so is what has the target's name.
+public enum PromotionObstacle: Error, Sendable {
+    /// The policy refuses, or the file cannot be an artifact. The detail says more than the refusal's rule, such as what a check found.
+    case refused(RefusedRename, detail: String? = nil)
+    /// Somebody can still write to the file.
+    case stillOpen
+    /// The system refuses: `ESTALE` when another file has the name by then, `EEXIST` when another writer has taken the target's,
+    /// `EXDEV` when the file is on another file system than staging.
+    case system(Errno)
+}
+
+/// The way of a session's or a test's file into production: judged, checked, moved into staging, and from there sealed, or put back when it
+/// cannot be.
+///
+/// A file that is promoted is not copied: it is renamed, first into staging, where nobody but the store reaches it, then to its place. Who
+/// promotes for others has asked before what they may do in both directories.
+public struct Promotion: Sendable {
+    /// The artifact that the file is to become.
+    public struct Destination: Sendable {
+        /// Its type.
+        public let type: TypeDefinition
+        /// Its layer.
+        public let layer: Layer
+        /// Its name on the mount.
+        public let name: String
+        /// Its name in the real directory.
+        public let realName: String
+
+        /// An artifact; nil when the name is none of the type's.
+        public init?(_ name: String, of type: TypeDefinition, in layer: Layer) {
+            guard case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type)) else { return nil }
+            self.type = type
+            self.layer = layer
+            self.name = name
+            realName = real
+        }
+
+        /// Its directory.
+        public var location: TreeLocation { .typed(.production, layer, type) }
+
+        /// Its path on the mount, from the mount point.
+        public var path: String {
+            "\(StoreLayout.shownDirectory(of: .production))/\(layer.rawValue)/\(type.name)/\(name)"
+        }
+
+        /// The check that it must pass; nil when its type's checks are off.
+        public var check: FormatCheck? {
+            type.isChecked ? type.format(of: name).map { FormatCheck(fileExtension: $0) } : nil
+        }
+    }
+
+    private let store: Store
+    /// The file, where it is now.
+    public let source: RealFile
+    /// Which file it is: another one that has its name by then is not promoted.
+    public let identity: FileIdentity
+    /// Its path on the mount, from the mount point.
+    public let origin: String
+    /// What it is to become.
+    public let destination: Destination
+
+    /// A promotion that nobody has asked for yet.
+    public init(
+        of source: RealFile, seen identity: FileIdentity, from origin: String, to destination: Destination,
+        in store: Store
+    ) {
+        self.store = store
+        self.source = source
+        self.identity = identity
+        self.origin = origin
+        self.destination = destination
+    }
+
+    /// Where it is to be.
+    public var target: Staging.Target {
+        Staging.Target(directory: store.directory(for: destination.location), name: destination.realName)
+    }
+
+    /// Asks the policy.
+    ///
+    /// - Parameters:
+    ///   - state: the file's.
+    ///   - other: the state of what has the target's name; nil when nothing has it.
+    /// - Throws: the first refusal.
+    public func judge(_ state: FileState, facts: Facts = Facts(), onto other: FileState?) throws(PromotionObstacle) {
+        let refused = OverwritePolicy.judgeRename(
+            of: state, facts: facts, to: .artifact(realName: destination.realName), in: destination.location.place,
+            standing: .production, onto: other)
+        if let refused { throw .refused(refused) }
+    }
+
+    /// Looks whether the file can be an artifact, as far as bounded work tells, before anything is moved: it is a plain file without other
+    /// names, through which its bytes could change afterwards, and its contents are no other format's. Publishing checks all of it.
+    ///
+    /// - Parameter contents: whether its contents are looked at: not of a file that is being written.
+    /// - Returns: false when the check had no answer in time.
+    @discardableResult
+    public func checkQuickly(contents: Bool) throws(PromotionObstacle) -> Bool {
+        try checkNames()
+        guard contents, let check = destination.check else { return true }
+        switch try withContents({ store.quickAnswer(of: check, $0) }) {
+        case .fits: return true
+        case .unknown: return false
+        case .refused(let reason): throw Self.failedCheck(reason)
+        case .unreadable(let errno): throw .system(errno)
+        }
+    }
+
+    /// The same with the whole contents, and whether somebody can still write to them.
+    ///
+    /// - Returns: what was found, for publishing; nil when the check had no answer in time.
+    private func checkWhole() throws(PromotionObstacle) -> CheckedContents? {
+        try checkNames()
+        let (isOpen, answer) = try withContents { file in
+            (SystemCall.hasNoWriters(file) == false, store.contentsAnswer(of: destination.check ?? .notEmpty, file))
+        }
+        if isOpen { throw .stillOpen }
+        switch answer {
+        case .passed(let contents): return contents
+        case .unknown: return nil
+        case .refused(let reason): throw Self.failedCheck(reason)
+        case .unreadable(let errno): throw .system(errno)
+        }
+    }
+
+    private func checkNames() throws(PromotionObstacle) {
+        let found = try attempt { () throws(Errno) in try source.look() }
+        guard found.identity == identity else { throw .system(.staleNFSFileHandle) }
+        guard found.attributes.isRegular, found.attributes.st_nlink <= 1 else {
+            throw .refused(RefusedRename(.source, Refusal(.improperLink, .crossesTrees)))
+        }
+    }
+
+    private static func failedCheck(_ reason: String) -> PromotionObstacle {
+        .refused(RefusedRename(.target, Refusal(.invalidArgument, .failedCheck)), detail: reason)
+    }
+
+    private func withContents<Result>(_ body: (FileDescriptor) -> Result) throws(PromotionObstacle) -> Result {
+        let descriptor = try attempt { () throws(Errno) in try source.open(O_RDONLY, seen: identity) }
+        defer { SystemCall.close(descriptor) }
+        return body(descriptor)
+    }
+
+    private func attempt<Value>(_ body: () throws(Errno) -> Value) throws(PromotionObstacle) -> Value {
+        do throws(Errno) { return try body() } catch { throw .system(error) }
+    }
+
+    /// Takes the target's name and moves the file into staging.
+    ///
+    /// - Parameter former: the staged file that it replaces, if there is one: it keeps its bytes, and its name until this has succeeded.
+    /// - Returns: the file there.
+    public func begin(replacing former: RealFile? = nil) throws(PromotionObstacle) -> RealFile {
+        try attempt { () throws(Errno) in
+            try store.restage(
+                source, seen: identity, as: destination.path, .artifact, for: target, replacing: former)
+        }
+    }
+
+    /// What the store is asked to seal a file that was moved into staging, and to put back what it cannot.
+    ///
+    /// - Parameter writer: who promotes it.
+    public func request(_ staged: RealFile, by writer: ArtifactRecord.Writer, at time: timespec) -> PublishRequest {
+        let (type, name) = (destination.type, destination.name)
+        let target = target
+        var record = ArtifactRecord(
+            path: destination.path, type: type.name, layer: destination.layer, scope: .production,
+            key: type.key(of: name), format: type.format(of: name)
+        ).written(by: writer, opened: time, closed: time)
+        record.origin = .init(path: origin)
+        record.origin?.check = destination.check == nil ? nil : type.format(of: name)
+        var request = PublishRequest(
+            staged: staged, target: target.directory, name: target.name, check: destination.check, record: record,
+            origin: source)
+        request.requiresNoWriters = true
+        request.notesTime = type.hasLatest
+        return request
+    }
+
+    /// Promotes at once, for who has no handles of the file to think of: judged and checked whole before anything moves, and sealed.
+    ///
+    /// - Parameters:
+    ///   - state: the file's, for the policy.
+    ///   - writer: who promotes it.
+    /// - Returns: what became of it. Unless it is sealed it is back where it was, but where something else has that name by then: the
+    ///   reason says where its bytes are.
+    public func publish(
+        _ state: FileState, by writer: ArtifactRecord.Writer
+    ) throws(PromotionObstacle) -> PublishOutcome {
+        let target = target
+        let isThere = try attempt { () throws(Errno) in
+            try target.directory.refresh().map { $0.file(target.name).exists } ?? false
+        }
+        try judge(state, onto: isThere ? OverwritePolicy.stateOfPublished(in: .production) : nil)
+        let checked = try checkWhole()
+        guard let writable = store.writable else { throw .system(.readOnlyFileSystem) }
+        var request = request(try begin(), by: writer, at: Clock.now())
+        request.checked = checked
+        let outcome = store.publish(request)
+        // Opened in the moment before it was moved.
+        if case .stillOpen = outcome { return store.keep(request, .stillOpen, writable) }
+        return outcome
+    }
+}

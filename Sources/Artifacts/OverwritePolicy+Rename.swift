@@ -1,0 +1,55 @@
+/// Why a rename is refused, and what it is that is refused.
+public struct RefusedRename: Error, Hashable, Sendable {
+    /// What of a rename is asked about.
+    public enum Question: Hashable, Sendable {
+        /// Whether the file may leave its name.
+        case source
+        /// Whether the new directory takes the new name.
+        case name
+        /// Whether what has the new name may be replaced.
+        case target
+    }
+
+    /// What was asked.
+    public let question: Question
+    /// The answer.
+    public let refusal: Refusal
+
+    /// A refusal.
+    public init(_ question: Question, _ refusal: Refusal) {
+        self.question = question
+        self.refusal = refusal
+    }
+
+    /// The operation's name, as refusals are told with it.
+    public var operation: String {
+        switch question {
+        case .source: Operation.renameFrom.rawValue
+        case .name: Creation.file.rawValue
+        case .target: Operation.renameOnto.rawValue
+        }
+    }
+}
+
+extension OverwritePolicy {
+    /// Judges giving a file another name: whether it may go, whether the name is one, whether what has the name may be replaced.
+    ///
+    /// - Parameters:
+    ///   - state: the file's.
+    ///   - name: what the new name means in the new directory.
+    ///   - place: what the new directory takes.
+    ///   - standing: the new directory's.
+    ///   - other: the state of what has the new name; nil when nothing has it.
+    /// - Returns: the first refusal, in the order of the questions; nil when the policy agrees.
+    public static func judgeRename(
+        of state: FileState, facts: Facts = Facts(), to name: NameClass, in place: Place, standing: Standing,
+        onto other: FileState?
+    ) -> RefusedRename? {
+        if let refusal = judge(.renameFrom, on: state, facts: facts).refusal { return .init(.source, refusal) }
+        if let refusal = judge(.file, named: name, in: place, standing: standing).refusal {
+            return .init(.name, refusal)
+        }
+        guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }
+        return .init(.target, refusal)
+    }
+}
