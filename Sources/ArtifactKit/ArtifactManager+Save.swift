@@ -67,7 +67,7 @@ extension ArtifactManager {
     /// The way of every production artifact: staged, checked, sealed, and moved to its name without replacing anything.
     private func publish(_ contents: Contents, _ key: ArtifactKey, path: String) throws(ArtifactError) {
         guard let staging = store.staging else { throw .system(.readOnlyFileSystem, path: path) }
-        let virtualPath = "\(scope.mode.rawValue)/\(key.layer.rawValue)/\(key.type.name)/\(key.virtualName)"
+        let virtualPath = shownPath(of: key)
         let opened = Clock.now()
         let target = Staging.Target(directory: store.directory(directory(of: key)), name: key.realName)
         let staged = staging.unusedName(hint: virtualPath, kind: .artifact)
@@ -87,22 +87,36 @@ extension ArtifactManager {
             try? staging.remove(staged)
             throw error
         }
-        var writer = ArtifactRecord.Writer()
-        (writer.uid, writer.gid, writer.pid) = (geteuid(), getegid(), getpid())
-        writer.argv = CommandLine.arguments
         let record = ArtifactRecord(
             path: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key, format: key.format
-        ).written(by: writer, opened: opened, closed: Clock.now())
+        ).written(by: Self.writer(), opened: opened, closed: Clock.now())
         let outcome = store.publish(
             PublishRequest(
                 staged: staged, target: target.directory, name: target.name,
                 check: key.type.isChecked ? FormatCheck(fileExtension: key.format) : nil, record: record))
+        try Self.check(outcome, path: path, in: scope.mode)
+    }
+
+    /// This process, for records.
+    static func writer() -> ArtifactRecord.Writer {
+        var writer = ArtifactRecord.Writer()
+        (writer.uid, writer.gid, writer.pid) = (geteuid(), getegid(), getpid())
+        writer.argv = CommandLine.arguments
+        return writer
+    }
+
+    static let stillOpen = "it is still open for writing"
+
+    /// Whether a file was published.
+    ///
+    /// - Parameter path: the artifact, for errors.
+    static func check(_ outcome: PublishOutcome, path: String, in mode: Mode) throws(ArtifactError) {
         switch outcome {
         case .sealed: return
         case .quarantined(let reason, let rule), .restored(let reason, let rule), .waiting(let reason, let rule):
-            if rule == .anotherWriter { throw .exists(path: path, mode: scope.mode) }
+            if rule == .anotherWriter { throw .exists(path: path, mode: mode) }
             throw .notPublished(path: path, reason: reason)
-        case .stillOpen: throw .notPublished(path: path, reason: "it is still open for writing")
+        case .stillOpen: throw .notPublished(path: path, reason: stillOpen)
         }
     }
 }

@@ -12,8 +12,8 @@ internal import SystemCalls
 /// ```
 ///
 /// In production an artifact is saved once: it is checked, sealed and published, and a second save throws
-/// ``ArtifactError/exists(path:mode:)``. In a session or a test a save replaces what was there, whole. A manager holds its session for as
-/// long as it lives. The store's own directory belongs to its owner: saving needs the owner's rights, or root's.
+/// ``ArtifactError/exists(path:mode:)``. In a session or a test a save replaces what was there, whole, and
+/// ``promote(_:chromosome:name:layer:format:)`` moves it to production. A manager holds its session for as long as it lives. The store's own directory belongs to its owner: saving needs the owner's rights, or root's.
 public final class ArtifactManager: Sendable {
     /// Which artifacts a manager works on, and whether it overwrites them.
     public enum SaveMode: Hashable, Sendable {
@@ -149,6 +149,11 @@ public final class ArtifactManager: Sendable {
     /// The directory of an artifact, relative to the store.
     func directory(of key: ArtifactKey) -> String {
         StoreLayout.directory(of: .typed(scope, key.layer, key.type))
+    }
+
+    /// The path of an artifact on the mount, from the mount point.
+    func shownPath(of key: ArtifactKey) -> String {
+        "\(StoreLayout.shownDirectory(of: scope))/\(key.layer.rawValue)/\(key.type.name)/\(key.virtualName)"
     }
 
     func path(of key: ArtifactKey) -> String { storePath + "/" + directory(of: key) + "/" + key.realName }

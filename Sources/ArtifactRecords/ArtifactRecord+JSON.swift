@@ -275,6 +275,7 @@ extension ArtifactRecord.PromotionOrigin {
         var all = JSONObject()
         all.add("path", path)
         all.add("session", session)
+        all.add("test", test)
         all.add("sha256", sha256)
         all.add("check", check)
         return all
@@ -283,6 +284,7 @@ extension ArtifactRecord.PromotionOrigin {
     fileprivate init(_ json: JSONObject) {
         path = json["path"]?.string
         session = json["session"]?.string
+        test = json["test"]?.string
         sha256 = json["sha256"]?.string
         check = json["check"]?.string
     }

@@ -250,6 +250,8 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var path: String?
         /// The session's name.
         public var session: String?
+        /// The test's name.
+        public var test: String?
         /// SHA-256 of its bytes there.
         public var sha256: String?
         /// The check that it passed.
@@ -258,11 +260,13 @@ public struct ArtifactRecord: Sendable, Hashable {
         /// Nothing known.
         public init() {}
 
-        /// A path on a mount, which names the session.
+        /// A path on a mount, which names the session or the test.
         public init(path: String) {
             self.path = path
             let parts = path.split(separator: "/", maxSplits: 2)
-            if parts.count == 3, parts[0] == Mode.development.rawValue { session = String(parts[1]) }
+            guard parts.count == 3 else { return }
+            if parts[0] == Mode.development.rawValue { session = String(parts[1]) }
+            if parts[0] == Mode.test.rawValue { test = String(parts[1]) }
         }
     }
 }

@@ -4,43 +4,6 @@ import Foundation
 import SystemPackage
 import Testing
 
-private let table = Array("gene_id\tstart\nENSG1\t100\n".utf8)
-private let other = Array("gene_id\tstart\nENSG2\t200\nENSG3\t300\n".utf8)
-
-/// A store on disk, removed with the last reference.
-private final class ScratchStore {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appending(path: "kit-\(UUID().uuidString)/spliceai_eval").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        try ArtifactManager.makeStore(at: path)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: URL(filePath: path).deletingLastPathComponent().path)
-    }
-
-    func real(_ relative: String) -> String { path + "/" + relative }
-
-    func bytes(_ relative: String) -> [UInt8]? { FileManager.default.contents(atPath: real(relative)).map(Array.init) }
-
-    func names(_ relative: String) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: real(relative)).sorted()
-    }
-
-    func mode(_ relative: String) throws -> Int? {
-        try FileManager.default.attributesOfItem(atPath: real(relative))[.posixPermissions] as? Int
-    }
-}
-
-private func error(_ body: () throws -> Void) -> ArtifactError? {
-    do {
-        try body()
-        return nil
-    } catch { return error as? ArtifactError }
-}
-
 @Suite struct ProductionTests {
     @Test func anArtifactIsPublishedOnceAndSealed() throws {
         let store = try ScratchStore()

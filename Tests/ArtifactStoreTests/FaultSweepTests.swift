@@ -172,7 +172,7 @@ import Testing
             let origin = try session(store)
             let promotion = try promotion(of: origin, store)
             let outcome = Faults.with({ call, _ in fault.decide(call) }) {
-                try? promotion.publish(.live, by: .init(uid: 1, gid: 2, pid: 3))
+                try? promotion.publish(.live, by: .init())
             }
             if let outcome {
                 try expect(outcome, name, in: place, store, what)
