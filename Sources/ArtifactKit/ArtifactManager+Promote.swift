@@ -11,7 +11,9 @@ extension ArtifactManager {
     /// - Returns: the real path in production.
     /// - Throws: `ArtifactError.notFound` when the session or test does not have it; `.exists` when production has it, or another writer has
     ///   begun it; `.notPublished` when it is not whole, or when somebody has it open to write or mapped; `.refused` when the policy does not
-    ///   let it go, such as a file that has other names; `.system` when the system refuses. Whatever is thrown, the file is where it was.
+    ///   let it go, such as a file that has other names; `.system` when the system refuses, such as `EXDEV` for a file on another file system
+    ///   than the store's own directory. Whatever is thrown, the file is where it was; only when somebody has made another one there
+    ///   meanwhile it is where the reason says.
     @discardableResult
     public func promote(
         _ type: ArtifactType, chromosome: String? = nil, name: String? = nil, layer: Layer? = nil, format: String? = nil

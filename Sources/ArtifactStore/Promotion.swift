@@ -5,7 +5,8 @@ public import Glibc
 public import SystemCalls
 public import SystemPackage
 
-/// Why a promotion is not made. Whatever it is, the file is where it was, and so is what has the target's name.
+/// Why a promotion is not made. Whatever it is, the file is where it was, and so is what has the target's name (``Store/restage(_:seen:as:_:for:replacing:)``
+/// says what becomes of one that could not be put back).
 public enum PromotionObstacle: Error, Sendable {
     /// The policy refuses, or the file cannot be an artifact. The detail says more than the refusal's rule, such as what a check found.
     case refused(RefusedRename, detail: String? = nil)

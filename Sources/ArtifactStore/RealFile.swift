@@ -81,6 +81,14 @@ public struct RealFile: Sendable {
         }
     }
 
+    /// Gives a file that is known another name, replacing what has it. A call that was done and reports an error all the same, as when a
+    /// server's reply is lost, is a success.
+    public func rename(to other: RealFile, seen identity: FileIdentity) throws(Errno) {
+        do throws(Errno) { try rename(to: other) } catch {
+            guard !exists, (try? other.look().identity) == identity else { throw error }
+        }
+    }
+
     /// Sets the permission bits. `EOPNOTSUPP` for a symbolic link.
     ///
     /// The corresponding C function is `fchmodat`.

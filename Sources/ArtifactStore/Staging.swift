@@ -160,7 +160,7 @@ public final class Staging: Sendable {
         let parts = file.name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == Kind.artifact.rawValue else { return nil }
         let finished = directory.file("\(Kind.finished.rawValue)-\(parts[1]).\(max(process, 0))-\(parts[2])")
-        do throws(Errno) { try file.rename(to: finished) } catch { return nil }
+        do throws(Errno) { try move(file, to: finished) } catch { return nil }
         return finished
     }
 
@@ -172,8 +172,16 @@ public final class Staging: Sendable {
         guard parts.count == 3, parts[0] == Kind.finished.rawValue else { return file }
         let number = parts[1].prefix { $0 != "." }
         let resumed = directory.file("\(Kind.artifact.rawValue)-\(number)-\(parts[2])")
-        do throws(Errno) { try file.rename(to: resumed) } catch { return file }
+        do throws(Errno) { try move(file, to: resumed) } catch { return file }
         return resumed
+    }
+
+    /// Moves a file to a name in staging that nobody else makes: when something has it after an error, the call was done and its reply was
+    /// lost.
+    func move(_ file: RealFile, to staged: RealFile) throws(Errno) {
+        do throws(Errno) { try file.rename(to: staged) } catch {
+            guard (try? staged.attributes()) != nil else { throw error }
+        }
     }
 
     /// Removes a staged file, and gives back what it has taken.

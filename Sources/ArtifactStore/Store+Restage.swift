@@ -5,7 +5,8 @@ public import SystemPackage
 
 extension Store {
     /// Moves a file into staging, or gives a staged file another name there: names in staging say what recovery is to make of a file.
-    /// Whatever fails, the file is where it was, and who had the target's name has it still.
+    /// Whatever fails, the file is where it was, and who had the target's name has it still. (One that could not be put back, because something
+    /// else has its name by then, is in quarantine.)
     ///
     /// - Parameters:
     ///   - identity: which file it is, of one that others can reach: another that has its name by then stays where it is, or goes back.
@@ -24,25 +25,21 @@ extension Store {
         if let target { try staging.reserve(target, for: staged, replacing: former) }
         do throws(Errno) {
             if let identity, try file.look().identity != identity { throw Errno.staleNFSFileHandle }
-            try file.rename(to: staged)
+            try staging.move(file, to: staged)
         } catch {
-            // Nobody else makes this name: when something has it, the call was done and its reply was lost.
-            guard (try? staged.attributes()) != nil else {
-                staging.release(staged, to: former)
+            staging.release(staged, to: former)
+            throw error
+        }
+        if let identity {
+            do throws(Errno) {
+                // Replaced outside in that moment: nobody judged that one.
+                guard try staged.look().identity == identity else { throw Errno.staleNFSFileHandle }
+            } catch {
+                putBackOrKeep(staged, to: file, path: path, replacing: former)
                 throw error
             }
         }
-        guard let identity else {
-            staging.release(file)
-            return staged
-        }
-        do throws(Errno) {
-            // Replaced outside in that moment: nobody judged that one.
-            guard try staged.look().identity == identity else { throw Errno.staleNFSFileHandle }
-        } catch {
-            putBackOrKeep(staged, to: file, path: path, replacing: former)
-            throw error
-        }
+        staging.release(file)
         return staged
     }
 

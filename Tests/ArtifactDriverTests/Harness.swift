@@ -15,16 +15,20 @@ final class Harness {
     private var parents: [Model.Place: InodeNumber] = [:]
     let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
 
-    /// - Parameter publishing: `exit` would wait for the end of the process that tests are.
+    /// - Parameters:
+    ///   - publishing: `exit` would wait for the end of the process that tests are.
+    ///   - settleSeconds: for how long it waits.
     init(
-        in parent: String? = nil, publishing: PublishingRule = .close, processes: any ProcessObserver = LinuxProcesses()
+        in parent: String? = nil, publishing: PublishingRule = .close, settleSeconds: Int = 2,
+        processes: any ProcessObserver = LinuxProcesses()
     ) throws {
         directory = try TemporaryDirectory(in: parent)
         let path = directory.path + "/store"
         try Store.create(at: path)
         let schema = path + "/.artifactfs/schema.yaml"
         try write(
-            try contents(schema).replacing("publish: exit", with: "publish: \(publishing.rawValue)"), to: schema)
+            try contents(schema).replacing("publish: exit", with: "publish: \(publishing.rawValue)")
+                .replacing("settle_seconds: 2", with: "settle_seconds: \(settleSeconds)"), to: schema)
         store = try Store(at: path, readOnly: false, durability: .relaxed)
         volume = try Volume(
             store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"), processes: processes)

@@ -74,8 +74,8 @@ private final class PlayedProcesses: ProcessObserver {
         let harness: Harness
         let name = "chr1.tsv"
 
-        init(_ processes: PlayedProcesses) throws {
-            harness = try Harness(publishing: .exit, processes: processes)
+        init(_ processes: PlayedProcesses, settleSeconds: Int = 2) throws {
+            harness = try Harness(publishing: .exit, settleSeconds: settleSeconds, processes: processes)
         }
 
         func caller(_ process: Int32) -> Caller {
@@ -126,8 +126,10 @@ private final class PlayedProcesses: ProcessObserver {
             return created.entry.inode
         }
 
-        var real: String { harness.store.path + "/base_layer/analysis_sequences_chr1.tsv" }
-        var isSealed: Bool { ((try? modeOf(real)) ?? 0o222) & 0o222 == 0 }
+        var real: String { real(name) }
+        func real(_ name: String) -> String { harness.store.path + "/base_layer/analysis_sequences_" + name }
+        var isSealed: Bool { isSealed(name) }
+        func isSealed(_ name: String) -> Bool { ((try? modeOf(real(name))) ?? 0o222) & 0o222 == 0 }
         var isKept: Bool {
             let kept = (try? names(in: harness.store.path + "/.artifactfs/quarantine")) ?? []
             return kept.contains { $0.hasSuffix(".reason.json") } && access(real, F_OK) != 0
@@ -198,6 +200,40 @@ private final class PlayedProcesses: ProcessObserver {
         mover.end(.failed(status: 1))
         writer.end(.succeeded)
         #expect(eventually { stage.isSealed })
+    }
+
+    /// The same when the system fails, at whatever call: a name that it has taken by then is free again too.
+    @Test func aRenameThatFailsOnItsWay() throws {
+        let counts = Mutex<[Faults.Call: Int]>([:])
+        func run(_ call: Faults.Call?, _ number: Int) throws {
+            let what = Comment("the \(number). \(call?.rawValue ?? "") fails")
+            let (writer, mover) = (
+                try Played(11, session: 1, program: "python3"), try Played(12, session: 1, program: "mv")
+            )
+            // Nothing is over before the test says so.
+            let stage = try Stage(PlayedProcesses([writer, mover]), settleSeconds: 60)
+            let inode = try stage.make(by: 11)
+            let left = Atomic<Int>(number)
+            do {
+                try Faults.with({ made, _ in
+                    if call == nil { counts.withLock { $0[made, default: 0] += 1 } }
+                    guard made == call, left.subtract(1, ordering: .relaxed).newValue == 0 else { return nil }
+                    return .fails(.ioError)
+                }) { try stage.rename(to: "chr2.tsv", by: 12) }
+                mover.end(.succeeded)
+                writer.end(.succeeded)
+                #expect(eventually { stage.isSealed("chr2.tsv") }, what)
+            } catch {
+                #expect(try stage.isSettling(inode), what)
+                mover.end(.failed(status: 1))
+                writer.end(.succeeded)
+                #expect(eventually { stage.isSealed }, what)
+            }
+        }
+        try run(nil, 0)
+        let calls = counts.withLock { $0 }.filter { $0.key != .fileSystem }
+        #expect(calls[.rename, default: 0] > 0, "\(calls)")
+        for (call, count) in calls { for number in 1...count { try run(call, number) } }
     }
 
     @Test func othersWaitOrAreBusy() throws {

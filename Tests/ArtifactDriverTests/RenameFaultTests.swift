@@ -85,9 +85,11 @@ import Testing
             }
         }
         // The reply is lost: done it is all the same.
-        for number in 0..<counts[.unlink, default: 0] {
-            let what = Comment("\(flow): the reply to the \(number + 1). unlink is lost")
-            try Self.run(flow, .unlink, number + 1, .isDoneAndFails(.ioError), what)
+        for call in [Faults.Call.rename, .unlink] {
+            for number in 0..<counts[call, default: 0] {
+                let what = Comment("\(flow): the reply to the \(number + 1). \(call.rawValue) is lost")
+                try Self.run(flow, call, number + 1, .isDoneAndFails(.ioError), what)
+            }
         }
     }
 

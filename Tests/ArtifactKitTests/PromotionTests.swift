@@ -25,10 +25,12 @@ import Testing
         #expect(try store.number(Self.target) == number, "it is moved and not copied")
         #expect(store.bytes(source) == nil)
         let record = try #require(try store.ledger("sealed").last?["record"] as? [String: Any])
-        #expect(record["path"] as? String == "production/base/gene_manifest/gene_manifest.tsv")
-        #expect((record["origin"] as? [String: Any])?["path"] as? String == "test/t/base/gene_manifest/gene_manifest.tsv")
-        #expect(record["type"] as? String == "gene_manifest" && record["mode"] as? String == "production")
-        #expect(record["pid"] as? Int == Int(getpid()))
+        let artifact = try #require(record["artifact"] as? [String: Any])
+        #expect(artifact["path"] as? String == "production/base/gene_manifest/gene_manifest.tsv")
+        #expect(
+            (record["origin"] as? [String: Any])?["path"] as? String == "test/t/base/gene_manifest/gene_manifest.tsv")
+        #expect(artifact["type"] as? String == "gene_manifest" && artifact["mode"] as? String == "production")
+        #expect((record["writer"] as? [String: Any])?["pid"] as? Int == Int(getpid()))
         // It is gone from the test, and the test may make another, which production does not take.
         let path = store.real(source)
         #expect(
@@ -50,8 +52,11 @@ import Testing
         #expect(try production.path(of: .trainingData, chromosome: "7", layer: .meta, format: "tsv") == path)
         #expect(try production.load(.trainingData, chromosome: "7", layer: .meta, format: "tsv") == table)
         let record = try #require(try store.ledger("sealed").last?["record"] as? [String: Any])
-        #expect((record["origin"] as? [String: Any])?["path"] as? String == "development/\(session)/meta/training_data/chr7.tsv")
-        #expect(record["key"] as? String == "chr7" && record["layer"] as? String == "meta")
+        #expect(
+            (record["origin"] as? [String: Any])?["path"] as? String
+                == "development/\(session)/meta/training_data/chr7.tsv")
+        let artifact = try #require(record["artifact"] as? [String: Any])
+        #expect(artifact["key"] as? String == "chr7" && artifact["layer"] as? String == "meta")
     }
 
     /// A promotion that is refused leaves the very file where it was, as it was.

@@ -184,21 +184,16 @@ import Testing
             let first = try stage(store, name)
             let other = "chr1.tsv"
             let former = flow == .renameOnto ? try stage(store, other) : nil
-            let renamed = Faults.with({ call, _ in fault.decide(call) }) { () -> RealFile? in
-                let renamed = try? store.restage(
+            let renamed = Faults.with({ call, _ in fault.decide(call) }) {
+                try? store.restage(
                     first, as: "production/base/gene_manifest/" + other, .artifact, for: target(store, other),
                     replacing: former)
-                return renamed
             }
             #expect(first.exists == (renamed == nil), what)
-            try expectFree(
-                store, renamed == nil && flow == .rename ? other : name, isFree: renamed != nil || flow == .rename, what
-            )
-            // Whether it succeeds or not, somebody has the name that was to be replaced, and its bytes are there.
-            if let former {
-                #expect(former.exists, what)
-                try expectFree(store, other, isFree: false, what)
-            }
+            try expectFree(store, name, isFree: renamed != nil, what)
+            // Whether it succeeds or not, somebody has the name that was to be replaced, and what had it keeps its bytes.
+            try expectFree(store, other, isFree: renamed == nil && former == nil, what)
+            if let former { #expect(former.exists, what) }
         case .quarantine:
             let staged = try stage(store, name)
             Faults.with({ call, _ in fault.decide(call) }) {

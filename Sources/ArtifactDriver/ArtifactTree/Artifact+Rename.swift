@@ -228,15 +228,16 @@ extension Volume {
             if let other, other.isPublished {
                 try rights.checkRemoval(of: destination.attributes(), from: target, for: caller)
             }
-            try staged.rename(to: destination, flags: 0)
+            try staged.rename(to: destination, seen: identity)
             state.identity = identity
             store.staging?.release(staged)
         case .published:
             guard let real = try view.realFile(from.name, in: from.directory) else {
                 throw Errno.noSuchFileOrDirectory
             }
-            guard try real.look().identity == state.identity else { throw Errno.staleNFSFileHandle }
-            try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, flags: 0) }
+            let identity = try real.look().identity
+            guard identity == state.identity else { throw Errno.staleNFSFileHandle }
+            try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, seen: identity) }
         case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
         state.phase = .published
