@@ -54,16 +54,21 @@ extension SystemCall {
         Int64(try retry(.seek, descriptor) { lseek(descriptor.rawValue, off_t(offset), whence) })
     }
 
+    /// `SEEK_DATA`.
+    package static let seekData = Int32(CLINUX_SEEK_DATA)
+    /// `SEEK_HOLE`.
+    package static let seekHole = Int32(CLINUX_SEEK_HOLE)
+
     /// Where data begins from an offset on: lseek(2) with `SEEK_DATA`.
     ///
     /// - Throws: `ENXIO` when there is none.
     package static func data(in descriptor: FileDescriptor, from offset: Int64) throws(Errno) -> Int64 {
-        try seek(descriptor, offset, Int32(CLINUX_SEEK_DATA))
+        try seek(descriptor, offset, seekData)
     }
 
     /// Where a hole begins from an offset on, which the end of the file is too: lseek(2) with `SEEK_HOLE`.
     package static func hole(in descriptor: FileDescriptor, from offset: Int64) throws(Errno) -> Int64 {
-        try seek(descriptor, offset, Int32(CLINUX_SEEK_HOLE))
+        try seek(descriptor, offset, seekHole)
     }
 
     // MARK: - Writing

@@ -10,6 +10,23 @@ extension MountedTests {
             #expect(outcome.succeeded && outcome.output == output, "\(script)\n\(outcome)")
         }
 
+        /// cp(1) asks where a file's holes are, and asks the kernel to copy.
+        @Test(arguments: [MountVariant(), MountVariant(readOnly: true)])
+        func hiddenFilesAreCopied(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let target = try TemporaryDirectory()
+            var targets = [target.path]
+            if !variant.readOnly { targets.append("development/current/scratch") }
+            for target in targets {
+                try expect(
+                    mount,
+                    """
+                    for f in schema.yaml status.json denials.jsonl; do cp .artifactfs/$f \(target)/$f; done
+                    cmp .artifactfs/schema.yaml \(target)/schema.yaml && grep -c '"pid":' \(target)/status.json
+                    """, "1\n")
+            }
+        }
+
         @Test(arguments: MountVariant.both) func shellTools(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             try expect(

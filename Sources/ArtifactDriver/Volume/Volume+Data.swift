@@ -22,8 +22,8 @@ extension Volume {
     /// The descriptor that an inode's open handles share; nil when they need none.
     private func shared(_ inode: Inode, writing: Bool) throws(Errno) -> FileDescriptor? {
         switch inode {
-        case .artifact(let file): file.state.withLock { writing ? $0.open.writing : $0.open.forReading }
-        case .free(let node): node.open.withLock { writing ? $0.writing : $0.forReading }
+        case .artifact(let file): sharedDescriptor(of: file, writing: writing)
+        case .free(let node): sharedDescriptor(of: node, writing: writing)
         case .tree, .made: throw Errno.isDirectory
         }
     }
@@ -50,11 +50,7 @@ extension Volume {
     ) throws(Errno) -> ReadSource {
         if store.isReadOnly { return try readUnopened(inode, offset, size) }
         let found = try self.inode(inode)
-        if case .made = found {
-            let content = try handles.content(handle)
-            guard offset >= 0, offset < Int64(content.count) else { return .bytes([]) }
-            return .bytes(Array(content[Int(offset)...].prefix(max(0, size))))
-        }
+        if case .made = found { return .bytes(try read(madeWith: handle, offset, size)) }
         if let descriptor = try shared(found, writing: false) { return .file(descriptor) }
         return .openedFile(try openToRead(found))
     }
@@ -89,6 +85,8 @@ extension Volume {
 
     public func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
         let destination = try writing(copy.destination.inode)
+        // No descriptor is behind it: the kernel then reads and writes by itself.
+        if case .made = try self.inode(copy.source.inode) { throw Errno.notSupported }
         return try withReading(copy.source.inode) { source throws(Errno) in
             if request.caller.isMovable {
                 // Programs ask for more than there is.
@@ -106,7 +104,8 @@ extension Volume {
     public func seek(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, whence: Int32
     ) throws(Errno) -> Int64 {
-        try withReading(inode) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
+        if case .made(let made) = try self.inode(inode) { return try seek(made, handle, offset, whence) }
+        return try withReading(inode) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
     }
 
     // MARK: - Without handles
@@ -117,17 +116,13 @@ extension Volume {
         guard case .made(.hiddenFile(let file, for: let viewer)) = found else {
             return .openedFile(try openToRead(found))
         }
-        let content = hiddenContents.known(file, for: viewer) ?? content(of: file, for: viewer)
-        return .bytes(Array(content.dropFirst(max(0, Int(clamping: offset))).prefix(max(0, size))))
+        return .bytes(part(of: unopenedContent(of: file, for: viewer), offset, size))
     }
 
     private func openToRead(_ inode: Inode) throws(Errno) -> FileDescriptor {
         switch inode {
-        case .artifact(let file):
-            return try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
-        case .free(let node):
-            guard node.kind == S_IFREG else { throw Errno.invalidArgument }
-            return try node.withDescriptor { path throws(Errno) in try SystemCall.reopen(path, O_RDONLY) }
+        case .artifact(let file): try openToRead(file)
+        case .free(let node): try openToRead(node)
         case .tree, .made: throw Errno.isDirectory
         }
     }

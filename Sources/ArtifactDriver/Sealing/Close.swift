@@ -1,19 +1,15 @@
-internal import ArtifactFormats
 internal import Artifacts
 internal import ArtifactStore
-public import FuseKernel
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
-internal import Logging
 internal import SystemCalls
-public import SystemPackage
+internal import SystemPackage
 
+/// Closing an artifact that was open to write: what every `close` tells, and what the last one decides.
 extension Volume {
     /// One `close` of one duplicate. Structural checks happen here, so that a program that looks at `close`'s result learns of them.
-    public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
-        if store.isReadOnly { throw Errno.noFunction }
-        guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
-        let caller = request.caller
+    func flush(_ file: ArtifactFile, _ handle: HandleID, _ caller: Caller) throws(Errno) {
         let thread = caller.process
         let isToBePublished = file.state.withLock { state in
             if case .staged = state.phase { !state.isTransient } else { false }
@@ -115,8 +111,8 @@ extension Volume {
     private static let plenty: UInt64 = 8 << 30
     private static let plentyTime: UInt64 = 50_000_000
 
-    public func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) {
-        guard case .artifact(let file)? = namespace[inode] else { return }
+    /// The kernel could not write all that a program gave it.
+    func writeFailed(_ file: ArtifactFile, _ error: Errno) {
         file.state.withLock { state in
             guard case .staged = state.phase else { return }
             let rule: Rule = error == .noSpace || error == .diskQuotaExceeded ? .noRoom : .storeFailed
@@ -124,111 +120,7 @@ extension Volume {
         }
     }
 
-    private static let quicklyRead: Int64 = 256 << 10
-
-    /// Whether a quick check may keep the thread that does it: where it waits for another process, and where what is read may come from
-    /// the disk. What is small was just written and is in memory.
-    private func takesLong(toCheck file: ArtifactFile) -> Bool {
-        guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
-            return false
-        }
-        guard let descriptor = file.state.withLock({ $0.open.writing }) else { return false }
-        return takesLong(toCheck: descriptor, check)
-    }
-
-    /// The same of an open file.
-    func takesLong(toCheck descriptor: FileDescriptor, _ check: FormatCheck) -> Bool {
-        guard let size = try? SystemCall.attributes(descriptor).st_size else { return false }
-        return takesLong(toCheck: Int64(size), check)
-    }
-
-    /// The same of a file of so many bytes.
-    func takesLong(toCheck size: Int64, _ check: FormatCheck) -> Bool {
-        size > (check.isIntricate ? 0 : Self.quicklyRead)
-    }
-
-    /// Why a file that is closed cannot be published: what a whole check says of one that is not too large for it (`check_at_close`), what
-    /// bounded work tells of another. With what was found, which spares publishing the check of what has the same bytes then.
-    private func closeProblem(
-        _ descriptor: FileDescriptor, _ check: FormatCheck
-    ) throws(Errno) -> (problem: String?, contents: CheckedContents?) {
-        let source = try FileSource(descriptor)
-        guard source.count > 0 else { return (nil, nil) }
-        guard source.count <= store.schema.checkAtClose, check.isWorthWholeCheck, !check.isWholeQuickly(source) else {
-            return (try quickProblem(descriptor, check), nil)
-        }
-        if !check.isIntricate, source.count <= Self.quicklyRead {
-            // So little is checked again sooner than hashed.
-            do throws(FormatError) {
-                _ = try check.checkWhole(source) { _ in }
-                return (nil, nil)
-            } catch {
-                switch error {
-                case .invalid(let reason): return (reason, nil)
-                case .unreadable(let error): throw error
-                }
-            }
-        }
-        switch store.contentsAnswer(of: check, descriptor) {
-        case .passed(let contents): return (nil, contents)
-        case .refused(let reason): return (reason, nil)
-        case .unreadable(let error): throw error
-        case .unknown:
-            log.warning("a check at close took too long and was ended; the file is checked before it is published")
-            return (nil, nil)
-        }
-    }
-
-    /// Why a file cannot be published, as far as bounded work tells; nil when nothing speaks against it. Empty files are not published.
-    func quickProblem(_ descriptor: FileDescriptor, _ check: FormatCheck) throws(Errno) -> String? {
-        switch store.quickAnswer(of: check, descriptor) {
-        case .fits: return nil
-        case .refused(let reason): return reason
-        case .unreadable(let error): throw error
-        case .unknown:
-            noteUnknown()
-            return nil
-        }
-    }
-
-    /// A quick check had no answer in time.
-    func noteUnknown() {
-        log.warning("a quick check took too long and was ended; the file is checked before it is published")
-    }
-
-    /// The check for a name, when its type is checked.
-    func contentCheck(_ name: String, in directory: TreeDirectory) -> FormatCheck? {
-        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.isChecked else {
-            return nil
-        }
-        guard let format = type.format(of: name) else { return nil }
-        return FormatCheck(fileExtension: format)
-    }
-
     /// The last duplicate of a handle is closed and no mapping is left.
-    public func release(inode: InodeNumber, handle: HandleID) {
-        guard let found = namespace[inode] else { return }
-        switch found {
-        case .made: _ = handles.close(handle)
-        case .tree: break
-        case .free(let node):
-            store.descriptors.fileClosed()
-            node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
-        case .artifact(let file):
-            store.descriptors.fileClosed()
-            release(file, handle)
-            connection?.reconsider()
-        }
-        if handle != Self.readerHandle { endLeftSessions() }
-        sweepIfDue()
-    }
-
-    public func allIsClosed() {
-        for file in namespace.pinnedArtifacts {
-            for handle in file.state.withLock({ $0.writers.map(\.handle) }) { release(file, handle) }
-        }
-    }
-
     func release(_ file: ArtifactFile, _ handle: HandleID) {
         let closed = file.state.withLock { state -> Closed in
             let isWriter = handle != Self.readerHandle

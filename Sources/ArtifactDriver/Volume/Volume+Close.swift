@@ -1,0 +1,40 @@
+internal import ArtifactStore
+public import FuseKernel
+internal import Synchronization
+public import SystemPackage
+
+/// Closing: what kind of inode it is decides who does it.
+extension Volume {
+    public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
+        if store.isReadOnly { throw Errno.noFunction }
+        guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
+        try flush(file, handle, request.caller)
+    }
+
+    public func writeFailed(inode: InodeNumber, handle: HandleID, _ error: Errno) {
+        guard case .artifact(let file)? = namespace[inode] else { return }
+        writeFailed(file, error)
+    }
+
+    /// The last duplicate of a handle is closed and no mapping is left.
+    public func release(inode: InodeNumber, handle: HandleID) {
+        guard let found = namespace[inode] else { return }
+        switch found {
+        case .made: _ = handles.close(handle)
+        case .tree: break
+        case .free(let node): release(node, handle)
+        case .artifact(let file):
+            store.descriptors.fileClosed()
+            release(file, handle)
+            connection?.reconsider()
+        }
+        if handle != Self.readerHandle { endLeftSessions() }
+        sweepIfDue()
+    }
+
+    public func allIsClosed() {
+        for file in namespace.pinnedArtifacts {
+            for handle in file.state.withLock({ $0.writers.map(\.handle) }) { release(file, handle) }
+        }
+    }
+}
