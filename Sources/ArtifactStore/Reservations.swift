@@ -179,7 +179,7 @@ final class Reservations: Sendable {
                 // There are no links here: names are held against the mount's own writers only.
                 case .notPermitted, .notSupported, .noFunction: return false
                 // Nor is there anything here to hold, on a file system without room.
-                case .noSpace, .diskQuotaExceeded: return false
+                case _ where Spare.isForWantOfRoom(error): return false
                 default: throw error
                 }
             }

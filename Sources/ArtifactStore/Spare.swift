@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -34,7 +35,7 @@ struct Spare {
     }
 
     /// Whether an error says that there is no room.
-    static func isForWantOfRoom(_ error: Errno) -> Bool { error == .noSpace || error == .diskQuotaExceeded }
+    static func isForWantOfRoom(_ error: Errno) -> Bool { DiskRoom.isForWantOfRoom(error) }
 
     /// Gives the spare staging directory a name.
     func takeStaging(as name: String, in stagings: Directory) throws(Errno) {

@@ -63,7 +63,7 @@ enum PublishFailure: Error {
     var rule: Rule {
         switch self {
         case .lost: .anotherWriter
-        case .system(_, let error): Spare.isForWantOfRoom(error) ? .noRoom : .storeFailed
+        case .system(_, let error): .ofFailure(error)
         case .notOnDisk: .storeFailed
         case .refused, .stillOpen, .stopped: .failedCheck
         }
@@ -72,8 +72,9 @@ enum PublishFailure: Error {
     /// Whether it is nothing of the file's, and may be over later.
     var passes: Bool {
         guard case .system(_, let error) = self else { return false }
+        if Spare.isForWantOfRoom(error) { return true }
         switch error {
-        case .noSpace, .diskQuotaExceeded, .ioError, .readOnlyFileSystem, .tooManyOpenFiles, .tooManyOpenFilesInSystem,
+        case .ioError, .readOnlyFileSystem, .tooManyOpenFiles, .tooManyOpenFilesInSystem,
             .noMemory, .timedOut, .staleNFSFileHandle, .resourceBusy, .resourceTemporarilyUnavailable:
             return true
         default: return false

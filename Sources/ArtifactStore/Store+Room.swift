@@ -1,11 +1,9 @@
-internal import Glibc
+package import Artifacts
+package import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
 extension Store {
-    /// Fewer blocks than this are no room.
-    private static let fewestBlocks: UInt64 = 16
-
     /// Whether the file systems have room to publish a staged file, as far as they say: of a quota they say nothing.
     ///
     /// - Parameters:
@@ -25,11 +23,17 @@ extension Store {
     package var seemsToHaveRoom: Bool { writable.map { Self.hasRoom($0.staging.directory, for: 0) } ?? false }
 
     private static func hasRoom(_ directory: Directory, for bytes: Int64) -> Bool {
-        guard let room = try? SystemCall.statistics(directory.descriptor) else { return true }
-        // Some file systems have no number of blocks, or of files, to tell.
-        if room.f_files > 0, room.f_ffree == 0 { return false }
-        guard room.f_blocks > 0, room.f_frsize > 0 else { return true }
-        let left = UInt64(geteuid() == 0 ? room.f_bfree : room.f_bavail)
-        return left >= fewestBlocks && left - fewestBlocks >= UInt64(max(0, bytes)) / UInt64(room.f_frsize)
+        guard let found = try? SystemCall.statistics(directory.descriptor) else { return true }
+        return DiskRoom(found, for: geteuid()).takes(bytes)
+    }
+}
+
+extension DiskRoom {
+    /// What a file system says is left for a user.
+    package init(_ found: statvfs, for user: UInt32) {
+        self.init(
+            total: UInt64(found.f_blocks), free: UInt64(found.f_bfree), available: UInt64(found.f_bavail),
+            blockSize: UInt64(found.f_frsize), files: UInt64(found.f_files), freeFiles: UInt64(found.f_ffree),
+            user: user)
     }
 }

@@ -55,7 +55,7 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
         switch errno {
         case .permissionDenied, .notPermitted:
             "; run it as the store's owner or as root (.artifactfs belongs to the driver alone, mode 0700)"
-        case .noSpace, .diskQuotaExceeded: "; make room on the store's file system"
+        case _ where Spare.isForWantOfRoom(errno): "; make room on the store's file system"
         case .readOnlyFileSystem: "; the file system is mounted read-only: use --read-only"
         case .noSuchFileOrDirectory: "; make the store with 'artifactfs init STORE'"
         case .tooManySymbolicLinkLevels, .notDirectory:

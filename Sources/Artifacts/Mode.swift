@@ -32,4 +32,18 @@ public enum Standing: String, Hashable, Sendable {
     case live
     /// An ended session, or another mount's: read only.
     case frozen
+
+    /// What a scope's files allow.
+    ///
+    /// - Parameters:
+    ///   - isReadOnly: whether the mount is.
+    ///   - isLive: whether a session is the mount's own, or one of those that live beside it.
+    @inlinable
+    public static func of(_ scope: Scope?, isReadOnly: Bool, isLive: (SessionName) -> Bool) -> Standing {
+        switch scope {
+        case .session(let name): isLive(name) ? .live : .frozen
+        case .test: isReadOnly ? .frozen : .live
+        case .production, nil: .production
+        }
+    }
 }

@@ -25,7 +25,8 @@ public enum OverwritePolicy {
 
     private static func openToRead(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
-        case .transient, .empty, .sealing, .sealed, .live, .frozen: .allowed
+        case .transient, .empty, .sealed, .live, .frozen: .allowed
+        case .sealing: !facts.isKeptBack || facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
         case .writing: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
         // Whoever can wait is answered when it is settled.
         case .settling: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)

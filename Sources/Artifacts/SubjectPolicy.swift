@@ -65,7 +65,8 @@ extension OverwritePolicy {
         switch subject {
         case .nowhere(let parentIsFile): posix(parentIsFile ? .notDirectory : .noSuchFileOrDirectory)
         case .nothing(let name): judgeMaking(action, named: name, in: place, standing: standing)
-        case .directory(let location, let isEmpty): judge(action, onTree: location, standing, isEmpty: isEmpty)
+        case .directory(let location, let isEmpty):
+            judge(action, onTree: location, standing: standing, isEmpty: isEmpty)
         case .made(let isDirectory): judge(action, onMade: isDirectory)
         case .file(let state): judge(action, onFile: state, facts)
         case .ordinaryDirectory(let isEmpty): judge(action, onOrdinaryDirectory: isEmpty, standing)
@@ -88,9 +89,9 @@ extension OverwritePolicy {
         }
     }
 
-    /// A directory of the tree that is there.
-    private static func judge(
-        _ action: Action, onTree location: TreeLocation, _ standing: Standing, isEmpty: Bool
+    /// Judges an action on a directory of the tree that is there.
+    public static func judge(
+        _ action: Action, onTree location: TreeLocation, standing: Standing, isEmpty: Bool
     ) -> Verdict {
         switch action {
         case .removeDirectory: judgeRemoval(of: location, standing: standing, isEmpty: isEmpty)
@@ -114,7 +115,8 @@ extension OverwritePolicy {
         return .allowed
     }
 
-    private static func judge(_ action: Action, onMade isDirectory: Bool) -> Verdict {
+    /// Judges an action on an entry that the driver makes.
+    public static func judge(_ action: Action, onMade isDirectory: Bool) -> Verdict {
         switch action {
         case .operation(.openToRead): return .allowed
         case .operation(.setAttributes), .operation(.renameFrom), .operation(.exchange):
@@ -129,13 +131,8 @@ extension OverwritePolicy {
     }
 
     private static func judge(_ action: Action, onFile state: FileState, _ facts: Facts) -> Verdict {
-        switch action {
-        case .operation(let operation): judge(operation, on: state, facts: facts)
-        // `open` with O_CREAT and O_TRUNC, as the shell's `>`.
-        case .creation(.file): judge(.openTruncating, on: state, facts: facts)
-        case .creation: posix(.fileExists)
-        case .removeDirectory: posix(.notDirectory)
-        }
+        if let operation = action.operation { return judge(operation, on: state, facts: facts) }
+        return posix(action == .removeDirectory ? .notDirectory : .fileExists)
     }
 
     private static func judge(
@@ -161,8 +158,24 @@ extension OverwritePolicy {
         }
     }
 
-    /// Judges any action on a mount that was made with `--read-only`.
-    public static func judgeReadOnly(_ action: Action) -> Verdict {
-        action == .operation(.openToRead) ? .allowed : refuse(.readOnlyFileSystem, .readOnlyMount)
+    /// Judges any action on a mount that was made with `--read-only`: every change is refused by the kernel, which looks first whether there
+    /// is what it would be a change of.
+    ///
+    /// - Parameter usual: what another mount would say.
+    public static func judgeReadOnly(_ action: Action, on subject: Subject, usually usual: Verdict) -> Verdict {
+        if action == .operation(.openToRead) { return usual }
+        let isNowhere = if case .nowhere = subject { true } else { false }
+        let isRoot = if case .directory(.root, _) = subject { true } else { false }
+        let comesFirst =
+            switch action {
+            // Asked of the directory that the name is in, before the name is looked for.
+            case .operation(.renameFrom), .operation(.renameOnto), .operation(.exchange), .operation(.unlink),
+                .removeDirectory:
+                isNowhere || isRoot
+            case .operation(.link): isNowhere || usual.refusal?.errno == .noSuchFileOrDirectory
+            case .operation, .creation: true
+            }
+        if comesFirst, let refusal = usual.refusal, refusal.rule == .posix { return usual }
+        return refuse(.readOnlyFileSystem, .readOnlyMount)
     }
 }

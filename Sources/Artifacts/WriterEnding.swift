@@ -123,5 +123,5 @@ public enum Settlement: Sendable, Hashable {
         }
     }
 
-    private static let sigpipe: Int32 = 13
+    static let sigpipe: Int32 = 13
 }

@@ -113,12 +113,11 @@ private struct Question {
         guard let text = Paths.contents(file),
             let schema = try? SchemaFile.parse(String(decoding: text, as: UTF8.self), file: file)
         else { return problem("\(file) cannot be read") }
-        let found = Found(path, on: mount.mountPoint, schema, status)
-        let verdict =
-            status.boolean("read_only")
-            ? OverwritePolicy.judgeReadOnly(action)
-            : OverwritePolicy.judge(
-                action, on: found.subject, in: found.place, standing: found.standing, facts: found.facts)
+        let facts = MountFacts(
+            schema: schema, isReadOnly: status.boolean("read_only"), liveSessions: Set(status.liveSessions))
+        let found = Explanation(
+            String(path.dropFirst(mount.mountPoint.utf8.count + 1)), on: facts, by: MountSight(root: mount.mountPoint))
+        let verdict = found.verdict(action)
         let refusal = verdict.refusal
         var names: String?
         if case .nothing = found.subject, refusal != nil { names = found.place.names?.words }
@@ -142,92 +141,27 @@ private struct Question {
     }
 }
 
-/// What is at a path of a mount. Asks the driver.
-private struct Found {
-    let subject: Subject
-    /// The directory that it is in.
-    let place: Place
-    let standing: Standing
-    let facts: Facts
+/// Looks at a mount as any program does. Asks the driver.
+private struct MountSight: TreeSight {
+    let root: String
 
-    init(_ path: String, on root: String, _ schema: ArtifactSchema, _ status: MountStatus) {
-        let relative = String(path.dropFirst(root.utf8.count))
-        let (location, rest) = schema.locate(relative)
-        standing = Self.standing(of: location.scope, status)
-        var info = stat()
-        let code = Patience.number { () throws(Errno) in
-            info = try SystemCall.attributes(SystemCall.currentDirectory, path)
-        }
-        let exists = code == 0
-        let isDirectory = exists && info.st_mode & S_IFMT == S_IFDIR
-        facts = Facts(
-            isSameUser: info.st_uid == geteuid(), isSameJob: info.st_uid == geteuid(),
-            isInOrdinaryTree: location.place == .ordinaryTree)
-        let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? ""
-        let isHidden = relative == "/.artifactfs" || relative.hasPrefix("/.artifactfs/")
+    private func full(_ path: String) -> String { path.isEmpty ? root : root + "/" + path }
 
-        if !exists {
-            guard (try? SystemCall.attributes(atPath: parent))?.isDirectory == true else {
-                (subject, place) = (.nowhere(parentIsFile: code == ENOTDIR), .fixed)
-                return
+    func kind(of path: String) -> SeenKind {
+        do throws(Errno) {
+            let found = try SystemCall.attributes(SystemCall.currentDirectory, full(path))
+            return switch found.st_mode & S_IFMT {
+            case S_IFREG: .plainFile
+            case S_IFDIR: .directory
+            case S_IFLNK: .symbolicLink
+            default: .other
             }
-            // A session or a test that is not there.
-            let own: Place = location.scope?.mode == .development ? .sessions : .tests
-            place = isHidden ? .hidden : rest.isEmpty ? own : location.place
-            let name = String(path.dropFirst(parent.utf8.count + 1))
-            subject = .nothing(OverwritePolicy.classify(name, in: place))
-            return
-        }
-        place = isHidden ? .hidden : location.place
-        if isHidden || info.st_mode & S_IFMT == S_IFLNK && place != .ordinaryTree {
-            subject = .made(isDirectory: isDirectory)
-        } else if rest.isEmpty {
-            subject = .directory(location, isEmpty: Self.isEmpty(path, location, schema))
-        } else if isDirectory {
-            subject = .ordinaryDirectory(isEmpty: Paths.names(path).isEmpty)
-        } else {
-            subject = .file(Self.state(of: path, standing, isPlain: info.st_mode & S_IFMT == S_IFREG))
-        }
+        } catch { return error == .notDirectory ? .belowFile : .nothing }
     }
 
-    private static func standing(of scope: Scope?, _ status: MountStatus) -> Standing {
-        switch scope {
-        case .session(let name): status.string("session") == name.description ? .live : .frozen
-        case .test: .live
-        case .production, nil: .production
-        }
-    }
+    func names(in path: String) -> [String] { Paths.names(full(path)) }
 
-    /// The driver's own word for a file's state, or what its place says.
-    private static func state(of path: String, _ standing: Standing, isPlain: Bool) -> FileState {
-        if isPlain, let value = try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path),
-            let state = FileState(rawValue: String(decoding: value, as: UTF8.self))
-        {
-            return state
-        }
-        return OverwritePolicy.stateOfPublished(in: standing)
-    }
-
-    /// Whether nothing is in a directory of a session or test, its own directories aside.
-    private static func isEmpty(_ path: String, _ location: TreeLocation, _ schema: ArtifactSchema) -> Bool {
-        // Only those can go away.
-        guard let scope = location.scope, scope != .production else { return false }
-        let children = schema.fixedChildren(of: location)
-        let own = Set(children.map(\.name))
-        return Paths.names(path).allSatisfy { own.contains($0) }
-            && children.allSatisfy { isEmpty(path + "/" + $0.name, $0.location, schema) }
-    }
-
-    /// What it is, for people.
-    var words: String {
-        switch subject {
-        case .nowhere: "nothing there"
-        case .nothing(.artifact): place == .sessions || place == .tests ? "a new directory" : "a new name"
-        case .nothing(.transient): "a temporary name, never published as such"
-        case .nothing(.invalid): "no name of this directory"
-        case .directory, .ordinaryDirectory: "a directory"
-        case .made: "an entry that the driver makes"
-        case .file(let state): state.rawValue
-        }
+    func attribute(_ name: String, of path: String) -> String? {
+        (try? SystemCall.extendedAttribute(name, ofPath: full(path))).map { String(decoding: $0, as: UTF8.self) }
     }
 }

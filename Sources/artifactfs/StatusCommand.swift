@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactRecords
 import ArtifactStore
+import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -139,6 +140,12 @@ struct MountStatus {
     func integer(_ key: String) -> Int64? { value[key]?.integer }
     func string(_ key: String) -> String? { value[key]?.string }
     func boolean(_ key: String) -> Bool { value[key] == .bool(true) }
+
+    /// The sessions whose files may change by the mount.
+    var liveSessions: [SessionName] {
+        guard case .array(let names)? = value["live_sessions"] else { return [] }
+        return names.compactMap { $0.string.flatMap(SessionName.init) }
+    }
 
     /// The same with what the store has in quarantine.
     func withQuarantine(_ kept: KeptBack?) -> JSONValue {

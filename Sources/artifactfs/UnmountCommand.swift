@@ -1,4 +1,6 @@
 import ArgumentParser
+import ArtifactStore
+import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -174,7 +176,7 @@ struct UnmountCommand: ParsableCommand {
     private func hasRoom(_ store: String) -> Bool {
         Patience.code { () throws(Errno) in
             guard let room = try? SystemCall.statistics(atPath: store) else { return }
-            if room.f_blocks > 0, room.f_bavail < 16 { throw Errno.noSpace }
+            if DiskRoom(room, for: geteuid()).isNone { throw Errno.noSpace }
         } == 0
     }
 

@@ -35,6 +35,27 @@ import Testing
         }
     }
 
+    /// Which rule refuses, and with which errno, the pure core says: who acts asks it. Of renames the policy is asked, and what it cannot say is
+    /// still refused where they are done.
+    @Test func refusalsAreMadeInTheCore() throws {
+        let other: Set<String> = ["Sources/ArtifactDriver/ArtifactTree/Artifact+Rename.swift"]
+        for file in try SourceTree.swiftFiles(below: "Sources")
+        where !file.path.hasPrefix("Sources/Artifacts/") && !other.contains(file.path) {
+            for (number, line) in file.lines.enumerated() where SourceTree.calls(SourceTree.code(line), "Refusal") {
+                Issue.record("\(file.path):\(number + 1): ask the policy")
+            }
+        }
+    }
+
+    /// Which errors mean that there is no room is said once.
+    @Test func wantOfRoomIsSaidOnce() throws {
+        for file in try SourceTree.swiftFiles(below: "Sources") where file.path != "Sources/Artifacts/DiskRoom.swift" {
+            for (number, line) in file.lines.enumerated() where SourceTree.code(line).contains("diskQuotaExceeded") {
+                Issue.record("\(file.path):\(number + 1): ask DiskRoom")
+            }
+        }
+    }
+
     /// From a name to a published file there is one way (`StoreView`); only what makes names classifies them by itself.
     @Test func onlyViewsFindPublishedFiles() throws {
         let other: Set<String> = ["ArtifactTree/Artifact+Create.swift", "Inodes/Inode.swift", "Sealing/Seal.swift"]

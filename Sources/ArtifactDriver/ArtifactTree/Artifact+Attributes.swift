@@ -23,7 +23,7 @@ extension Volume {
 
     /// - Parameter isByName: whether the file must have its name still, open handles or not.
     func attributes(of file: ArtifactFile, isByName: Bool = false) throws(Errno) -> stat {
-        let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
+        let standing = self.standing(of: file)
         return try file.state.withLock { state throws(Errno) -> stat in
             if isByName || state.open.any == nil, case .published = state.phase {
                 let found = try foundPublished(file)
@@ -88,10 +88,8 @@ extension Volume {
         _ file: ArtifactFile, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
     ) throws(Errno) {
         try deferIfClosing(file, caller)
-        let place = namespace.place(of: file.id)
-        let standing = self.standing(of: place?.parent.scope)
-        let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
-        if let size = changes.size { try truncate(file, to: size, handle: handle, standing, path, caller) }
+        let standing = self.standing(of: file)
+        if let size = changes.size { try truncate(file, to: size, handle: handle, standing, caller) }
         guard changes.changesMore else { return }
         let job = self.facts(for: caller, file)
         try file.state.withLock { state throws(Errno) in
@@ -101,7 +99,7 @@ extension Volume {
                 let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling(state, caller))
                 try enforce(
                     OverwritePolicy.judge(.setAttributes, on: fileState, facts: facts),
-                    Operation.setAttributes.rawValue, path, caller)
+                    Operation.setAttributes.rawValue, shownPath(of: .artifact(file)), caller)
             }
             var changes = changes
             if fileState == .sealing || fileState == .sealed, let mode = changes.mode {
@@ -118,13 +116,13 @@ extension Volume {
     /// A truncation on a handle does not hold the file's lock, for which others' `stat` would wait: as long as the handle is open the
     /// file is the writer's. One by path holds it, so that no seal begins meanwhile.
     private func truncate(
-        _ file: ArtifactFile, to size: Int64, handle: HandleID?, _ standing: Standing, _ path: String, _ caller: Caller
+        _ file: ArtifactFile, to size: Int64, handle: HandleID?, _ standing: Standing, _ caller: Caller
     ) throws(Errno) {
         let writing = try file.state.withLock { state throws(Errno) -> FileDescriptor? in
             let isWriter = handle.map { handle in state.writers.contains { $0.handle == handle } } ?? false
             let operation: Operation = isWriter ? .writeOnHandle : .truncate
             let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing))
-            try enforce(verdict, operation.rawValue, path, caller)
+            try enforce(verdict, operation.rawValue, shownPath(of: .artifact(file)), caller)
             if isWriter, let descriptor = state.open.writing { return descriptor }
             try truncate(file, state, to: size, caller)
             return nil
@@ -156,7 +154,7 @@ extension Volume {
     /// `FS_IOC_GETFLAGS`: what is sealed shows as immutable (lsattr(1)).
     func inodeFlags(of file: ArtifactFile) -> UInt32 {
         let immutable: UInt32 = 0x10  // FS_IMMUTABLE_FL, linux/fs.h
-        let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
+        let standing = self.standing(of: file)
         let state = file.state.withLock { $0.fileState(standing: standing) }
         return state == .sealed || state == .sealing ? immutable : 0
     }

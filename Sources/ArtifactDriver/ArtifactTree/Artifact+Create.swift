@@ -41,7 +41,7 @@ extension Volume {
         } catch .fileExists {
             // Nothing that this mount shows: another mount's file, or a moment's race.
             try enforce(
-                .refused(Refusal(.fileExists, .anotherWriter)), Creation.file.rawValue, directory.path(of: name), caller
+                .refused(.ofPublishing(.anotherWriter)), Creation.file.rawValue, directory.path(of: name), caller
             )
             throw Errno.fileExists
         }
@@ -76,10 +76,9 @@ extension Volume {
         }
     }
 
-    /// What a name means here; the driver's own names are nobody else's.
+    /// What a name means here.
     func classify(_ name: String, in directory: TreeDirectory) -> NameClass {
-        name == ".meta" || name == StoreLayout.privateDirectory
-            ? .invalid(.notInSchema) : OverwritePolicy.classify(name, in: directory.place)
+        OverwritePolicy.classify(name, in: directory.place)
     }
 
     /// The names that a directory takes, for a refusal's details.

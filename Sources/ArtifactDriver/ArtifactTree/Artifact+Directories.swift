@@ -44,10 +44,8 @@ extension Volume {
     /// `rmdir` in the tree: tests go; the typed directories of a session or test never stand in the way of `rm -r`.
     func removeTreeDirectory(_ name: String, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
         guard let location = try subdirectory(name, of: directory) else {
-            if madeEntry(name, in: directory) != nil {
-                try enforce(
-                    .refused(Refusal(.notPermitted, .hiddenEntry)), Action.removeDirectory.name,
-                    directory.path(of: name), caller)
+            if let made = madeEntry(name, in: directory) {
+                try refuseMade(.removeDirectory, made, directory.path(of: name), caller)
             }
             let file = try self.file(name, in: directory)
             namespace.forget(file.id, lookups: 1)

@@ -10,11 +10,15 @@ internal import SystemPackage
 extension Volume {
     func attribute(_ name: EntryName, of file: ArtifactFile, _ caller: Caller) throws(Errno) -> [UInt8] {
         if name.string == ArtifactAttribute.state {
-            let standing = self.standing(of: namespace.place(of: file.id)?.parent.scope)
+            let standing = self.standing(of: file)
             return Array(file.state.withLock { $0.fileState(standing: standing) }.rawValue.utf8)
         }
+        if name.string == ArtifactAttribute.asker {
+            guard let asker = asker(caller, of: file) else { throw Errno.noData }
+            return Array(asker.text.utf8)
+        }
         // "Not supported" is also what setting it gives; ls(1) then asks for no other file's `security.selinux`.
-        guard isKept(name) else { throw Errno.notSupported }
+        guard name.string.map(ArtifactAttribute.isKept) ?? false else { throw Errno.notSupported }
         return try withDescriptor(of: file) { descriptor throws(Errno) in
             try attribute(name, of: descriptor, for: caller)
         }
@@ -45,24 +49,18 @@ extension Volume {
         _ name: EntryName, of file: ArtifactFile, _ caller: Caller, _ change: AttributeChange
     ) throws(Errno) {
         let operation = Operation.setExtendedAttribute.rawValue
-        let place = namespace.place(of: file.id)
-        let path = place.map { $0.parent.path(of: $0.name) } ?? "a removed file"
         let text = name.string ?? ""
-        if text.hasPrefix(ArtifactAttribute.prefix), !ArtifactAttribute.settable.contains(text) {
-            try enforce(.refused(Refusal(.notPermitted, .reservedAttribute)), operation, path, caller)
-        }
-        guard text.hasPrefix("user.") || text == AccessList.accessAttribute else {
-            try enforce(.refused(Refusal(.notSupported, .foreignAttribute)), operation, path, caller)
-            return
-        }
+        try enforce(
+            OverwritePolicy.judge(attribute: text), operation, shownPath(of: .artifact(file)), caller)
         try deferIfClosing(file, caller)
-        let standing = self.standing(of: place?.parent.scope)
+        let standing = self.standing(of: file)
         let job = self.facts(for: caller, file)
         try file.state.withLock { state throws(Errno) in
             let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling(state, caller))
             let fileState = state.fileState(standing: standing)
             try enforce(
-                OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation, path, caller)
+                OverwritePolicy.judge(.setExtendedAttribute, on: fileState, facts: facts), operation,
+                shownPath(of: .artifact(file)), caller)
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
                 // Without root nobody may set attributes of a file without write bits, its owner neither (xattr(7)).
                 let mode = try SystemCall.attributes(descriptor).st_mode
@@ -75,7 +73,10 @@ extension Volume {
                     guard isForbidden, [.permissionDenied, .notPermitted, .noSpace].contains(error) else {
                         throw error
                     }
-                    try enforce(.refused(Refusal(.notPermitted, .sealedAttributes)), operation, path, caller)
+                    // Then it is as if the few seconds were over.
+                    try enforce(
+                        OverwritePolicy.judge(.setExtendedAttribute, on: fileState), operation,
+                        shownPath(of: .artifact(file)), caller)
                 }
             }
         }
@@ -91,12 +92,6 @@ extension Volume {
         try eachReal(of: directory) { real throws(Errno) in
             try rights.acting(for: caller) { () throws(Errno) in try change(real, .caller) }
         }
-    }
-
-    /// Whether an artifact's real file may keep an attribute of this name.
-    private func isKept(_ name: EntryName) -> Bool {
-        guard let text = name.string else { return false }
-        return text.hasPrefix("user.") || isAccessList(name)
     }
 
     /// Runs with an open descriptor of a file.

@@ -33,7 +33,8 @@ extension Volume {
                 return (Opened(handle: Self.readerHandle, backing: nil, traits: [.noFlush, .keepCache]), nil)
             }
             let fileState = state.fileState(standing: standing)
-            let isBeingMade = needsJob(state, fileState, operation)
+            let isBeingMade = OverwritePolicy.asksWho(
+                operation, on: fileState, isKeptBack: state.isKeptBack, publishing: store.schema.publishing)
             if isBeingMade, isSameJob == nil { return nil }
             if changes || isBeingMade {
                 if !changes, isSameJob == false, caller.canWait {
@@ -42,12 +43,11 @@ extension Volume {
                     if state.isPerhapsClosing { throw Errno.answerLater }
                 }
                 let facts = Facts(
-                    isSameUser: state.birth.map { $0.user == caller.user } ?? true, isSameJob: isSameJob ?? false)
-                let verdict = OverwritePolicy.judge(
-                    operation, on: !changes && state.isKeptBack ? .settling : fileState, facts: facts)
+                    isSameUser: state.birth.map { $0.user == caller.user } ?? true, isSameJob: isSameJob ?? false,
+                    isKeptBack: state.isKeptBack)
                 try enforce(
-                    verdict, operation.rawValue, place.map { $0.parent.path(of: $0.name) } ?? "a removed file", caller,
-                    detail: isBeingMade ? whoMakes(state) : nil)
+                    OverwritePolicy.judge(operation, on: fileState, facts: facts), operation.rawValue,
+                    shownPath(of: .artifact(file)), caller, detail: isBeingMade ? whoMakes(state) : nil)
             }
             // Copied out for the closure; the state is exclusively ours while the lock is held.
             let current = state
@@ -57,8 +57,7 @@ extension Volume {
             store.descriptors.fileOpened()
             if changes {
                 state.resumeWriting(in: store.staging)
-                // Nothing that was written before is left.
-                if flags.truncates, state.writers.isEmpty { state.makers = [] }
+                if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count) { state.makers = [] }
                 if case .staged = state.phase { state.note(makers) }
             }
             if flags.truncates {
@@ -101,18 +100,6 @@ extension Volume {
             }
         }
         return opened.reply
-    }
-
-    /// Whether it matters who asks: while it is being made a file is its job's.
-    private func needsJob(
-        _ state: borrowing ArtifactFile.State, _ fileState: FileState, _ operation: Operation
-    ) -> Bool {
-        guard store.schema.publishing == .exit else { return false }
-        switch state.phase {
-        case .settling: return true
-        case .staged: return fileState == .writing && operation == .openToRead
-        case .published, .sealing, .discarded, .gone: return false
-        }
     }
 
     /// Who makes a file, for who has to wait for it.

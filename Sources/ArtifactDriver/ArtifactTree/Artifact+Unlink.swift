@@ -9,10 +9,8 @@ internal import SystemPackage
 /// Taking an artifact's name away, where the policy lets it go.
 extension Volume {
     func unlinkArtifact(_ name: String, in directory: TreeDirectory, _ caller: Caller) throws(Errno) {
-        if madeEntry(name, in: directory) != nil {
-            try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.unlink.rawValue, directory.path(of: name),
-                caller)
+        if let made = madeEntry(name, in: directory) {
+            try refuseMade(.operation(.unlink), made, directory.path(of: name), caller)
         }
         let file = try self.file(name, in: directory)
         defer { namespace.forget(file.id, lookups: 1) }

@@ -28,6 +28,12 @@ final class LiveSessions: Sendable {
         return state.withLock { $0.left }
     }
 
+    /// All of them.
+    var all: Set<SessionName> {
+        guard count.load(ordering: .acquiring) > 0 else { return [] }
+        return state.withLock { $0.left.union($0.ofUsers.values) }
+    }
+
     /// A user began one.
     ///
     /// - Returns: the user's one before.

@@ -12,7 +12,7 @@ extension Volume {
     func open(_ made: MadeEntry, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         guard case .hiddenFile(let file, _) = made else { throw Errno.tooManySymbolicLinkLevels }
         guard !flags.isWritable, !flags.truncates else {
-            try refuseMade(Operation.openToWrite.rawValue, shownPath(of: .made(made)), caller)
+            try refuseMade(.operation(.openToWrite), made, shownPath(of: .made(made)), caller)
         }
         let content = content(of: file, for: viewer(of: caller))
         return Opened(handle: handles.openContent(content), traits: [.directIO, .noFlush])
@@ -54,6 +54,7 @@ extension Volume {
             "mount_point": .string(options.mountPoint),
             "read_only": .bool(store.isReadOnly),
             "session": text(sessionTarget()),
+            "live_sessions": .array(liveSessions().map { .string($0.description) }),
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
@@ -78,6 +79,11 @@ extension Volume {
 
     private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
     private func number(_ value: Int) -> JSONValue { .integer(Int64(value)) }
+
+    /// The sessions whose files may change by this mount.
+    private func liveSessions() -> [SessionName] {
+        (sessions.all.union(currentSession.map { [$0] } ?? [])).sorted()
+    }
 
     /// What failed that no rule refused.
     private func errors() -> JSONObject {

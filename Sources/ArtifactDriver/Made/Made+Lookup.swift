@@ -88,8 +88,28 @@ extension Volume {
     }
 
     /// Nothing that is made changes by hand.
-    func refuseMade(_ operation: String, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) -> Never {
-        try enforce(.refused(Refusal(.notPermitted, .hiddenEntry)), operation, path(), caller)
+    func refuseMade(
+        _ action: Action, _ made: MadeEntry, _ path: @autoclosure () -> String, _ caller: Caller
+    ) throws(Errno) -> Never {
+        try enforce(OverwritePolicy.judge(action, onMade: made == .hiddenDirectory), action.name, path(), caller)
+        throw Errno.notPermitted
+    }
+
+    /// The same of a file of `.artifactfs/`.
+    func refuseHidden(
+        _ action: Action, _ path: @autoclosure () -> String, _ caller: Caller
+    ) throws(Errno) -> Never {
+        try enforce(OverwritePolicy.judge(action, onMade: false), action.name, path(), caller)
+        throw Errno.notPermitted
+    }
+
+    /// Nothing is made in `.artifactfs/`.
+    func refuseMaking(
+        _ creation: Creation, _ path: @autoclosure () -> String, _ caller: Caller
+    ) throws(Errno) -> Never {
+        let verdict = OverwritePolicy.judge(
+            creation, named: .invalid(.notInSchema), in: .hidden, standing: .production)
+        try enforce(verdict, creation.rawValue, path(), caller)
         throw Errno.notPermitted
     }
 

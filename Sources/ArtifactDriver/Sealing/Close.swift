@@ -59,7 +59,7 @@ extension Volume {
                 state.writers[index].checked = contents
             }
         }
-        let refusal = Refusal(.invalidArgument, .failedCheck)
+        let refusal = Refusal.ofPublishing(.failedCheck)
         file.state.withLock { state in
             guard let index = state.writers.firstIndex(where: { $0.handle == handle }) else { return }
             // A shell closes several duplicates for one redirection, and publishing fails for the same fault: one entry.
@@ -72,10 +72,7 @@ extension Volume {
         throw refusal.errno
     }
 
-    /// Whether a process that a signal or a failure ends with a handle open leaves the file unfinished. Who opened it does. Another that has
-    /// a copy of the handle (fork(2)) may have written nothing, such as a worker of Python's `multiprocessing` that is ended when the work is
-    /// done: then who opened it has written at least as many bytes as the file has. A failure status of such a process, and a reader that ended
-    /// before it (SIGPIPE), are for who started it to judge.
+    /// Whether a process that ends with a handle open leaves the file unfinished.
     ///
     /// The file's lock is not held: what `/proc` says of a process that is in `execve` comes when that has closed its files, and one of
     /// them may be this one, whose FLUSH takes the lock.
@@ -87,36 +84,30 @@ extension Volume {
             return (writer.thread, state.open.any.flatMap { try? Int64(SystemCall.attributes($0).st_size) })
         }
         guard let known else { return false }
-        if processes.isSameProcess(known.opener, closer) == true { return true }
-        guard case .killed(let signal) = ending, signal != SIGPIPE else { return false }
-        guard let written = processes.bytesWritten(byThread: known.opener), let size = known.size else { return true }
-        return written < UInt64(max(0, size))
+        return Settlement.isSpoiled(
+            by: ending, isOpener: processes.isSameProcess(known.opener, closer) == true,
+            written: processes.bytesWritten(byThread: known.opener), size: known.size)
     }
 
-    /// Whether a user has no room left where a file lies.
+    /// Whether a user has no room left where a file with bytes lies.
     private func isOutOfRoom(_ descriptor: FileDescriptor, for caller: Caller) throws(Errno) -> Bool {
         let now = Clock.monotonic()
         guard now >= roomyUntil.load(ordering: .relaxed) else { return false }
-        let room = try SystemCall.statistics(descriptor)
-        // Some file systems have no number of blocks to tell.
-        let left = room.f_blocks > 0 ? UInt64(caller.user == 0 ? room.f_bfree : room.f_bavail) : .max
-        let (bytes, isMore) = left.multipliedReportingOverflow(by: UInt64(room.f_frsize))
+        let room = DiskRoom(try SystemCall.statistics(descriptor), for: caller.user)
         // What nobody fills in that time is asked for again only then.
-        if isMore || bytes > Self.plenty { roomyUntil.store(now &+ Self.plentyTime, ordering: .relaxed) }
-        guard left < 16 else { return false }
+        if room.isPlenty { roomyUntil.store(now &+ Self.plentyTime, ordering: .relaxed) }
+        guard room.isNone else { return false }
         return try SystemCall.attributes(descriptor).st_size > 0
     }
 
-    /// In bytes, and in nanoseconds.
-    private static let plenty: UInt64 = 8 << 30
+    /// In nanoseconds.
     private static let plentyTime: UInt64 = 50_000_000
 
     /// The kernel could not write all that a program gave it.
     func writeFailed(_ file: ArtifactFile, _ error: Errno) {
         file.state.withLock { state in
             guard case .staged = state.phase else { return }
-            let rule: Rule = error == .noSpace || error == .diskQuotaExceeded ? .noRoom : .storeFailed
-            state.spoiled = .init(reason: "a write to it failed: \(error)", rule: rule)
+            state.spoiled = .init(reason: "a write to it failed: \(error)", rule: .ofFailure(error))
         }
     }
 
@@ -156,19 +147,18 @@ extension Volume {
     private func close(_ state: inout ArtifactFile.State, lastWriter: ArtifactFile.Writer) -> Closed {
         guard case .staged(let real) = state.phase, !state.isTransient else { return .nothing }
         let size = state.open.any.flatMap { try? SystemCall.attributes($0).st_size } ?? 0
-        if let spoiled = state.spoiled
-            ?? reason(of: lastWriter).map({ .init(reason: $0, rule: .makerFailed) })
-        {
-            guard size > 0 else {
-                state.phase = .sealing(real)
-                state.lastWriter = lastWriter
-                return .drop(reason: spoiled.reason)
-            }
+        let spoiled = state.spoiled ?? reason(of: lastWriter).map { .init(reason: $0, rule: .makerFailed) }
+        switch LastClose.judge(isSpoiled: spoiled != nil, size: Int64(size)) {
+        case .staysEmpty: return .nothing
+        case .settles: return conclude(&state, real, bytes: Int64(size), writer: lastWriter)
+        case .drops:
+            state.phase = .sealing(real)
+            state.lastWriter = lastWriter
+            return .drop(reason: spoiled?.reason ?? "")
+        case .keepsBack:
             keepBack(&state, real, lastWriter)
-            return .quarantine(reason: spoiled.reason, rule: spoiled.rule)
+            return .quarantine(reason: spoiled?.reason ?? "", rule: spoiled?.rule ?? .makerFailed)
         }
-        guard size > 0 else { return .nothing }  // Empty: stays writable.
-        return conclude(&state, real, bytes: Int64(size), writer: lastWriter)
     }
 
     /// From here on the file is immutable. A descriptor that is open is kept while the bytes move to their real path; one that is not is opened

@@ -84,10 +84,6 @@ extension Volume {
 
     /// The check for a name, when its type is checked.
     func contentCheck(_ name: String, in directory: TreeDirectory) -> FormatCheck? {
-        guard directory.isProduction, case .typed(_, _, let type) = directory.location, type.isChecked else {
-            return nil
-        }
-        guard let format = type.format(of: name) else { return nil }
-        return FormatCheck(fileExtension: format)
+        directory.location.checkedFormat(of: name).flatMap { FormatCheck(fileExtension: $0) }
     }
 }

@@ -158,7 +158,7 @@ extension Volume {
         let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
         let (user, program) = (birth?.user ?? 0, writer?.program ?? "")
         denials.add(
-            Refusal(Self.errno(of: .emptyFile), .emptyFile), operation: "publish", path: path,
+            .ofPublishing(.emptyFile), operation: "publish", path: path,
             caller: Caller(user: user, group: birth?.group ?? 0, process: process, umask: 0),
             program: program, detail: reason)
         store.recordEmpty(staged, path: path, user: user, process: process, program: program, reason: reason)
@@ -176,7 +176,7 @@ extension Volume {
         } else {
             let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
             denials.add(
-                Refusal(Self.errno(of: rule), rule), operation: "publish",
+                .ofPublishing(rule), operation: "publish",
                 path: place.parent.path(of: place.name),
                 caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: process, umask: 0),
                 program: writer?.program ?? "", detail: reason)

@@ -36,19 +36,30 @@ extension Volume {
     /// this very file.
     func isSameJob(_ caller: Caller, _ file: ArtifactFile) -> Bool {
         let (makers, user) = file.state.withLock { ($0.makers, $0.birth?.user) }
-        var isSeen = false
-        for maker in makers where maker.role == .writer {
-            guard let watch = maker.watch, let isSame = processes.isSameJob(caller.process, watch) else { continue }
-            if isSame { return true }
-            isSeen = true
+        let seen = makers.lazy.filter { $0.role == .writer }.map { [processes] maker in
+            maker.watch.flatMap { processes.isSameJob(caller.process, $0) }
         }
-        return !isSeen && user == caller.user
+        return Job.includes(seen, isSameUser: user == caller.user)
     }
 
     /// The same, of a file in a state where it matters.
     func facts(for caller: Caller, _ file: ArtifactFile) -> Facts {
         let isOpen = file.state.withLock { if case .settling = $0.phase { true } else { false } }
         return Facts(isSameJob: isOpen && isSameJob(caller, file))
+    }
+
+    /// What a caller is to a file that is being made; nil of any other.
+    func asker(_ caller: Caller, of file: ArtifactFile) -> Asker? {
+        let (isMade, user, isKeptBack) = file.state.withLock { state in
+            switch state.phase {
+            case .staged, .settling, .sealing: (true, state.birth?.user, state.isKeptBack)
+            case .published, .discarded, .gone: (false, nil, false)
+            }
+        }
+        guard isMade else { return nil }
+        return Asker(
+            isSameUser: user.map { $0 == caller.user } ?? true,
+            isSameJob: isSameJob(caller, file), isKeptBack: isKeptBack)
     }
 
     /// Decides about a file that has bytes and no writers. Its lock is held, and the phase is set, so that nobody can open it to write in

@@ -37,22 +37,12 @@ extension Volume {
                 + (rule == .noRoom ? "there is room" : "that is over")
             let process = writer.map { $0.closer > 0 ? $0.closer : $0.thread } ?? birth?.thread ?? 0
             denials.add(
-                Refusal(Self.errno(of: rule), rule), operation: "publish", path: path,
+                .ofPublishing(rule), operation: "publish", path: path,
                 caller: Caller(user: birth?.user ?? 0, group: birth?.group ?? 0, process: process, umask: 0),
                 program: writer?.program ?? "", detail: detail)
             log.warning("not published yet", metadata: ["path": "\(path)", "reason": "\(reason)"])
         }
         setTimerForWaiting()
-    }
-
-    /// What a rule says by a number to who reads of it.
-    static func errno(of rule: Rule) -> Errno {
-        switch rule {
-        case .anotherWriter: .fileExists
-        case .noRoom: .noSpace
-        case .storeFailed: .ioError
-        default: .invalidArgument
-        }
     }
 
     func hasRoom(for entry: WaitingFiles.Entry) -> Bool {

@@ -46,7 +46,7 @@ extension Volume {
         case .tree(let directory): try change(directory, changes, caller: request.caller)
         case .artifact(let file): try change(file, changes, handle: handle, caller: request.caller)
         case .free(let node): try change(node, changes, handle: handle, caller: request.caller)
-        case .made: try refuseMade(Operation.setAttributes.rawValue, shownPath(of: found), request.caller)
+        case .made(let made): try refuseMade(.operation(.setAttributes), made, shownPath(of: found), request.caller)
         }
         return try reply(for: found)
     }

@@ -5,16 +5,6 @@ internal import Glibc
 internal import SystemCalls
 public import SystemPackage
 
-/// Extended attributes that the driver gives.
-enum ArtifactAttribute {
-    static let prefix = "user.artifact."
-    static let state = "user.artifact.state"
-    /// What a writer may set, for the record.
-    static let settable: Set<String> = ["user.artifact.config", "user.artifact.note", "user.artifact.experiment_id"]
-    /// The longest value that Linux takes (`XATTR_SIZE_MAX`), in bytes.
-    static let longestValue = 65_536
-}
-
 /// Who changes an attribute.
 enum AttributeAgent {
     /// The caller, with the caller's rights.
@@ -103,15 +93,18 @@ extension Volume {
             try node.withDescriptor { descriptor throws(Errno) in
                 try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
             }
-        case .tree, .made:
-            try enforce(
-                .refused(Refusal(.notSupported, .foreignAttribute)), Operation.setExtendedAttribute.rawValue,
-                shownPath(of: found), caller)
+        case .tree(let directory):
+            let verdict = OverwritePolicy.judge(
+                .operation(.setExtendedAttribute), onTree: directory.location, standing: standing(of: directory.scope),
+                isEmpty: false)
+            try enforce(verdict, Operation.setExtendedAttribute.rawValue, directory.path, caller)
+        case .made(let made):
+            try refuseMade(.operation(.setExtendedAttribute), made, shownPath(of: found), caller)
         }
     }
 
     func isAccessList(_ name: EntryName) -> Bool {
-        name.string.map { $0 == AccessList.accessAttribute || $0 == AccessList.defaultAttribute } ?? false
+        name.string.map(ArtifactAttribute.isAccessList) ?? false
     }
 
     /// An attribute of a real file. The kernel asks for access lists on its own account, to decide with them, and takes no other word for

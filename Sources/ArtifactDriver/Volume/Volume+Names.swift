@@ -38,7 +38,7 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try createArtifact(text(name), in: directory, mode, flags, request.caller)
         case .free(let parent): try createFree(name, in: parent, mode, flags, request.caller)
-        case .made: try refuseMade(Creation.file.rawValue, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseMaking(.file, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -52,7 +52,7 @@ extension Volume {
             return try makeFree(.directory, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeDirectory(directory, name.pointer, mode & 0o7777)
             }
-        case .made: try refuseMade(Creation.directory.rawValue, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseMaking(.directory, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -72,7 +72,7 @@ extension Volume {
             return try makeFree(creation, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeNode(directory, name.pointer, mode, device: device)
             }
-        case .made: try refuseMade(creation.rawValue, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseMaking(creation, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -85,7 +85,7 @@ extension Volume {
             return try makeFree(.symbolicLink, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeSymbolicLink(directory, name.pointer, to: target.pointer)
             }
-        case .made: try refuseMade(Creation.symbolicLink.rawValue, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseMaking(.symbolicLink, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -97,8 +97,9 @@ extension Volume {
         case (.artifact(let file), _): try refuseLink(of: file, request.caller)
         default: break
         }
+        // As of any file outside of ordinary trees.
         try enforce(
-            .refused(Refusal(.notPermitted, .noLinks)), Operation.link.rawValue, shownPath(of: newName, in: newParent),
+            OverwritePolicy.judge(.link, on: .live), Operation.link.rawValue, shownPath(of: newName, in: newParent),
             request.caller)
         throw Errno.notPermitted
     }
@@ -108,7 +109,7 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try unlinkArtifact(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, 0, request.caller)
-        case .made: try refuseMade(Operation.unlink.rawValue, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseHidden(.operation(.unlink), shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -116,7 +117,7 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try removeTreeDirectory(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, AT_REMOVEDIR, request.caller)
-        case .made: try refuseMade(Action.removeDirectory.name, shownPath(of: name, in: parent), request.caller)
+        case .made: try refuseHidden(.removeDirectory, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -133,11 +134,11 @@ extension Volume {
         case (.free(let source), .free(let target)):
             try renameFree(name, in: source, to: newName, in: target, flags, caller)
         case (.made, _), (_, .made):
-            try refuseMade(Operation.renameFrom.rawValue, shownPath(of: name, in: parent), caller)
+            try refuseHidden(.operation(.renameFrom), shownPath(of: name, in: parent), caller)
         case (let source, _):
             if flags.contains(.exchange) {
                 try enforce(
-                    .refused(Refusal(.invalidArgument, .noExchange)), Operation.exchange.rawValue,
+                    OverwritePolicy.judge(.exchange, on: .live), Operation.exchange.rawValue,
                     shownPath(of: name, in: parent), caller)
             }
             if case .artifacts(let directory) = source { try refuseSealedSource(name, in: directory, caller) }

@@ -186,12 +186,11 @@ public final class Volume: FileSystem {
 
     /// What a scope's files allow on this mount.
     func standing(of scope: Scope?) -> Standing {
-        switch scope {
-        case .session(let name): name == currentSession || sessions.isLive(name) ? .live : .frozen
-        case .test: store.isReadOnly ? .frozen : .live
-        case .production, nil: .production
-        }
+        Standing.of(scope, isReadOnly: store.isReadOnly) { $0 == currentSession || sessions.isLive($0) }
     }
+
+    /// What a file's scope allows; a file without a name is in none.
+    func standing(of file: ArtifactFile) -> Standing { standing(of: namespace.place(of: file.id)?.parent.scope) }
 
     /// The inode with a number that the kernel sent.
     func inode(_ number: InodeNumber) throws(Errno) -> Inode {

@@ -1,0 +1,75 @@
+internal import SystemPackage
+
+/// Extended attributes that the driver gives, and those that artifacts keep.
+public enum ArtifactAttribute {
+    /// What begins so is the driver's.
+    public static let prefix = "user.artifact."
+    /// A file's state (``FileState``).
+    public static let state = "user.artifact.state"
+    /// What who asks is to a file that is being made (``Asker``).
+    public static let asker = "user.artifact.asker"
+    /// What a writer may set, for the record.
+    public static let settable: Set<String> = [
+        "user.artifact.config", "user.artifact.note", "user.artifact.experiment_id",
+    ]
+
+    /// Whether an artifact's real file may have an attribute of this name.
+    public static func isKept(_ name: String) -> Bool { name.hasPrefix("user.") || isAccessList(name) }
+
+    /// Whether it is an access list.
+    public static func isAccessList(_ name: String) -> Bool {
+        name == AccessList.accessAttribute || name == AccessList.defaultAttribute
+    }
+}
+
+/// What a process that asks is to a file that is being made. As text in ``ArtifactAttribute/asker``.
+public struct Asker: Hashable, Sendable {
+    /// It is the user who began the file.
+    public var isSameUser: Bool
+    /// It belongs to the job that makes the file.
+    public var isSameJob: Bool
+    /// The file is on its way to quarantine.
+    public var isKeptBack: Bool
+
+    /// An asker.
+    public init(isSameUser: Bool, isSameJob: Bool, isKeptBack: Bool = false) {
+        self.isSameUser = isSameUser
+        self.isSameJob = isSameJob
+        self.isKeptBack = isKeptBack
+    }
+
+    /// Reads the attribute's value.
+    public init?(text: String) {
+        let words = text.split(separator: " ")
+        guard (2...3).contains(words.count), let user = Self.isSame(words[0], "user"),
+            let job = Self.isSame(words[1], "job"), words.count == 2 || words[2] == Self.keptBack
+        else { return nil }
+        (isSameUser, isSameJob, isKeptBack) = (user, job, words.count == 3)
+    }
+
+    private static func isSame(_ word: Substring, _ what: String) -> Bool? {
+        word == "same-\(what)" ? true : word == "other-\(what)" ? false : nil
+    }
+
+    /// The attribute's value: `same-user` or `other-user`, then `same-job` or `other-job`, then `kept-back` of a file that is on its way
+    /// to quarantine.
+    public var text: String {
+        (isSameUser ? "same-user" : "other-user") + (isSameJob ? " same-job" : " other-job")
+            + (isKeptBack ? " " + Self.keptBack : "")
+    }
+
+    private static let keptBack = "kept-back"
+}
+
+extension OverwritePolicy {
+    /// Judges setting or removing an extended attribute of an artifact, by its name alone.
+    public static func judge(attribute name: String) -> Verdict {
+        if name.hasPrefix(ArtifactAttribute.prefix), !ArtifactAttribute.settable.contains(name) {
+            return .refused(Refusal(.notPermitted, .reservedAttribute))
+        }
+        guard name.hasPrefix("user.") || name == AccessList.accessAttribute else {
+            return .refused(Refusal(.notSupported, .foreignAttribute))
+        }
+        return .allowed
+    }
+}

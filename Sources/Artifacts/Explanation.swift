@@ -1,0 +1,155 @@
+/// What looking at a path of a mount tells. `explain` looks by system calls, and a test at a driver that it holds in its hand.
+public protocol TreeSight {
+    /// What has a path, itself and not what a link leads to.
+    ///
+    /// - Parameter path: from the mount point, without a `/` at its end; the mount point is the empty path.
+    func kind(of path: String) -> SeenKind
+    /// The names in a directory, `.` and `..` aside.
+    func names(in path: String) -> [String]
+    /// An extended attribute of a file; nil when it has none of that name.
+    func attribute(_ name: String, of path: String) -> String?
+}
+
+/// What has a path.
+public enum SeenKind: Hashable, Sendable {
+    case nothing
+    /// Nothing: what should be a directory on the way is none.
+    case belowFile
+    case plainFile
+    case directory
+    case symbolicLink
+    /// A fifo, a socket or a device.
+    case other
+}
+
+/// What has to be known of a mount to answer for it.
+public struct MountFacts: Sendable {
+    /// The store's.
+    public let schema: ArtifactSchema
+    /// Whether it was made with `--read-only`.
+    public let isReadOnly: Bool
+    /// The sessions whose files may change by it.
+    public let liveSessions: Set<SessionName>
+
+    /// Facts.
+    public init(schema: ArtifactSchema, isReadOnly: Bool, liveSessions: Set<SessionName>) {
+        self.schema = schema
+        self.isReadOnly = isReadOnly
+        self.liveSessions = liveSessions
+    }
+}
+
+/// Why the mount does what it does with a path: the facts that can be seen from outside, brought to the rules that the driver asks with its
+/// own.
+public struct Explanation: Sendable {
+    /// What is at the path.
+    public let subject: Subject
+    /// The directory that it is in.
+    public let place: Place
+    private var standing: Standing
+    private var facts: Facts
+    private let mount: MountFacts
+
+    /// Looks at a path.
+    ///
+    /// - Parameters:
+    ///   - path: from the mount point, which is the empty path.
+    ///   - sight: who looks.
+    public init(_ path: String, on mount: MountFacts, by sight: some TreeSight) {
+        self.mount = mount
+        let (location, rest) = mount.schema.locate(path)
+        standing = .of(location.scope, isReadOnly: mount.isReadOnly) { mount.liveSessions.contains($0) }
+        let (parent, name) = Self.split(path)
+        let own = StoreLayout.privateDirectory
+        let isHidden = path == own || path.hasPrefix(own + "/")
+        let kind = sight.kind(of: path)
+        facts = Facts(isInOrdinaryTree: location.place == .ordinaryTree)
+
+        if kind == .nothing || kind == .belowFile {
+            guard kind == .nothing, sight.kind(of: parent) == .directory else {
+                (subject, place) = (.nowhere(parentIsFile: kind == .belowFile), .fixed)
+                return
+            }
+            // A session or a test that is not there.
+            let scopes: Place = location.scope?.mode == .development ? .sessions : .tests
+            place = isHidden ? .hidden : rest.isEmpty ? scopes : location.place
+            // What is not there has not ended: where it would be made counts.
+            if rest.isEmpty { standing = .production }
+            subject = .nothing(OverwritePolicy.classify(name, in: place))
+            return
+        }
+        place = isHidden ? .hidden : location.place
+        if isHidden || kind == .symbolicLink && place != .ordinaryTree {
+            subject = .made(isDirectory: kind == .directory)
+        } else if rest.isEmpty {
+            subject = .directory(location, isEmpty: Self.isEmpty(path, location, mount.schema, sight))
+        } else if kind == .directory {
+            subject = .ordinaryDirectory(isEmpty: sight.names(in: path).isEmpty)
+        } else {
+            let isPlain = kind == .plainFile && place != .ordinaryTree
+            let state = isPlain ? sight.attribute(ArtifactAttribute.state, of: path).flatMap(FileState.init) : nil
+            subject = .file(state ?? OverwritePolicy.stateOfPublished(in: standing))
+            if isPlain, let asker = sight.attribute(ArtifactAttribute.asker, of: path).flatMap(Asker.init) {
+                facts.isSameUser = asker.isSameUser
+                facts.isSameJob = asker.isSameJob
+                facts.isKeptBack = asker.isKeptBack
+            }
+        }
+    }
+
+    /// Whether an action is allowed.
+    public func verdict(_ action: Action) -> Verdict {
+        var facts = facts
+        if case .file(let state) = subject, let operation = action.operation,
+            !OverwritePolicy.asksWho(
+                operation, on: state, isKeptBack: facts.isKeptBack, publishing: mount.schema.publishing)
+        {
+            // Nobody is asked: it is everybody's.
+            facts.isSameJob = true
+        }
+        let usual = OverwritePolicy.judge(action, on: subject, in: place, standing: standing, facts: facts)
+        return mount.isReadOnly ? OverwritePolicy.judgeReadOnly(action, on: subject, usually: usual) : usual
+    }
+
+    private static func split(_ path: String) -> (parent: String, name: String) {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return ("", path) }
+        return (String(path[..<slash]), String(path[path.utf8.index(after: slash)...]))
+    }
+
+    /// Whether nothing is in a directory of a session or test, its own directories aside.
+    private static func isEmpty(
+        _ path: String, _ location: TreeLocation, _ schema: ArtifactSchema, _ sight: some TreeSight
+    ) -> Bool {
+        // Only those can go away.
+        guard let scope = location.scope, scope != .production else { return false }
+        let children = schema.fixedChildren(of: location)
+        let own = Set(children.map(\.name))
+        return sight.names(in: path).allSatisfy { own.contains($0) }
+            && children.allSatisfy { isEmpty(path + "/" + $0.name, $0.location, schema, sight) }
+    }
+
+    /// What it is, for people.
+    public var words: String {
+        switch subject {
+        case .nowhere: "nothing there"
+        case .nothing(.artifact): place == .sessions || place == .tests ? "a new directory" : "a new name"
+        case .nothing(.transient): "a temporary name, never published as such"
+        case .nothing(.invalid): "no name of this directory"
+        case .directory, .ordinaryDirectory: "a directory"
+        case .made: "an entry that the driver makes"
+        case .file(let state): state.rawValue
+        }
+    }
+}
+
+extension Action {
+    /// What it is to a file that is there already, where it is an operation on one.
+    var operation: Operation? {
+        switch self {
+        case .operation(let operation): operation
+        // `open` with O_CREAT and O_TRUNC, as the shell's `>`.
+        case .creation(.file): .openTruncating
+        case .creation, .removeDirectory: nil
+        }
+    }
+}
