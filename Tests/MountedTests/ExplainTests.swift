@@ -79,7 +79,7 @@ extension MountedTests {
                 "nothing in no directory": fixed(live + "/scratch/none/x"), "below a scratch file": fixed(live + "/scratch/f/x"),
                 "a link": lambda: linked(f"{live}/scratch/{fresh()}"), "a frozen scratch file": fixed(old + "/scratch/f"),
                 "a frozen scratch directory": fixed(old + "/scratch/d"), "nothing in frozen scratch": fixed(old + "/scratch/new"),
-                "no session": lambda: "development/2021" + fresh("01", "").zfill(4)[:4] + "_000000",
+                "no session": lambda: f"development/20210101_{count // 3600:02}{count // 60 % 60:02}{count % 60:02}" if fresh() else "",
             }
             def opened(flags): return lambda path: os.close(os.open(path, flags, 0o644))
             def beside(path): return os.path.join(os.path.dirname(path), fresh())
@@ -141,6 +141,97 @@ extension MountedTests {
             #expect(outcome.succeeded && outcome.output.hasSuffix(" asked\n"), "\(outcome)")
             let lines = outcome.output.split(separator: "\n").dropLast()
             #expect(lines.isEmpty, "\(outcome.output)\(outcome.errors)")
+        }
+
+        /// What a read-only mount refuses its kernel refuses, which looks first whether there is what would change.
+        private static let readOnlyScript = """
+            import ctypes, errno, json, os, subprocess, sys
+            from concurrent.futures import ThreadPoolExecutor
+            binary, root, frozen = sys.argv[1:]
+            os.chdir(root)
+            old, typed = f"development/{frozen}", "base/analysis_sequences"
+            paths = [
+                "production", "production/base", "production/" + typed, f"production/{typed}/chr1.tsv", f"production/{typed}/chr9.tsv",
+                f"production/{typed}/x.csv", f"production/{typed}/chr1.tsv/x", "production/none/x", "development", "test", old,
+                old + "/scratch", old + "/scratch/d", old + "/scratch/f", old + "/scratch/none", old + "/scratch/f/x", "new",
+                f"{old}/{typed}/chr1.tsv", f"{old}/{typed}/chr2.tsv", ".artifactfs", ".artifactfs/status.json", ".artifactfs/new",
+                "development/current", "development/20210101_000000", "test/t",
+            ]
+            def opened(flags): return lambda path: os.close(os.open(path, flags, 0o644))
+            def exchange(path):
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.renameat2(-100, path.encode(), -100, b"production/other", 2): raise OSError(ctypes.get_errno(), "")
+            operations = {
+                "read": opened(os.O_RDONLY), "overwrite": opened(os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+                "write": opened(os.O_WRONLY | os.O_CREAT | os.O_APPEND), "truncate": lambda path: os.truncate(path, 0),
+                "rename": lambda path: os.rename(path, "production/other"), "replace": lambda path: os.rename("production/other", path),
+                "exchange": exchange, "remove": os.unlink, "rmdir": os.rmdir,
+                "link": lambda path: os.link(path, "production/other", follow_symlinks=False),
+                "chmod": lambda path: os.chmod(path, 0o755), "setxattr": lambda path: os.setxattr(path, "user.note", b"n"),
+                "create": opened(os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "mkdir": os.mkdir,
+                "symlink": lambda path: os.symlink("x", path), "mkfifo": os.mkfifo,
+            }
+            def ask(case):
+                name, path = case
+                said = subprocess.run([binary, "explain", "--json", name, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                try: return json.loads(said.stdout)["errno"] or "ok"
+                except ValueError: return said.stdout.decode()
+            cases, pool = [(name, path) for path in paths for name in operations], ThreadPoolExecutor(4)
+            for (name, path), explained in zip(cases, pool.map(ask, cases)):
+                try: operations[name](path); did = "ok"
+                except OSError as e: did = errno.errorcode[e.errno].replace("ENOTSUP", "EOPNOTSUPP")
+                if did != explained: print(f"{name} of {path}: the mount says {did}, explain says {explained}")
+            print(len(cases), "asked")
+            """
+
+        @Test(.enabled(if: geteuid() == 0, "modes are not part of the answer")) func aReadOnlyMountSaysTheSame() throws
+        {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            let frozen = "20200101_000000"
+            try Mount.initialize(store: store)
+            let old = store + "/base_layer/dev/" + frozen
+            #expect(try run(["mkdir", "-p", old + "/scratch/d"]).succeeded)
+            for path in [
+                old + "/scratch/f", old + "/analysis_sequences_chr1.tsv",
+                store + "/base_layer/analysis_sequences_chr1.tsv",
+            ] { try write(table, to: path) }
+            let mount = try Mount(store: store, MountVariant(readOnly: true))
+            let outcome = try python(Self.readOnlyScript, [try Mount.binary(), mount.root, frozen], timeout: 300)
+            #expect(outcome.succeeded && outcome.output.hasSuffix(" asked\n"), "\(outcome)")
+            #expect(outcome.output.split(separator: "\n").count == 1, "\(outcome.output)\(outcome.errors)")
+        }
+
+        /// What is being written is its own job's to read: whoever else asks is told so.
+        @Test func whoAsksMatters() throws {
+            let mount = try Mount()
+            let path = mount.production("base/analysis_sequences/chr1.tsv")
+            let outcome = try python(
+                """
+                import os, subprocess, sys
+                binary, path = sys.argv[1:]
+                file = open(path, "w"); file.write("a\\tb\\n"); file.flush()
+                explain = [binary, "explain", "read", path]
+                print(subprocess.run(explain, stdout=subprocess.PIPE).stdout.decode(), end="")
+                # Daemons are of no job: the parent is gone, and the session is their own.
+                pipe = os.pipe()
+                if os.fork() == 0:
+                    os.setsid()
+                    middle = os.getpid()
+                    if os.fork() == 0:
+                        while os.getppid() == middle: pass
+                        done = subprocess.run(explain, stdout=subprocess.PIPE)
+                        try: open(path).close(); did = "opened"
+                        except OSError as e: did = str(e.errno)
+                        os.write(pipe[1], done.stdout + did.encode())
+                    os._exit(0)
+                os.wait(); os.close(pipe[1])
+                print(open(pipe[0]).read())
+                """, [try Mount.binary(), path])
+            #expect(
+                outcome.succeeded && outcome.output.hasPrefix("allowed (writing)\nrefused: EBUSY (16, "), "\(outcome)")
+            #expect(outcome.output.contains("rule:    not-whole-yet\n"), "\(outcome)")
+            #expect(outcome.output.hasSuffix("\n16\n"), "\(outcome)")
         }
 
         @Test func aReadOnlyMountRefusesEveryChange() throws {

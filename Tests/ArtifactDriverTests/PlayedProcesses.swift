@@ -1,0 +1,61 @@
+import Artifacts
+import Synchronization
+import SystemPackage
+
+@testable import ArtifactDriver
+@testable import SystemCalls
+
+/// Processes that end when a test says so, and of which is seen what a test says.
+final class PlayedProcesses: ProcessObserver {
+    final class Played: WatchedProcess {
+        let process: Int32
+        let session: Int32
+        let program: String
+        private let state = Mutex(WriterEnding.running)
+        private let event: FileDescriptor
+
+        init(_ process: Int32, session: Int32, program: String) throws {
+            self.process = process
+            self.session = session
+            self.program = program
+            event = try SystemCall.makeEvent()
+        }
+
+        deinit { SystemCall.close(event) }
+
+        func lookAgain() {}
+        func isCalled(_ program: String) {}
+        var ending: WriterEnding { state.withLock { $0 } }
+        var descriptor: Int32 { event.rawValue }
+
+        func end(_ ending: WriterEnding) {
+            state.withLock { $0 = ending }
+            SystemCall.signal(event)
+        }
+    }
+
+    let seesAllEndings = true
+    private let all: [Int32: Played]
+    private let pipes: [Int32: [Int32]]
+
+    /// - Parameter pipes: who writes to whom.
+    init(_ all: [Played], pipes: [Int32: [Int32]] = [:]) {
+        self.all = Dictionary(uniqueKeysWithValues: all.map { ($0.process, $0) })
+        self.pipes = pipes
+    }
+
+    func look(at thread: Int32) -> ProcessSight {
+        ProcessSight(ending: all[thread]?.ending ?? .unknown, program: all[thread]?.program ?? "")
+    }
+    func program(ofThread thread: Int32) -> String { all[thread]?.program ?? "" }
+    func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? { one == other }
+    func bytesWritten(byThread thread: Int32) -> UInt64? { nil }
+    func groups(ofThread thread: Int32) -> [UInt32]? { [] }
+    func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }
+    func upstream(of process: any WatchedProcess) -> Upstream {
+        Upstream(processes: (pipes[process.process] ?? []).compactMap { all[$0] })
+    }
+    func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
+        all[one].map { $0.session == other.session }
+    }
+}
