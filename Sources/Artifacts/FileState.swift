@@ -16,4 +16,17 @@ public enum FileState: String, CaseIterable, Hashable, Sendable {
     case live
     /// A file of an ended session.
     case frozen
+
+    /// Whether its bytes change never again, which lsattr(1) shows.
+    public var isImmutable: Bool { self == .sealing || self == .sealed }
+
+    /// What a change of mode may give: what is sealed stays without write bits, and what is to be an artifact is no program that runs as
+    /// somebody else.
+    public func permitted(mode: UInt32) -> UInt32 {
+        switch self {
+        case .transient, .writing, .empty, .settling: mode & 0o1777
+        case .sealing, .sealed: mode & 0o555
+        case .live, .frozen: mode
+        }
+    }
 }

@@ -34,6 +34,7 @@ import Testing
     private final class Stage {
         static let table = "a\tb\n1\t2\n"
         static let frozen = "20200101_000000"
+        static let others = "20200202_000000"
         let harness: Harness
         let maker: PlayedKernel
         let live: String
@@ -60,6 +61,16 @@ import Testing
             _ = try put("\(live)/scratch/f")
             _ = try put("\(live)/\(typed)/chr1.tsv")
             _ = try sealed("production/meta/meta_metrics/m.json", "{}\n")
+            _ = try sealed("production/meta/meta_checkpoints/epoch_1.pkl", "N.")
+            if geteuid() == 0 {
+                // Another user's session lives beside the mount's own.
+                for path in ["", "/base_layer", "/base_layer/dev", "/meta_layer"] {
+                    _ = chmod(harness.store.path + path, 0o777)
+                }
+                let other = PlayedKernel(volume: harness.volume, caller: Self.caller(.otherUser))
+                try other.make(.directory, "development/" + Self.others)
+                _ = try sealed("development/\(Self.others)/\(typed)/chr1.tsv")
+            }
         }
 
         deinit {
@@ -167,14 +178,26 @@ import Testing
         func beside(_ path: String) -> String {
             let directory = path.split(separator: "/").dropLast().joined(separator: "/")
             if directory.hasSuffix("/plots") { return directory + "/" + fresh("p", ".png") }
+            if directory.hasSuffix("/meta_checkpoints") { return directory + "/" + fresh("epoch_", ".pkl") }
+            if path.hasSuffix("/metadata.json") { return directory + "/" + fresh("tmp") }
             return directory.isEmpty ? fresh() : directory + "/" + fresh()
         }
 
         /// A file that may go to where a path is.
         func other(_ path: String, by kernel: PlayedKernel) throws -> String {
             if path == "test" { return try put("\(live)/\(typed)/\(fresh())", by: kernel) }
-            let isFree = path.contains("/scratch/")
+            let isFree = path.contains("/scratch/") || path.contains("/logs/")
+            if path.contains("/plots/") { return try put("\(live)/plots/\(fresh("p", ".png"))", by: kernel) }
             return try put(isFree ? "\(live)/scratch/\(fresh())" : "test/other/\(typed)/\(fresh())", by: kernel)
+        }
+
+        /// What the mount says of itself to who explains.
+        func facts() throws -> MountFacts {
+            let status = try #require(JSONValue(parsing: harness.volume.content(of: .status, for: .everybody)))
+            guard case .array(let names)? = status["live_sessions"] else { throw Errno.noData }
+            return MountFacts(
+                schema: harness.store.schema, isReadOnly: status["read_only"] == .bool(true),
+                liveSessions: Set(names.compactMap { $0.string.flatMap(SessionName.init) }))
         }
 
         func cases() -> [Case] {
@@ -231,6 +254,14 @@ import Testing
                     }
                 },
                 made("sealed") { try self.sealed() },
+                fixed("latest", "production/meta/meta_checkpoints/latest"),
+                new("nothing in meta") { "production/meta/training_data/\(self.fresh())" },
+                new("a checkpoint of a session") {
+                    try self.put("\(self.live)/meta/meta_checkpoints/\(self.fresh("epoch_", ".pkl"))", "N.")
+                },
+                new("metadata") { try self.put("\(self.test())/metadata.json", "{}\n") },
+                new("a log") { try self.put("\(self.live)/logs/\(self.fresh("l", ".txt"))") },
+                new("a temporary plot") { try self.put("\(self.live)/plots/\(self.fresh("tmp", ""))") },
                 new("below a file") { try self.sealed() + "/x" },
                 new("live") { try self.put("\(self.live)/\(self.typed)/\(self.fresh())") },
                 new("a temporary file of a session") {
@@ -255,8 +286,19 @@ import Testing
                 ended("a frozen scratch file", old + "/scratch/f"),
                 ended("a frozen scratch directory", old + "/scratch/d"),
                 ended("nothing in frozen scratch", old + "/scratch/new"),
-                new("no session") { try self.newSession() },
             ]
+                + (geteuid() == 0
+                    ? [
+                        fixed("another user's session", "development/" + Self.others),
+                        fixed("its type", "development/\(Self.others)/\(typed)"),
+                        fixed("nothing in it", "development/\(Self.others)/\(typed)/chr2.tsv"),
+                        fixed("a file of it", "development/\(Self.others)/\(typed)/chr1.tsv"),
+                        fixed("its scratch", "development/\(Self.others)/scratch"),
+                    ] : [])
+                + [
+                    // The last: it ends the others.
+                    new("no session") { try self.newSession() }
+                ]
         }
     }
 
@@ -311,9 +353,7 @@ import Testing
                         continue
                     }
                     if action.followsLinks { path = try kernel.resolved(path) }
-                    let facts = MountFacts(
-                        schema: stage.harness.store.schema, isReadOnly: false,
-                        liveSessions: Set(volume.currentSession.map { [$0] } ?? []))
+                    let facts = try stage.facts()
                     let found = Explanation(path, on: facts, by: kernel)
                     let said = found.verdict(action).refusal
                     let before = volume.denials.counts(for: .everybody)

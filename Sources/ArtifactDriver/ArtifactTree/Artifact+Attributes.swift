@@ -102,11 +102,7 @@ extension Volume {
                     Operation.setAttributes.rawValue, shownPath(of: .artifact(file)), caller)
             }
             var changes = changes
-            if fileState == .sealing || fileState == .sealed, let mode = changes.mode {
-                changes.mode = mode & 0o555  // As when it was sealed.
-            }
-            // What is staged is to be an artifact, and no artifact is a program that runs as somebody else.
-            if !state.isPublished, let mode = changes.mode { changes.mode = mode & 0o1777 }
+            changes.mode = changes.mode.map { fileState.permitted(mode: $0) }
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
                 try apply(changes, to: descriptor, for: caller)
             }
@@ -155,7 +151,6 @@ extension Volume {
     func inodeFlags(of file: ArtifactFile) -> UInt32 {
         let immutable: UInt32 = 0x10  // FS_IMMUTABLE_FL, linux/fs.h
         let standing = self.standing(of: file)
-        let state = file.state.withLock { $0.fileState(standing: standing) }
-        return state == .sealed || state == .sealing ? immutable : 0
+        return file.state.withLock { $0.fileState(standing: standing) }.isImmutable ? immutable : 0
     }
 }

@@ -36,9 +36,8 @@ extension Volume {
 
     /// Runs with a descriptor to read an inode through.
     private func withReading<Result>(
-        _ number: InodeNumber, _ body: (FileDescriptor) throws(Errno) -> Result
+        _ inode: Inode, _ body: (FileDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
-        let inode = try self.inode(number)
         if let found = try shared(inode, writing: false) { return try body(found) }
         let opened = try openToRead(inode)
         defer { try? opened.close() }
@@ -65,10 +64,11 @@ extension Volume {
     public func sync(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, dataOnly: Bool
     ) throws(Errno) {
-        if case .made = try self.inode(inode) { return }
+        let found = try self.inode(inode)
+        if case .made = found { return }
         if store.isReadOnly { return }
         if request.caller.isMovable { throw Errno.takesLong }
-        try withReading(inode) { descriptor throws(Errno) in
+        try withReading(found) { descriptor throws(Errno) in
             if dataOnly { try SystemCall.syncData(descriptor) } else { try SystemCall.sync(descriptor) }
         }
     }
@@ -85,9 +85,10 @@ extension Volume {
 
     public func copyRange(_ request: borrowing Request, _ copy: RangeCopy) throws(Errno) -> Int {
         let destination = try writing(copy.destination.inode)
+        let origin = try self.inode(copy.source.inode)
         // No descriptor is behind it: the kernel then reads and writes by itself.
-        if case .made = try self.inode(copy.source.inode) { throw Errno.notSupported }
-        return try withReading(copy.source.inode) { source throws(Errno) in
+        if case .made = origin { throw Errno.notSupported }
+        return try withReading(origin) { source throws(Errno) in
             if request.caller.isMovable {
                 // Programs ask for more than there is.
                 let left = Int64(try SystemCall.attributes(source).st_size).subtractingReportingOverflow(
@@ -104,8 +105,9 @@ extension Volume {
     public func seek(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, whence: Int32
     ) throws(Errno) -> Int64 {
-        if case .made(let made) = try self.inode(inode) { return try seek(made, handle, offset, whence) }
-        return try withReading(inode) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
+        let found = try self.inode(inode)
+        if case .made(let made) = found { return try seek(made, handle, offset, whence) }
+        return try withReading(found) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
     }
 
     // MARK: - Without handles
