@@ -51,7 +51,9 @@ extension Settlement {
     /// - Parameters:
     ///   - truncates: whether it is opened with `O_TRUNC`.
     ///   - writers: how many handles were open for writing before.
-    public static func beginsAnew(truncates: Bool, writers: Int) -> Bool { truncates && writers == 0 }
+    public static func beginsAnew(truncates: Bool, writers: @autoclosure () -> Int) -> Bool {
+        truncates && writers() == 0
+    }
 }
 
 extension TreeLocation {

@@ -44,8 +44,13 @@ extension Volume {
 
     /// The same, of a file in a state where it matters.
     func facts(for caller: Caller, _ file: ArtifactFile) -> Facts {
-        let isOpen = file.state.withLock { if case .settling = $0.phase { true } else { false } }
-        return Facts(isSameJob: isOpen && isSameJob(caller, file))
+        let isAsked = file.state.withLock { state in
+            // What a change of the file's name or attributes would ask; a session's file is nobody's job.
+            OverwritePolicy.asksWho(
+                .setAttributes, on: state.fileState(standing: .production), isKeptBack: state.isKeptBack,
+                publishing: store.schema.publishing)
+        }
+        return Facts(isSameJob: isAsked && isSameJob(caller, file))
     }
 
     /// What a caller is to a file that is being made; nil of any other.
