@@ -38,8 +38,11 @@ struct OtherMounts {
 
     /// Looks at what other mount namespaces have (mount_namespaces(7)), and at bind mounts.
     static func holding(_ mount: MountEntry) -> OtherMounts? {
-        let device = mount.device
-        if let own = MountEntry.all().first(where: { $0.device == device }) {
+        // A device's number is another mount's as soon as the last one of this is gone.
+        let isSame: @Sendable (MountEntry) -> Bool = { [device = mount.device, source = mount.source] in
+            $0.device == device && $0.source == source && $0.isArtifacts
+        }
+        if let own = MountEntry.all().first(where: isSame) {
             return OtherMounts(process: nil, path: own.mountPoint)
         }
         let found = Patience.find { () -> [UInt8] in
@@ -47,7 +50,7 @@ struct OtherMounts {
             for process in Paths.names("/proc").compactMap({ Int32($0) }).sorted() {
                 // Most processes are in one of few namespaces.
                 if let space = Paths.link("/proc/\(process)/ns/mnt"), !seen.insert(space).inserted { continue }
-                if let other = MountEntry.all(of: String(process)).first(where: { $0.device == device }) {
+                if let other = MountEntry.all(of: String(process)).first(where: isSame) {
                     return Array("\(process) \(other.mountPoint)".utf8)
                 }
             }
