@@ -134,13 +134,13 @@ public struct Promotion: Sendable {
     private func checkNames() throws(PromotionObstacle) {
         let found = try attempt { () throws(Errno) in try source.look() }
         guard found.identity == identity else { throw .system(.staleNFSFileHandle) }
-        guard found.attributes.isRegular, found.attributes.st_nlink <= 1 else {
-            throw .refused(RefusedRename(.source, Refusal(.improperLink, .crossesTrees)))
-        }
+        let refused = OverwritePolicy.judgeMoving(
+            isRegular: found.attributes.isRegular, links: UInt64(found.attributes.st_nlink))
+        if let refused { throw .refused(refused) }
     }
 
     private static func failedCheck(_ reason: String) -> PromotionObstacle {
-        .refused(RefusedRename(.target, Refusal(.invalidArgument, .failedCheck)), detail: reason)
+        .refused(RefusedRename(.target, .ofPublishing(.failedCheck)), detail: reason)
     }
 
     private func withContents<Result>(_ body: (FileDescriptor) -> Result) throws(PromotionObstacle) -> Result {

@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// Why a rename is refused, and what it is that is refused.
 public struct RefusedRename: Error, Hashable, Sendable {
     /// What of a rename is asked about.
@@ -51,5 +53,13 @@ extension OverwritePolicy {
         }
         guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }
         return .init(.target, refusal)
+    }
+
+    /// Judges moving a file into production: its bytes must not change through another name afterwards.
+    ///
+    /// - Parameter links: how many names it has.
+    /// - Returns: the refusal; nil for a plain file with one name.
+    public static func judgeMoving(isRegular: Bool, links: UInt64) -> RefusedRename? {
+        isRegular && links <= 1 ? nil : .init(.source, Refusal(.improperLink, .crossesTrees))
     }
 }

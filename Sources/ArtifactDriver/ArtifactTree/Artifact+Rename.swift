@@ -22,13 +22,14 @@ extension Volume {
     ) throws(Errno) {
         let from = Side(directory: source, name: name, standing: standing(of: source.scope))
         let to = Side(directory: target, name: newName, standing: standing(of: target.scope))
-        if try subdirectory(name, of: source) != nil {
-            try enforce(
-                .refused(Refusal(.notPermitted, .fixedDirectory)), Operation.renameFrom.rawValue, from.path, caller)
+        if let location = try subdirectory(name, of: source) {
+            let verdict = OverwritePolicy.judge(
+                .operation(.renameFrom), onTree: location, standing: from.standing, isEmpty: false)
+            try enforce(verdict, Operation.renameFrom.rawValue, from.path, caller)
         }
-        for side in [from, to] where madeEntry(side.name, in: side.directory) != nil {
-            try enforce(
-                .refused(Refusal(.notPermitted, .hiddenEntry)), Operation.renameFrom.rawValue, side.path, caller)
+        for side in [from, to] {
+            guard let made = madeEntry(side.name, in: side.directory) else { continue }
+            try refuseMade(.operation(.renameFrom), made, side.path, caller)
         }
         let file = try self.file(name, in: source)
         defer { namespace.forget(file.id, lookups: 1) }
@@ -318,7 +319,7 @@ extension Volume {
         if caller.isMovable, takesLong(toCheck: descriptor, check) { throw Errno.takesLong }
         if let reason = try quickProblem(descriptor, check) {
             try enforce(
-                .refused(Refusal(.invalidArgument, .failedCheck)), Operation.renameOnto.rawValue, to.path, caller,
+                .refused(.ofPublishing(.failedCheck)), Operation.renameOnto.rawValue, to.path, caller,
                 detail: reason)
         }
     }
