@@ -35,7 +35,7 @@ extension ArtifactRecord {
         artifact = Artifact(json.object("artifact"))
         times = Times(json.object("times"))
         writer = json["writer"].map { _ in Writer(json.object("writer")) }
-        job = json["job"].map { _ in Job(json.object("job")) }
+        job = json["job"].map { _ in WriterJob(json.object("job")) }
         code = json.objects("code").map(Code.init)
         inputs = json.objects("inputs").map(Input.init)
         outside = json.objects("outside").map(OutsideInput.init)
@@ -158,7 +158,7 @@ extension ArtifactRecord.Writer {
     }
 }
 
-extension ArtifactRecord.Job {
+extension ArtifactRecord.WriterJob {
     fileprivate var json: JSONObject {
         var all = JSONObject()
         all.add("id", id)

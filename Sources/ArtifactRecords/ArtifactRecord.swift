@@ -14,7 +14,7 @@ public struct ArtifactRecord: Sendable, Hashable {
     /// Who wrote it.
     public var writer: Writer?
     /// What the writer belongs to.
-    public var job: Job?
+    public var job: WriterJob?
     /// The code that made it.
     public var code: [Code] = []
     /// The artifacts that it was made from.
@@ -137,7 +137,7 @@ public struct ArtifactRecord: Sendable, Hashable {
     }
 
     /// What a writer belongs to.
-    public struct Job: Sendable, Hashable {
+    public struct WriterJob: Sendable, Hashable {
         /// Names it.
         public var id: String?
         /// `shell`, `make`, `snakemake`, `slurm`, ...

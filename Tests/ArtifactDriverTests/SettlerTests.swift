@@ -8,7 +8,7 @@ import Testing
 @Suite struct SettlerTests {
     /// While a thread is tried and not to be had, others bring files too: whoever tried gets them all.
     @Test func withoutAThreadNoFileIsForgotten() throws {
-        let settler = Settler { _ in false }
+        let settler = Settler { _, _ in false }
         settler.start { _ in false }
         let file = { @Sendable (number: UInt64) in ArtifactFile(id: InodeNumber(rawValue: number), size: 1) }
         #expect(settler.add(file(1), until: 1, []).map(\.id.rawValue) == [1])
@@ -16,7 +16,7 @@ import Testing
 
         let second = Mutex<[UInt64]?>(nil)
         let inner = Mutex<Settler?>(nil)
-        let late = Settler { _ in
+        let late = Settler { _, _ in
             let others = inner.withLock { $0 }?.add(file(2), until: 2, []).map(\.id.rawValue)
             second.withLock { $0 = others }
             return false

@@ -30,7 +30,7 @@ import Testing
         record.writer = writer
         var process = ArtifactRecord.Process()
         (process.pid, process.program, process.argv, process.cwd) = (1, "/bin/sh", ["sh"], "/")
-        var job = ArtifactRecord.Job()
+        var job = ArtifactRecord.WriterJob()
         (job.id, job.kind, job.processes) = ("17", "slurm", [process, .init()])
         record.job = job
         var code = ArtifactRecord.Code()

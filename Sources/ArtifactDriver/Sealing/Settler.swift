@@ -47,15 +47,12 @@ final class Settler: Sendable {
     /// Rings when there is something new; nil when the process has no descriptor left.
     private let wake = try? SystemCall.makeEvent()
 
-    private let startThread: ThreadStart
-
-    /// Starts a thread; false when there is none to be had.
-    typealias ThreadStart = @Sendable (@escaping @Sendable () -> Void) -> Bool
+    private let startThread: SealQueue.ThreadStart
 
     /// - Parameter startThread: for tests.
     init(
-        startThread: @escaping ThreadStart = { body in
-            guard let thread = WorkerThread(name: "artifactfs-settle", body) else { return false }
+        startThread: @escaping SealQueue.ThreadStart = { name, body in
+            guard let thread = WorkerThread(name: name, body) else { return false }
             thread.detach()
             return true
         }
@@ -102,7 +99,7 @@ final class Settler: Sendable {
             if isNews { ring() }
             return []
         }
-        if startThread({ self.serve() }) { return [] }
+        if startThread("artifactfs-settle", { self.serve() }) { return [] }
         return state.withLock { state in
             state.hasThread = false
             defer { (state.waiting, state.followed, state.ends, state.firstEnd) = ([:], [:], [], 0) }
