@@ -8,11 +8,11 @@ import TestSupport
 @testable import ArtifactStore
 
 /// A volume over a real store in a temporary directory, driven by calls instead of a kernel.
-final class Harness {
+final class Harness: Sendable {
     let directory: TemporaryDirectory
     let store: Store
     let volume: Volume
-    private var parents: [Model.Place: InodeNumber] = [:]
+    private let parents: [Model.Place: InodeNumber]
     let caller = Caller(user: geteuid(), group: getegid(), process: getpid(), umask: 0o022)
 
     /// - Parameters:
@@ -32,17 +32,19 @@ final class Harness {
         store = try Store(at: path, readOnly: false, durability: .relaxed)
         volume = try Volume(
             store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"), processes: processes)
-        let test = try lookup("test", in: .root)
-        _ = try call { request throws(Errno) in
-            try "model".withEntryName { name throws(Errno) in
-                try volume.makeDirectory(request, parent: test, name: name, mode: 0o755)
-            }
+        let (volume, caller) = (volume, caller)
+        func walk(_ path: [String]) throws(Errno) -> InodeNumber { try Self.walk(path, in: volume, for: caller) }
+        let test = try walk(["test"])
+        try "model".withEntryName { name throws(Errno) in
+            _ = try volume.makeDirectory(Request(caller: caller), parent: test, name: name, mode: 0o755)
         }
         let session = volume.currentSession?.description ?? ""
-        parents[.production] = try walk(["production", "base", "analysis_sequences"])
-        parents[.otherProduction] = try walk(["production", "base", "splice_errors"])
-        parents[.session] = try walk(["development", session, "base", "analysis_sequences"])
-        parents[.test] = try walk(["test", "model", "base", "analysis_sequences"])
+        parents = [
+            .production: try walk(["production", "base", "analysis_sequences"]),
+            .otherProduction: try walk(["production", "base", "splice_errors"]),
+            .session: try walk(["development", session, "base", "analysis_sequences"]),
+            .test: try walk(["test", "model", "base", "analysis_sequences"]),
+        ]
     }
 
     deinit { volume.stop() }
@@ -54,16 +56,20 @@ final class Harness {
     }
 
     func lookup(_ name: String, in parent: InodeNumber) throws(Errno) -> InodeNumber {
-        try call { request throws(Errno) in
-            try name.withEntryName { name throws(Errno) in
-                try volume.lookup(request, parent: parent, name: name).inode
-            }
+        try name.withEntryName { name throws(Errno) in
+            try volume.lookup(Request(caller: caller), parent: parent, name: name).inode
         }
     }
 
-    func walk(_ path: [String]) throws(Errno) -> InodeNumber {
+    func walk(_ path: [String]) throws(Errno) -> InodeNumber { try Self.walk(path, in: volume, for: caller) }
+
+    private static func walk(_ path: [String], in volume: Volume, for caller: Caller) throws(Errno) -> InodeNumber {
         var inode = InodeNumber.root
-        for name in path { inode = try lookup(name, in: inode) }
+        for name in path {
+            inode = try name.withEntryName { name throws(Errno) in
+                try volume.lookup(Request(caller: caller), parent: inode, name: name).inode
+            }
+        }
         return inode
     }
 

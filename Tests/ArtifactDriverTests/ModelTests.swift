@@ -1,5 +1,6 @@
 import FuseKernel
 import Glibc
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -46,28 +47,79 @@ import Testing
         return (steps, message)
     }
 
+    /// The same from several threads at once, in the same directories, each with names of its own: what one does is nothing to the others.
+    @Test func streamsOfManyThreadsBehaveAsTheirModels() throws {
+        let seed = Seed.fromEnvironment() &+ 0x7EAD
+        for round in 0..<8 {
+            let harness = try Harness()
+            let differences = Mutex<[String]>([])
+            runThreads(4) { thread in
+                let streamSeed = seed &+ UInt64(round * 16 + thread)
+                var generator = SplitMix64(seed: streamSeed)
+                let steps = (0..<100).map { _ in Step.random(&generator) }
+                let driven = Driven(harness: harness, thread: thread)
+                if let difference = run(steps, driven) {
+                    differences.withLock { $0.append("seed \(streamSeed), thread \(thread): \(difference)") }
+                }
+            }
+            let found = differences.withLock { $0 }
+            guard found.isEmpty else { throw Difference(text: found.joined(separator: "\n")) }
+        }
+    }
+
+    private struct Difference: Error, CustomStringConvertible {
+        let text: String
+        var description: String { text }
+    }
+
     private struct OpenHandle {
         let file: Model.File
         let inode: InodeNumber
         let handle: HandleID
+        /// Whether the kernel tells of its close.
+        let isFlushed: Bool
+
+        init(_ file: Model.File, _ inode: InodeNumber, _ opened: Opened) {
+            (self.file, self.inode, handle) = (file, inode, opened.handle)
+            isFlushed = !opened.traits.contains(.noFlush)
+        }
+    }
+
+    /// The volume as one thread drives it: the model's names are its own.
+    private struct Driven {
+        let harness: Harness
+        var thread: Int?
+
+        var volume: Volume { harness.volume }
+
+        /// What a name of the model is called in the tree.
+        func text(_ name: String) -> String {
+            guard let thread else { return name }
+            return name.replacing("chr1", with: "chr\(2 * thread + 3)").replacing("chr2", with: "chr\(2 * thread + 4)")
+                .replacing("chrUn_K", with: "chrUn_K\(thread)").replacing("tmpfile", with: "tmpfile\(thread)")
+                .replacing("x.part", with: "x\(thread).part").replacing("notes", with: "notes\(thread)")
+        }
     }
 
     /// Runs a stream on a new store.
     ///
     /// - Returns: the first difference, or nil.
     private func run(_ steps: [Step]) throws -> String? {
-        let harness = try Harness()
+        run(steps, Driven(harness: try Harness()))
+    }
+
+    private func run(_ steps: [Step], _ driven: Driven) -> String? {
         var model = Model()
         var open: [OpenHandle] = []
+        defer { for handle in open { driven.volume.release(inode: handle.inode, handle: handle.handle) } }
         for (index, step) in steps.enumerated() {
-            let (expected, actual) = apply(step, &model, harness, &open)
-            harness.settle()
+            let (expected, actual) = apply(step, &model, driven, &open)
+            driven.harness.settle()
             if expected != actual {
                 return "step \(index), \(step): expected \(name(expected)), got \(name(actual))"
             }
-            if let difference = compare(model, harness) { return "after step \(index), \(step): \(difference)" }
+            if let difference = compare(model, driven) { return "after step \(index), \(step): \(difference)" }
         }
-        for handle in open { harness.volume.release(inode: handle.inode, handle: handle.handle) }
         return nil
     }
 
@@ -81,9 +133,9 @@ import Testing
     }
 
     private func apply(
-        _ step: Step, _ model: inout Model, _ harness: Harness, _ open: inout [OpenHandle]
+        _ step: Step, _ model: inout Model, _ driven: Driven, _ open: inout [OpenHandle]
     ) -> (expected: Errno?, actual: Errno?) {
-        let volume = harness.volume
+        let (harness, volume) = (driven.harness, driven.volume)
         switch step {
         case .create(let name, let exclusive, let truncating):
             let (expected, file) = model.create(name, exclusive: exclusive, truncating: truncating)
@@ -91,13 +143,13 @@ import Testing
             let actual = outcome { () throws(Errno) in
                 let flags = O_WRONLY | O_CREAT | (exclusive ? O_EXCL : 0) | (truncating ? O_TRUNC : 0)
                 let created = try harness.call { request throws(Errno) in
-                    try name.text.withEntryName { entry throws(Errno) in
+                    try driven.text(name.text).withEntryName { entry throws(Errno) in
                         try volume.create(
                             request, parent: harness.parent(name.place), name: entry, mode: 0o644,
                             flags: OpenFlags(rawValue: flags))
                     }
                 }
-                if let file { made = OpenHandle(file: file, inode: created.entry.inode, handle: created.opened.handle) }
+                if let file { made = OpenHandle(file, created.entry.inode, created.opened) }
             }
             if let made { open.append(made) }
             return (expected, actual)
@@ -106,12 +158,12 @@ import Testing
             let expected = model.openToWrite(file, truncating: truncating)
             var made: OpenHandle?
             let actual = outcome { () throws(Errno) in
-                let inode = try harness.lookup(name.text, in: harness.parent(name.place))
+                let inode = try harness.lookup(driven.text(name.text), in: harness.parent(name.place))
                 let opened = try harness.call { request throws(Errno) in
                     try volume.open(
                         request, inode: inode, flags: OpenFlags(rawValue: O_WRONLY | (truncating ? O_TRUNC : 0)))
                 }
-                made = OpenHandle(file: file, inode: inode, handle: opened.handle)
+                made = OpenHandle(file, inode, opened)
             }
             if let made { open.append(made) }
             return (expected, actual)
@@ -133,8 +185,11 @@ import Testing
         case .close(let index):
             guard !open.isEmpty else { return (nil, nil) }
             let handle = open.remove(at: index % open.count)
-            let expected = model.close(handle.file)
+            let found = model.close(handle.file)
+            // A close that the kernel does not tell of always succeeds.
+            let expected = handle.isFlushed ? found : nil
             let actual = outcome { () throws(Errno) in
+                guard handle.isFlushed else { return }
                 try harness.call { request throws(Errno) in
                     try volume.flush(request, inode: handle.inode, handle: handle.handle)
                 }
@@ -145,7 +200,7 @@ import Testing
             let expected = model.unlink(name)
             let actual = outcome { () throws(Errno) in
                 try harness.call { request throws(Errno) in
-                    try name.text.withEntryName { entry throws(Errno) in
+                    try driven.text(name.text).withEntryName { entry throws(Errno) in
                         try volume.unlink(request, parent: harness.parent(name.place), name: entry)
                     }
                 }
@@ -154,7 +209,7 @@ import Testing
         case .truncate(let name, let size):
             let expected = model.truncate(name, size: size)
             let actual = outcome { () throws(Errno) in
-                let inode = try harness.lookup(name.text, in: harness.parent(name.place))
+                let inode = try harness.lookup(driven.text(name.text), in: harness.parent(name.place))
                 var changes = AttributeChanges()
                 changes.size = Int64(size)
                 _ = try harness.call { request throws(Errno) in
@@ -166,8 +221,8 @@ import Testing
             let expected = model.rename(from, to, noReplace: noReplace)
             let actual = outcome { () throws(Errno) in
                 try harness.call { request throws(Errno) in
-                    try from.text.withEntryName { old throws(Errno) in
-                        try to.text.withEntryName { new throws(Errno) in
+                    try driven.text(from.text).withEntryName { old throws(Errno) in
+                        try driven.text(to.text).withEntryName { new throws(Errno) in
                             try volume.rename(
                                 request, parent: harness.parent(from.place), name: old,
                                 newParent: harness.parent(to.place), newName: new,
@@ -181,15 +236,18 @@ import Testing
     }
 
     /// Compares listings, bytes and states.
-    private func compare(_ model: Model, _ harness: Harness) -> String? {
+    private func compare(_ model: Model, _ driven: Driven) -> String? {
+        let harness = driven.harness
+        let own = Set(Model.names.map { driven.text($0.text) })
         for place in Model.Place.allCases {
-            let expected = model.files.keys.filter { $0.place == place }.map(\.text).sorted()
-            guard let actual = try? harness.list(harness.parent(place)) else { return "\(place) cannot be listed" }
+            let expected = model.files.keys.filter { $0.place == place }.map { driven.text($0.text) }.sorted()
+            guard let listed = try? harness.list(harness.parent(place)) else { return "\(place) cannot be listed" }
+            let actual = driven.thread == nil ? listed : listed.filter { own.contains($0) }
             if expected != actual { return "\(place) lists \(actual), expected \(expected)" }
         }
         for (name, file) in model.files {
             do throws(Errno) {
-                let inode = try harness.lookup(name.text, in: harness.parent(name.place))
+                let inode = try harness.lookup(driven.text(name.text), in: harness.parent(name.place))
                 let bytes = try harness.bytes(inode)
                 if bytes != file.bytes {
                     return "\(name) has \(bytes.count) bytes, expected \(file.bytes.count), or they differ"

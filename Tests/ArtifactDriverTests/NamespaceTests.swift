@@ -1,20 +1,13 @@
 import ArtifactStore
 import Artifacts
 import FuseKernel
+import TestSupport
 import Testing
 
 @testable import ArtifactDriver
 
 /// What is known of a million inodes, against plain dictionaries.
 @Suite struct NamespaceTests {
-    private struct Random: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ (state >> 29)
-        }
-    }
-
     @Test func anInodeIsOneWord() {
         #expect(MemoryLayout<Inode>.size == 8)
         #expect(MemoryLayout<Inode?>.size == 8)
@@ -22,7 +15,7 @@ import Testing
     }
 
     @Test(arguments: 1...8) func slotsAgainstADictionary(seed: UInt64) {
-        var random = Random(state: seed)
+        var random = SplitMix64(seed: seed)
         var table = SlotTable<String>()
         var model: [Int: String] = [:]
         var highest = 0
@@ -57,7 +50,7 @@ import Testing
 
     /// Few different hashes, so that numbers stand in each other's way.
     @Test(arguments: 1...8, [1, 7, 100, 1_000_000]) func numbersAgainstADictionary(seed: UInt64, hashes: UInt32) {
-        var random = Random(state: seed)
+        var random = SplitMix64(seed: seed)
         var index = NumberIndex()
         var model: [UInt32: UInt32] = [:]
         func hash(_ key: UInt32) -> UInt32 { (key &* 2_654_435_761) % hashes }

@@ -1,4 +1,5 @@
 import Artifacts
+import TestSupport
 import Testing
 
 @Suite struct ScopeNameTests {
@@ -32,7 +33,7 @@ import Testing
     }
 
     @Test func laterSessionsSortLaterAndReadBack() throws {
-        let seed = SplitMix64.seed(for: "laterSessionsSortLaterAndReadBack")
+        let seed = Seed.fromEnvironment()
         var generator = SplitMix64(seed: seed)
         let times = Set((0..<2000).map { _ in Int64.random(in: 0..<253_402_300_800, using: &generator) }).sorted()
         var previous: SessionName?

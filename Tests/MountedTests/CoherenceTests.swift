@@ -6,20 +6,12 @@ import Testing
 /// One file through several handles: a handle that only writes may go around the page cache, and nobody can tell.
 extension MountedTests {
     @Suite struct CoherenceTests {
-        private struct Random: RandomNumberGenerator {
-            var state: UInt64
-            mutating func next() -> UInt64 {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return state ^ (state >> 29)
-            }
-        }
-
         /// Writes of any size at any place by handles of all kinds; what every reader sees is what a model says.
         @Test(arguments: MountVariant.both, [1, 2, 3] as [UInt64]) func writersAndReaders(
             _ variant: MountVariant, _ seed: UInt64
         ) throws {
             let mount = try Mount(variant)
-            var random = Random(state: seed)
+            var random = SplitMix64(seed: seed)
             for path in [mount.session("base/splice_errors/chr1.tsv"), mount.session("scratch/file")] {
                 var model: [UInt8] = []
                 let writing = try openFile(path, O_WRONLY | O_CREAT)
