@@ -1,14 +1,18 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// A build for the thread sanitizer, of what its tests need and no more: mount-scripts/test.sh makes it.
+let isForThreadSanitizer = Context.environment["ARTIFACTFS_TSAN"] != nil
+
 /// Every target of ours is built with these: Swift 6 mode, warnings are errors, and imports say what they show.
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .treatAllWarnings(as: .error),
+    ] + (isForThreadSanitizer ? [.define("ARTIFACTFS_TSAN")] : [])
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -118,3 +122,14 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+if isForThreadSanitizer {
+    let sanitized: Set<String> = [
+        "CFuse", "CCrypto", "CLinux", "SystemCalls", "Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore",
+        "FuseKernel", "ArtifactDriver", "TestSupport", "ArtifactDriverTests",
+    ]
+    package.targets.removeAll { !sanitized.contains($0.name) }
+    package.products.removeAll()
+    // Nobody but the command line uses it, and what is not used is a warning.
+    package.dependencies.removeAll { "\($0.kind)".contains("swift-argument-parser") }
+}

@@ -154,10 +154,19 @@ run_tests() {
     exec timeout --kill-after=20 "$limit" swift test --skip-build "$@"
 }
 
+# The driver against its model, from many threads, in a build of its own that sees unguarded memory (ThreadSanitizer). A report fails it.
+run_sanitized() {
+    export ARTIFACTFS_TSAN=1
+    export TMPDIR=$work
+    exec > >(exec tee -a -- "$work/tests.log") 2>&1
+    exec timeout --kill-after=20 "$limit" swift test --sanitize=thread --scratch-path "$root/.build/tsan" \
+        --filter streamsOfManyThreadsBehaveAsTheirModels
+}
+
 # What failed, again at the end: it is far up in the output, and a CI page may show the last lines only.
 failures() {
     [[ -f ${work:-}/tests.log ]] || return 0
-    grep -aE -A 3 '^(✘ Test .*(recorded an issue|failed after)|.*(Fatal error|error: Exited))' -- "$work/tests.log" |
+    grep -aE -A 3 '^(✘ Test .*(recorded an issue|failed after)|.*(Fatal error|error: Exited)|WARNING: ThreadSanitizer)' -- "$work/tests.log" |
         grep -avE '^(◇|✔|--)' | cut -c 1-1000 | tail -n 60 || true
 }
 
@@ -204,4 +213,6 @@ fi
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true
 step "tests" run_tests "$@" || true
+# Not with a choice of tests, which is somebody's at work.
+[[ $# -gt 0 ]] || step "tests with the thread sanitizer" run_sanitized || true
 step "nothing left behind" nothing_left || true

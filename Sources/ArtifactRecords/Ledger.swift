@@ -21,7 +21,7 @@ package final class Ledger: Sendable {
         /// Whether somebody waits for it; otherwise it can be written later.
         let isAwaited: Bool
         /// Set by whoever writes the batch.
-        let result = Mutex<Result<Void, Errno>?>(nil)
+        let result = Lock<Result<Void, Errno>?>(nil)
 
         init(entries: [LedgerEntry], isSynced: Bool, isAwaited: Bool) {
             self.entries = entries
@@ -43,9 +43,9 @@ package final class Ledger: Sendable {
     private let directory: FileDescriptor
     private let lost = Atomic<Bool>(false)
     /// Guards what waits to be written. A leaf in the order of locks.
-    private let queue = Mutex<[Pending]>([])
+    private let queue = Lock<[Pending]>([])
     /// Guards the file's end; held while writing and syncing. Before `queue` in the order of locks.
-    private let end: Mutex<End>
+    private let end: Lock<End>
 
     /// The file that is added to.
     private struct End {
@@ -68,7 +68,7 @@ package final class Ledger: Sendable {
             SystemCall.close(descriptor)
             throw error
         }
-        end = Mutex(End(descriptor: descriptor, number: LedgerFiles.understand(name)?.number ?? 1))
+        end = Lock(End(descriptor: descriptor, number: LedgerFiles.understand(name)?.number ?? 1))
         self.host = host
         self.isSynced = isSynced
         self.limit = limit

@@ -20,7 +20,7 @@ public final class CheckProcesses: Sendable {
     /// So many are kept without work.
     private static let most = 2
     /// A leaf in the order of locks; nothing is waited for under it.
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init() {}
 

@@ -38,7 +38,7 @@ package final class DescriptorBudget: Sendable {
         weak var object: (any DescriptorHolder)?
     }
 
-    private let circle = Mutex(Circle())
+    private let circle = Lock(Circle())
 
     /// A budget in a process that may have `processLimit` descriptors.
     package init(processLimit: Int) {

@@ -1,5 +1,6 @@
 internal import Artifacts
 internal import Synchronization
+internal import SystemCalls
 
 /// The directories of a store by their paths: one object a path. Those of sessions and tests go with who uses them; the others are few.
 final class KnownDirectories: Sendable {
@@ -15,7 +16,7 @@ final class KnownDirectories: Sendable {
     private static var fewest: Int { 64 }
 
     /// A leaf in the order of locks.
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     var count: Int { state.withLock { $0.lasting.count + $0.transient.values.count { $0.directory != nil } } }
 

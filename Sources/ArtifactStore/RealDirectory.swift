@@ -34,7 +34,7 @@ public final class RealDirectory: DescriptorHolder {
     }
 
     /// A leaf in the order of locks: nothing is locked under it.
-    private let cached = Mutex(Cached())
+    private let cached = Lock(Cached())
     private let budget: DescriptorBudget
 
     init(path: String, root: Directory, isSynced: Bool, budget: DescriptorBudget) {

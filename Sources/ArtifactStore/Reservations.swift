@@ -39,9 +39,9 @@ final class Reservations: Sendable {
     /// The mount's staging directory.
     private let staging: Directory
     /// Guards the dictionaries. A leaf in the order of locks, but for making another token, which comes after tens of thousands of names.
-    private let state: Mutex<Names>
+    private let state: Lock<Names>
     /// Held while a dead mount's name is replaced, so that two threads do not take each other's flock for a living mount's.
-    private let takingOver = Mutex<Void>(())
+    private let takingOver = Lock<Void>(())
 
     /// - Parameters:
     ///   - directory: `.artifactfs/reserved`.
@@ -51,7 +51,7 @@ final class Reservations: Sendable {
         self.staging = staging
         let token = Token(
             name: Staging.lockName, descriptor: lock, isOwned: false, inode: try SystemCall.attributes(lock).st_ino)
-        state = Mutex(Names(token: token))
+        state = Lock(Names(token: token))
     }
 
     deinit {
@@ -60,7 +60,7 @@ final class Reservations: Sendable {
     }
 
     /// Tokens that take no more links, by their descriptors, which keep their locks.
-    private let usedUp = Mutex<[FileDescriptor]>([])
+    private let usedUp = Lock<[FileDescriptor]>([])
 
     /// The name in `.artifactfs/reserved` for a real file.
     ///

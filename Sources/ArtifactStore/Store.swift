@@ -51,15 +51,15 @@ public final class Store: Sendable {
     /// The descriptors that are kept open to find directories and files quickly again.
     package let descriptors: DescriptorBudget
     /// The sessions that this mount holds, by the descriptors that hold their locks.
-    let heldSessions = Mutex<[SessionName: FileDescriptor]>([:])
+    let heldSessions = Lock<[SessionName: FileDescriptor]>([:])
     /// Whether the store says that mounts of this run of the machine publish without waiting for the disk, when they do.
     private let saysUnsynced = Atomic(true)
     /// Which denials get a line in the ledger. A leaf in the order of locks.
-    let denialBudget = Mutex(DenialBudget())
+    let denialBudget = Lock(DenialBudget())
     /// Where checks run that could trap.
     public let checks = CheckProcesses()
     /// For tests: publishing stops after this step as if the process had been killed there.
-    let stopAfter = Mutex<PublishStep?>(nil)
+    let stopAfter = Lock<PublishStep?>(nil)
 
     /// What a store has that was opened to write.
     struct Writable: Sendable {

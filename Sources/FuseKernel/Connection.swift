@@ -12,7 +12,7 @@ public final class KernelConnection: Sendable {
     public let passthroughObstacle: String?
     private let descriptor: Int32
     /// The session, while it may still be told things. Guarded, because it goes while seals may be under way.
-    private let session: Mutex<SessionPointer?>
+    private let session: Lock<SessionPointer?>
     /// Whether `descriptor` is still the kernel's: afterwards its number may be another file's.
     private let isOpen = Atomic<Bool>(true)
     private let workers: WorkerPool?
@@ -26,7 +26,7 @@ public final class KernelConnection: Sendable {
         self.hasPassthrough = hasPassthrough
         passthroughObstacle = obstacle
         self.descriptor = descriptor
-        self.session = Mutex(session)
+        self.session = Lock(session)
         self.workers = workers
         self.late = late
         self.failures = failures

@@ -2,6 +2,7 @@ internal import CFuse
 internal import Glibc
 internal import Logging
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// What libfuse's callbacks find the file system by: C functions capture nothing.
@@ -15,12 +16,12 @@ final class Dispatcher: Sendable {
     let failures: Failures
     let crowd: Crowd
     let owners = HandleOwners()
-    private let connectionBox = Mutex<KernelConnection?>(nil)
-    private let pool = Mutex<WorkerPool?>(nil)
-    private let session = Mutex<SessionPointer?>(nil)
+    private let connectionBox = Lock<KernelConnection?>(nil)
+    private let pool = Lock<WorkerPool?>(nil)
+    private let session = Lock<SessionPointer?>(nil)
     private let isStarted = Atomic<Bool>(false)
     /// Held while the file system is started, so that no request comes before.
-    private let starting = Mutex(false)
+    private let starting = Lock(false)
 
     /// How long after the last request what takes long is still begun, in nanoseconds.
     private static let finishTime: UInt64 = 2_000_000_000

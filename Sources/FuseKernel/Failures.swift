@@ -80,7 +80,7 @@ final class Failures: Sendable {
     /// Then `EROFS` is an answer.
     private let isReadOnly: Bool
     /// A leaf in the order of locks; nothing is logged under it.
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init(isReadOnly: Bool) { self.isReadOnly = isReadOnly }
 

@@ -1,5 +1,5 @@
-internal import SystemCalls
 internal import Synchronization
+internal import SystemCalls
 
 /// Threads for work that users bring and that may take long: a few, of which no user has all.
 ///
@@ -31,7 +31,7 @@ final class FairThreads: Sendable {
     private let most: Int
     private let startThread: @Sendable (String, @escaping @Sendable () -> Void) -> Bool
     /// A leaf in the order of locks; no work is done under it.
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let wake = Semaphore()
     /// Posted by the last thread, once `end` was called.
     private let ended = Semaphore()

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import SystemCalls
 
 /// How many files each user has open. A RELEASE names no user, so a handle carries who opened it: the upper sixteen bits of what the
 /// kernel keeps are this table's, the rest is the file system's number.
@@ -14,7 +15,7 @@ final class HandleOwners: Sendable {
     private static let shift: UInt64 = 48
     private static let mostSlots = 1 << 16
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// How many files a user has open.
     func count(of user: UInt32) -> Int {

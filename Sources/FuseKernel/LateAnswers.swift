@@ -67,7 +67,7 @@ final class LateAnswers: Sendable {
     /// More than these are answered at once.
     private static let most = 4096
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let count = Atomic<Int>(0)
     private let wake = Semaphore()
     private let ended = Semaphore()

@@ -77,7 +77,7 @@ public final class Session: Sendable {
     private let options: MountOptions
     private let dispatcher: Dispatcher
     private let session: SessionPointer
-    private let pool = Mutex<WorkerPool?>(nil)
+    private let pool = Lock<WorkerPool?>(nil)
     private let isMounted = Atomic<Bool>(false)
     private let isRunning = Atomic<Bool>(false)
 
@@ -207,7 +207,7 @@ private enum StandardError {
 /// What libfuse would print.
 private enum LibraryLog {
     /// Lines for an error's text, while a session is made or mounted; nil otherwise.
-    private static let lines = Mutex<[String]?>(nil)
+    private static let lines = Lock<[String]?>(nil)
     private static let log = Logger(label: "artifactfs.libfuse")
 
     static func install() {

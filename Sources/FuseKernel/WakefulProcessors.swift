@@ -18,7 +18,7 @@ final class WakefulProcessors: Sendable {
     private let latency: Int32
     /// Written with `changing` locked.
     private let held = Atomic<Bool>(false)
-    private let changing = Mutex(())
+    private let changing = Lock(())
 
     /// In a virtual machine without a halt there is nothing for an idle processor but to look for work all the time, which its host
     /// and its sibling notice: so no more of them than these.

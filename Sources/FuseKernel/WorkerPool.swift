@@ -41,7 +41,7 @@ final class WorkerPool: Sendable {
     /// How quickly requests have come lately: up with each that came soon after the one before, down with each that did not. The
     /// leader's.
     private let haste = Atomic<Int>(0)
-    private let threads = Mutex<[WorkerThread]>([])
+    private let threads = Lock<[WorkerThread]>([])
     /// When a thread may be asked for again, after there was none.
     private let nextStart = Atomic<UInt64>(0)
     private let semaphore: Semaphore

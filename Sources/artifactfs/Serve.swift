@@ -157,7 +157,7 @@ struct StopSignals {
 
     /// What ends the session in `stopByHandler`. Written before there is a handler and read by handlers only, which run on the first thread
     /// alone, one at a time: nobody is interrupted while the lock is held.
-    private static let stopper = Mutex<(@Sendable () -> Void)?>(nil)
+    private static let stopper = Lock<(@Sendable () -> Void)?>(nil)
 
     /// Without a thread to be had the first one takes the signals. A second of the same kind ends the process.
     private static func stopByHandler(_ stop: @escaping @Sendable () -> Void, _ set: sigset_t) {

@@ -3,6 +3,7 @@ import Artifacts
 import CFuse
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 import TestSupport
 import Testing

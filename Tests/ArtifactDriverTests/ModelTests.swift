@@ -1,6 +1,7 @@
 import FuseKernel
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 import TestSupport
 import Testing

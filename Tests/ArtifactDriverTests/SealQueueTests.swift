@@ -1,6 +1,7 @@
 import FuseKernel
 import Glibc
 import Synchronization
+import SystemCalls
 import TestSupport
 import Testing
 

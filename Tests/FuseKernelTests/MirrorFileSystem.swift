@@ -2,6 +2,7 @@ import CLinux
 import FuseKernel
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 
 /// A directory shown as it is: the smallest file system that uses every operation of the binding.

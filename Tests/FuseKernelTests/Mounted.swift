@@ -2,6 +2,7 @@ import CLinux
 import FuseKernel
 import Glibc
 import Synchronization
+import SystemCalls
 import SystemPackage
 import Testing
 

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// The descriptors that an artifact's bytes go through.

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import FuseKernel
 internal import Glibc
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// `link` of an artifact.

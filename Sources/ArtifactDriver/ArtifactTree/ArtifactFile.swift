@@ -209,11 +209,11 @@ final class ArtifactFile: Sendable {
 
     let id: InodeNumber
     /// Guards everything about the file; before `Namespace`'s lock in the order. Two files are locked in the order of their ids.
-    let state: Mutex<State>
+    let state: Lock<State>
 
     init(id: InodeNumber, phase: Phase, isTransient: Bool = false, birth: Birth? = nil) {
         self.id = id
-        state = Mutex(State(phase: phase, isTransient: isTransient, birth: birth))
+        state = Lock(State(phase: phase, isTransient: isTransient, birth: birth))
     }
 
     /// A published file of so many bytes.
@@ -222,7 +222,7 @@ final class ArtifactFile: Sendable {
         var state = State(phase: .published)
         state.identity = identity
         state.isSmall = size <= Self.fewBytes
-        self.state = Mutex(state)
+        self.state = Lock(state)
     }
 
     /// A small sealed file that is opened again and again is best in the kernel's page cache: an open costs no system call here, against

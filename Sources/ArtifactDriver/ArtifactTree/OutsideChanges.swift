@@ -28,7 +28,7 @@ final class OutsideChanges: Sendable {
     private let descriptor: FileDescriptor
     /// Readable when the thread is to end.
     private let end: FileDescriptor
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let namespace: Namespace
 
     /// Nil where the system has no inotify to give.

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// The sessions that are live on a mount beside its current one: those that other users began, the last of each, and those that were left
@@ -13,7 +14,7 @@ final class LiveSessions: Sendable {
     }
 
     /// A leaf in the order of locks.
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// Whether there are any: what most mounts ask is whether there is nothing.
     private let count = Atomic<Int>(0)
 

@@ -19,7 +19,7 @@ final class FreeNode: DescriptorHolder {
     /// The kind, `S_IFMT` bits.
     var kind: UInt32 { identity.kind }
     /// Guards the open handles; before `Namespace`'s lock in the order.
-    let open = Mutex(OpenFile())
+    let open = Lock(OpenFile())
 
     private struct Path {
         /// `O_PATH`; nil when it was given up.
@@ -36,7 +36,7 @@ final class FreeNode: DescriptorHolder {
     }
 
     /// A leaf in the order of locks; no system call is made while it is held.
-    private let path: Mutex<Path>
+    private let path: Lock<Path>
     private let trees: FreeTrees
 
     /// Takes the descriptor over.
@@ -48,7 +48,7 @@ final class FreeNode: DescriptorHolder {
         self.identity = identity
         self.scope = scope
         self.trees = trees
-        path = Mutex(Path(descriptor: descriptor, parent: parent, name: name.terminated))
+        path = Lock(Path(descriptor: descriptor, parent: parent, name: name.terminated))
     }
 
     deinit {
@@ -245,7 +245,7 @@ final class FreeTrees: Sendable {
     /// Nodes without a descriptor, or about to be.
     private let givenUp = Atomic(0)
     /// The names, hashed, whose change is under way: as many as there are requests.
-    private let changes = Mutex<[Int]>([])
+    private let changes = Lock<[Int]>([])
 
     init(budget: DescriptorBudget, namespace: Namespace) {
         self.budget = budget

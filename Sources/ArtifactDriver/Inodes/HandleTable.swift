@@ -1,5 +1,6 @@
 internal import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 internal import SystemPackage
 
 /// Handles that have something of their own: open directories and entries that are made when they are read.
@@ -28,7 +29,7 @@ final class HandleTable: Sendable {
         }
 
         let inode: InodeNumber
-        let reading = Mutex<Reading?>(nil)
+        let reading = Lock<Reading?>(nil)
 
         init(inode: InodeNumber) { self.inode = inode }
     }
@@ -48,7 +49,7 @@ final class HandleTable: Sendable {
         var gone = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// So much is worth giving back to the system.
     private static let much = 8 << 20

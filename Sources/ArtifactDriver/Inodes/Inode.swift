@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 
 /// What an inode of the mount is. One word: there may be millions.
 enum Inode: Sendable {
@@ -34,7 +35,7 @@ final class TreeDirectory: Sendable {
         let state: ListingState
         let name: String?
     }
-    let newest = Mutex<Newest?>(nil)
+    let newest = Lock<Newest?>(nil)
     /// How many inodes are named in it. Changed under the namespace's lock.
     private let nameCount = Atomic<Int>(0)
 

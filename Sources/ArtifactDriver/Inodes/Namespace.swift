@@ -99,7 +99,7 @@ final class Namespace: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// The inode with a number.
     subscript(number: InodeNumber) -> Inode? { state.withLock { $0[number]?.inode } }

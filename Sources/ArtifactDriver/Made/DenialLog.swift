@@ -65,7 +65,7 @@ final class DenialLog: Sendable {
 
     /// How many are kept.
     static let capacity = 1000
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// Keeps a denial for longer than the mount lives.
     private let keep: @Sendable (RefusedOperation) -> Void
 

@@ -150,7 +150,7 @@ final class HiddenContents: Sendable {
 
     /// More users than this look at the same moment nowhere.
     private static let most = 64
-    private let contents = Mutex<[Key: [UInt8]]>([:])
+    private let contents = Lock<[Key: [UInt8]]>([:])
 
     func known(_ file: HiddenFile, for viewer: Viewer) -> [UInt8]? {
         contents.withLock { $0[Key(file: file, viewer: viewer)] }

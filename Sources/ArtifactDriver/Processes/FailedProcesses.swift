@@ -26,7 +26,7 @@ final class FailedProcesses: Sendable {
     private static let gap: UInt64 = 60_000_000_000
     private let socket: FileDescriptor
     /// A leaf in the order of locks; what is read under it is in memory.
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// Nil where the kernel does not tell.
     init?() {

@@ -13,7 +13,7 @@ final class LinuxProcesses: ProcessObserver {
     fileprivate let failed = FailedProcesses()
     /// The processes that were watched last: a program that writes many files is watched once. The last that was asked for comes last. A
     /// leaf in the order of locks.
-    private let known = Mutex<[LinuxProcess]>([])
+    private let known = Lock<[LinuxProcess]>([])
     private static let most = 64
 
     func look(at thread: Int32) -> ProcessSight { writers.look(at: thread, seesCode: seesEnding(ofThread: thread)) }
@@ -163,13 +163,13 @@ final class LinuxProcess: WatchedProcess {
     let process: Int32
     let session: Int32
     /// Given up once it is known how the process ended. A leaf in the order of locks.
-    private let file: Mutex<FileDescriptor?>
+    private let file: Lock<FileDescriptor?>
     private let seesCode: Bool
-    private let name: Mutex<String>
+    private let name: Lock<String>
     /// Who writes to it through pipes, once that was asked: the processes of its pipeline were there before it.
-    fileprivate let pipeline = Mutex<Upstream?>(nil)
+    fileprivate let pipeline = Lock<Upstream?>(nil)
     /// How it ended, once that was seen.
-    private let end = Mutex<WriterEnding?>(nil)
+    private let end = Lock<WriterEnding?>(nil)
 
     private let failures: FailedProcesses?
 
@@ -184,10 +184,10 @@ final class LinuxProcess: WatchedProcess {
         }
         guard let opened else { return nil }
         self.process = process
-        file = Mutex(opened)
+        file = Lock(opened)
         seesCode = observer.seesEnding(ofProcess: process)
         session = ProcFile.facts(of: process)?.session ?? 0
-        name = Mutex(ProcFile.program(ofThread: process))
+        name = Lock(ProcFile.program(ofThread: process))
     }
 
     deinit { if let file = file.withLock({ $0 }) { SystemCall.close(file) } }

@@ -25,7 +25,7 @@ final class WriterFiles: Sendable {
 
     private static let most = 8
     /// The last one that was looked for comes last. A leaf in the order of locks; what is read under it is made in memory.
-    private let kept = Mutex<[Kept]>([])
+    private let kept = Lock<[Kept]>([])
 
     deinit { kept.withLock { $0.forEach { $0.close() } } }
 

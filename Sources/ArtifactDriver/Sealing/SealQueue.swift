@@ -143,7 +143,7 @@ private final class SealWorkers: Sendable {
     private let gathers: Bool
     private let startThread: SealQueue.ThreadStart
     private let whenIdle: @Sendable () -> Void
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let sleep = Semaphore()
     private let rest = Semaphore()
     private let timer = Semaphore()
@@ -154,7 +154,7 @@ private final class SealWorkers: Sendable {
         self.gathers = gathers
         self.startThread = startThread
         self.whenIdle = whenIdle
-        state = Mutex(State(backlog: SealBacklog(workers: most)))
+        state = Lock(State(backlog: SealBacklog(workers: most)))
     }
 
     var pending: Int {

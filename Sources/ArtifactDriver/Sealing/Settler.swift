@@ -43,7 +43,7 @@ final class Settler: Sendable {
     private static let again: UInt64 = 500_000_000
 
     /// A leaf in the order of locks.
-    private let state = Mutex(State())
+    private let state = Lock(State())
     /// Rings when there is something new; nil when the process has no descriptor left.
     private let wake = try? SystemCall.makeEvent()
 

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 
 /// Files that are whole and closed, and that the store has no room for or fails for. They stay staged until it takes them.
 ///
@@ -53,7 +54,7 @@ final class WaitingFiles: Sendable {
     private static let longestPause: UInt64 = 300_000_000_000
 
     /// A leaf in the order of locks.
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let hasAny = Atomic(false)
     private let isLooking = Atomic(false)
 

@@ -27,7 +27,7 @@ final class CallerRights: Sendable {
     private static let trusted: UInt64 = 1_000_000_000
     private static let most = 32
     /// The last threads that asked. A leaf in the order of locks; nothing is read under it.
-    private let known = Mutex<[Known]>([])
+    private let known = Lock<[Known]>([])
 
     private let processes: any ProcessObserver
 

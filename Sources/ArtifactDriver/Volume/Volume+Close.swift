@@ -1,6 +1,7 @@
 internal import ArtifactStore
 public import FuseKernel
 internal import Synchronization
+internal import SystemCalls
 public import SystemPackage
 
 /// Closing: what kind of inode it is decides who does it.

@@ -49,9 +49,9 @@ public final class Volume: FileSystem {
     let counters = Counters()
     let log = Logger(label: "artifactfs.volume")
     /// Set once, by `start`.
-    private let connectionBox = Mutex<KernelConnection?>(nil)
+    private let connectionBox = Lock<KernelConnection?>(nil)
     /// The session that this mount writes to. `mkdir development/<name>` moves it.
-    private let session: Mutex<SessionName?>
+    private let session: Lock<SessionName?>
     /// The sessions beside that one that are live here.
     let sessions = LiveSessions()
     let handles = HandleTable()
@@ -98,12 +98,12 @@ public final class Volume: FileSystem {
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
-            session = Mutex(nil)
+            session = Lock(nil)
         } else if let name = options.session {
             try store.resumeSession(name)
-            session = Mutex(name)
+            session = Lock(name)
         } else {
-            session = Mutex(try store.beginSession())
+            session = Lock(try store.beginSession())
         }
         let directory = store.directory(for: .root)
         let inode = namespace.findOrInsert(
