@@ -9,6 +9,9 @@
 /// | ``safetensors`` | a header length that fits; of a short header all | the header, whose tensors end where the file does |
 /// | ``hdf5`` | the superblock, whose end of the file is in the file | the same |
 /// | ``keras`` | a zip's end record and directory | every entry's place; `config.json` and weights are there |
+/// | ``npy`` | the header, and as many bytes as its type and shape are | the same; of Python objects the pickle is walked |
+/// | ``npz`` | a zip's end record and directory | every array, stored or deflated |
+/// | ``tensorIndex`` | the footer | every block's check sum, and its entries |
 /// | ``png``, ``pdf`` | signature and end marker | the same |
 /// | ``notEmpty`` | at least one byte | the same |
 public enum FormatCheck: String, Sendable, CaseIterable {
@@ -26,6 +29,12 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     case hdf5
     /// A Keras model.
     case keras
+    /// One NumPy array.
+    case npy
+    /// NumPy arrays in a ZIP archive.
+    case npz
+    /// The index of a TensorFlow checkpoint (tensor bundle).
+    case tensorIndex
     /// A PNG image.
     case png
     /// A PDF document.
@@ -44,6 +53,9 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case "safetensors": self = .safetensors
         case "h5", "hdf5": self = .hdf5
         case "keras": self = .keras
+        case "npy": self = .npy
+        case "npz": self = .npz
+        case "index": self = .tensorIndex
         case "png": self = .png
         case "pdf": self = .pdf
         default: self = .notEmpty
@@ -54,7 +66,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     /// trap. They then belong where their death is only a refusal, the quick one as well.
     public var isIntricate: Bool {
         switch self {
-        case .parquet, .pickle, .safetensors, .hdf5, .keras: true
+        case .parquet, .pickle, .safetensors, .hdf5, .keras, .npy, .npz, .tensorIndex: true
         case .tsv, .json, .png, .pdf, .notEmpty: false
         }
     }
@@ -62,7 +74,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     /// Whether the whole check looks at more than the quick one.
     public var isWorthWholeCheck: Bool {
         switch self {
-        case .tsv, .json, .parquet, .pickle, .safetensors, .keras: true
+        case .tsv, .json, .parquet, .pickle, .safetensors, .keras, .npy, .npz, .tensorIndex: true
         case .hdf5, .png, .pdf, .notEmpty: false
         }
     }
@@ -82,6 +94,9 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case .safetensors: try SafetensorsFile.checkQuickly(source)
         case .hdf5: try HDF5File.check(source)
         case .keras: try KerasFile.checkQuickly(source)
+        case .npy: try NumPyFile.checkQuickly(source)
+        case .npz: try NumPyArchive.checkQuickly(source)
+        case .tensorIndex: try TensorIndexFile.checkQuickly(source)
         case .png: try ImageFile.checkPNG(source)
         case .pdf: try ImageFile.checkPDF(source)
         case .notEmpty: break
@@ -130,6 +145,16 @@ public enum FormatCheck: String, Sendable, CaseIterable {
             return FormatFacts(details: ["superblock": String(version)])
         case .keras:
             let facts = try KerasFile.facts(of: source)
+            try pass(over: source, eachChunk)
+            return facts
+        case .npy:
+            return try NumPyFile.checkWhole(source, eachChunk)
+        case .npz:
+            let facts = try NumPyArchive.facts(of: source)
+            try pass(over: source, eachChunk)
+            return facts
+        case .tensorIndex:
+            let facts = try TensorIndexFile.facts(of: source)
             try pass(over: source, eachChunk)
             return facts
         case .png, .pdf, .notEmpty:

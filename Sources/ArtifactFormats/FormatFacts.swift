@@ -23,7 +23,7 @@ public struct FormatFacts: Hashable, Sendable {
 
     /// What else the format says of itself, by lower-case name: `created_by` and `row_groups` (Parquet), `protocol` and
     /// `pickles` (pickle), `container` (`zip`, `gzip`, ...), `entries` (zip), `top_level` (JSON), `tensors`
-    /// (safetensors), `superblock` (HDF5, its version).
+    /// (safetensors, TensorFlow), `superblock` (HDF5, its version), `dtype`, `shape` and `order` (NumPy), `arrays` (NumPy's zip).
     public var details: [String: String]
 
     /// Makes facts; what is not given is not known.

@@ -15,9 +15,9 @@ enum KerasFile {
         let directory = try ZipDirectory(of: source)
         var hasWeights = false
         var hasConfiguration = false
-        try directory.checkEntries(of: source) { name in
-            if weights.contains(name) { hasWeights = true }
-            if name == configuration { hasConfiguration = true }
+        try directory.checkEntries(of: source) { (entry) throws(FormatError) in
+            if weights.contains(entry.name) { hasWeights = true }
+            if entry.name == configuration { hasConfiguration = true }
         }
         guard hasWeights, hasConfiguration else {
             throw .invalid(

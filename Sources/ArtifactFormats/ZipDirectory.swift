@@ -6,6 +6,17 @@ struct ZipDirectory {
     private let start: Int64
     private let end: Int64
 
+    /// What is known of a member once its place has been checked.
+    struct Entry {
+        let name: [UInt8]
+        /// Its bytes as they stand in the file.
+        let data: Range<Int64>
+        /// 0 is stored, 8 is deflated.
+        let method: UInt64
+        let uncompressedSize: UInt64
+        let checksum: UInt32
+    }
+
     /// Finds the end record, which must be the last thing in the file, and checks that the directory fits.
     init(of source: some ByteSource) throws(FormatError) {
         // 22 bytes, then a comment of at most 65,535 whose length the record knows.
@@ -54,8 +65,10 @@ struct ZipDirectory {
         end = Int64(offset + size)
     }
 
-    /// Checks that every entry's header and data lie before the directory. `each` gets the names.
-    func checkEntries(of source: some ByteSource, each: ([UInt8]) -> Void = { _ in }) throws(FormatError) {
+    /// Checks that every entry's header and data lie before the directory. `each` gets them.
+    func checkEntries(
+        of source: some ByteSource, each: (Entry) throws(FormatError) -> Void = { _ in }
+    ) throws(FormatError) {
         var reader = ByteReader(source, from: start, to: end, name: "its ZIP directory")
         for entry in 0..<entries {
             let header = try reader.bytes(46, limit: 46)
@@ -67,17 +80,21 @@ struct ZipDirectory {
             try reader.skip(Int64(Self.number(header, 32, 2)))
             var wide = WideNumbers(extra)
             // The ZIP64 field holds, in this order, those of the numbers that do not fit the header.
-            _ = wide.value(Self.number(header, 24, 4))
+            let uncompressed = wide.value(Self.number(header, 24, 4))
             let size = wide.value(Self.number(header, 20, 4))
             let offset = wide.value(Self.number(header, 42, 4))
-            try check(offset: offset, size: size, of: name, in: source)
-            each(name)
+            let data = try place(offset: offset, size: size, of: name, in: source)
+            try each(
+                Entry(
+                    name: name, data: data, method: Self.number(header, 10, 2), uncompressedSize: uncompressed,
+                    checksum: UInt32(truncatingIfNeeded: Self.number(header, 16, 4))))
         }
     }
 
-    private func check(
+    /// Where a member's data lie.
+    private func place(
         offset: UInt64, size: UInt64, of name: [UInt8], in source: some ByteSource
-    ) throws(FormatError) {
+    ) throws(FormatError) -> Range<Int64> {
         let outside = FormatError.invalid(
             reason: "the data of \"\(Excerpt.text(name))\" in it lies outside the file, or over its directory")
         guard start >= 30, offset <= UInt64(start - 30) else { throw outside }
@@ -87,6 +104,7 @@ struct ZipDirectory {
         }
         let before = offset + 30 + Self.number(local, 26, 2) + Self.number(local, 28, 2)
         guard before <= UInt64(start), size <= UInt64(start) - before else { throw outside }
+        return Int64(before)..<Int64(before + size)
     }
 
     private static let notFitting = FormatError.invalid(

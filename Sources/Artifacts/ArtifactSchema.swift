@@ -183,11 +183,15 @@ public struct SchemaError: Error, Hashable, Sendable, CustomStringConvertible {
 extension ArtifactSchema {
     /// The schema of a store that declares none.
     public static let builtIn: ArtifactSchema = {
-        let models = [".pkl", ".pt", ".ckpt", ".safetensors", ".h5", ".keras"]
+        let models = [
+            ".pkl", ".pt", ".ckpt", ".safetensors", ".h5", ".keras", ".npz", ".npy", ".index", ".data-00000-of-00001",
+        ]
+        let data = [".parquet", ".tsv", ".npz", ".npy"]
         let types: [TypeDefinition] = [
             .init(name: "analysis_sequences", layers: [.base], formats: [".tsv"], naming: .chromosome),
             .init(name: "splice_errors", layers: [.base], formats: [".tsv"], naming: .chromosome),
-            .init(name: "nucleotide_scores", layers: [.base], formats: [".parquet"], naming: .chromosome),
+            .init(
+                name: "nucleotide_scores", layers: [.base], formats: [".parquet", ".npz", ".npy"], naming: .chromosome),
             .init(name: "gene_manifest", layers: [.base], formats: [".tsv"]),
             .init(
                 name: "meta_predictions", layers: [.meta], formats: [".tsv", ".parquet"], directory: "predictions",
@@ -195,10 +199,8 @@ extension ArtifactSchema {
             .init(
                 name: "meta_checkpoints", layers: [.meta], formats: models, directory: "checkpoints", naming: .free),
             .init(name: "meta_metrics", layers: [.meta], formats: [".json"], directory: "metrics", naming: .free),
-            .init(
-                name: "training_data", layers: [.base, .meta], formats: [".parquet", ".tsv"], naming: .chromosome),
-            .init(
-                name: "validation_data", layers: [.base, .meta], formats: [".parquet", ".tsv"], naming: .chromosome),
+            .init(name: "training_data", layers: [.base, .meta], formats: data, naming: .chromosome),
+            .init(name: "validation_data", layers: [.base, .meta], formats: data, naming: .chromosome),
         ]
         do { return try ArtifactSchema(types: types) } catch { return ArtifactSchema(unchecked: types) }
     }()

@@ -14,6 +14,8 @@ import Testing
         (.pickle, PickleTests.zip([("a/data.pkl", [0x80, 2, 0x4E, 0x2E])], wide: true)),
         (.safetensors, CheckpointTests.safetensors), (.hdf5, CheckpointTests.hdf5(version: 0)),
         (.hdf5, CheckpointTests.hdf5(version: 3, userBlock: 512)), (.keras, CheckpointTests.keras),
+        (.npy, NumPyTests.structured), (.npy, NumPyTests.objects), (.npz, NumPyTests.archive),
+        (.npz, NumPyTests.compressed), (.tensorIndex, TensorIndexTests.sample),
     ]
 
     /// No file may crash a check, and how the reads fall may not change what it says.

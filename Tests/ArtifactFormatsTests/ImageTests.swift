@@ -53,6 +53,7 @@ import Testing
             ("", .notEmpty),
             (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .safetensors),
             (".keras", .keras), ("hdf5", .hdf5), (".h5ad", .notEmpty),
+            (".npy", .npy), (".npz", .npz), (".index", .tensorIndex),
         ]
         for (name, check) in known { #expect(FormatCheck(fileExtension: name) == check, "\(name)") }
     }

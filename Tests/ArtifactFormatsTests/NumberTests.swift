@@ -142,6 +142,22 @@ import Testing
         }
     }
 
+    @Test func everyNumberOfAnArray() {
+        changeNumbers(of: NumPyTests.plain, upTo: 12, sizes: [1, 2, 4], .npy)
+        changeNumbers(of: NumPyTests.archive, sizes: [4], .npz)
+        changeNumbers(of: NumPyTests.compressed, upTo: 120, sizes: [1], .npz)
+        changeNumbers(of: TensorIndexTests.sample, sizes: [1, 4, 8], .tensorIndex)
+        let numbers =
+            Self.extremes.flatMap { ["\($0)", "\(Int64(bitPattern: $0))"] } + ["", "()", "1e3", "0L", "None"]
+        for one in numbers {
+            for other in numbers {
+                survive(NumPyTests.npy("[('a', '<f8', (\(one), \(other)))]", shape: "(2, 2)", data: 8), .npy)
+                survive(NumPyTests.npy("'<S\(one)'", shape: "(\(one), \(other))", data: 8), .npy)
+                survive(NumPyTests.npy("('<U\(other)', \(one))", shape: "(\(one),)", data: 8), .npy)
+            }
+        }
+    }
+
     @Test func everyNumberOfAPicture() {
         changeNumbers(of: ImageTests.png, sizes: [1, 4], bigEndian: true, .png)
         let pdf = bytes(
@@ -205,7 +221,8 @@ import Testing
         let samples: [[UInt8]] = [
             ParquetSample().file, PickleTests.zip([("a", [1])], wide: true), [0x80, 2, 0x4E, 0x2E], bytes("{}"),
             bytes("a\tb\n1\t2\n"), ImageTests.png, bytes("%PDF-%%EOF"), CheckpointTests.safetensors,
-            CheckpointTests.hdf5(version: 2), CheckpointTests.keras,
+            CheckpointTests.hdf5(version: 2), CheckpointTests.keras, NumPyTests.plain, NumPyTests.compressed,
+            TensorIndexTests.sample,
         ]
         for sample in samples {
             for claimed in Self.extremes.map({ Int64(bitPattern: $0) }) + [

@@ -7,13 +7,13 @@ private let schemaTable = """
     | --- | --- | --- | --- | --- |
     | `analysis_sequences` | base | `.tsv` | `.` | whole, or by chromosome |
     | `splice_errors` | base | `.tsv` | `.` | whole, or by chromosome |
-    | `nucleotide_scores` | base | `.parquet` | `.` | whole, or by chromosome |
+    | `nucleotide_scores` | base | `.parquet`, `.npz`, `.npy` | `.` | whole, or by chromosome |
     | `gene_manifest` | base | `.tsv` | `.` | whole |
     | `meta_predictions` | meta | `.tsv`, `.parquet` | `predictions` | whole, or by chromosome |
-    | `meta_checkpoints` | meta | `.pkl`, `.pt`, `.ckpt`, `.safetensors`, `.h5`, `.keras` | `checkpoints` | whole, or free (`epoch_001`, `latest`) |
+    | `meta_checkpoints` | meta | `.pkl`, `.pt`, `.ckpt`, `.safetensors`, `.h5`, `.keras`, `.npz`, `.npy`, `.index`, `.data-00000-of-00001` | `checkpoints` | whole, or free (`epoch_001`, `latest`) |
     | `meta_metrics` | meta | `.json` | `metrics` | whole, or free (`training_metrics`) |
-    | `training_data` | base, meta | `.parquet`, `.tsv` | `.` | whole, or by chromosome |
-    | `validation_data` | base, meta | `.parquet`, `.tsv` | `.` | whole, or by chromosome |
+    | `training_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
+    | `validation_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
     """
 
 /// The types that a table declares.
