@@ -122,6 +122,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         if !isWholeQuickly(source) { try checkQuickly(source) }
         switch self {
         case .tsv:
+            try WebPage.refuse(try source.head(WebPage.window))
             var scanner = TSVScanner()
             try pass(over: source, through: &scanner, eachChunk)
             return try scanner.finish()

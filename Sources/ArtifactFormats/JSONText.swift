@@ -10,6 +10,7 @@ enum JSONText {
 
     static func checkQuickly(_ source: some ByteSource) throws(FormatError) {
         let head = try source.head(window)
+        try WebPage.refuse(head)
         let tail = try source.tail(window)
         let isWhole = source.count <= Int64(window)
         guard let firstIndex = head.firstIndex(where: isNotBlank), let lastIndex = tail.lastIndex(where: isNotBlank)

@@ -11,6 +11,7 @@ enum TSV {
     static func checkQuickly(_ source: some ByteSource) throws(FormatError) {
         var scanner = TSVScanner()
         let head = try source.head(window)
+        try WebPage.refuse(head)
         try consume(head[...], with: &scanner)
         if source.count <= Int64(window) {
             _ = try scanner.finish()

@@ -51,6 +51,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        "<!DOCTYPE html>\n<html>\n</html>\n", "<!doctype HTML PUBLIC>\n", "<html>\n<h1>404</h1>\n</html>\n",
+        "\u{FEFF}\n\r\n \t<HTML lang=\"en\">\n", "<head>\n",
+        "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>\n",
+        "<!DOCTYPE html><html></html>", String(repeating: "\n", count: 900) + "<html>\n",
+    ]) func refusesWebPages(_ text: String) throws {
+        for check in [FormatCheck.tsv, .json] {
+            #expect(check.quick(bytes(text)).reason?.contains("a web page") == true)
+            for size in readSizes {
+                let reason = try #require(check.whole(bytes(text), readSize: size).reason)
+                #expect(reason.contains("a web page, such as a server's error page"), "\(check), read size \(size)")
+            }
+        }
+        #expect(FormatCheck.tsv.whole(bytes("<gene>\t<htm\n1\t<html>\n")).isAccepted)
+    }
+
     @Test func refusesOtherEncodings() throws {
         var utf16: [UInt8] = [0xFF, 0xFE]
         for unit in "a\tb\n1\t2\n".utf16 { utf16 += [UInt8(unit & 0xFF), UInt8(unit >> 8)] }
