@@ -5,6 +5,7 @@
 /// | ``tsv`` | first and last 64 KiB, final newline | every row; rows and columns |
 /// | ``parquet`` | `PAR1` at both ends, a footer length that fits | the footer's metadata |
 /// | ``json`` | first and last non-blank bytes | parses |
+/// | ``jsonLines`` | the first lines, and the last one | every line parses; rows |
 /// | ``pickle`` | start and end | the opcode stream is walked, never executed |
 /// | ``safetensors`` | a header length that fits; of a short header all | the header, whose tensors end where the file does |
 /// | ``hdf5`` | the superblock, whose end of the file is in the file | the same |
@@ -21,6 +22,8 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     case parquet
     /// One JSON document.
     case json
+    /// One JSON document a line.
+    case jsonLines
     /// A Python pickle, or what PyTorch and joblib make of one.
     case pickle
     /// Tensors by Hugging Face's safetensors.
@@ -49,6 +52,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case "tsv": self = .tsv
         case "parquet": self = .parquet
         case "json": self = .json
+        case "jsonl": self = .jsonLines
         case "pkl", "pt", "ckpt": self = .pickle
         case "safetensors": self = .safetensors
         case "h5", "hdf5": self = .hdf5
@@ -67,14 +71,14 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     public var isIntricate: Bool {
         switch self {
         case .parquet, .pickle, .safetensors, .hdf5, .keras, .npy, .npz, .tensorIndex: true
-        case .tsv, .json, .png, .pdf, .notEmpty: false
+        case .tsv, .json, .jsonLines, .png, .pdf, .notEmpty: false
         }
     }
 
     /// Whether the whole check looks at more than the quick one.
     public var isWorthWholeCheck: Bool {
         switch self {
-        case .tsv, .json, .parquet, .pickle, .safetensors, .keras, .npy, .npz, .tensorIndex: true
+        case .tsv, .json, .jsonLines, .parquet, .pickle, .safetensors, .keras, .npy, .npz, .tensorIndex: true
         case .hdf5, .png, .pdf, .notEmpty: false
         }
     }
@@ -90,6 +94,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         case .tsv: try TSV.checkQuickly(source)
         case .parquet: _ = try ParquetFile.footer(of: source)
         case .json: try JSONText.checkQuickly(source)
+        case .jsonLines: try JSONText.checkLinesQuickly(source)
         case .pickle: try PickleFile.checkQuickly(source)
         case .safetensors: try SafetensorsFile.checkQuickly(source)
         case .hdf5: try HDF5File.check(source)
@@ -126,8 +131,8 @@ public enum FormatCheck: String, Sendable, CaseIterable {
             var scanner = TSVScanner()
             try pass(over: source, through: &scanner, eachChunk)
             return try scanner.finish()
-        case .json:
-            var scanner = JSONScanner()
+        case .json, .jsonLines:
+            var scanner = JSONScanner(self == .json ? .oneValue : .lines)
             try pass(over: source, through: &scanner, eachChunk)
             return try scanner.finish()
         case .parquet:

@@ -14,7 +14,7 @@ public struct FormatFacts: Hashable, Sendable {
         }
     }
 
-    /// Rows of a table, its header not counted; nil for what is not a table.
+    /// Rows of a table, its header not counted, or values of JSON Lines; nil for what is neither.
     public var rows: Int64?
 
     /// The columns in order; nil for what is not a table, and for tables so wide that their names do not belong in
@@ -22,7 +22,8 @@ public struct FormatFacts: Hashable, Sendable {
     public var columns: [Column]?
 
     /// What else the format says of itself, by lower-case name: `created_by` and `row_groups` (Parquet), `protocol` and
-    /// `pickles` (pickle), `container` (`zip`, `gzip`, ...), `entries` (zip), `top_level` (JSON), `tensors`
+    /// `pickles` (pickle), `container` (`zip`, `gzip`, ...), `entries` (zip), `top_level` (JSON), `non_finite` (how
+    /// many numbers of JSON are NaN or an infinity), `tensors`
     /// (safetensors, TensorFlow), `superblock` (HDF5, its version), `dtype`, `shape` and `order` (NumPy), `arrays` (NumPy's zip).
     public var details: [String: String]
 

@@ -32,6 +32,37 @@ enum JSONText {
                 reason: "it begins with \(Excerpt.quoted(first)) but ends with \(Excerpt.quoted(last)): "
                     + "the JSON value is not closed")
         }
+        // What is too large to be parsed at close may still be seen to hold several values, which is another format.
+        guard !isWhole else { return }
+        var scanner = JSONScanner()
+        do throws(FormatError) {
+            try scan(head, with: &scanner)
+        } catch {
+            if scanner.isPastEnd { throw error }
+        }
+    }
+
+    /// JSON Lines: the first lines, and the last one.
+    static func checkLinesQuickly(_ source: some ByteSource) throws(FormatError) {
+        let head = try source.head(window)
+        try WebPage.refuse(head)
+        var scanner = JSONScanner(.lines)
+        try scan(head, with: &scanner)
+        if source.count <= Int64(window) {
+            _ = try scanner.finish()
+            return
+        }
+        let tail = try source.tail(window)
+        let lines = tail.split(separator: 0x0A, omittingEmptySubsequences: false)
+        // The first piece is the end of a line that began before.
+        guard let last = lines.dropFirst().last(where: { !$0.allSatisfy(isBlank) }) else { return }
+        var one = JSONScanner(.lines)
+        do throws(FormatError) {
+            try scan(tail[last.startIndex...], with: &one)
+            _ = try one.finish()
+        } catch {
+            throw .invalid(reason: "its last line is not a whole JSON value: it is cut short")
+        }
     }
 
     private static func isNotBlank(_ byte: UInt8) -> Bool { !isBlank(byte) }
@@ -40,7 +71,7 @@ enum JSONText {
 
     static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 
-    private static func opens(_ byte: UInt8) -> Bool {
+    static func opens(_ byte: UInt8) -> Bool {
         isDigit(byte) || "{[\"-tfnNI".utf8.contains(byte)
     }
 
@@ -63,6 +94,13 @@ enum JSONText {
 
 /// Parses JSON in pieces of any size, without keeping any of it.
 struct JSONScanner: ChunkScanner {
+    /// How many values a file has.
+    enum Form {
+        case oneValue
+        /// One in each line (jsonlines.org); blank lines mean nothing.
+        case lines
+    }
+
     /// How deep objects and arrays may nest.
     static let depthLimit = 512
 
@@ -101,6 +139,17 @@ struct JSONScanner: ChunkScanner {
     private var offset: Int64 = 0
     private var line: Int64 = 1
     private var topLevel = ""
+    private let form: Form
+    /// The lines that held a value, with ``Form/lines``.
+    private var values: Int64 = 0
+    /// The line on which the value ended.
+    private var lastLine: Int64 = 0
+    /// How many numbers are NaN or an infinity.
+    private var nonFinite: Int64 = 0
+    /// What is wrong comes after a whole value.
+    private(set) var isPastEnd = false
+
+    init(_ form: Form = .oneValue) { self.form = form }
 
     mutating func consume(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {
         var index = 0
@@ -125,7 +174,9 @@ struct JSONScanner: ChunkScanner {
         let isEnded =
             switch state {
             case .done: true
-            case .zero, .integer, .fraction, .exponentDigits: open.isEmpty
+            // A number without a newline may be the beginning of a longer one.
+            case .zero, .integer, .fraction, .exponentDigits: open.isEmpty && form == .oneValue
+            case .value: form == .lines && open.isEmpty && values > 0
             default: false
             }
         guard isEnded else {
@@ -133,12 +184,19 @@ struct JSONScanner: ChunkScanner {
                 switch state {
                 case .string, .escape, .hex: "inside a string"
                 case .literal, .minus, .point, .exponent, .exponentSign: "inside a number or a literal"
+                case .zero, .integer, .fraction, .exponentDigits: "in a number, without a newline"
                 case .value where open.isEmpty: "before any value"
                 default: "with \(counted(Int64(open.count), "bracket")) still open"
                 }
             throw .invalid(reason: "it ends on line \(line) \(inside): the JSON value is cut short")
         }
-        return FormatFacts(details: ["top_level": topLevel])
+        var facts = FormatFacts()
+        switch form {
+        case .oneValue: facts.details["top_level"] = topLevel
+        case .lines: facts.rows = state == .done ? values + 1 : values
+        }
+        if nonFinite > 0 { facts.details["non_finite"] = String(nonFinite) }
+        return facts
     }
 
     // MARK: Strings
@@ -181,7 +239,7 @@ struct JSONScanner: ChunkScanner {
         switch state {
         case .value, .valueOrEnd, .key, .keyOrEnd, .colon, .commaOrEnd, .done:
             if JSONText.isBlank(byte) {
-                if byte == 0x0A { line += 1 }
+                if byte == 0x0A { try endLine() }
                 return true
             }
             try structure(byte, at: position)
@@ -212,6 +270,19 @@ struct JSONScanner: ChunkScanner {
         return true
     }
 
+    private mutating func endLine() throws(FormatError) {
+        if form == .lines {
+            if state == .done {
+                values += 1
+                state = .value
+            } else if !open.isEmpty {
+                throw .invalid(
+                    reason: "line \(line) ends inside a JSON value; in JSON Lines each line is a whole value")
+            }
+        }
+        line += 1
+    }
+
     private mutating func structure(_ byte: UInt8, at position: Int64) throws(FormatError) {
         switch state {
         case .valueOrEnd where byte == UInt8(ascii: "]"), .keyOrEnd where byte == UInt8(ascii: "}"):
@@ -228,9 +299,16 @@ struct JSONScanner: ChunkScanner {
             guard byte == UInt8(ascii: ":") else { throw unexpected(byte, position, "where ':' is expected") }
             state = .value
         case .done:
+            isPastEnd = true
+            let expected =
+                form == .lines
+                ? "one value a line is expected"
+                : "one value a file is expected"
+                    + (line > lastLine && JSONText.opens(byte)
+                        ? "; JSON Lines, one value a line, are named .jsonl" : "")
             throw .invalid(
-                reason: "line \(line) goes on with \(Excerpt.quoted(byte)) after the end of the JSON value; "
-                    + "one value a file is expected")
+                reason: "line \(line) goes on with \(Excerpt.quoted(byte)) after the end of the JSON value; \(expected)"
+            )
         default:
             let inObject = open.last == true
             if byte == UInt8(ascii: ",") {
@@ -278,8 +356,12 @@ struct JSONScanner: ChunkScanner {
         case UInt8(ascii: "t"): kind = begin(literal: "rue", as: "boolean")
         case UInt8(ascii: "f"): kind = begin(literal: "alse", as: "boolean")
         case UInt8(ascii: "n"): kind = begin(literal: "ull", as: "null")
-        case UInt8(ascii: "N"): kind = begin(literal: "aN", as: "number")
-        case UInt8(ascii: "I"): kind = begin(literal: "nfinity", as: "number")
+        case UInt8(ascii: "N"):
+            nonFinite += 1
+            kind = begin(literal: "aN", as: "number")
+        case UInt8(ascii: "I"):
+            nonFinite += 1
+            kind = begin(literal: "nfinity", as: "number")
         default: throw unexpected(byte, position, "where a value is expected")
         }
         if open.isEmpty { topLevel = kind }
@@ -297,6 +379,7 @@ struct JSONScanner: ChunkScanner {
         switch state {
         case .minus:
             if byte == UInt8(ascii: "I") {
+                nonFinite += 1
                 _ = begin(literal: "nfinity", as: "number")
             } else {
                 guard isDigit else { throw unexpected(byte, position, "in a number") }
@@ -330,7 +413,10 @@ struct JSONScanner: ChunkScanner {
         return true
     }
 
-    private mutating func endValue() { state = open.isEmpty ? .done : .commaOrEnd }
+    private mutating func endValue() {
+        state = open.isEmpty ? .done : .commaOrEnd
+        if open.isEmpty { lastLine = line }
+    }
 
     private func unexpected(_ byte: UInt8, _ position: Int64, _ place: String) -> FormatError {
         .invalid(reason: "line \(line) (byte \(position)) has \(Excerpt.quoted(byte)) \(place)")

@@ -198,7 +198,9 @@ extension ArtifactSchema {
                 naming: .chromosome),
             .init(
                 name: "meta_checkpoints", layers: [.meta], formats: models, directory: "checkpoints", naming: .free),
-            .init(name: "meta_metrics", layers: [.meta], formats: [".json"], directory: "metrics", naming: .free),
+            .init(
+                name: "meta_metrics", layers: [.meta], formats: [".json", ".jsonl"], directory: "metrics",
+                naming: .free),
             .init(name: "training_data", layers: [.base, .meta], formats: data, naming: .chromosome),
             .init(name: "validation_data", layers: [.base, .meta], formats: data, naming: .chromosome),
         ]

@@ -5,6 +5,7 @@ import Testing
     private static let samples: [(FormatCheck, [UInt8])] = [
         (.tsv, bytes("a\tb\tc\n1\té\t3\n4\t5\t6\r\n")),
         (.json, bytes("{\"a\": [1, -2.5e3, \"é\\u00e9\", true, null, NaN, {}], \"b\": {\"c\": []}}")),
+        (.jsonLines, bytes("{\"a\": NaN}\n\n[1, \"é\"]\r\n-Infinity\ntrue\n")),
         (.parquet, ParquetSample(dictionary: 4).file),
         (
             .pickle,

@@ -53,7 +53,7 @@ import Testing
             ("", .notEmpty),
             (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .safetensors),
             (".keras", .keras), ("hdf5", .hdf5), (".h5ad", .notEmpty),
-            (".npy", .npy), (".npz", .npz), (".index", .tensorIndex),
+            (".npy", .npy), (".npz", .npz), (".index", .tensorIndex), (".jsonl", .jsonLines),
         ]
         for (name, check) in known { #expect(FormatCheck(fileExtension: name) == check, "\(name)") }
     }

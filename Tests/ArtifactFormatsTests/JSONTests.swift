@@ -6,8 +6,6 @@ import Testing
         ("{}", "object"), ("[]", "array"), ("  {\n} \r\n\t", "object"), ("0", "number"), ("-0", "number"),
         ("12.50e-3", "number"), ("1E5", "number"), ("0e+1", "number"), ("-1.0", "number"), ("\"\"", "string"),
         ("\"a\\n\\u00e9\\ud800\\\"\\\\\\/\"", "string"), ("true", "boolean"), ("false", "boolean"), ("null", "null"),
-        ("NaN", "number"), ("Infinity", "number"), ("-Infinity", "number"),
-        ("{\"loss\": NaN, \"best\": -Infinity, \"x\": [Infinity]}", "object"),
         ("[1,-2 , 3.5,\"é日🧬\",{\"a\":{\"b\":[[],[{}]]}},null]", "array"), ("{\"a\":1,\"a\":2}", "object"),
         ("[0]", "array"), ("[1e5,2]", "array"), ("\"\u{7F}\"", "string"),
     ]
@@ -18,6 +16,18 @@ import Testing
         for size in readSizes {
             let outcome = FormatCheck.json.whole(bytes(text), readSize: size)
             #expect(outcome.facts == FormatFacts(details: ["top_level": topLevel]), "\(text), read size \(size)")
+        }
+    }
+
+    /// What a diverged training writes is accepted, and said.
+    @Test(arguments: [
+        ("NaN", "1"), ("Infinity", "1"), ("-Infinity", "1"),
+        ("{\"loss\": NaN, \"best\": -Infinity, \"x\": [Infinity, 0, \"NaN\"]}", "3"),
+    ]) func numbersThatAreNotFinite(_ text: String, count: String) {
+        #expect(FormatCheck.json.quick(bytes(text)).isAccepted, "\(text)")
+        for size in readSizes {
+            #expect(
+                FormatCheck.json.whole(bytes(text), readSize: size).facts?.details["non_finite"] == count, "\(text)")
         }
     }
 
@@ -93,5 +103,61 @@ import Testing
                 #expect(!FormatCheck.json.whole(Array(text[..<length]), readSize: size).isAccepted, "\(length) bytes")
             }
         }
+    }
+
+    // MARK: - JSON Lines
+
+    private static let lines =
+        "{\"epoch\": 1, \"loss\": NaN}\n{\"epoch\": 2, \"l\": [-Infinity, {}]}\r\n\n[1]\n\"é\"\n-1.5e3\nnull\n"
+
+    @Test(arguments: [
+        (lines, Int64(6), "2"), ("{}", 1, nil), ("\n\n{}\n \n", 1, nil), ("1\n2\n", 2, nil), ("{}\n[]", 2, nil),
+        ("true", 1, nil), (" {} \r\n", 1, nil),
+    ]) func jsonLines(_ text: String, rows: Int64, nonFinite: String?) {
+        #expect(FormatCheck.jsonLines.quick(bytes(text)).isAccepted)
+        for size in readSizes {
+            let facts = FormatCheck.jsonLines.whole(bytes(text), readSize: size).facts
+            #expect(facts?.rows == rows && facts?.details["non_finite"] == nonFinite, "\(text), read size \(size)")
+        }
+    }
+
+    @Test(arguments: [
+        ("{\n}\n", "line 1 ends inside a JSON value"), ("{} {}\n", "one value a line is expected"),
+        ("{}\n{}\n{\"a\"", "ends on line 3 with 1 bracket still open"), ("1\n2", "in a number, without a newline"),
+        ("\n", "before any value"), ("{}\nnot JSON\n", "line 2"), ("{},\n{}\n", "one value a line"),
+        ("{}\ntru", "inside a number or a literal"), ("<html>\n", "a web page"),
+    ]) func refusedLines(_ text: String, reason: String) throws {
+        for size in readSizes {
+            let found = try #require(FormatCheck.jsonLines.whole(bytes(text), readSize: size).reason)
+            #expect(found.contains(reason), "read size \(size)")
+        }
+        #expect(!FormatCheck.jsonLines.quick(bytes(text)).isAccepted)
+    }
+
+    @Test func everyTruncationOfALineIsRefused() {
+        let text = bytes("{\"epoch\": [1, 2.5e-3, -Infinity], \"name\": \"é\\u00e9 🧬\"}\n")
+        let before = bytes("{\"epoch\": 0}\n")
+        // Without its newline an object is still whole.
+        for length in 1..<(text.count - 1) {
+            #expect(!FormatCheck.jsonLines.whole(before + text[..<length], readSize: 7).isAccepted, "\(length) bytes")
+            #expect(!FormatCheck.jsonLines.quick(before + text[..<length]).isAccepted, "\(length) bytes")
+        }
+        // The quick check sees it at the end of a long file as well.
+        let many = Array([[UInt8]](repeating: text, count: 5000).joined())
+        #expect(FormatCheck.jsonLines.quick(many).isAccepted)
+        #expect(FormatCheck.jsonLines.whole(many).facts?.rows == 5000)
+        #expect(FormatCheck.jsonLines.quick(Array(many.dropLast(3))).reason?.contains("its last line is not") == true)
+    }
+
+    /// Named `.json` it is refused, also where only the ends are looked at, with the way out.
+    @Test func linesAreNotOneDocument() {
+        let line = bytes("{\"epoch\": 1}\n")
+        for count in [2, 20_000] {
+            let file = Array([[UInt8]](repeating: line, count: count).joined())
+            #expect(
+                FormatCheck.json.whole(file).reason?.contains("JSON Lines, one value a line, are named .jsonl") == true)
+            if count > 2 { #expect(FormatCheck.json.quick(file).reason?.contains("are named .jsonl") == true) }
+        }
+        #expect(FormatCheck.json.whole(bytes("{} {}")).reason?.contains("jsonl") == false)
     }
 }

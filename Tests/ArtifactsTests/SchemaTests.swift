@@ -11,7 +11,7 @@ private let schemaTable = """
     | `gene_manifest` | base | `.tsv` | `.` | whole |
     | `meta_predictions` | meta | `.tsv`, `.parquet` | `predictions` | whole, or by chromosome |
     | `meta_checkpoints` | meta | `.pkl`, `.pt`, `.ckpt`, `.safetensors`, `.h5`, `.keras`, `.npz`, `.npy`, `.index`, `.data-00000-of-00001` | `checkpoints` | whole, or free (`epoch_001`, `latest`) |
-    | `meta_metrics` | meta | `.json` | `metrics` | whole, or free (`training_metrics`) |
+    | `meta_metrics` | meta | `.json`, `.jsonl` | `metrics` | whole, or free (`training_metrics`) |
     | `training_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
     | `validation_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
     """
