@@ -8,13 +8,26 @@
 ///   lengths only an unpickler knows; the five are walked, the rest is taken as it is;
 /// - joblib's: numpy arrays stand raw in the middle of the stream. From the first one on nothing can be walked, and only the
 ///   last byte (STOP) is checked;
-/// - a compressed pickle (`joblib.dump(compress=...)`, zlib, gzip, bzip2, xz, lz4): recognised by its signature alone.
+/// - a compressed pickle (`joblib.dump(compress=...)`): gzip, zlib, joblib's older `ZF` and LZMA alone are decompressed, and their content is
+///   walked; of bzip2, xz, zstd and lz4 the frames are followed to their end.
 enum PickleFile {
     enum Shape: Equatable {
         case pickle
         case legacyTorch
         case zip
-        case compressed(String)
+        case compressed(Compression)
+    }
+
+    enum Compression: String {
+        case gzip
+        case zlib
+        /// zlib behind a header of joblib's.
+        case zfile
+        case lzma
+        case bzip2
+        case xz
+        case zstd
+        case lz4
     }
 
     /// PyTorch's `MAGIC_NUMBER` 0x1950a86a20f9469cfc6c (torch/serialization.py) as the argument of LONG1.
@@ -30,6 +43,8 @@ enum PickleFile {
                         + "the pickle is cut short")
             }
         case .zip: _ = try ZipDirectory(of: source)
+        case .compressed(.gzip): try GzipStream.checkEnd(of: source)
+        case .compressed(.bzip2): try CompressedFrames.checkBzip2(source)
         case .legacyTorch, .compressed: break
         }
     }
@@ -47,20 +62,68 @@ enum PickleFile {
             try directory.checkEntries(of: source)
             try pass(over: source, eachChunk)
             return FormatFacts(details: ["container": "zip", "entries": String(directory.entries)])
-        case .compressed(let name):
+        case .compressed(let compression):
+            let facts = try facts(of: source, compression)
             try pass(over: source, eachChunk)
-            return FormatFacts(details: ["container": name])
+            return facts
         }
+    }
+
+    private static func facts(
+        of source: some ByteSource, _ compression: Compression
+    ) throws(FormatError) -> FormatFacts {
+        var content = CompressedPickle()
+        var facts = FormatFacts()
+        switch compression {
+        case .gzip:
+            try GzipStream.checkEnd(of: source)
+            try GzipStream.decompress(source) { (chunk) throws(FormatError) in try content.take(chunk) }
+            facts = try content.finish()
+        case .zlib:
+            try GzipStream.decompressZlib(source) { (chunk) throws(FormatError) in try content.take(chunk) }
+            facts = try content.finish()
+        case .zfile:
+            let (length, start) = try zfileHeader(of: source)
+            let stream = SliceSource(source, start..<source.count)
+            try GzipStream.decompressZlib(stream) { (chunk) throws(FormatError) in try content.take(chunk) }
+            guard content.count == length else {
+                throw .invalid(
+                    reason: "its header tells of \(counted(length, "byte")), decompressed it has \(content.count)")
+            }
+            facts = try content.finish()
+        case .lzma:
+            var stream = try LZMAStream(source)
+            try stream.decompress { (chunk) throws(FormatError) in try content.take(chunk) }
+            facts = try content.finish()
+        case .bzip2: try CompressedFrames.checkBzip2(source)
+        case .xz: try CompressedFrames.checkXZ(source)
+        case .zstd: try CompressedFrames.checkZstandard(source)
+        case .lz4: try CompressedFrames.checkLZ4(source)
+        }
+        facts.details["container"] = compression.rawValue
+        return facts
+    }
+
+    /// joblib's format before 0.10: `ZF`, the length as a hexadecimal number in 19 columns, by Python 2 a blank more, then zlib.
+    private static func zfileHeader(of source: some ByteSource) throws(FormatError) -> (length: Int64, start: Int64) {
+        let head = try source.head(22)
+        let digits = head.dropFirst(4).prefix(17).prefix { $0 != 0x20 }
+        guard head.count == 22, head[4..<21].dropFirst(digits.count).allSatisfy({ $0 == 0x20 }),
+            let length = Int64(String(decoding: digits.prefix { $0 != 0x4C }, as: UTF8.self), radix: 16), length >= 0
+        else { throw .invalid(reason: "its header as joblib wrote it (ZF) is damaged or cut short") }
+        return (length, head[21] == 0x20 ? 22 : 21)
     }
 
     private static func shape(of source: some ByteSource) throws(FormatError) -> Shape {
         let head = try source.head(40)
         guard let first = head.first else { throw .invalid(reason: "it is empty") }
         if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return .zip }
-        let signatures: [(String, [UInt8])] = [
-            ("gzip", [0x1F, 0x8B, 0x08]), ("bzip2", [0x42, 0x5A, 0x68]), ("xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00]),
-            ("lz4", [0x04, 0x22, 0x4D, 0x18]), ("zlib", [0x78, 0x01]), ("zlib", [0x78, 0x5E]), ("zlib", [0x78, 0x9C]),
-            ("zlib", [0x78, 0xDA]),
+        let signatures: [(Compression, [UInt8])] = [
+            (.gzip, [0x1F, 0x8B, 0x08]), (.bzip2, [0x42, 0x5A, 0x68]), (.xz, [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00]),
+            (.lz4, [0x04, 0x22, 0x4D, 0x18]), (.zlib, [0x78, 0x01]), (.zlib, [0x78, 0x5E]), (.zlib, [0x78, 0x9C]),
+            (.zlib, [0x78, 0xDA]), (.zstd, [0x28, 0xB5, 0x2F, 0xFD]), (.zfile, Array("ZF0x".utf8)),
+            // What every preset of LZMA begins with; no pickle goes on with a zero after its `]`.
+            (.lzma, [0x5D, 0x00]),
         ]
         // A compressed file has at least a header and a check sum.
         if let (name, _) = signatures.first(where: { head.starts(with: $0.1) }), source.count >= 8 {
@@ -79,6 +142,39 @@ enum PickleFile {
                     + "neither a pickle nor a ZIP archive (PyTorch)")
         }
         return .pickle
+    }
+}
+
+/// What comes out of a compressed file: pickles, or an archive of PyTorch's, of which the compression's check sum says enough.
+private struct CompressedPickle {
+    private(set) var count: Int64 = 0
+    private var isArchive = false
+    private var scanner = PickleScanner(count: .max)
+
+    mutating func take(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {
+        if count == 0 { isArchive = chunk.starts(with: [0x50, 0x4B, 0x03, 0x04]) }
+        count += Int64(chunk.count)
+        if !isArchive {
+            try explaining { (scanner) throws(FormatError) in try scanner.consume(chunk) }
+        }
+    }
+
+    mutating func finish() throws(FormatError) -> FormatFacts {
+        if isArchive { return FormatFacts() }
+        var facts = FormatFacts()
+        try explaining { (scanner) throws(FormatError) in facts = try scanner.finish() }
+        return facts
+    }
+
+    private mutating func explaining(
+        _ body: (inout PickleScanner) throws(FormatError) -> Void
+    ) throws(FormatError) {
+        do throws(FormatError) {
+            try body(&scanner)
+        } catch {
+            guard case .invalid(let reason) = error else { throw error }
+            throw .invalid(reason: "what is compressed in it is no whole pickle: \(reason)")
+        }
     }
 }
 

@@ -19,6 +19,8 @@ import Testing
         (.npz, NumPyTests.compressed), (.tensorIndex, TensorIndexTests.sample),
     ]
 
+    private static let compressed = CompressedPickleTests.samples.map { (FormatCheck.pickle, $0.file) }
+
     /// No file may crash a check, and how the reads fall may not change what it says.
     private func examine(_ file: [UInt8], _ check: FormatCheck, _ generator: inout SeededGenerator, _ seed: UInt64) {
         let whole = check.whole(file)
@@ -48,9 +50,9 @@ import Testing
 
     @Test func changedSamples() {
         var (seed, generator) = SeededGenerator.fresh("changed samples")
-        for (check, sample) in Self.samples {
+        for (check, sample) in Self.samples + Self.compressed {
             #expect(check.whole(sample).isAccepted, "\(check): \(check.whole(sample))")
-            for _ in 0..<2500 {
+            for _ in 0..<1000 {
                 var file = sample
                 for _ in 0..<Int.random(in: 1...4, using: &generator) where !file.isEmpty {
                     let at = Int.random(in: 0..<file.count, using: &generator)

@@ -142,6 +142,11 @@ import Testing
         }
     }
 
+    @Test(arguments: CompressedPickleTests.samples.indices) func everyNumberOfACompressedPickle(_ index: Int) {
+        changeNumbers(of: CompressedPickleTests.samples[index].file, sizes: [1], .pickle)
+        changeNumbers(of: CompressedPickleTests.samples[index].file, upTo: 24, sizes: [2, 4, 8], .pickle)
+    }
+
     @Test func everyNumberOfAnArray() {
         changeNumbers(of: NumPyTests.plain, upTo: 12, sizes: [1, 2, 4], .npy)
         changeNumbers(of: NumPyTests.archive, sizes: [4], .npz)

@@ -43,8 +43,7 @@ import Testing
             "joblib, protocol 2",
             [0x80, 2] + bytes("cjoblib.numpy_pickle\nNumpyArrayWrapper\n)") + [0x81, 0x7D, 0x62, 0xFF, 0x00, 0x2E]
         ),
-        ("zlib", [0x78, 0x9C, 1, 2, 3, 4, 5, 6]),
-        ("gzip", [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3]),
+        ("zlib", CompressedPickleTests.zlib),
     ]
 
     @Test(arguments: good.indices) func accepts(_ index: Int) {
