@@ -2,7 +2,7 @@
 ///
 /// | check | ``checkQuickly(_:)`` | ``checkWhole(_:eachChunk:)`` |
 /// | --- | --- | --- |
-/// | ``tsv`` | first and last 64 KiB, final newline | every row; rows and columns |
+/// | ``table(_:)`` | first and last 64 KiB, final newline; compressed, what the end of gzip tells | every row; rows and columns |
 /// | ``parquet`` | `PAR1` at both ends, a footer length that fits | the footer's metadata |
 /// | ``json`` | first and last non-blank bytes | parses |
 /// | ``jsonLines`` | the first lines, and the last one | every line parses; rows |
@@ -15,9 +15,9 @@
 /// | ``tensorIndex`` | the footer | every block's check sum, and its entries |
 /// | ``png``, ``pdf`` | signature and end marker | the same |
 /// | ``notEmpty`` | at least one byte | the same |
-public enum FormatCheck: String, Sendable, CaseIterable {
-    /// Tab-separated values with a header line.
-    case tsv
+public enum FormatCheck: Hashable, Sendable, CaseIterable {
+    /// Tab-separated values.
+    case table(TableForm)
     /// Apache Parquet.
     case parquet
     /// One JSON document.
@@ -45,11 +45,27 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     /// Any content, but some.
     case notEmpty
 
+    /// Tab-separated values with a header line.
+    public static let tsv = FormatCheck.table(TableForm())
+
+    /// Every check, a table's in each form.
+    public static let allCases: [FormatCheck] =
+        TableForm.all.map { .table($0) } + [
+            .parquet, .json, .jsonLines, .pickle, .safetensors, .hdf5, .keras, .npy, .npz, .tensorIndex, .png, .pdf,
+            .notEmpty,
+        ]
+
     /// The check for a file name extension, with or without its dot, case-sensitive; ``notEmpty`` for one not known.
-    public init(fileExtension: String) {
+    ///
+    /// - Parameter table: what tables look like, when the extension is one of theirs.
+    public init(fileExtension: String, table: TableForm = TableForm()) {
         let name = fileExtension.hasPrefix(".") ? fileExtension.dropFirst() : fileExtension[...]
         switch name {
-        case "tsv": self = .tsv
+        case "tsv": self = .table(table)
+        case "tsv.gz", "tsv.bgz":
+            var form = table
+            form.isCompressed = true
+            self = .table(form)
         case "parquet": self = .parquet
         case "json": self = .json
         case "jsonl": self = .jsonLines
@@ -71,14 +87,15 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     public var isIntricate: Bool {
         switch self {
         case .parquet, .pickle, .safetensors, .hdf5, .keras, .npy, .npz, .tensorIndex: true
-        case .tsv, .json, .jsonLines, .png, .pdf, .notEmpty: false
+        case .table(let form): form.isCompressed
+        case .json, .jsonLines, .png, .pdf, .notEmpty: false
         }
     }
 
     /// Whether the whole check looks at more than the quick one.
     public var isWorthWholeCheck: Bool {
         switch self {
-        case .tsv, .json, .jsonLines, .parquet, .pickle, .safetensors, .keras, .npy, .npz, .tensorIndex: true
+        case .table, .json, .jsonLines, .parquet, .pickle, .safetensors, .keras, .npy, .npz, .tensorIndex: true
         case .hdf5, .png, .pdf, .notEmpty: false
         }
     }
@@ -91,7 +108,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
     public func checkQuickly(_ source: some ByteSource) throws(FormatError) {
         guard source.count > 0 else { throw .invalid(reason: "it is empty") }
         switch self {
-        case .tsv: try TSV.checkQuickly(source)
+        case .table(let form): try TSV.checkQuickly(source, form)
         case .parquet: _ = try ParquetFile.footer(of: source)
         case .json: try JSONText.checkQuickly(source)
         case .jsonLines: try JSONText.checkLinesQuickly(source)
@@ -110,7 +127,7 @@ public enum FormatCheck: String, Sendable, CaseIterable {
 
     /// Whether the quick check looks at everything that the whole one does.
     public func isWholeQuickly(_ source: some ByteSource) -> Bool {
-        guard case .tsv = self else { return false }
+        guard case .table(let form) = self, !form.isCompressed else { return false }
         return (1...Int64(TSV.window)).contains(source.count)
     }
 
@@ -126,9 +143,13 @@ public enum FormatCheck: String, Sendable, CaseIterable {
         // it is the whole one.
         if !isWholeQuickly(source) { try checkQuickly(source) }
         switch self {
-        case .tsv:
+        case .table(let form) where form.isCompressed:
+            let facts = try TSV.compressedFacts(of: source, form)
+            try pass(over: source, eachChunk)
+            return facts
+        case .table(let form):
             try WebPage.refuse(try source.head(WebPage.window))
-            var scanner = TSVScanner()
+            var scanner = TSVScanner(form)
             try pass(over: source, through: &scanner, eachChunk)
             return try scanner.finish()
         case .json, .jsonLines:

@@ -3,13 +3,14 @@
 /// UTF-8 without NUL bytes; a header line that names at least one column; every line with as many columns as the header; a
 /// newline at the end. Lines may end in CR LF, and a byte order mark before the header is accepted and not part of
 /// the first name. A name may be empty, as that of the index column that pandas writes, but not all of them. Quotes
-/// mean nothing: a tab is a separator, a newline ends a row. A blank line has one column.
+/// mean nothing: a tab is a separator, a newline ends a row. A blank line has one column. A ``TableForm`` changes what it says.
 enum TSV {
     /// How much of each end the quick check reads.
     static let window = 64 * 1024
 
-    static func checkQuickly(_ source: some ByteSource) throws(FormatError) {
-        var scanner = TSVScanner()
+    static func checkQuickly(_ source: some ByteSource, _ form: TableForm) throws(FormatError) {
+        guard !form.isCompressed else { return try checkGzip(source) }
+        var scanner = TSVScanner(form)
         let head = try source.head(window)
         try WebPage.refuse(head)
         try consume(head[...], with: &scanner)
@@ -19,12 +20,39 @@ enum TSV {
         }
         let tail = try source.tail(window)
         guard tail.last == newline else { throw noFinalNewline }
-        // A header longer than the window is for the whole check; so is a row that fills the last one.
-        guard let columns = scanner.headerColumns, let first = tail.firstIndex(of: newline) else { return }
+        // A header longer than the window is for the whole check; so is a row that fills the last one, and where a row begins among quotes.
+        guard !form.hasQuotes, let columns = scanner.headerColumns, let first = tail.firstIndex(of: newline) else {
+            return
+        }
         let start = source.count - Int64(tail.count) + Int64(first) + 1
-        var rows = TSVScanner(columns: columns, startingAt: start)
+        var rows = TSVScanner(form, columns: columns, startingAt: start)
         try consume(tail[(first + 1)...], with: &rows)
         _ = try rows.finish()
+    }
+
+    private static func checkGzip(_ source: some ByteSource) throws(FormatError) {
+        let head = try source.head(WebPage.window)
+        try WebPage.refuse(head)
+        guard GzipStream.begins(head) else {
+            throw .invalid(
+                reason: "it begins with \"\(Excerpt.text(head.prefix(8)))\", it is not compressed with gzip or bgzip")
+        }
+        try GzipStream.checkEnd(of: source)
+    }
+
+    /// Decompresses a table and checks it.
+    static func compressedFacts(of source: some ByteSource, _ form: TableForm) throws(FormatError) -> FormatFacts {
+        try checkGzip(source)
+        var scanner = TSVScanner(form)
+        var isFirst = true
+        try GzipStream.decompress(source) { (chunk) throws(FormatError) in
+            if isFirst { try WebPage.refuse(chunk) }
+            isFirst = false
+            try scanner.consume(chunk)
+        }
+        var facts = try scanner.finish()
+        facts.details["container"] = "gzip"
+        return facts
     }
 
     private static func consume(_ bytes: ArraySlice<UInt8>, with scanner: inout TSVScanner) throws(FormatError) {
@@ -64,11 +92,37 @@ struct TSVScanner: ChunkScanner {
     /// Rows of the end of a file have no line number that could be told without reading all before them.
     private let knowsLines: Bool
 
+    private let form: TableForm
+
+    // Where a form changes what bytes mean:
+
+    /// Rows that ended, the header too.
+    private var rows: Int64 = 0
+    private var place = Place.lineStart
+    /// The line on which the row under way began.
+    private var rowLine: Int64 = 1
+    /// The quotes that have not ended began on this line.
+    private var quoteLine: Int64 = 0
+
+    private enum Place {
+        case lineStart
+        case fieldStart
+        case field
+        case quotes
+        /// After a quote in quotes: their end, or one half of a doubled one.
+        case quote
+        case comment
+    }
+
     /// A scanner from the first byte of a file.
-    init() { knowsLines = true }
+    init(_ form: TableForm) {
+        self.form = form
+        knowsLines = true
+    }
 
     /// A scanner from a later row, at byte `offset`, of a file whose header has `columns` columns.
-    init(columns: Int64, startingAt offset: Int64) {
+    init(_ form: TableForm, columns: Int64, startingAt offset: Int64) {
+        self.form = form
         knowsLines = false
         headerTabs = columns - 1
         collectsHeader = false
@@ -83,6 +137,12 @@ struct TSVScanner: ChunkScanner {
 
     mutating func consume(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {
         guard let last = chunk.last else { return }
+        guard form.isPlain else {
+            try consumeBytes(chunk)
+            lastByte = last
+            isEmpty = false
+            return
+        }
         if collectsHeader { try collectHeader(chunk) }
         var index = 0
         while index &+ 64 <= chunk.count {
@@ -107,10 +167,18 @@ struct TSVScanner: ChunkScanner {
         guard !isEmpty else { throw .invalid(reason: "it is empty") }
         guard lastByte == TSV.newline else { throw TSV.noFinalNewline }
         guard knowsLines else { return FormatFacts() }
-        var facts = FormatFacts(rows: lines - 1)
+        if place == .quotes {
+            throw .invalid(reason: "it ends inside quotes that begin on line \(quoteLine): it is cut short")
+        }
+        guard headerTabs >= 0 else {
+            throw .invalid(reason: "it has comments only, \(form.hasHeader ? "a header" : "a row") is expected")
+        }
+        guard form.hasHeader else {
+            return FormatFacts(rows: rows, details: ["columns": String(headerTabs + 1)])
+        }
+        var facts = FormatFacts(rows: form.isPlain ? lines - 1 : rows - 1)
         if headerTabs < Int64(FormatFacts.columnLimit), !headerIsCut {
-            let names = headerText.split(separator: 0x09, omittingEmptySubsequences: false)
-            facts.columns = names.map { FormatFacts.Column(name: String(decoding: $0, as: UTF8.self)) }
+            facts.columns = headerNames.map { FormatFacts.Column(name: $0) }
         } else {
             facts.details["columns"] = String(headerTabs + 1)
         }
@@ -125,6 +193,10 @@ struct TSVScanner: ChunkScanner {
         header.append(contentsOf: chunk[..<room])
         if room < end { headerIsCut = true }
         guard end < chunk.count else { return }
+        try endHeader()
+    }
+
+    private mutating func endHeader() throws(FormatError) {
         collectsHeader = false
         if headerText.allSatisfy({ $0 == 0x09 }), !headerIsCut {
             throw .invalid(reason: "its first line names no columns, a header is expected there")
@@ -137,6 +209,90 @@ struct TSVScanner: ChunkScanner {
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
         if text.last == 0x0D, !headerIsCut { text.removeLast() }
         return text
+    }
+
+    private var headerNames: [String] {
+        guard form.hasQuotes else {
+            let names = headerText.split(separator: 0x09, omittingEmptySubsequences: false)
+            return names.map { String(decoding: $0, as: UTF8.self) }
+        }
+        var names: [[UInt8]] = [[]]
+        var isQuoted = false
+        var before: UInt8 = 0x09
+        for byte in headerText {
+            switch byte {
+            case UInt8(ascii: "\"") where isQuoted: isQuoted = false
+            // The second of a doubled one is part of the name.
+            case UInt8(ascii: "\"") where before == byte && !(names.last ?? []).isEmpty:
+                names[names.count - 1].append(byte)
+                isQuoted = true
+            case UInt8(ascii: "\"") where before == 0x09: isQuoted = true
+            case 0x09 where !isQuoted: names.append([])
+            default: names[names.count - 1].append(byte)
+            }
+            before = byte
+        }
+        return names.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    // MARK: Rows, a byte at a time
+
+    private mutating func consumeBytes(_ chunk: UnsafeRawBufferPointer) throws(FormatError) {
+        let bad = utf8.firstError(in: chunk)
+        for index in 0..<(bad ?? chunk.count) {
+            let byte = chunk[index]
+            if byte == 0 {
+                throw .invalid(
+                    reason: place(lines + 1, offset + Int64(index)) + " holds a NUL byte; text in UTF-8 is expected")
+            }
+            try take(byte, at: offset + Int64(index))
+        }
+        if let bad { throw notUTF8(chunk[bad], line: lines + 1) }
+        offset += Int64(chunk.count)
+    }
+
+    private mutating func take(_ byte: UInt8, at position: Int64) throws(FormatError) {
+        if byte == TSV.newline, place != .quotes {
+            if place != .comment { try endRow() }
+            lines += 1
+            place = .lineStart
+            return
+        }
+        if place == .lineStart {
+            rowLine = lines + 1
+            lineStart = position
+            place = byte == form.comment?.rawValue ? .comment : .fieldStart
+        }
+        if place == .comment { return }
+        if collectsHeader, form.hasHeader {
+            if header.count < FormatFacts.columnTextLimit { header.append(byte) } else { headerIsCut = true }
+        }
+        switch (place, byte) {
+        case (.quotes, UInt8(ascii: "\"")): place = .quote
+        case (.quotes, _): if byte == TSV.newline { lines += 1 }
+        case (.quote, UInt8(ascii: "\"")): place = .quotes
+        case (_, 0x09):
+            tabs += 1
+            place = .fieldStart
+        case (.fieldStart, UInt8(ascii: "\"")) where form.hasQuotes:
+            place = .quotes
+            quoteLine = lines + 1
+        // A byte order mark stands before the first field.
+        case (.fieldStart, 0xEF) where position == 0, (.fieldStart, 0xBB) where position == 1: break
+        case (.fieldStart, 0xBF) where position == 2: place = form.comment == nil ? .fieldStart : .lineStart
+        default: place = .field
+        }
+    }
+
+    private mutating func endRow() throws(FormatError) {
+        if place == .lineStart {
+            rowLine = lines + 1
+            lineStart = offset
+        }
+        if headerTabs < 0, form.hasHeader { try endHeader() }
+        if tabs != headerTabs { try endOddLine(at: rowLine) }
+        tabs = 0
+        rows += 1
     }
 
     // MARK: Rows, 64 bytes at a time
@@ -167,7 +323,7 @@ struct TSVScanner: ChunkScanner {
             let position = UInt64(newlines.trailingZeroBitCount)
             let upTo = (2 &<< position) &- 1
             tabs &+= Bytes64.ones(tabBits & upTo)
-            if tabs != headerTabs { try endOddLine() }
+            if tabs != headerTabs { try endOddLine(at: lines &+ 1) }
             tabs = 0
             lines &+= 1
             lineStart = offset &+ Int64(position) &+ 1
@@ -180,13 +336,18 @@ struct TSVScanner: ChunkScanner {
 
     /// A line ended that has not the header's columns: the header itself, or an error.
     @inline(never)
-    private mutating func endOddLine() throws(FormatError) {
+    private mutating func endOddLine(at line: Int64) throws(FormatError) {
         if headerTabs < 0 {
             headerTabs = tabs
             return
         }
         let columns = tabs == 0 ? "only 1 column (it may be blank)" : counted(tabs + 1, "column")
-        throw .invalid(reason: "\(place(lines + 1, lineStart)) has \(columns), the header has \(headerTabs + 1)")
+        let wanted = form.hasHeader ? "the header has \(headerTabs + 1)" : "the first row has \(headerTabs + 1)"
+        // R names no column for the row names that it writes into the first.
+        let isR = form.hasHeader && knowsLines && tabs == headerTabs + 1 && (form.isPlain ? lines : rows) == 1
+        throw .invalid(
+            reason: "\(place(line, lineStart)) has \(columns), \(wanted)"
+                + (isR ? "; if R's write.table wrote it, use col.names=NA or row.names=FALSE there" : ""))
     }
 
     @inline(never)

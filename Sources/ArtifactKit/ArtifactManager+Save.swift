@@ -93,7 +93,7 @@ extension ArtifactManager {
         let outcome = store.publish(
             PublishRequest(
                 staged: staged, target: target.directory, name: target.name,
-                check: key.type.isChecked ? FormatCheck(fileExtension: key.format) : nil, record: record))
+                check: key.type.check(ofFormat: key.format), record: record))
         try Self.check(outcome, path: path, in: scope.mode)
     }
 

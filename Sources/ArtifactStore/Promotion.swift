@@ -53,7 +53,7 @@ public struct Promotion: Sendable {
 
         /// The check that it must pass; nil when its type's checks are off.
         public var check: FormatCheck? {
-            type.isChecked ? type.format(of: name).map { FormatCheck(fileExtension: $0) } : nil
+            type.format(of: name).flatMap { type.check(ofFormat: $0) }
         }
     }
 

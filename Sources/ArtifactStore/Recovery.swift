@@ -261,7 +261,7 @@ struct Recovery {
         (writer.uid, writer.gid, writer.exit) = (attributes.st_uid, attributes.st_gid, .unknown)
         writer.pid = process > 0 ? process : nil
         draft.writer = writer
-        let check = target.type.isChecked ? format.map { FormatCheck(fileExtension: $0) } : nil
+        let check = format.flatMap { target.type.check(ofFormat: $0) }
         var request = PublishRequest(
             staged: file, target: realDirectory(target.directory), name: target.realName, check: check, record: draft)
         // Not the driver's word alone: what is mapped can still change.

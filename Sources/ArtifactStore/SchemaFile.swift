@@ -95,6 +95,11 @@ public enum SchemaFile {
             #               chromosome  also chr1.<ext>, kept as <type>_chr1.<ext>
             #               free        also any plain name, kept as it is
             #   checks      false publishes a file whatever its contents, unless it is empty
+            #   comment     of tables (.tsv, .tsv.gz, .tsv.bgz): lines that begin with this character, one of "#%;@", are no rows
+            #   header      of tables: false when the first row is data
+            #   quotes      of tables: csv when a field in double quotes may hold tabs and newlines, as pandas and polars read it; none
+            # The formats that are checked are .tsv, .tsv.gz, .tsv.bgz, .parquet, .json, .jsonl, .pkl, .pt, .ckpt, .safetensors, .h5, .hdf5,
+            # .keras, .npy, .npz, .index (TensorFlow), .png and .pdf; of others it is known that they are not empty.
             # No two types may claim one file. Only layers and formats must be given; the rest has the defaults ".", whole, true.
             types:
 
@@ -106,7 +111,17 @@ public enum SchemaFile {
             text += "    directory: \(type.directory == "." ? "\".\"" : quoted(type.directory))\n"
             text += "    names: \(type.naming.rawValue)\n"
             text += "    checks: \(type.isChecked)\n"
+            text += self.text(of: type.table)
         }
+        return text
+    }
+
+    /// What is said of tables, where it is not the usual.
+    private static func text(of table: TableOptions) -> String {
+        var text = ""
+        if let comment = table.comment { text += "    comment: \"\(UnicodeScalar(comment))\"\n" }
+        if !table.hasHeader { text += "    header: false\n" }
+        if table.quotes != .none { text += "    quotes: \(table.quotes.rawValue)\n" }
         return text
     }
 
@@ -216,6 +231,7 @@ private struct SchemaReader {
         var directory = "."
         var naming = TypeDefinition.Naming.whole
         var isChecked = true
+        var table = TableOptions()
         for (key, value) in try mapping(node, "type '\(name)'") {
             switch try self.name(key) {
             case "layers":
@@ -240,20 +256,39 @@ private struct SchemaReader {
                 }
                 naming = found
             case "checks":
-                switch try self.name(value) {
-                case "true": isChecked = true
-                case "false": isChecked = false
-                default: throw fault(value, "checks is true or false")
+                isChecked = try truth(value, "checks")
+            case "comment":
+                let text = try self.name(value)
+                guard text.utf8.count == 1, let byte = text.utf8.first, TableOptions.comments.contains(byte) else {
+                    throw fault(value, "comment is one of \"#\", \"%\", \";\" and \"@\", in quotes")
                 }
+                table.comment = byte
+            case "header": table.hasHeader = try truth(value, "header")
+            case "quotes":
+                guard let found = TableOptions.Quotes(rawValue: try self.name(value)) else {
+                    throw fault(value, "quotes is none or csv")
+                }
+                table.quotes = found
             case let other:
                 throw fault(
-                    key, "'\(other)' is not known in a type; there are layers, formats, directory, names and checks")
+                    key,
+                    "'\(other)' is not known in a type; there are layers, formats, directory, names, checks, comment, header and quotes"
+                )
             }
         }
         guard let layers else { throw fault(node, "type '\(name)' has no layers") }
         guard let formats else { throw fault(node, "type '\(name)' has no formats") }
         return TypeDefinition(
-            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked)
+            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked,
+            table: table)
+    }
+
+    private func truth(_ node: Node, _ what: String) throws(StoreError) -> Bool {
+        switch try name(node) {
+        case "true": true
+        case "false": false
+        default: throw fault(node, "\(what) is true or false")
+        }
     }
 
     private func mapping(_ node: Node, _ what: String) throws(StoreError) -> [(Node, Node)] {

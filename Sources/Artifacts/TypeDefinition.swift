@@ -22,11 +22,13 @@ public struct TypeDefinition: Hashable, Sendable {
     public let naming: Naming
     /// Whether contents are checked before they are published.
     public let isChecked: Bool
+    /// What its tables look like.
+    public let table: TableOptions
 
     /// Declares a type. `ArtifactSchema` checks the declaration.
     public init(
         name: String, layers: [Layer], formats: [String], directory: String = ".", naming: Naming = .whole,
-        isChecked: Bool = true
+        isChecked: Bool = true, table: TableOptions = TableOptions()
     ) {
         self.name = name
         self.layers = layers
@@ -34,6 +36,7 @@ public struct TypeDefinition: Hashable, Sendable {
         self.directory = directory
         self.naming = naming
         self.isChecked = isChecked
+        self.table = table
     }
 
     /// Whether its directories of production show as `latest` which artifact was sealed last.

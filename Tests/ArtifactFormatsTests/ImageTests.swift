@@ -36,7 +36,7 @@ import Testing
 }
 
 @Suite struct FormatCheckTests {
-    @Test(arguments: FormatCheck.allCases) func emptyFilesAreRefused(_ check: FormatCheck) {
+    @Test(arguments: FormatCheck.kinds) func emptyFilesAreRefused(_ check: FormatCheck) {
         #expect(check.quick([]).reason == "it is empty")
         #expect(check.whole([]).reason == "it is empty")
     }
@@ -54,11 +54,13 @@ import Testing
             (".", .notEmpty), ("..tsv", .notEmpty), (".safetensors", .safetensors),
             (".keras", .keras), ("hdf5", .hdf5), (".h5ad", .notEmpty),
             (".npy", .npy), (".npz", .npz), (".index", .tensorIndex), (".jsonl", .jsonLines),
+            (".tsv.gz", .table(TableForm(isCompressed: true))), ("tsv.bgz", .table(TableForm(isCompressed: true))),
+            (".gz", .notEmpty),
         ]
         for (name, check) in known { #expect(FormatCheck(fileExtension: name) == check, "\(name)") }
     }
 
-    @Test(arguments: FormatCheck.allCases) func errorsOfTheSourceComeThrough(_ check: FormatCheck) {
+    @Test(arguments: FormatCheck.kinds) func errorsOfTheSourceComeThrough(_ check: FormatCheck) {
         let source = MemorySource(bytes: bytes("a\tb\n"), failsAt: 0)
         #expect(throws: FormatError.unreadable(.ioError)) { try check.checkWhole(source) { _ in } }
     }

@@ -190,7 +190,7 @@ import Testing
 
     /// What the driver checks in its own process: every beginning and every end of a file, and a character cut at the borders of what a quick
     /// check reads.
-    @Test(arguments: FormatCheck.allCases.filter { !$0.isIntricate }) func everyPartOfAText(check: FormatCheck) {
+    @Test(arguments: FormatCheck.kinds.filter { !$0.isIntricate }) func everyPartOfAText(check: FormatCheck) {
         let samples: [[UInt8]] = [
             bytes("a\tb\n\u{1F600}\té\n\r\n\t\n"),
             bytes("{\"a\\u00e9\": [1, -2.5e3, \"\u{1F600}\", true, null, NaN, {}]}"),
@@ -222,7 +222,7 @@ import Testing
     }
 
     /// A file's length is a number from outside too: a file system may say anything.
-    @Test(arguments: FormatCheck.allCases) func everyLengthThatAFileMayClaim(check: FormatCheck) {
+    @Test(arguments: FormatCheck.kinds) func everyLengthThatAFileMayClaim(check: FormatCheck) {
         let samples: [[UInt8]] = [
             ParquetSample().file, PickleTests.zip([("a", [1])], wide: true), [0x80, 2, 0x4E, 0x2E], bytes("{}"),
             bytes("a\tb\n1\t2\n"), ImageTests.png, bytes("%PDF-%%EOF"), CheckpointTests.safetensors,

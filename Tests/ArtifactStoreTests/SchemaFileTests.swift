@@ -1,3 +1,4 @@
+import ArtifactFormats
 import Artifacts
 import Testing
 
@@ -17,6 +18,21 @@ import Testing
         #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
     }
 
+    @Test func keepsWhatIsSaidOfTables() throws {
+        let options = TableOptions(comment: UInt8(ascii: "#"), hasHeader: false, quotes: .csv)
+        let type = TypeDefinition(name: "variants", layers: [.base], formats: [".tsv.gz", ".tsv"], table: options)
+        let schema = try ArtifactSchema(types: [type])
+        let text = SchemaFile.text(of: schema)
+        #expect(text.contains("    comment: \"#\"\n    header: false\n    quotes: csv\n"))
+        let read = try SchemaFile.parse(text, file: "f")
+        #expect(read == schema)
+        let form = TableForm(comment: .hash, hasHeader: false, hasQuotes: true)
+        #expect(read.types.first?.check(ofFormat: ".tsv") == .table(form))
+        #expect(read.types.first?.check(ofFormat: ".json") == .json)
+        for byte in TableOptions.comments { #expect(TableForm.Comment(rawValue: byte) != nil) }
+        #expect(TableOptions.comments.count == TableForm.Comment.allCases.count)
+    }
+
     @Test(arguments: [
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    colour: red\n", 6, "colour"),
         ("version: 1\nsettling: 5\ntypes: {}\n", 2, "settling"),
@@ -25,6 +41,18 @@ import Testing
         ("version: 1\ntypes:\n  a:\n    layers: base\n    formats: [.tsv]\n", 4, "list"),
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    names: some\n", 6, "some"),
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    checks: perhaps\n", 6, "checks"),
+        (
+            "version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    comment: \"//\"\n", 6,
+            "comment is one of"
+        ),
+        (
+            "version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    header: 0\n", 6,
+            "header is true or false"
+        ),
+        (
+            "version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    quotes: yes\n", 6,
+            "quotes is none or csv"
+        ),
         ("version: 1\ntransient_seconds: soon\ntypes: {}\n", 2, "whole number"),
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [tsv]\n", 3, "extension"),
         ("version: 1\ntypes:\n  a: &x\n    layers: [base]\n", 3, "anchors"),

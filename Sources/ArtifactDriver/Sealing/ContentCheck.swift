@@ -84,6 +84,7 @@ extension Volume {
 
     /// The check for a name, when its type is checked.
     func contentCheck(_ name: String, in directory: TreeDirectory) -> FormatCheck? {
-        directory.location.checkedFormat(of: name).flatMap { FormatCheck(fileExtension: $0) }
+        guard case .typed(_, _, let type) = directory.location else { return nil }
+        return directory.location.checkedFormat(of: name).flatMap { type.check(ofFormat: $0) }
     }
 }
