@@ -63,7 +63,8 @@ struct ArtifactKey: Hashable, Sendable {
         case (nil, nil): type.name
         case (nil, let name?): name
         case (let chromosome?, nil):
-            chromosome.utf8.starts(with: "chr".utf8) ? chromosome : "chr" + chromosome
+            type.chromosomes.contains(chromosome) || chromosome.utf8.starts(with: "chr".utf8)
+                ? chromosome : "chr" + chromosome
         case (.some, .some): throw .chromosomeAndName(type: type.name)
         }
     }

@@ -1,10 +1,15 @@
 public import Artifacts
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
 internal import Yams
 
 /// `schema.yaml`: the types of a store as a file that people write. The only place that knows YAML.
 public enum SchemaFile {
     /// The longest schema that is read.
     static let longest = 256 * 1024
+    /// The longest index of a genome that is read.
+    static let longestIndex = 16 << 20
 
     /// Reads a schema strictly: what is not known is an error, so that a misspelt key is not a rule that is silently
     /// not there.
@@ -35,13 +40,37 @@ public enum SchemaFile {
         guard text.utf8.count <= longest else {
             throw .schema(file: file, line: nil, problem: "it is longer than \(longest / 1024) KiB")
         }
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let isStrict = text.utf8.contains(UInt8(ascii: "\\")) || lines.contains { withoutQuoted($0) == nil }
+        for (index, line) in lines.enumerated() {
             guard line.first(where: { $0 != " " }) != "#" else { continue }
-            for byte in line.utf8 where "&*!".utf8.contains(byte) {
+            // What stands in quotes is text. Where a quote is open at a line's end, or escaped, that is not looked into.
+            let bare = isStrict ? line : withoutQuoted(line) ?? line
+            for byte in bare.utf8 where "&*!".utf8.contains(byte) {
                 throw .schema(
                     file: file, line: index + 1, problem: "YAML's anchors, aliases and tags (& * !) are not used here")
             }
         }
+    }
+
+    /// A line without its quoted words and its comment; nil when a quote is open at its end.
+    private static func withoutQuoted(_ line: Substring) -> Substring? {
+        var bare = ""
+        var quote: Character?
+        var before: Character = " "
+        for character in line {
+            if let open = quote {
+                if character == open { quote = nil }
+            } else if character == "#", before == " " {
+                break
+            } else if character == "\"" || character == "'" {
+                quote = character
+            } else {
+                bare.append(character)
+            }
+            before = character
+        }
+        return quote == nil ? bare[...] : nil
     }
 
     private static func fault(of error: YamlError, file: String) -> StoreError {
@@ -82,6 +111,15 @@ public enum SchemaFile {
 
             # After how many seconds a temporary file that nobody renamed is removed.
             transient_seconds: \(schema.transientSeconds)
+
+            # Names that programs give to files which they rename when they are whole: files of such names are never published. '*' stands for
+            # anything, '?' for a letter or digit.
+            transient_names:
+            \(patternsText(schema.transientNames))
+
+            # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
+            # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
+            chromosomes: \(chromosomesText(schema.chromosomes))
 
             # A file of at most this size is checked whole before 'close' returns, which then says that it is not valid; 0 for none. A larger
             # one is looked at where it begins and ends, and checked before it is published.
@@ -135,6 +173,19 @@ public enum SchemaFile {
         return "\(count / unit.bytes) \(unit.name)"
     }
 
+    private static func patternsText(_ names: TransientNames) -> String {
+        guard !names.patterns.isEmpty else { return "  []" }
+        return names.patterns.map { "  - \"\($0)\"" }.joined(separator: "\n")
+    }
+
+    private static func chromosomesText(_ names: ChromosomeNames) -> String {
+        switch names {
+        case .assemblies: ChromosomeWord.assemblies
+        case .pattern(let pattern): "\"\(pattern)\""
+        case .names(let names): "[" + names.sorted().map { "\"\($0)\"" }.joined(separator: ", ") + "]"
+        }
+    }
+
     private static func benignText(_ exits: BenignExits) -> String {
         guard !exits.byProgram.isEmpty else { return "  {}" }
         return exits.byProgram.sorted { $0.key < $1.key }.map { program, statuses in
@@ -150,6 +201,9 @@ public enum SchemaFile {
     }
 }
 
+/// What stands for the built-in chromosomes.
+private enum ChromosomeWord { static let assemblies = "assemblies" }
+
 /// One reading of one file.
 private struct SchemaReader {
     let file: String
@@ -162,6 +216,8 @@ private struct SchemaReader {
         var publishing = PublishingRule.exit
         var settle = 2
         var benign = BenignExits.builtIn
+        var transientNames = TransientNames.builtIn
+        var chromosomes = ChromosomeNames.assemblies
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -178,6 +234,8 @@ private struct SchemaReader {
                 publishing = found
             case "settle_seconds": settle = try integer(value, "settle_seconds")
             case "benign_exits": benign = try benignExits(value)
+            case "transient_names": transientNames = try patterns(value)
+            case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
                 for (key, value) in try mapping(value, "types") {
@@ -191,7 +249,7 @@ private struct SchemaReader {
                 throw fault(
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
-                        + "settling_seconds, transient_seconds and types")
+                        + "settling_seconds, transient_seconds, transient_names, chromosomes and types")
             }
         }
         guard let version else { throw fault(node, "'version: 1' is missing") }
@@ -200,10 +258,80 @@ private struct SchemaReader {
         do throws(SchemaError) {
             return try ArtifactSchema(
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
-                publishing: publishing, settleSeconds: settle, benignExits: benign)
+                publishing: publishing, settleSeconds: settle, benignExits: benign,
+                transientNames: transientNames, chromosomes: chromosomes)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
+    }
+
+    private func patterns(_ node: Node) throws(StoreError) -> TransientNames {
+        var read: [NamePattern] = []
+        for item in try list(node, "transient_names") {
+            let text = try name(item)
+            guard let pattern = NamePattern(text) else { throw fault(item, "'\(text)' is no pattern of a file's name") }
+            read.append(pattern)
+        }
+        return TransientNames(read)
+    }
+
+    private func chromosomes(_ node: Node) throws(StoreError) -> ChromosomeNames {
+        guard case .scalar = node else {
+            guard case .sequence(let items) = node else {
+                throw fault(node, "chromosomes is 'assemblies', a pattern, a list or the path of a .fai")
+            }
+            var names: Set<String> = []
+            for item in items { names.insert(try chromosome(try name(item), at: item)) }
+            return .names(names)
+        }
+        let text = try name(node)
+        if text == ChromosomeWord.assemblies { return .assemblies }
+        if text.hasSuffix(".fai") { return .names(try index(text, node)) }
+        guard ChromosomeNames.isPossible(text), let pattern = NamePattern(text) else {
+            throw fault(node, "'\(text)' is no pattern of a chromosome's name")
+        }
+        return .pattern(pattern)
+    }
+
+    private func chromosome(_ name: String, at node: Node) throws(StoreError) -> String {
+        guard ChromosomeNames.isPossible(name) else {
+            throw fault(node, "'\(name)' cannot be the name of a chromosome")
+        }
+        return name
+    }
+
+    /// The first column of a genome's index, samtools-faidx(5); its path is taken from the schema's directory.
+    private func index(_ path: String, _ node: Node) throws(StoreError) -> Set<String> {
+        let directory = file.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(file[...$0]) } ?? ""
+        let path = path.utf8.first == UInt8(ascii: "/") ? path : directory + path
+        let bytes: [UInt8]
+        do throws(Errno) {
+            let descriptor = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+            defer { SystemCall.close(descriptor) }
+            guard try SystemCall.attributes(descriptor).st_mode & S_IFMT == S_IFREG else { throw Errno.invalidArgument }
+            bytes = try SystemCall.bytes(descriptor, at: 0, count: SchemaFile.longestIndex + 1)
+        } catch {
+            throw fault(node, "\(path) cannot be read: \(error)")
+        }
+        guard bytes.count <= SchemaFile.longestIndex else {
+            throw fault(node, "\(path) is longer than 16 MiB; give a pattern")
+        }
+        var names: Set<String> = []
+        var length = 0
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            // Nothing of another file is told.
+            let columns = line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+            let name = columns.first.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            guard (5...6).contains(columns.count), ChromosomeNames.isPossible(name),
+                columns[1...].allSatisfy({ $0.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } })
+            else { throw fault(node, "\(path) is no index of a genome as 'samtools faidx' makes it") }
+            if names.insert(name).inserted { length += name.utf8.count + 4 }
+        }
+        // The whole schema, these names included, can be read on the mount.
+        guard !names.isEmpty, length <= SchemaFile.longest / 4 * 3 else {
+            throw fault(node, "\(path) has \(names.count) names, which is none or too many; give a pattern")
+        }
+        return names
     }
 
     private func benignExits(_ node: Node) throws(StoreError) -> BenignExits {

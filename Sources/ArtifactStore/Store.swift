@@ -263,7 +263,10 @@ public final class Store: Sendable {
         guard let string = String(validating: text, as: UTF8.self) else {
             throw .schema(file: file, line: nil, problem: "it is not UTF-8 text")
         }
-        return (try SchemaFile.parse(string, file: file), string)
+        let schema = try SchemaFile.parse(string, file: file)
+        // Readers of the mount have the names themselves, not the path of an index that they may not read.
+        if case .names = schema.chromosomes { return (schema, SchemaFile.text(of: schema)) }
+        return (schema, string)
     }
 
     /// The directories in `.artifactfs`.

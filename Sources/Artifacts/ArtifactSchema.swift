@@ -1,4 +1,3 @@
-/// The artifact types of a store, and the times and sizes that its rules use. The built-in value is SEMANTICS 1.1's table.
 /// When a file that its writers closed is published.
 public enum PublishingRule: String, CaseIterable, Hashable, Sendable {
     /// When its makers have ended well, or `settle_seconds` after the last close.
@@ -23,6 +22,10 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let settleSeconds: Int
     /// Exit statuses that mean no failure.
     public let benignExits: BenignExits
+    /// Which names are temporary, in typed directories.
+    public let transientNames: TransientNames
+    /// Which names chromosomes have.
+    public let chromosomes: ChromosomeNames
 
     /// A schema of these types.
     ///
@@ -30,8 +33,14 @@ public struct ArtifactSchema: Hashable, Sendable {
     public init(
         types: [TypeDefinition], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
-        publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn
+        publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
+        transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies
     ) throws(SchemaError) {
+        let types = types.map { type in
+            var type = type
+            (type.transientNames, type.chromosomes) = (transientNames, chromosomes)
+            return type
+        }
         var names: Set<String> = []
         for type in types {
             if let problem = Self.problem(with: type) { throw SchemaError(type: type.name, problem: problem) }
@@ -73,6 +82,8 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.publishing = publishing
         self.settleSeconds = settleSeconds
         self.benignExits = benignExits
+        self.transientNames = transientNames
+        self.chromosomes = chromosomes
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -103,7 +114,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         else {
             return "is not a type name: letters, digits, '_' and '-', at most 100"
         }
-        if NameRules.isTransient(name) || (type.naming == .chromosome && name.utf8.starts(with: "chr".utf8)) {
+        if type.naming == .chromosome && type.chromosomes.contains(name) {
             return "is a name that files in the tree have for other reasons; choose another"
         }
         if type.layers.isEmpty { return "has no layer (base, meta)" }
@@ -115,8 +126,12 @@ public struct ArtifactSchema: Hashable, Sendable {
             else {
                 return "has the format '\(format)', which is not an extension such as .tsv"
             }
-            if NameRules.isTransient("a" + format) { return "has the format '\(format)', which marks temporary files" }
-            if NameRules.isTransient(name + format) { return "has files '\(name + format)', a name of temporary files" }
+            if type.transientNames.contains("a" + format) {
+                return "has the format '\(format)', which marks temporary files"
+            }
+            if type.transientNames.contains(name + format) {
+                return "has files '\(name + format)', a name of temporary files"
+            }
         }
         if Set(type.formats).count != type.formats.count { return "names a format twice" }
         if type.directory != "." {
@@ -156,10 +171,11 @@ public struct ArtifactSchema: Hashable, Sendable {
             || one.name == other.name
     }
 
-    /// Whether `name` begins with `<type>_chr`: then the type's chromosome names include files that begin with it. `<type>_chr`
-    /// itself counts: its `_chr1` is the chromosome `chr_chr1` of the shorter name.
+    /// Whether `name` begins as files of the type do that are named for a chromosome.
     private static func begins(_ name: String, withKeyedNameOf type: TypeDefinition) -> Bool {
-        type.naming == .chromosome && name.utf8.starts(with: (type.name + "_chr").utf8)
+        let start = type.name + "_"
+        guard type.naming == .chromosome, name.utf8.starts(with: start.utf8) else { return false }
+        return type.chromosomes.couldBegin(with: Substring(name.utf8.dropFirst(start.utf8.count)))
     }
 }
 
@@ -216,5 +232,7 @@ extension ArtifactSchema {
         publishing = .exit
         settleSeconds = 2
         benignExits = .builtIn
+        transientNames = .builtIn
+        chromosomes = .assemblies
     }
 }

@@ -49,6 +49,7 @@ public struct Explanation: Sendable {
     private var standing: Standing
     private var facts: Facts
     private let mount: MountFacts
+    private let name: String
 
     /// Looks at a path.
     ///
@@ -60,6 +61,7 @@ public struct Explanation: Sendable {
         let (location, rest) = mount.schema.locate(path)
         standing = .of(location.scope, isReadOnly: mount.isReadOnly) { mount.liveSessions.contains($0) }
         let (parent, name) = Self.split(path)
+        self.name = name
         let own = StoreLayout.privateDirectory
         let isHidden = path == own || path.hasPrefix(own + "/")
         let kind = sight.kind(of: path)
@@ -133,12 +135,19 @@ public struct Explanation: Sendable {
         switch subject {
         case .nowhere: "nothing there"
         case .nothing(.artifact): place == .sessions || place == .tests ? "a new directory" : "a new name"
-        case .nothing(.transient): "a temporary name, never published as such"
+        case .nothing(.transient): "a temporary name\(pattern), never published as such"
         case .nothing(.invalid): "no name of this directory"
         case .directory, .ordinaryDirectory: "a directory"
         case .made: "an entry that the driver makes"
+        case .file(.transient): "\(FileState.transient)\(pattern)"
         case .file(let state): state.rawValue
         }
+    }
+
+    /// By which of the schema's patterns a name is temporary; empty where it is one that is followed by random letters.
+    private var pattern: String {
+        let names = if case .typed = place { mount.schema.transientNames } else { TransientNames.builtIn }
+        return names.pattern(of: name).map { ": \($0)" } ?? ""
     }
 }
 

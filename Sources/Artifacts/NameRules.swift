@@ -13,7 +13,7 @@ enum NameRules {
 
     /// Runs with a name's bytes in one piece: names are judged at every lookup, and a string's own views are ten times slower.
     @inline(__always)
-    private static func withBytes<Result>(
+    static func withBytes<Result>(
         _ name: some StringProtocol, _ body: (UnsafeBufferPointer<UInt8>) -> Result
     ) -> Result {
         if let result = name.utf8.withContiguousStorageIfAvailable(body) { return result }
@@ -21,22 +21,15 @@ enum NameRules {
     }
 
     private static func isSame(_ bytes: UnsafeBufferPointer<UInt8>, _ text: StaticString) -> Bool {
-        bytes.count == text.utf8CodeUnitCount && starts(bytes, with: text)
-    }
-
-    private static func starts(_ bytes: UnsafeBufferPointer<UInt8>, with text: StaticString) -> Bool {
-        isAt(0, of: bytes, text)
-    }
-
-    private static func ends(_ bytes: UnsafeBufferPointer<UInt8>, with text: StaticString) -> Bool {
-        isAt(bytes.count - text.utf8CodeUnitCount, of: bytes, text)
-    }
-
-    private static func isAt(_ place: Int, of bytes: UnsafeBufferPointer<UInt8>, _ text: StaticString) -> Bool {
-        let count = text.utf8CodeUnitCount
-        guard place >= 0, place + count <= bytes.count else { return false }
-        for offset in 0..<count where bytes[place + offset] != text.utf8Start[offset] { return false }
+        guard bytes.count == text.utf8CodeUnitCount else { return false }
+        for offset in bytes.indices where bytes[offset] != text.utf8Start[offset] { return false }
         return true
+    }
+
+    /// Whether some bytes are at a place of a name.
+    static func isAt(_ place: Int, of bytes: UnsafeBufferPointer<UInt8>, _ text: some Collection<UInt8>) -> Bool {
+        guard place + text.count <= bytes.count else { return false }
+        return bytes[place..<(place + text.count)].elementsEqual(text)
     }
 
     /// Whether two names are the same bytes. `==` also equates canonically equivalent text, such as `K` and the Kelvin sign,
@@ -73,34 +66,15 @@ enum NameRules {
         }
     }
 
-    /// `chr` and one or more of `A-Z a-z 0-9 _ .`.
-    static func isChromosome(_ stem: Substring) -> Bool {
-        withBytes(stem) { stem in
-            stem.count > 3 && starts(stem, with: "chr") && stem.dropFirst(3).allSatisfy(isChromosomeByte)
-        }
-    }
-
-    /// `A-Z a-z 0-9 _ .`
-    static func isChromosomeByte(_ byte: UInt8) -> Bool {
-        isAlphanumeric(byte) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+    /// What names of references are made of in SAM files (SAMv1, 1.2.1): printable, without quotes, brackets, `,` and `\\`; nor `/`.
+    static func isPrintable(_ byte: UInt8) -> Bool {
+        isAlphanumeric(byte) || "!#$%&*+-.:;=?@^_|~".utf8.contains(byte)
     }
 
     /// Whether a name is the driver's own, in whatever directory: nobody makes `.artifactfs` or `.meta`.
     static func isOwn(_ name: String) -> Bool {
         withBytes(name) { bytes in
             bytes.first == UInt8(ascii: ".") && (isSame(bytes, ".artifactfs") || isSame(bytes, ".meta"))
-        }
-    }
-
-    /// The names that programs give to files they mean to rename, whatever the type.
-    static func isTransient(_ name: String) -> Bool {
-        withBytes(name) { bytes in
-            if bytes.first == UInt8(ascii: ".") || bytes.last == UInt8(ascii: "~") || starts(bytes, with: "tmp") {
-                return true
-            }
-            if bytes.count == 9, starts(bytes, with: "sed") { return true }
-            return ends(bytes, with: ".tmp") || ends(bytes, with: ".temp") || ends(bytes, with: ".part")
-                || ends(bytes, with: ".partial")
         }
     }
 

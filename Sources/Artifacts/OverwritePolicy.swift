@@ -196,7 +196,7 @@ extension OverwritePolicy {
     private static func classifyInScopeRoot(_ name: String) -> NameClass {
         guard NameRules.isEntry(name) else { return .invalid(.notInSessionRoot) }
         if name == StoreLayout.metadataName { return .artifact(realName: name) }
-        if NameRules.isTransient(name)
+        if TransientNames.builtIn.contains(name)
             || NameRules.withoutRandomSuffix(name).map({ $0 == StoreLayout.metadataName }) == true
         {
             return .transient

@@ -23,7 +23,7 @@ extension TypeDefinition {
         let format = formats.first ?? ""
         return switch naming {
         case .whole: name + format
-        case .chromosome: "chr1" + format
+        case .chromosome: chromosomes.hint.example + format
         case .free: "epoch_001" + format
         }
     }

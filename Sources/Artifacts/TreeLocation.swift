@@ -45,7 +45,7 @@ public enum UntypedDirectory: String, CaseIterable, Hashable, Sendable {
             plotFormats.contains { NameRules.ends(name, with: $0) && name.utf8.count > $0.utf8.count }
         }
         guard NameRules.isEntry(name) else { return .invalid(.notAPlot) }
-        if NameRules.isTransient(name) { return .transient }
+        if TransientNames.builtIn.contains(name) { return .transient }
         if isPlot(name[...]) { return .artifact(realName: name) }
         if let original = NameRules.withoutRandomSuffix(name), isPlot(original) { return .transient }
         return .invalid(.notAPlot)

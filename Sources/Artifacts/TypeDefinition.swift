@@ -4,7 +4,7 @@ public struct TypeDefinition: Hashable, Sendable {
     public enum Naming: String, CaseIterable, Hashable, Sendable {
         /// Only the type's own name.
         case whole
-        /// Also `chr…`; the real file is `<type>_chr…`.
+        /// Also chromosomes' names; the real file is `<type>_<name>`.
         case chromosome
         /// Also any plain name; the real file has the same.
         case free
@@ -24,6 +24,10 @@ public struct TypeDefinition: Hashable, Sendable {
     public let isChecked: Bool
     /// What its tables look like.
     public let table: TableOptions
+    /// The schema's: which names chromosomes have.
+    public internal(set) var chromosomes = ChromosomeNames.assemblies
+    /// The schema's: which names are temporary.
+    public internal(set) var transientNames = TransientNames.builtIn
 
     /// Declares a type. `ArtifactSchema` checks the declaration.
     public init(
@@ -46,7 +50,7 @@ public struct TypeDefinition: Hashable, Sendable {
     public func classify(_ name: String) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
         guard NameRules.isEntry(name) else { return .invalid(.notOfType(self.name)) }
-        if NameRules.isTransient(name) { return .transient }
+        if transientNames.contains(name) { return .transient }
         if let real = realName(for: name) {
             return real.utf8.count > NameRules.longestName ? .invalid(.tooLong) : .artifact(realName: real)
         }
@@ -62,7 +66,10 @@ public struct TypeDefinition: Hashable, Sendable {
         if NameRules.isSame(stem, self.name) { return name }
         switch naming {
         case .whole: return nil
-        case .chromosome: return NameRules.isChromosome(stem) ? self.name + "_" + name : nil
+        case .chromosome:
+            guard chromosomes.contains(stem) else { return nil }
+            let real = self.name + "_" + name
+            return transientNames.contains(real) ? nil : real
         case .free: return NameRules.isFreeStem(stem) ? name : nil
         }
     }
@@ -71,7 +78,7 @@ public struct TypeDefinition: Hashable, Sendable {
     ///
     /// The inverse of `classify`: each name of the type comes from one real name, and the other way round.
     public func virtualName(forReal real: String) -> String? {
-        guard real.utf8.count <= NameRules.longestName, !NameRules.isTransient(real), let (stem, _) = split(real)
+        guard real.utf8.count <= NameRules.longestName, !transientNames.contains(real), let (stem, _) = split(real)
         else { return nil }
         if NameRules.isSame(stem, name) { return real }
         switch naming {
@@ -81,8 +88,8 @@ public struct TypeDefinition: Hashable, Sendable {
             let rest = real.utf8.dropFirst(name.utf8.count)
             guard rest.first == UInt8(ascii: "_") else { return nil }
             let virtual = String(real[rest.index(after: rest.startIndex)...])
-            guard let (chromosome, _) = split(virtual), NameRules.isChromosome(chromosome),
-                !NameRules.isTransient(virtual)
+            guard let (chromosome, _) = split(virtual), chromosomes.contains(chromosome),
+                !transientNames.contains(virtual)
             else { return nil }
             return virtual
         case .free: return NameRules.isFreeStem(stem) ? real : nil
@@ -114,7 +121,7 @@ public struct TypeDefinition: Hashable, Sendable {
         let endings = formats.count == 1 ? formats[0] : "(" + formats.joined(separator: "|") + ")"
         switch naming {
         case .whole: return name + endings
-        case .chromosome: return "\(name)\(endings) or chr<name>\(endings)"
+        case .chromosome: return "\(name)\(endings) or \(chromosomes.hint.words)\(endings)"
         case .free: return "<name>\(endings), where <name> is letters, digits, '.', '_', '-'"
         }
     }

@@ -57,7 +57,7 @@ final class Bench {
         PathTable(count: count) { path(freshName(kind, $0)) }
     }
 
-    func freshName(_ kind: String, _ index: Int) -> String { "chr\(kind)_\(runName)_\(round)_\(index).tsv" }
+    func freshName(_ kind: String, _ index: Int) -> String { "chrUn_\(kind)_\(runName)_\(round)_\(index).tsv" }
 
     /// The sum of the stamps of blocks `0..<count`.
     func expectedSum(_ count: Int) -> UInt64 { stamps.prefix(count).reduce(0, &+) }

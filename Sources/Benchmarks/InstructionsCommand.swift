@@ -61,10 +61,10 @@ struct InstructionsCommand: ParsableCommand {
                 }
             }
         }
-        let fresh = PathTable(count: Self.count) { target.session("chrFresh\($0).tsv") }
+        let fresh = PathTable(count: Self.count) { target.session("chrUn_Fresh\($0).tsv") }
         _ = try Loops.create(fresh.all, block)
         _ = try Loops.unlinkFiles(fresh.all, block)
-        _ = try Loops.create(PathTable(count: Self.count) { target.published("chrSealed\($0).tsv") }.all, block)
+        _ = try Loops.create(PathTable(count: Self.count) { target.published("chrUn_Sealed\($0).tsv") }.all, block)
         guard let directory = opendir(target.artifactDirectory) else { throw BenchFailure.call("open", mount) }
         while readdir(directory) != nil {}
         closedir(directory)

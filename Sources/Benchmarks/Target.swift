@@ -48,7 +48,7 @@ struct Target: Sendable {
         }
     }
 
-    static func name(_ index: Int) -> String { "chr\(1 + index % 24)_\(index).tsv" }
+    static func name(_ index: Int) -> String { "chrUn_\(1 + index % 24)_\(index).tsv" }
 
     /// The directory that holds the production artifacts of one block, and what their names begin with there.
     var artifactDirectory: String {
@@ -61,7 +61,7 @@ struct Target: Sendable {
     var artifactPrefix: String { layout == .store ? "analysis_sequences_chr" : "chr" }
 
     /// The large production artifact. It lies in another directory, so that listings have only the small ones.
-    var bigArtifact: String { published("chrBig.tsv") }
+    var bigArtifact: String { published("chrUn_Big1.tsv") }
 
     /// The directory with the Parquet artifacts, and what their names begin with there.
     var parquetDirectory: String {

@@ -136,7 +136,7 @@ import Testing
         caller.isMovable = true
         for (size, moves) in [(Int64(1) << 20, false), (1 << 30, true)] {
             let parent = harness.parent(.session)
-            let name = "chr\(size).tsv"
+            let name = moves ? "chr2.tsv" : "chr1.tsv"
             let created = try harness.call { request throws(Errno) in
                 try name.withEntryName { name throws(Errno) in
                     try harness.volume.create(

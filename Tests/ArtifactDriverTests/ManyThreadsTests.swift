@@ -101,8 +101,8 @@ private struct Program: Sendable {
         defer { readOnly.stop() }
         let base = harness.store.path + "/base_layer"
         for (index, time) in Self.times.enumerated() {
-            try write("a\tb\n1\t2\n", to: base + "/analysis_sequences_chrT\(index).tsv")
-            try setTime(time, of: base + "/analysis_sequences_chrT\(index).tsv")
+            try write("a\tb\n1\t2\n", to: base + "/analysis_sequences_chrUn_T\(index).tsv")
+            try setTime(time, of: base + "/analysis_sequences_chrUn_T\(index).tsv")
         }
         let checkpoints = harness.store.path + "/meta_layer/checkpoints"
         try #require(mkdir(checkpoints, 0o755) == 0)
@@ -132,7 +132,7 @@ private struct Program: Sendable {
         for _ in 0..<threads { done.wait() }
         #expect(failures.withLock { $0 } == [])
         harness.settle()
-        let published = try names(in: base).filter { $0.hasPrefix("analysis_sequences_chrN") }
+        let published = try names(in: base).filter { $0.hasPrefix("analysis_sequences_chrUn_N") }
         #expect(published.count == threads * rounds / 4)
     }
 
@@ -148,7 +148,7 @@ private struct Program: Sendable {
             try program.list(
                 try program.walk(["production", "meta", "meta_checkpoints"]),
                 details: round % 2 == 0)
-            let file = try program.walk(["production", "base", "analysis_sequences", "chrT\(round % 8).tsv"])
+            let file = try program.walk(["production", "base", "analysis_sequences", "chrUn_T\(round % 8).tsv"])
             _ = try program.call { request throws(Errno) in try volume.attributes(request, inode: file, handle: nil) }
             let source = try program.call { request throws(Errno) in
                 try volume.read(request, inode: file, handle: HandleID(rawValue: 0), offset: 0, size: 100)
@@ -161,7 +161,7 @@ private struct Program: Sendable {
         guard round % 4 == 0 else { return }
         let program = programs[0]
         let created = try program.call { request throws(Errno) in
-            try "chrN\(thread)_\(round).tsv".withEntryName { entry throws(Errno) in
+            try "chrUn_N\(thread)_\(round).tsv".withEntryName { entry throws(Errno) in
                 try program.volume.create(
                     request, parent: production, name: entry, mode: 0o644,
                     flags: OpenFlags(rawValue: O_WRONLY | O_CREAT))

@@ -1,5 +1,6 @@
 import ArtifactFormats
 import Artifacts
+import Glibc
 import Testing
 
 @testable import ArtifactStore
@@ -57,6 +58,19 @@ import Testing
         ("version: 1\ntypes:\n  a:\n    layers: [base]\n    formats: [tsv]\n", 3, "extension"),
         ("version: 1\ntypes:\n  a: &x\n    layers: [base]\n", 3, "anchors"),
         ("version: 1\ntypes:\n  a: [\n", 4, ""),
+        ("version: 1\ntypes:\n  a: [\"x\", *x]\n", 3, "anchors"),
+        ("version: 1\ntypes:\n  a: [\"x\n  \", *x, \"\"]\n", 4, "anchors"),
+        ("version: 1\ntypes:\n  a: [\"\\\"\", *x, \"\"]\n", 3, "anchors"),
+        ("version: 1\ntransient_names: \"*.x\"\ntypes: {}\n", 2, "list"),
+        ("version: 1\ntransient_names:\n  - \"*.x\"\n  - \"a/b\"\ntypes: {}\n", 4, "no pattern"),
+        (
+            "version: 1\ntransient_names: [\"*\"]\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n", 4,
+            "temporary"
+        ),
+        ("version: 1\nchromosomes: {}\ntypes: {}\n", 2, ".fai"),
+        ("version: 1\nchromosomes: [\"a/b\"]\ntypes: {}\n", 2, "cannot be the name"),
+        ("version: 1\nchromosomes: \"a b\"\ntypes: {}\n", 2, "no pattern"),
+        ("version: 1\nchromosomes: /nowhere/genome.fai\ntypes: {}\n", 2, "cannot be read"),
         ("version: 1\ncheck_at_close: 5\ntypes: {}\n", 2, "with its unit"),
         ("version: 1\ncheck_at_close: MiB\ntypes: {}\n", 2, "with its unit"),
         ("version: 1\ncheck_at_close: -1 MiB\ntypes: {}\n", 2, "with its unit"),
@@ -115,6 +129,46 @@ import Testing
         #expect(try SchemaFile.parse(text, file: "schema.yaml").types.map(\.name) == ["scores"])
         #expect(throws: StoreError.self) {
             try SchemaFile.parse("version: 1\n\u{feff}types: {}\n", file: "schema.yaml")
+        }
+    }
+
+    @Test func namesOfAStoreAreData() throws {
+        let types = "types:\n  a:\n    layers: [base]\n    formats: [.tsv]\n    names: chromosome\n"
+        let schema = try SchemaFile.parse(
+            "version: 1\ntransient_names: [\"*.mine\", 'x?*']  # don't\nchromosomes: \"scaffold_*\"\n" + types,
+            file: "f")
+        let type = try #require(schema.type(named: "a"))
+        #expect(type.classify("chr1.mine") == .transient && type.classify("x1.tsv") == .transient)
+        #expect(type.classify("scaffold_1.tsv") == .artifact(realName: "a_scaffold_1.tsv"))
+        #expect(type.classify("chr1.tmp") == .invalid(.notOfType("a")))
+        #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+        for chromosomes in ["assemblies", "[\"HLA-A*01:01\", NC_1.1]", "[]"] {
+            let schema = try SchemaFile.parse("version: 1\nchromosomes: \(chromosomes)\n" + types, file: "f")
+            #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+        }
+    }
+
+    /// The index is read once; readers of the mount have the names.
+    @Test func chromosomesOfAnIndex() throws {
+        let directory = try TemporaryDirectory()
+        let index = directory.path + "/genome.fai"
+        func write(_ text: String) throws {
+            let file = try #require(fopen(index, "w"))
+            fputs(text, file)
+            fclose(file)
+        }
+        let text = "version: 1\nchromosomes: \(index)\ntypes: {}\n"
+        try write("NC_000001.11\t248956422\t112\t70\t71\nHLA-A*01:01\t3503\t3\t60\t61\n")
+        let schema = try SchemaFile.parse(text, file: "f")
+        #expect(schema.chromosomes == .names(["NC_000001.11", "HLA-A*01:01"]))
+        #expect(
+            try SchemaFile.parse(text.replacing(index, with: "genome.fai"), file: directory.path + "/schema.yaml")
+                == schema)
+        let named = SchemaFile.text(of: schema)
+        #expect(!named.contains("genome.fai:") && named.contains("NC_000001.11"))
+        for bad in ["", "root:x:0:0\n", "a\tb\tc\td\te\n", "a\t1\t2\t3\n", "a/b\t1\t2\t3\t4\n", "a\t1\t2\t3\t-4\n"] {
+            try write(bad)
+            #expect(throws: StoreError.self, "\(bad)") { try SchemaFile.parse(text, file: "f") }
         }
     }
 }

@@ -10,12 +10,13 @@ private func type(_ name: String) throws -> TypeDefinition { try #require(schema
 private func randomName(_ generator: inout SplitMix64) -> String {
     let pieces =
         schema.types.map(\.name) + schema.types.flatMap(\.formats) + [
-            "chr", "chr1", "_chr", "chrUn_KI270742v1", "_", "-", ".", "~", "tmp", ".tmp", ".part", ".partial", ".temp",
+            "chr", "chr1", "_chr", "_tmp", "-tmp", ".lock", "#", "XXsMAfVQ", ".gawk.", "chrUn_KI270742v1", "_", "-",
+            ".", "~", "tmp", ".tmp", ".part", ".partial", ".temp",
             "sed", "epoch_001", "latest", "a", "Z9", ".a1B2c3", ".abcdef123456", ".abcdef1234567", "\n", "\u{7}", "é",
             "e\u{301}", "\u{301}", "\u{600}", "\u{212A}", " ", "/", "..", "🧬",
         ]
     // One in three begins as a whole valid name, so that valid names are met often enough.
-    let stems = schema.types.map(\.name) + ["chr1", "chrX", "chr_1.v2", "epoch_001", "a.b-c"]
+    let stems = schema.types.map(\.name) + ["chr1", "chrX", "chrUn_1.v2", "epoch_001", "a.b-c"]
     let formats = schema.types.flatMap(\.formats)
     let isPlain = Int.random(in: 0..<3, using: &generator) == 0
     var name =
@@ -40,7 +41,8 @@ private func randomName(_ generator: inout SplitMix64) -> String {
             ("meta_checkpoints", "meta_checkpoints.pkl", "meta_checkpoints.pkl"),
             ("meta_metrics", "training_metrics.json", "training_metrics.json"),
             ("training_data", "chr2.tsv", "training_data_chr2.tsv"),
-            ("meta_predictions", "chr1.v2.parquet", "meta_predictions_chr1.v2.parquet"),
+            ("meta_predictions", "chrUn_1.v2.parquet", "meta_predictions_chrUn_1.v2.parquet"),
+            ("analysis_sequences", "HLA-A*01:01:01:01.tsv", "analysis_sequences_HLA-A*01:01:01:01.tsv"),
         ]
         for (name, virtual, real) in cases {
             #expect(try type(name).classify(virtual) == .artifact(realName: real))
@@ -53,7 +55,8 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         "chr1\n.tsv", "chr1.tsv\n", "chr1\u{7}.tsv", "chré.tsv", "chr1\u{301}.tsv", "splice_errors.tsv",
         "analysis_sequences_chr1.tsv", "analysis_sequences.parquet", "notes.txt", "chr1.tsv.abcde",
         "chr1.tsv.abcdef1234567", "chr1.tsv.abc-def", "notes.abc123", "chr1.tsvx", "..", ".", "../x.tmp", "a/b.tmp",
-        "chr1.tsv/", "/", "a\0.tmp", "\u{FFFD}.tsv",
+        "chr1.tsv/", "/", "a\0.tmp", "\u{FFFD}.tsv", "chrchr1.tsv", "chr1.v2.tsv", "chr1_backup.tsv", "training",
+        "12345678.tsv",
     ])
     func namesThatAreNoneOfTheType(name: String) throws {
         let found = try type("analysis_sequences").classify(name)
@@ -75,14 +78,48 @@ private func randomName(_ generator: inout SplitMix64) -> String {
     /// Each kind of transient name of the document, and its nearest neighbours that are not.
     @Test func transientNames() throws {
         let rows: [(kind: String, transient: [String], other: [String])] = [
-            ("leading .", [".chr1.tsv", ".a", "..a", ".chr1.tsv.Xy12Zw", "...", ".\n"], ["chr1.tsv", ".", ".."]),
+            (".*", [".chr1.tsv", ".a", "..a", ".chr1.tsv.Xy12Zw", "...", ".\n"], ["chr1.tsv", ".", ".."]),
+            ("*~", ["chr1.tsv~", "~"], ["~chr1.tsv"]),
+            ("#*#", ["#chr1.tsv#", "##"], ["#chr1.tsv", "chr1.tsv#", "#"]),
+            ("*.swp", ["chr1.tsv.swp"], ["chr1.swpx", "swp"]),
+            ("*.swo", ["chr1.tsv.swo"], []),
+            ("*.swx", ["chr1.tsv.swx"], []),
+            ("*___jb_tmp___", ["chr1.tsv___jb_tmp___"], ["chr1.tsv__jb_tmp__"]),
+            ("*___jb_old___", ["chr1.tsv___jb_old___"], ["___jb_old___1"]),
+            ("sed??????", ["sedaB3xYz"], ["sedaB3xYzA1", "sedaB3xYz1", "Sedab3xYz", "sed......"]),
+            (
+                "*.gawk.??????", ["chr1.tsv.gawk.4SiDyH", "x.gawk.abcdef"],
+                ["gawk.4SiDyH", "x.gawk.4SiDy", "x.gawk.4SiDyH1"]
+            ),
+            (
+                "????????", ["XXsMAfVQ", "a1b2c3d4", "01234567"],
+                ["XXsMAfV", "XXsMAfVQ1", "metadata", "ab_d1234", "é1b2c3d"]
+            ),
+            ("d2utmp*", ["d2utmpAbC123"], ["xd2utmp"]),
+            ("tmp*", ["tmp", "tmpk2j3h4", "tmp_chr1.tsv"], ["tm", "atmp", "Tmp"]),
             ("*.tmp", ["chr1.tsv.tmp", "x.tmp", "\n.tmp", "\u{600}.tmp"], ["xtmp", "x.tmp2", "x.TMP"]),
             ("*.temp", ["chr1.tsv.temp", "x.temp"], ["xtemp", "x.tempo"]),
+            ("*_tmp", ["chr1_tmp"], ["chr1_tmpx"]),
+            ("*-tmp", ["chr1-tmp"], ["chr1-tmpx"]),
+            ("*.tmp.*", ["chr1.tmp.tsv", "chr1.tsv.tmp.123"], ["chr1.tmpx.tsv"]),
+            ("*.temp.*", ["chr1.temp.tsv"], ["chr1.tempx.tsv"]),
+            ("*_tmp.*", ["chr1_tmp.tsv", "chr1_tmp.tsv.gz"], ["chr1_tmpx.tsv", "chr1_TMP.tsv"]),
+            ("*-tmp.*", ["chr1-tmp.tsv"], ["chr1-tmpx.tsv"]),
             ("*.part", ["chr1.tsv.part", "x.part"], ["xpart", "x.parts"]),
             ("*.partial", ["chr1.tsv.partial", "x.partial"], ["xpartial", "x.partially"]),
-            ("*~", ["chr1.tsv~", "~"], ["~chr1.tsv"]),
-            ("sed??????", ["sedaB3xYz", "sed......"], ["sedaB3xY", "sedaB3xYz1", "Sedab3xYz"]),
-            ("tmp*", ["tmp", "tmpk2j3h4", "tmp_chr1.tsv"], ["tm", "atmp", "Tmp"]),
+            ("*.partial.*", ["chr1.partial.tsv"], ["chr1.partials.tsv"]),
+            ("*_partial.*", ["chr1_partial.tsv"], ["chr1_partials.tsv"]),
+            ("*.incomplete", ["model.incomplete"], ["incomplete"]),
+            ("*.incomplete.*", ["chr1.incomplete.tsv"], ["chr1.incompletely.tsv"]),
+            ("*_.gstmp", ["chr1.tsv_.gstmp"], ["chr1.tsv.gstmp"]),
+            ("*.aria2", ["chr1.tsv.aria2"], ["chr1.aria22"]),
+            ("*.aria2__temp", ["chr1.tsv.aria2__temp"], ["chr1.aria2__tempo"]),
+            ("*.st", ["chr1.tsv.st"], ["st"]),
+            ("*.crdownload", ["chr1.tsv.crdownload"], ["crdownload"]),
+            ("*.download", ["chr1.tsv.download"], ["xdownload"]),
+            ("*.filepart", ["chr1.tsv.filepart"], ["filepart"]),
+            ("*.lock", ["chr1.tsv.lock"], ["chr1.locked", "lock"]),
+            ("*.lck", ["chr1.tsv.lck"], ["lck"]),
             (
                 "a valid name, a dot, 6 to 12 letters and digits",
                 ["chr1.tsv.abc123", "chr1.tsv.ABCDEF123456", "analysis_sequences.tsv.000000"],
@@ -97,6 +134,7 @@ private func randomName(_ generator: inout SplitMix64) -> String {
             }
             for name in row.other { #expect(sequences.classify(name) != .transient, "\(row.kind): \(name)") }
         }
+        #expect(Set(rows.dropLast().map(\.kind)) == Set(TransientNames.builtIn.patterns.map(\.description)))
         // A valid name wins over the random suffix that it resembles.
         #expect(
             try type("nucleotide_scores").classify("nucleotide_scores.parquet")
@@ -105,9 +143,122 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         #expect(try type("meta_checkpoints").classify("a.pkl.keras1") == .transient)
     }
 
+    /// A working name that keeps its extension never becomes an artifact, in any type.
+    @Test func workingNamesThatKeepTheirExtension() throws {
+        for type in schema.types {
+            for format in type.formats {
+                for stem in [
+                    "chr1_tmp", "epoch_001.tmp", "tmp_chr1", "chr1.partial", "chr1-tmp", "\(type.name)_tmp",
+                    "a_partial",
+                ] {
+                    #expect(type.classify(stem + format) == .transient, "\(type.name): \(stem)")
+                    #expect(type.virtualName(forReal: stem + format) == nil)
+                    guard type.naming != .free else { continue }
+                    #expect(type.virtualName(forReal: type.name + "_" + stem + format) == nil)
+                }
+            }
+        }
+        // Words that results have in their names.
+        for name in [
+            "softmax_temp.json", "temperature.json", "part_1.json", "partial_dependence.json", "template.json",
+        ] {
+            #expect(try type("meta_metrics").classify(name) == .artifact(realName: name))
+        }
+    }
+
+    @Test(arguments: [
+        "chr1", "chr22", "chr01", "chrX", "chrY", "chrM", "chrMT", "chrZ", "chrW", "chr2L", "chr3R", "chr4", "chr2a",
+        "chr7D", "chrXHet",
+        "chr2LHet", "chrU", "chrUextra", "chrI", "chrII", "chrIV", "chrVIII", "chrXVI", "chrXXI", "chrEBV", "chrUn",
+        "chrUn_KI270742v1",
+        "chrUn_GL000220v1", "chrUn_KN707606v1_decoy", "chrUn_gl000211", "chr1_KI270706v1_random",
+        "chr22_KI270928v1_alt",
+        "chr1_ML143341v1_fix", "chr6_apd_hap1", "chr4_ctg9_hap1", "chr1_random", "chrY_KZ208923v1_fix", "chrX5",
+        "chrPt", "chrC",
+        "HLA-A*01:01:01:01", "HLA-DRB1*15:01:01:01", "HLA-C*04:09N", "HLA-DQA1*01:01:02",
+    ])
+    func namesOfAssemblies(_ name: String) throws {
+        #expect(ChromosomeNames.assemblies.contains(name))
+        let sequences = try type("analysis_sequences")
+        #expect(sequences.classify(name + ".tsv") == .artifact(realName: "analysis_sequences_\(name).tsv"))
+        #expect(sequences.virtualName(forReal: "analysis_sequences_\(name).tsv") == name + ".tsv")
+        for damaged in [
+            "chr" + name, name + "_", name + "_tmp", name + "_backup", name + " ", name + "/", "x" + name, name + "_1",
+            name + ".bak",
+        ]
+        where !name.hasPrefix("chrUn") {
+            #expect(!ChromosomeNames.assemblies.contains(damaged), "\(damaged)")
+        }
+    }
+
+    @Test(arguments: [
+        "", "chr", "chr_", "chrchr1", "Chr1", "1", "chr1_", "chr1__random", "chr1_random_x", "chrIIX", "chrIIII",
+        "chrXXXX", "chrVV",
+        "chromatin", "chrome", "chrUn_", "chrUn_backup", "chrUnx", "chr-1", "chr1-2", "chr1234567890", "chr1LL",
+        "chr6_apd_hap", "chrX123",
+        "HLA-", "HLA-A", "HLA-A*", "HLA-*01", "HLA-A*01:", "HLA-A*01::01", "HLA-A*x", "HLA-A*01*02", "hla-A*01",
+        "chr\u{0661}", "chrHet",
+    ])
+    func namesThatNoAssemblyHas(_ name: String) { #expect(!ChromosomeNames.assemblies.contains(name)) }
+
+    @Test func chromosomesAreWhatTheSchemaSays() throws {
+        let base = TypeDefinition(name: "a", layers: [.base], formats: [".tsv"], naming: .chromosome)
+        func inside(_ chromosomes: ChromosomeNames) throws -> TypeDefinition {
+            try #require(ArtifactSchema(types: [base], chromosomes: chromosomes).type(named: "a"))
+        }
+        let listed = try inside(.names(["NC_000001.11", "1", "partial"]))
+        #expect(listed.classify("NC_000001.11.tsv") == .artifact(realName: "a_NC_000001.11.tsv"))
+        #expect(listed.virtualName(forReal: "a_1.tsv") == "1.tsv")
+        #expect(listed.classify("chr1.tsv") == .invalid(.notOfType("a")))
+        #expect(listed.classify("NC_000001.11_tmp.tsv") == .transient)
+        // Its real file would be taken for a temporary one.
+        #expect(listed.classify("partial.tsv") == .invalid(.notOfType("a")))
+        #expect(listed.nameHint == "a.tsv or <chromosome>.tsv")
+        let scaffolds = try inside(.pattern(try #require(NamePattern("scaffold_*"))))
+        #expect(scaffolds.classify("scaffold_17.tsv") == .artifact(realName: "a_scaffold_17.tsv"))
+        #expect(scaffolds.classify("scaffold_.tsv") == .artifact(realName: "a_scaffold_.tsv"))
+        for name in ["scaffold.tsv", "scaffold_é.tsv", "scaffold_ 1.tsv", "scaffold_\n.tsv"] {
+            #expect(scaffolds.classify(name) == .invalid(.notOfType("a")), "\(name)")
+        }
+        #expect(scaffolds.nameHint == "a.tsv or scaffold_*.tsv")
+        #expect(Place.typed(scaffolds).names?.example == "scaffold_1.tsv")
+    }
+
+    @Test func patterns() throws {
+        let rows: [(String, [String], [String])] = [
+            ("*", ["", "a", "é"], []), ("**", ["", "ab"], []), ("a*b", ["ab", "axb", "abab"], ["a", "abc"]),
+            ("*a*b*", ["ab", "xaybz"], ["ba"]),
+            ("a?c", ["abc", "a1c"], ["ac", "a.c", "abbc"]), ("*ab", ["ab", "aab", "abab"], ["aba"]),
+            ("?*", ["a", "1x."], ["", ".a"]),
+            ("a*a*a", ["aaa", "abaca"], ["aa"]),
+        ]
+        for (text, fits, others) in rows {
+            let pattern = try #require(NamePattern(text))
+            let names = TransientNames([pattern])
+            for name in fits { #expect(names.pattern(of: name) == pattern, "\(text): \(name)") }
+            for name in others { #expect(names.pattern(of: name) == nil, "\(text): \(name)") }
+        }
+        for text in ["", "a b", "a/b", "é", "a\"", "a\\b", "a\n", String(repeating: "a", count: 256)] {
+            #expect(NamePattern(text) == nil)
+        }
+    }
+
+    /// The quick way that lookups take says what trying each pattern says.
+    @Test func theQuickWayIsThePatterns() throws {
+        let seed = Seed.fromEnvironment()
+        var generator = SplitMix64(seed: seed)
+        let free = TypeDefinition(name: "zz", layers: [.base], formats: [".zz"])
+        for _ in 0..<2000 {
+            let name = randomName(&generator)
+            guard !name.utf8.contains(UInt8(ascii: "/")), !["", ".", ".."].contains(name) else { continue }
+            let isTransient = TransientNames.builtIn.pattern(of: name) != nil
+            try #require((free.classify(name) == .transient) == isTransient, "seed \(seed): \(name)")
+        }
+    }
+
     @Test func theLimitIs255BytesOnBothSides() throws {
         let sequences = try type("analysis_sequences")  // The real name is 19 bytes longer.
-        func chromosome(_ length: Int) -> String { "chr" + String(repeating: "1", count: length - 7) + ".tsv" }
+        func chromosome(_ length: Int) -> String { "chrUn_" + String(repeating: "1", count: length - 10) + ".tsv" }
         #expect(sequences.classify(chromosome(236)) == .artifact(realName: "analysis_sequences_" + chromosome(236)))
         #expect(sequences.classify(chromosome(237)) == .invalid(.tooLong))
         #expect(sequences.classify(chromosome(256)) == .invalid(.tooLong))

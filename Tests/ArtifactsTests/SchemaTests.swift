@@ -61,9 +61,12 @@ private let bad: [Bad] = [
     Bad("is not a type name", type("\u{212A}ey")),
     Bad("is not a type name", type("a\u{301}")),
     Bad("is not a type name", type(String(repeating: "a", count: 101))),
-    Bad("for other reasons", type("tmp_scores")),
-    Bad("for other reasons", type("chromatin", .chromosome)),
-    Bad("a name of temporary files", type("sedan", [".csv", ".tsv"])),
+    Bad("a name of temporary files", type("tmp_scores")),
+    Bad("a name of temporary files", type("scores_tmp")),
+    Bad("marks temporary files", type("scores", [".tmp.tsv"])),
+    Bad("for other reasons", type("chr1", .chromosome)),
+    Bad("for other reasons", type("chrUn_1", .chromosome)),
+    Bad("a name of temporary files", type("tmpan", [".csv", ".tsv"])),
     Bad("has no layer", type("a", in: [])),
     Bad("names a layer twice", type("a", in: [.base, .base])),
     Bad("has no format", type("a", [])),
@@ -153,6 +156,10 @@ private func type(_ name: String, _ formats: [String], _ naming: TypeDefinition.
             [type("a", in: [.base], at: "x", .free), type("b", in: [.base], at: "y", .free)],
             [type("a", .chromosome), type("a_chr1", [".pkl"])],
             [type("chromatin"), type("chromosomes", [".json"], in: [.meta], .free)],
+            [
+                type("chromatin", .chromosome), type("sequence", .chromosome), type("a_c", .chromosome),
+                type("a", .chromosome),
+            ],
             [type("metadata", [".json"], in: [.meta])],
             [type("a", in: [.meta], at: "b.tsv"), type("b")],
             [type("a", [".gz", ".tsv.gz"], .chromosome)],
@@ -202,6 +209,35 @@ private func type(_ name: String, _ formats: [String], _ naming: TypeDefinition.
         #expect(claimant("epoch_001.pkl", "checkpoints", .meta) == "meta_checkpoints")
         #expect(claimant("epoch_001.pkl", ".", .meta) == nil)
         #expect(claimant("notes.txt", ".", .base) == nil)
-        #expect(claimant("analysis_sequences_chrchr1.tsv", ".", .base) == "analysis_sequences")
+        #expect(claimant("analysis_sequences_chrchr1.tsv", ".", .base) == nil)
+        #expect(claimant("analysis_sequences_chr1_tmp.tsv", ".", .base) == nil)
+    }
+
+    /// The document's table of temporary names has the built-in patterns, all of them and in no other spelling.
+    @Test func theBuiltInTransientNamesAreTheDocument() throws {
+        let table = try #require(
+            MarkdownTable(in: SemanticsDocument.text(), headerStarting: ["built-in pattern", "whose"]))
+        let documented = table.rows.flatMap { $0[0].split(separator: ", ").map { String($0.filter { $0 != "`" }) } }
+        #expect(Set(documented).count == documented.count)
+        #expect(Set(documented) == Set(TransientNames.builtIn.patterns.map(\.description)))
+    }
+
+    /// What a chromosome is changes which types can be beside each other.
+    @Test func chromosomesOfASchemaMayNotBeFilesOfAnotherType() throws {
+        func accepts(_ chromosomes: ChromosomeNames, _ types: TypeDefinition...) -> Bool {
+            (try? ArtifactSchema(types: types, chromosomes: chromosomes)) != nil
+        }
+        let (a, beside) = (type("a", .chromosome), type("a_x", .chromosome))
+        #expect(accepts(.assemblies, a, beside))
+        #expect(accepts(.names(["1", "y", "xy"]), a, beside))
+        for names in [["x"], ["x_1"], ["x.1"], ["1", "x"]] as [Set<String>] {
+            #expect(!accepts(.names(names), a, beside))
+        }
+        #expect(!accepts(.names(["a"]), a))
+        for (text, isApart) in [("*", false), ("x*", false), ("x?", false), ("?", false), ("s*", true), ("NC_*", true)]
+        {
+            let pattern = try #require(NamePattern(text))
+            #expect(accepts(.pattern(pattern), a, beside) == isApart, "\(text)")
+        }
     }
 }

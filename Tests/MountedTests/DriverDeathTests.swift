@@ -80,7 +80,7 @@ extension MountedTests {
             for round in 0..<5 {
                 let mount = try Mount(store: store, variant)
                 let writers = try (0..<3).map { writer in
-                    try Child([testPython, "-c", Self.writer, mount.root, "chr\(round)w\(writer)n"])
+                    try Child([testPython, "-c", Self.writer, mount.root, "chrUn_\(round)w\(writer)n"])
                 }
                 #expect(eventually { writers.allSatisfy { !$0.output.isEmpty } })
                 usleep(UInt32(random.next() % 150_000))
@@ -113,7 +113,7 @@ extension MountedTests {
             try Mount.initialize(store: store)
             for round in 0..<12 {
                 let mount = try Mount(store: store)
-                let names = (0..<20).map { "chr\(round).\($0).tsv" }
+                let names = (0..<20).map { "chrUn_\(round).\($0).tsv" }
                 for name in names { try write(table, to: mount.production("base/splice_errors/" + name)) }
                 if isSignal {
                     mount.driver.signal(SIGTERM)

@@ -149,7 +149,7 @@ extension MountedTests {
             for directory in [
                 stage.mount.production("base/analysis_sequences"), stage.mount.session("base/analysis_sequences"),
             ] {
-                let path = directory + "/chrLink.tsv"
+                let path = directory + "/chr907.tsv"
                 try stage.expect(Self.eperm, "link to \(path)", source) { () throws(Errno) in
                     try hardLink(source.path, path)
                 }

@@ -162,7 +162,7 @@ extension MountedTests {
             let schema = store + "/.artifactfs/schema.yaml"
             try write(try contents(schema).replacing("settle_seconds: 2", with: "settle_seconds: 60"), to: schema)
             let mount = try Mount(store: store, variant)
-            for (name, status) in [("chrGood.tsv", 0), ("chrBad.tsv", 3)] {
+            for (name, status) in [("chr910.tsv", 0), ("chr911.tsv", 3)] {
                 let path = mount.production("base/splice_errors/" + name)
                 let (go, begun) = (directory.path + "/go-" + name, directory.path + "/begun-" + name)
                 #expect(try run(["mkfifo", go, begun]).succeeded)

@@ -26,7 +26,7 @@ final class Stage {
     /// A new file in a state. Sealed files are written by another process: the test's own would be in its settling window.
     func make(_ state: State) throws -> Subject {
         made += 1
-        let (name, fresh) = ("chr\(made).tsv", "chr\(made)f.tsv")
+        let (name, fresh) = ("chr\(made).tsv", "chrUn_\(made)f.tsv")
         let production = mount.production("base/analysis_sequences/")
         switch state {
         case .transient:

@@ -29,7 +29,7 @@ extension MountedTests {
         @Test(arguments: MountVariant.both) func aBadEndingSticks(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
             try expectKept(
-                mount, "chrFork.tsv",
+                mount, "chr912.tsv",
                 """
                 f = os.open(path, os.O_CREAT | os.O_WRONLY); os.write(f, rows); r, w = os.pipe()
                 if os.fork() == 0:
@@ -37,7 +37,7 @@ extension MountedTests {
                 kill()
                 """, because: "killed by signal 9")
             try expectKept(
-                mount, "chrPassed.tsv",
+                mount, "chr913.tsv",
                 """
                 a, b = socket.socketpair()
                 if os.fork() == 0:
@@ -47,7 +47,7 @@ extension MountedTests {
                 socket.send_fds(b, [b'x'], [f]); kill()
                 """, because: "killed by signal 9")
             try expectKept(
-                mount, "chrSecond.tsv",
+                mount, "chr914.tsv",
                 """
                 child = os.fork()
                 if child == 0:
@@ -56,7 +56,7 @@ extension MountedTests {
                 g = os.open(path, os.O_WRONLY | os.O_APPEND); os.waitpid(child, 0); os.close(g)
                 """, because: "killed by signal 9")
             try expectKept(
-                mount, "chrChild.tsv",
+                mount, "chr915.tsv",
                 """
                 f = os.open(path, os.O_CREAT | os.O_WRONLY)
                 child = os.fork()

@@ -63,9 +63,9 @@ extension MountedTests {
         @Test(arguments: MountVariant.bothForAll) func sealedFiles(_ variant: MountVariant) throws {
             let stage = try SharedStage(variant)
             let mount = stage.mount
-            let open = try stage.publish("chrOpen.tsv", as: .alice)
-            let secret = try stage.publish("chrSecret.tsv", as: .alice, umask: "077")
-            let fresh = mount.production("base/analysis_sequences/chrFresh.tsv")
+            let open = try stage.publish("chr908.tsv", as: .alice)
+            let secret = try stage.publish("chr909.tsv", as: .alice, umask: "077")
+            let fresh = mount.production("base/analysis_sequences/chr902.tsv")
             for (operation, alice, bob, bobOnSecret) in [
                 ("os.close(os.open(p[0], os.O_RDONLY))", "ok", "ok", "EACCES"),
                 ("open(p[0], 'w')", "EEXIST", "EACCES", "EACCES"),
@@ -84,7 +84,7 @@ extension MountedTests {
             }
             #expect(try contents(open) == table && !exists(fresh))
             #expect(
-                try answer("open(p[0]).read()", mount.real("base_layer/analysis_sequences_chrSecret.tsv"), as: .bob)
+                try answer("open(p[0]).read()", mount.real("base_layer/analysis_sequences_chr909.tsv"), as: .bob)
                     == "EACCES")
         }
 

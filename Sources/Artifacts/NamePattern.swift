@@ -1,0 +1,173 @@
+/// Names by a pattern: `*` stands for any bytes, also none, and `?` for one letter or digit.
+///
+/// A pattern of `?` alone is for random names: it takes none of small letters only, which are words that people write.
+public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
+    /// As it is written.
+    public let description: String
+    private let bytes: [UInt8]
+    private let isRandom: Bool
+
+    static let any = UInt8(ascii: "*")
+    static let one = UInt8(ascii: "?")
+
+    /// Checks a pattern.
+    ///
+    /// - Returns: nil when it is empty, too long, or has bytes that no name of a contig or a program's temporary file has.
+    public init?(_ text: String) {
+        bytes = Array(text.utf8)
+        guard !bytes.isEmpty, bytes.count <= NameRules.longestName, bytes.allSatisfy(NameRules.isPrintable) else {
+            return nil
+        }
+        description = text
+        isRandom = bytes.allSatisfy { $0 == Self.one }
+    }
+
+    /// The bytes before the first wildcard.
+    var beginning: ArraySlice<UInt8> { bytes.prefix { !Self.isWild($0) } }
+    /// The bytes after the last wildcard.
+    var ending: ArraySlice<UInt8> { bytes.suffix(while: { !Self.isWild($0) }) }
+
+    /// What has to be somewhere in a name, where that is all that is asked.
+    var inside: [UInt8]? {
+        guard bytes.count > 2, bytes.first == Self.any, bytes.last == Self.any else { return nil }
+        let middle = bytes[1..<(bytes.count - 1)]
+        return middle.contains(where: Self.isWild) ? nil : Array(middle)
+    }
+
+    private static func isWild(_ byte: UInt8) -> Bool { byte == any || byte == one }
+
+    /// A name that fits.
+    var example: String { String(decoding: bytes.map { Self.isWild($0) ? UInt8(ascii: "1") : $0 }, as: UTF8.self) }
+
+    /// Whether a name fits. What the last `*` took is tried again, one byte longer; those before it need not be.
+    func matches(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        var (at, place) = (0, 0)
+        var again: (at: Int, place: Int)?
+        while place < name.count {
+            if at < bytes.count, bytes[at] == Self.any {
+                again = (at + 1, place)
+                at += 1
+            } else if at < bytes.count,
+                bytes[at] == Self.one ? NameRules.isAlphanumeric(name[place]) : bytes[at] == name[place]
+            {
+                at += 1
+                place += 1
+            } else if let last = again {
+                again = (last.at, last.place + 1)
+                (at, place) = (last.at, last.place + 1)
+            } else {
+                return false
+            }
+        }
+        guard bytes[at...].allSatisfy({ $0 == Self.any }) else { return false }
+        return !isRandom || !name.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+    }
+}
+
+extension BidirectionalCollection {
+    fileprivate func suffix(while isIn: (Element) -> Bool) -> SubSequence {
+        var begin = endIndex
+        while begin > startIndex, isIn(self[index(before: begin)]) { begin = index(before: begin) }
+        return self[begin...]
+    }
+}
+
+/// The names that programs give to files they mean to rename, whatever the type (SEMANTICS 1.2).
+public struct TransientNames: Hashable, Sendable {
+    /// All patterns, as they were declared.
+    public let patterns: [NamePattern]
+    // Names are judged at every lookup: only those patterns are tried whose first or last byte a name has.
+    private var beginnings: [NamePattern] = []
+    private var endings: [NamePattern] = []
+    private var insides: [[UInt8]] = []
+    private var others: [NamePattern] = []
+    private var firstBytes = ByteSet()
+    private var lastBytes = ByteSet()
+    private var insideBytes = ByteSet()
+
+    /// Names that fit one of the patterns.
+    public init(_ patterns: [NamePattern]) {
+        self.patterns = patterns
+        for pattern in patterns {
+            if let first = pattern.beginning.first {
+                beginnings.append(pattern)
+                firstBytes.insert(first)
+            } else if let last = pattern.ending.last {
+                endings.append(pattern)
+                lastBytes.insert(last)
+            } else if let inside = pattern.inside {
+                insides.append(inside)
+                insideBytes.insert(inside[0])
+            } else {
+                others.append(pattern)
+            }
+        }
+    }
+
+    /// The built-in names.
+    public static let builtIn = TransientNames(
+        [
+            // Hidden files, and what editors and interpreters leave beside a file: Emacs's `#x#` (its `.#x` is hidden), JetBrains' IDEs,
+            // sed -i, gawk -i inplace, perl -i (a random name), dos2unix.
+            ".*", "*~", "#*#", "*.swp", "*.swo", "*.swx", "*___jb_tmp___", "*___jb_old___", "sed??????",
+            "*.gawk.??????", "????????",
+            "d2utmp*",
+            // Whatever is being made, told at the end or before the extension.
+            "tmp*", "*.tmp", "*.temp", "*_tmp", "*-tmp", "*.tmp.*", "*.temp.*", "*_tmp.*", "*-tmp.*", "*.part",
+            "*.partial",
+            "*.partial.*", "*_partial.*", "*.incomplete", "*.incomplete.*",
+            // Downloads: gsutil, aria2, axel, browsers, wget and curl in people's scripts.
+            "*_.gstmp", "*.aria2", "*.aria2__temp", "*.st", "*.crdownload", "*.download", "*.filepart",
+            // Locks.
+            "*.lock", "*.lck",
+        ].compactMap { NamePattern($0) })
+
+    /// Whether a name is one of them.
+    func contains(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { isIn($0) } }
+
+    private func isIn(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = name.first, let last = name.last else { return false }
+        if firstBytes.contains(first), beginnings.contains(where: { $0.matches(name) }) { return true }
+        if lastBytes.contains(last), endings.contains(where: { $0.matches(name) }) { return true }
+        if !insides.isEmpty {
+            for place in name.indices where insideBytes.contains(name[place]) {
+                if insides.contains(where: { NameRules.isAt(place, of: name, $0) }) { return true }
+            }
+        }
+        return others.contains { $0.matches(name) }
+    }
+
+    /// The pattern that a name fits, for people.
+    public func pattern(of name: String) -> NamePattern? {
+        NameRules.withBytes(name) { bytes in patterns.first { $0.matches(bytes) } }
+    }
+}
+
+/// Which of the 256 bytes are in it.
+private struct ByteSet: Hashable, Sendable {
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    static func == (one: ByteSet, other: ByteSet) -> Bool { one.words == other.words }
+    func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+
+    mutating func insert(_ byte: UInt8) {
+        let bit: UInt64 = 1 << UInt64(byte & 63)
+        switch byte >> 6 {
+        case 0: words.0 |= bit
+        case 1: words.1 |= bit
+        case 2: words.2 |= bit
+        default: words.3 |= bit
+        }
+    }
+
+    func contains(_ byte: UInt8) -> Bool {
+        let word =
+            switch byte >> 6 {
+            case 0: words.0
+            case 1: words.1
+            case 2: words.2
+            default: words.3
+            }
+        return word >> UInt64(byte & 63) & 1 == 1
+    }
+}
