@@ -18,6 +18,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case removedEmpty(Removal)
     /// An old temporary file was removed.
     case removedTransient(Removal)
+    /// The owner of a sealed artifact set its mode or times.
+    case attributesSet(AttributeChange)
     /// An operation was refused.
     case denied(DeniedOperation)
     /// So many more were refused, by rule.
@@ -75,6 +77,33 @@ public enum LedgerEvent: Sendable, Hashable {
         }
     }
 
+    /// Attributes that the owner of a sealed artifact set.
+    public struct AttributeChange: Sendable, Hashable {
+        /// The mount by which it was done.
+        public var mount: String
+        /// The path on the mount.
+        public var path: String
+        /// The permission bits in octal digits, where they were set.
+        public var mode: String?
+        /// The time of modification, where it was set.
+        public var modified: String?
+        /// Who did it.
+        public var uid: Int64
+        /// The process, 0 when it is not known.
+        public var pid: Int64
+        /// Its program.
+        public var command: String
+
+        /// Such a change.
+        public init(
+            mount: String, path: String, mode: String? = nil, modified: String? = nil, uid: Int64, pid: Int64,
+            command: String
+        ) {
+            (self.mount, self.path, self.mode, self.modified) = (mount, path, mode, modified)
+            (self.uid, self.pid, self.command) = (uid, pid, command)
+        }
+    }
+
     /// An operation that was refused.
     public struct DeniedOperation: Sendable, Hashable {
         /// The mount that refused it.
@@ -120,6 +149,7 @@ extension LedgerEvent {
         case sealAbandoned = "seal-abandoned"
         case removedEmpty = "removed-empty"
         case removedTransient = "removed-transient"
+        case attributesSet = "attributes-set"
         case denied
         case denialsCounted = "denials-counted"
         case ledgerRepaired = "ledger-repaired"
@@ -138,6 +168,7 @@ extension LedgerEvent {
         case .sealAbandoned: Name.sealAbandoned.rawValue
         case .removedEmpty: Name.removedEmpty.rawValue
         case .removedTransient: Name.removedTransient.rawValue
+        case .attributesSet: Name.attributesSet.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
         case .ledgerRepaired: Name.ledgerRepaired.rawValue
@@ -157,6 +188,7 @@ extension LedgerEvent {
         case .quarantined(let file, let name): return file.members(quarantined: name)
         case .restored(let file), .sealAbandoned(let file): return file.members()
         case .removedEmpty(let file), .removedTransient(let file): return file.members
+        case .attributesSet(let change): return change.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
             return ["mount": .string(mount), "by_rule": .object(byRule)]
@@ -193,6 +225,7 @@ extension LedgerEvent {
         case .sealAbandoned: return NotPublished(line).map { .sealAbandoned($0) }
         case .removedEmpty: return Removal(line).map { .removedEmpty($0) }
         case .removedTransient: return Removal(line).map { .removedTransient($0) }
+        case .attributesSet: return AttributeChange(line).map { .attributesSet($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:
             guard let mount, case .object(let byRule)? = line["by_rule"] else { return nil }
@@ -238,6 +271,27 @@ extension LedgerEvent.Removal {
         self.init(
             mount: mount, staged: staged, path: path, size: line["size"]?.integer, uid: line["uid"]?.integer,
             pid: line["pid"]?.integer, command: line["command"]?.string, detail: line["detail"]?.string)
+    }
+}
+
+extension LedgerEvent.AttributeChange {
+    fileprivate var members: JSONObject {
+        var all: JSONObject = ["mount": .string(mount), "path": .string(path)]
+        all.add("mode", mode.map { .string($0) })
+        all.add("modified", modified.map { .string($0) })
+        all.add("uid", .integer(uid))
+        all.add("pid", .integer(pid))
+        all.add("command", .string(command))
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let path = line["path"]?.string, let uid = line["uid"]?.integer,
+            let pid = line["pid"]?.integer, let command = line["command"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, path: path, mode: line["mode"]?.string, modified: line["modified"]?.string, uid: uid,
+            pid: pid, command: command)
     }
 }
 

@@ -24,10 +24,12 @@ struct Publication {
     ///
     /// - Parameters:
     ///   - leavesSeal: whether the file says itself what it is, because the ledger's line may be lost.
+    ///   - mode: the permissions that it gets (`publish_mode`); nil for its own.
     ///   - writeBits: the bits that were taken away, also when this fails.
     ///   - step: is told of each step.
     init(
-        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, checks: CheckProcesses,
+        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, mode: UInt32?,
+        checks: CheckProcesses,
         _ writeBits: inout UInt32,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
@@ -52,7 +54,7 @@ struct Publication {
 
             if request.notesTime { SealingTime.write(to: descriptor) }
             if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
-            var after = try Self.makeReadOnly(descriptor, request, &writeBits)
+            var after = try Self.makeReadOnly(descriptor, request, mode, &writeBits)
             var known = before
             while !after.hasSameModification(as: known) {
                 // Perhaps only its times were set, by the writer after closing (`cp -p`): the bytes decide.
@@ -125,7 +127,7 @@ struct Publication {
     ///
     /// - Returns: the attributes then.
     private static func makeReadOnly(
-        _ descriptor: FileDescriptor, _ request: PublishRequest, _ writeBits: inout UInt32
+        _ descriptor: FileDescriptor, _ request: PublishRequest, _ mode: UInt32?, _ writeBits: inout UInt32
     ) throws(PublishFailure) -> stat {
         var taken: UInt32 = 0
         var result = Result<stat, PublishFailure>.failure(.stopped)
@@ -135,7 +137,7 @@ struct Publication {
                     try SystemCall.attributes(descriptor).permissions
                 }
                 _ = try attempt("made read-only") { () throws(Errno) in
-                    try SystemCall.setMode(descriptor, taken & 0o555)
+                    try SystemCall.setMode(descriptor, mode ?? taken & 0o555)
                 }
                 result = .success(
                     try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(descriptor) })

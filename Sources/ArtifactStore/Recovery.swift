@@ -271,8 +271,8 @@ struct Recovery {
         let failure: PublishFailure
         do throws(PublishFailure) {
             let publication = try Publication(
-                request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed, checks: checks,
-                &writeBits,
+                request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed,
+                mode: schema.publishMode, checks: checks, &writeBits,
                 step: { _ in })
             defer { publication.close() }
             if durability == .synced {

@@ -117,6 +117,10 @@ public enum SchemaFile {
             transient_names:
             \(patternsText(schema.transientNames))
 
+            # The permissions of a sealed file: 'writer' for those that its writer gave it, without those to write; or 0444, and then everybody
+            # may read what a program saved with 0600.
+            publish_mode: \(schema.publishMode.map { "0" + String($0, radix: 8) } ?? "writer")
+
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
             chromosomes: \(chromosomesText(schema.chromosomes))
@@ -218,6 +222,7 @@ private struct SchemaReader {
         var benign = BenignExits.builtIn
         var transientNames = TransientNames.builtIn
         var chromosomes = ChromosomeNames.assemblies
+        var publishMode: UInt32?
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -235,6 +240,7 @@ private struct SchemaReader {
             case "settle_seconds": settle = try integer(value, "settle_seconds")
             case "benign_exits": benign = try benignExits(value)
             case "transient_names": transientNames = try patterns(value)
+            case "publish_mode": publishMode = try mode(value)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
@@ -249,7 +255,7 @@ private struct SchemaReader {
                 throw fault(
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
-                        + "settling_seconds, transient_seconds, transient_names, chromosomes and types")
+                        + "settling_seconds, transient_seconds, transient_names, publish_mode, chromosomes and types")
             }
         }
         guard let version else { throw fault(node, "'version: 1' is missing") }
@@ -259,7 +265,7 @@ private struct SchemaReader {
             return try ArtifactSchema(
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
-                transientNames: transientNames, chromosomes: chromosomes)
+                transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
@@ -273,6 +279,17 @@ private struct SchemaReader {
             read.append(pattern)
         }
         return TransientNames(read)
+    }
+
+    private func mode(_ node: Node) throws(StoreError) -> UInt32? {
+        let text = try name(node)
+        if text == "writer" { return nil }
+        guard text.utf8.first == UInt8(ascii: "0"), let mode = UInt32(text, radix: 8), mode & ~0o555 == 0,
+            mode & 0o400 != 0
+        else {
+            throw fault(node, "publish_mode is 'writer', or octal digits such as 0444 that give nobody leave to write")
+        }
+        return mode
     }
 
     private func chromosomes(_ node: Node) throws(StoreError) -> ChromosomeNames {

@@ -134,7 +134,7 @@ extension Store {
                 files.append(
                     try Publication(
                         request, index: index, mount: writable.staging.mountID, host: host,
-                        leavesSeal: durability == .relaxed, checks: checks, &writeBits,
+                        leavesSeal: durability == .relaxed, mode: schema.publishMode, checks: checks, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 end(index, error, writeBits)
@@ -203,7 +203,8 @@ extension Store {
             try step(.sealedLogged)
             writable.staging.release(file.request.staged)
             outcomes[file.index] = .sealed(
-                sha256: file.intent.sha256, size: file.intent.size, lostModes: file.writeBits & 0o022 != 0)
+                sha256: file.intent.sha256, size: file.intent.size,
+                lostModes: file.writeBits & 0o022 != 0 || schema.publishMode != nil)
         }
         return outcomes
     }

@@ -1,6 +1,6 @@
 internal import ArtifactRecords
 internal import Artifacts
-internal import Glibc
+public import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
@@ -53,6 +53,27 @@ extension Store {
             Recovery.emptiness(
                 mount: writable.staging.mountID, staged: staged.name, path: path, user: user, process: process,
                 program: program.isEmpty ? nil : program, detail: reason)
+        ])
+    }
+
+    /// Notes for the ledger what the owner of a sealed artifact set.
+    ///
+    /// - Parameters:
+    ///   - path: on the mount.
+    ///   - mode: the permission bits; nil when they stay.
+    ///   - modified: nil when it stays.
+    public func recordAttributes(
+        path: String, mode: UInt32?, modified: timespec?, user: UInt32, process: Int32, program: String
+    ) {
+        guard let writable else { return }
+        let digits = mode.map { String($0 & 0o777, radix: 8) }
+        writable.ledger.appendLater([
+            LedgerEntry(
+                .attributesSet(
+                    .init(
+                        mount: writable.staging.mountID, path: path, mode: digits.map { "0" + $0 },
+                        modified: modified.map(TimeText.rfc3339), uid: Int64(user), pid: Int64(process),
+                        command: program)))
         ])
     }
 

@@ -26,6 +26,8 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let transientNames: TransientNames
     /// Which names chromosomes have.
     public let chromosomes: ChromosomeNames
+    /// The permissions that a sealed file has; nil for those that its writer gave it, without those to write.
+    public let publishMode: UInt32?
 
     /// A schema of these types.
     ///
@@ -34,7 +36,8 @@ public struct ArtifactSchema: Hashable, Sendable {
         types: [TypeDefinition], settlingSeconds: Int = 5, transientSeconds: Int = 86_400,
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
-        transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies
+        transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
+        publishMode: UInt32? = nil
     ) throws(SchemaError) {
         let types = types.map { type in
             var type = type
@@ -75,6 +78,10 @@ public struct ArtifactSchema: Hashable, Sendable {
         guard (0...Self.mostCheckAtClose).contains(checkAtClose) else {
             throw SchemaError(type: nil, problem: "check_at_close must be 0 to 1024 GiB")
         }
+        guard (publishMode ?? 0) & ~0o555 == 0 else {
+            throw SchemaError(
+                type: nil, problem: "publish_mode has permissions to read, such as 0444, and none to write")
+        }
         self.types = types
         self.checkAtClose = checkAtClose
         self.settlingSeconds = settlingSeconds
@@ -84,6 +91,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.benignExits = benignExits
         self.transientNames = transientNames
         self.chromosomes = chromosomes
+        self.publishMode = publishMode
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -234,5 +242,6 @@ extension ArtifactSchema {
         benignExits = .builtIn
         transientNames = .builtIn
         chromosomes = .assemblies
+        publishMode = nil
     }
 }

@@ -14,8 +14,10 @@ public enum Operation: String, CaseIterable, Hashable, Sendable {
     case exchange
     case unlink = "remove"
     case link
-    /// chmod, chown, utimens.
+    /// chmod and utimens.
     case setAttributes = "chmod"
+    /// chown, where it changes something.
+    case setOwner = "chown"
     /// setxattr and removexattr of `user.*`.
     case setExtendedAttribute = "setxattr"
 }

@@ -17,7 +17,8 @@ public enum OverwritePolicy {
         case .exchange: exchange(state, facts)
         case .unlink: unlink(state)
         case .link: link(state, facts)
-        case .setAttributes, .setExtendedAttribute: setAttributes(state, facts)
+        case .setAttributes: setAttributes(state)
+        case .setOwner, .setExtendedAttribute: setOwnerOrExtended(state, facts)
         }
     }
 
@@ -121,7 +122,12 @@ public enum OverwritePolicy {
         }
     }
 
-    private static func setAttributes(_ state: FileState, _ facts: Facts) -> Verdict {
+    /// That only the owner does it is the file system's own rule.
+    private static func setAttributes(_ state: FileState) -> Verdict {
+        state == .frozen ? refuse(.notPermitted, .frozenSession) : .allowed
+    }
+
+    private static func setOwnerOrExtended(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
         case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .sealedAttributes)

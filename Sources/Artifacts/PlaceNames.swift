@@ -34,7 +34,7 @@ extension Refusal {
     public func wayOut(in place: Place, of action: Action? = nil) -> String {
         if rule == .fixedDirectory {
             switch action {
-            case .operation(.setAttributes)?:
+            case .operation(.setAttributes)?, .operation(.setOwner)?:
                 return "change the mode or owner of the real directory, which this one shows"
             case .operation(.renameFrom)?, .operation(.exchange)?:
                 return "copy what is in it; directories with names of your own go into scratch/ or logs/"

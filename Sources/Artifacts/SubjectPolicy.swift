@@ -98,7 +98,8 @@ extension OverwritePolicy {
         // Nobody renames or exchanges a mount point.
         case .operation(.renameFrom), .operation(.exchange):
             location == .root ? posix(.resourceBusy) : refuse(.notPermitted, .fixedDirectory)
-        case .operation(.setAttributes): judgeChange(ofDirectoryIn: location.place, standing: standing)
+        case .operation(.setAttributes), .operation(.setOwner):
+            judgeChange(ofDirectoryIn: location.place, standing: standing)
         case .operation(.setExtendedAttribute): refuse(.notSupported, .foreignAttribute)
         default: onDirectory(action)
         }
@@ -119,7 +120,7 @@ extension OverwritePolicy {
     public static func judge(_ action: Action, onMade isDirectory: Bool) -> Verdict {
         switch action {
         case .operation(.openToRead): return .allowed
-        case .operation(.setAttributes), .operation(.renameFrom), .operation(.exchange):
+        case .operation(.setAttributes), .operation(.setOwner), .operation(.renameFrom), .operation(.exchange):
             return refuse(.notPermitted, .hiddenEntry)
         case .operation(.setExtendedAttribute): return refuse(.notSupported, .foreignAttribute)
         case .operation(.link): return isDirectory ? posix(.notPermitted) : refuse(.notPermitted, .noLinks)
@@ -139,7 +140,7 @@ extension OverwritePolicy {
         _ action: Action, onOrdinaryDirectory isEmpty: Bool, _ standing: Standing
     ) -> Verdict {
         switch action {
-        case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes),
+        case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes), .operation(.setOwner),
             .operation(.setExtendedAttribute):
             standing == .frozen ? refuse(.notPermitted, .frozenSession) : .allowed
         case .removeDirectory where standing == .frozen: refuse(.notPermitted, .frozenSession)

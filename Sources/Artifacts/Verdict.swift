@@ -112,7 +112,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .notWholeYet: "artifact is not whole yet"
         case .anotherWriter: "another writer has this artifact"
         case .frozenSession: "session has ended and its files are frozen"
-        case .sealedAttributes: "attributes of a sealed artifact cannot change"
+        case .sealedAttributes: "owner and extended attributes of a sealed artifact cannot change"
         case .noExchange: "exchange not allowed"
         case .noLinks: "hard link not allowed"
         case .invalidName: "not an artifact name"

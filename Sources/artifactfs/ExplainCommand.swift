@@ -17,7 +17,7 @@ struct ExplainCommand: ParsableCommand {
 
             OPERATIONS:
               read write append overwrite truncate rename replace exchange
-              remove rmdir link chmod setxattr create mkdir symlink mkfifo
+              remove rmdir link chmod chown setxattr create mkdir symlink mkfifo
 
             EXAMPLE:
               cd /mnt/art/production/base/analysis_sequences
@@ -80,7 +80,7 @@ private struct Question {
     private static func parse(_ text: String) throws -> Action {
         let aliases = [
             "append": "write", "open": "read", "cat": "read", "delete": "remove", "unlink": "remove", "rm": "remove",
-            "mv": "rename", "rename-from": "rename", "rename-onto": "replace", "chown": "chmod", "utimens": "chmod",
+            "mv": "rename", "rename-from": "rename", "rename-onto": "replace", "chgrp": "chown", "utimens": "chmod",
             "touch": "chmod", "xattr": "setxattr", "ln": "link", "mknod": "mkfifo", "cp": "overwrite",
         ]
         if let action = Action(name: aliases[text] ?? text) { return action }

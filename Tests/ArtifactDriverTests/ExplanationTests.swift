@@ -329,6 +329,7 @@ import Testing
         case .operation(.unlink): try kernel.unlink(path)
         case .operation(.link): try kernel.link(path, to: stage.beside(path))
         case .operation(.setAttributes): try kernel.chmod(path)
+        case .operation(.setOwner): try kernel.chown(path)
         case .operation(.setExtendedAttribute): try kernel.setExtendedAttribute(path)
         case .creation(let creation): try kernel.make(creation, path)
         case .removeDirectory: try kernel.removeDirectory(path)

@@ -15,6 +15,8 @@ import Testing
         .removedEmpty(
             .init(mount: "m", staged: "a-1-x", path: "p", uid: 1, pid: 2, command: "sh", detail: "nothing came")),
         .removedTransient(.init(mount: "m", staged: "t-1-x", path: "p", size: 3)),
+        .attributesSet(
+            .init(mount: "m", path: "p", mode: "0444", modified: "then", uid: 1, pid: 2, command: "touch")),
         .denied(
             .init(
                 mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,

@@ -68,6 +68,9 @@ import Testing
             "temporary"
         ),
         ("version: 1\nchromosomes: {}\ntypes: {}\n", 2, ".fai"),
+        ("version: 1\npublish_mode: 0644\ntypes: {}\n", 2, "leave to write"),
+        ("version: 1\npublish_mode: 444\ntypes: {}\n", 2, "octal"),
+        ("version: 1\npublish_mode: 0044\ntypes: {}\n", 2, "octal"),
         ("version: 1\nchromosomes: [\"a/b\"]\ntypes: {}\n", 2, "cannot be the name"),
         ("version: 1\nchromosomes: \"a b\"\ntypes: {}\n", 2, "no pattern"),
         ("version: 1\nchromosomes: /nowhere/genome.fai\ntypes: {}\n", 2, "cannot be read"),
@@ -142,6 +145,11 @@ import Testing
         #expect(type.classify("scaffold_1.tsv") == .artifact(realName: "a_scaffold_1.tsv"))
         #expect(type.classify("chr1.tmp") == .invalid(.notOfType("a")))
         #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+        for mode in ["writer", "0444", "0440"] {
+            let schema = try SchemaFile.parse("version: 1\npublish_mode: \(mode)\n" + types, file: "f")
+            #expect(schema.publishMode == (mode == "writer" ? nil : mode == "0444" ? 0o444 : 0o440))
+            #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+        }
         for chromosomes in ["assemblies", "[\"HLA-A*01:01\", NC_1.1]", "[]"] {
             let schema = try SchemaFile.parse("version: 1\nchromosomes: \(chromosomes)\n" + types, file: "f")
             #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)

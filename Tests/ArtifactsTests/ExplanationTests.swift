@@ -108,7 +108,7 @@ import Testing
                 case .nothing:
                     let isLookedFor: [Action] = [
                         .operation(.truncate), .operation(.writeOnHandle), .operation(.link),
-                        .operation(.setAttributes), .operation(.setExtendedAttribute),
+                        .operation(.setAttributes), .operation(.setOwner), .operation(.setExtendedAttribute),
                     ]
                     let errno: Errno = isLookedFor.contains(action) ? .noSuchFileOrDirectory : .readOnlyFileSystem
                     #expect(verdict.refusal?.errno == errno, "\(action)")

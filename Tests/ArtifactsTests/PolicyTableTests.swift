@@ -16,7 +16,8 @@ private let policyTable = """
     | exchange (`RENAME_EXCHANGE`), either side | `EINVAL` | `EINVAL` | `EINVAL` | `EPERM` | `EPERM` | free directories only | `EPERM` |
     | unlink | yes | yes: the writer's bytes go to quarantine | yes | `EPERM` | `EPERM` | yes | `EPERM` |
     | hard link to or from | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` | free directories only | `EPERM` |
-    | chmod, chown, utimens | yes | yes | yes | the same job; else `EPERM` | see 2.2 | yes | `EPERM` |
+    | chmod, utimens | yes | yes | yes | yes | yes (2.2) | yes | `EPERM` |
+    | chown | yes | yes | yes | the same job; else `EPERM` | see 2.2 | yes | `EPERM` |
     | setxattr, removexattr `user.*` | yes | yes | yes | the same job; else `EPERM` | see 2.2 | yes | `EPERM` |
     """
 
@@ -31,7 +32,8 @@ private let operationsByRow: [String: Operation] = [
     "exchange (`RENAME_EXCHANGE`), either side": .exchange,
     "unlink": .unlink,
     "hard link to or from": .link,
-    "chmod, chown, utimens": .setAttributes,
+    "chmod, utimens": .setAttributes,
+    "chown": .setOwner,
     "setxattr, removexattr `user.*`": .setExtendedAttribute,
 ]
 
@@ -55,7 +57,7 @@ private func expected(_ cell: String, row: [String], facts: Facts) throws -> Err
     switch cell {
     case "the same job; else `EBUSY` (2.2)": return facts.isSameJob ? nil : .resourceBusy
     case "the same job; else `EPERM`": return facts.isSameJob ? nil : .notPermitted
-    case "yes", "yes: the writer's bytes go to quarantine": return nil
+    case "yes", "yes (2.2)", "yes: the writer's bytes go to quarantine": return nil
     case "yes, for the same user": return facts.isSameUser ? nil : .notPermitted
     case "see 2.2": return facts.isSettling ? nil : .notPermitted
     case "no such handle exists": return .notPermitted
@@ -97,11 +99,11 @@ private func compare(_ text: String) throws -> Int {
 @Suite struct PolicyTableTests {
     @Test func theCodeIsTheTable() throws {
         #expect(try compare(policyTable) == Operation.allCases.count * FileState.allCases.count * 16)
-        #expect(Operation.allCases.count == 12 && FileState.allCases.count == 8)
+        #expect(Operation.allCases.count == 13 && FileState.allCases.count == 8)
     }
 
     @Test func theCodeIsTheDocument() throws {
-        #expect(try compare(SemanticsDocument.text()) == 12 * 8 * 16)
+        #expect(try compare(SemanticsDocument.text()) == 13 * 8 * 16)
     }
 
     /// A comparison that accepts everything would be no test: each cell, turned over, must be noticed.
@@ -121,7 +123,7 @@ private func compare(_ text: String) throws -> Int {
                 turned += 1
             }
         }
-        #expect(turned == 84)
+        #expect(turned == 91)
     }
 
     @Test func refusalsNameTheRuleThatFits() {
@@ -145,15 +147,16 @@ private func compare(_ text: String) throws -> Int {
         }
     }
 
-    /// No facts open what is sealed or frozen, except the writer's attributes in its settling window.
+    /// No facts open what is sealed or frozen, except its owner's times and permissions to read, and the writer's attributes in its window.
     @Test func whatIsSealedOrFrozenStaysSo() {
         for operation in Operation.allCases where operation != .openToRead {
             for facts in everyFacts {
                 #expect(OverwritePolicy.judge(operation, on: .frozen, facts: facts).refusal != nil)
-                let isAttribute = operation == .setAttributes || operation == .setExtendedAttribute
+                let isAttribute = operation == .setOwner || operation == .setExtendedAttribute
                 for state in [FileState.sealing, .sealed] {
                     let isAllowed = OverwritePolicy.judge(operation, on: state, facts: facts) == .allowed
-                    #expect(isAllowed == (isAttribute && facts.isSettling), "\(operation) on \(state)")
+                    let isOwners = operation == .setAttributes
+                    #expect(isAllowed == (isOwners || isAttribute && facts.isSettling), "\(operation) on \(state)")
                 }
             }
         }

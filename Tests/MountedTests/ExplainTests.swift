@@ -96,6 +96,7 @@ extension MountedTests {
                 "exchange": exchange, "remove": os.unlink, "rmdir": os.rmdir,
                 "link": lambda path: os.link(path, beside(path), follow_symlinks=False),
                 "chmod": lambda path: os.chmod(path, 0o755 if os.path.isdir(path) else 0o644),
+                "chown": lambda path: os.chown(path, 61001, 61101),
                 "setxattr": lambda path: os.setxattr(path, "user.note", b"n"),
                 "create": opened(os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "mkdir": os.mkdir,
                 "symlink": lambda path: os.symlink("x", path), "mkfifo": os.mkfifo,
@@ -167,7 +168,7 @@ extension MountedTests {
                 "rename": lambda path: os.rename(path, "production/other"), "replace": lambda path: os.rename("production/other", path),
                 "exchange": exchange, "remove": os.unlink, "rmdir": os.rmdir,
                 "link": lambda path: os.link(path, "production/other", follow_symlinks=False),
-                "chmod": lambda path: os.chmod(path, 0o755), "setxattr": lambda path: os.setxattr(path, "user.note", b"n"),
+                "chmod": lambda path: os.chmod(path, 0o755), "chown": lambda path: os.chown(path, 61001, 61101), "setxattr": lambda path: os.setxattr(path, "user.note", b"n"),
                 "create": opened(os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "mkdir": os.mkdir,
                 "symlink": lambda path: os.symlink("x", path), "mkfifo": os.mkfifo,
             }

@@ -46,7 +46,7 @@ extension MountedTests {
                 #"""
                 f=production/base/analysis_sequences/chr1.tsv; before=$(sha256sum < $f)
                 for attempt in "cp /etc/hostname $f" "mv -f production/base/analysis_sequences/chr2.tsv $f" "rm -f $f" "sed -i s/G/H/ $f" \
-                    "tee $f" "truncate -s 0 $f" "dd if=/dev/zero of=$f count=1" "touch $f" "ln -f production/base/analysis_sequences/chr2.tsv $f"; do
+                    "tee $f" "truncate -s 0 $f" "dd if=/dev/zero of=$f count=1" "chown 1:1 $f" "ln -f production/base/analysis_sequences/chr2.tsv $f"; do
                     if $attempt < /dev/null > /dev/null 2>&1; then echo "succeeded: $attempt"; fi
                 done
                 [ "$before" = "$(sha256sum < $f)" ] && echo same

@@ -94,19 +94,48 @@ extension Volume {
         let job = self.facts(for: caller, file)
         try file.state.withLock { state throws(Errno) in
             let fileState = state.fileState(standing: standing)
-            // What a truncation brings along (the kernel sets the times itself) is part of the truncation.
-            if changes.size == nil {
-                let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling(state, caller))
-                try enforce(
-                    OverwritePolicy.judge(.setAttributes, on: fileState, facts: facts),
-                    Operation.setAttributes.rawValue, shownPath(of: .artifact(file)), caller)
-            }
+            let isSettling = self.isSettling(state, caller)
             var changes = changes
             changes.mode = changes.mode.map { fileState.permitted(mode: $0) }
             try withDescriptor(of: file, state) { descriptor throws(Errno) in
+                if fileState.isImmutable { try Self.leaveOutWhatIsSo(&changes, of: descriptor) }
+                // What a truncation brings along (the kernel sets the times itself) is part of the truncation.
+                if changes.size == nil {
+                    let isOwners = changes.user == nil && changes.group == nil
+                    let operation: Operation = isOwners ? .setAttributes : .setOwner
+                    let facts = Facts(isSameJob: job.isSameJob, isSettling: isSettling)
+                    try enforce(
+                        OverwritePolicy.judge(operation, on: fileState, facts: facts), operation.rawValue,
+                        shownPath(of: .artifact(file)), caller)
+                }
                 try apply(changes, to: descriptor, for: caller)
             }
+            if fileState.isImmutable, !isSettling { record(changes, of: file, caller) }
         }
+    }
+
+    /// cp(1), tar(1) and chmod(1) ask for the owner that a file has already.
+    private static func leaveOutWhatIsSo(
+        _ changes: inout AttributeChanges, of descriptor: FileDescriptor
+    ) throws(Errno) {
+        guard changes.user != nil || changes.group != nil else { return }
+        let found = try SystemCall.attributes(descriptor)
+        if changes.user == found.st_uid { changes.user = nil }
+        if changes.group == found.st_gid { changes.group = nil }
+    }
+
+    /// What the owner of a sealed file changed is in the ledger.
+    private func record(_ changes: AttributeChanges, of file: ArtifactFile, _ caller: Caller) {
+        guard changes.mode != nil || changes.accessed != nil || changes.modified != nil else { return }
+        let modified: timespec? =
+            switch changes.modified {
+            case nil: nil
+            case .now?: Clock.now()
+            case .at(let time)?: time
+            }
+        store.recordAttributes(
+            path: shownPath(of: .artifact(file)), mode: changes.mode, modified: modified, user: caller.user,
+            process: caller.process, program: processes.program(ofThread: caller.process))
     }
 
     /// A truncation on a handle does not hold the file's lock, for which others' `stat` would wait: as long as the handle is open the
