@@ -68,6 +68,9 @@ public struct AccessList: Hashable, Sendable {
         return bytes
     }
 
+    /// Whether it says what permission bits say, and no more: cp(1) sets modes so.
+    public var isMode: Bool { entries.allSatisfy { [.owner, .owningGroup, .others].contains($0.tag) } }
+
     /// The same, without the right to write for anybody: a sealed artifact's.
     public var withoutWriting: AccessList {
         var list = self

@@ -256,12 +256,22 @@ extension OverwritePolicy {
         }
     }
 
-    /// Judges chmod, chown, utimens and access lists of a directory of the tree: those of a session and of a test are their owner's.
-    public static func judgeChange(ofDirectoryIn place: Place, standing: Standing) -> Verdict {
-        switch place {
+    /// Whether a directory of the tree keeps the mode, owner and times that it is given: those of a session and of a test do, which are their
+    /// owner's. What others are given is accepted and is not kept: programs that copy trees set them on each directory.
+    public static func keepsAttributes(ofDirectoryIn place: Place, standing: Standing) -> Bool {
+        judgeChange(.setExtendedAttribute, ofDirectoryIn: place, standing: standing) == .allowed
+    }
+
+    /// Judges chmod, chown, utimens and (as extended attributes) access lists of a directory of the tree.
+    public static func judgeChange(
+        _ operation: Operation, ofDirectoryIn place: Place, standing: Standing
+    ) -> Verdict {
+        if operation != .setExtendedAttribute, standing != .frozen, place != .hidden { return .allowed }
+        return switch place {
         case .scopeRoot, .typed, .plots, .ordinaryTree:
             standing == .live ? .allowed : refuse(.notPermitted, standing == .frozen ? .frozenSession : .fixedDirectory)
-        case .fixed, .production, .sessions, .tests: refuse(.notPermitted, .fixedDirectory)
+        case .fixed, .production, .sessions, .tests:
+            refuse(.notPermitted, standing == .frozen ? .frozenSession : .fixedDirectory)
         case .hidden: refuse(.notPermitted, .hiddenEntry)
         }
     }

@@ -98,8 +98,8 @@ extension OverwritePolicy {
         // Nobody renames or exchanges a mount point.
         case .operation(.renameFrom), .operation(.exchange):
             location == .root ? posix(.resourceBusy) : refuse(.notPermitted, .fixedDirectory)
-        case .operation(.setAttributes), .operation(.setOwner):
-            judgeChange(ofDirectoryIn: location.place, standing: standing)
+        case .operation(.setAttributes): judgeChange(.setAttributes, ofDirectoryIn: location.place, standing: standing)
+        case .operation(.setOwner): judgeChange(.setOwner, ofDirectoryIn: location.place, standing: standing)
         case .operation(.setExtendedAttribute): refuse(.notSupported, .foreignAttribute)
         default: onDirectory(action)
         }

@@ -89,5 +89,64 @@ extension MountedTests {
             #expect(try ModeAndTime(mount.real("base_layer/analysis_sequences_chr1.tsv")).mode == 0o444)
             #expect(try attributes(mount.production("base/analysis_sequences/chr1.tsv")).st_mode & 0o777 == 0o644)
         }
+
+        /// Trees that are copied whole, with the times and modes of their directories.
+        private static let trees = #"""
+            rm -rf $S; mkdir -p $S/sub; printf 'a\tb\n1\t2\n' > $S/chr1.tsv; cp $S/chr1.tsv $S/sub/; chmod 700 $S; touch -d @1000000000 $S $S/sub
+            only() { rm -rf $S/flat; mkdir -p $S/flat; cp -p $S/chr1.tsv $S/flat/chr$1.tsv; chmod 750 $S/flat; touch -d @1000000000 $S/flat; }
+            n=1
+            for place in production/base/analysis_sequences development/current/base/analysis_sequences development/current/scratch test/t/scratch test/t/base/splice_errors; do
+                [ -d test/t ] || mkdir test/t
+                only $n; rsync -a $S/flat/ $place/; n=$((n + 1))
+                only $n; cp -a $S/flat/. $place; n=$((n + 1))
+                only $n; tar -C $S/flat -cf - . | tar -C $place -xpf -; n=$((n + 1))
+                only $n; python3 -c 'import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)' $S/flat $place; n=$((n + 1))
+                echo $place $(ls $place | wc -l)
+            done
+            stat -c '%a %Y' test/t/scratch
+            rm -r $S/flat; touch -d @1000000000 $S
+            for place in development/current/scratch test/t/scratch; do
+                rsync -a $S/ $place/r/; cp -a $S $place/c; python3 -c 'import shutil, sys; shutil.copytree(*sys.argv[1:])' $S $place/p
+                (cd $S; tar cf - .) | (mkdir $place/t; cd $place/t; tar xpf -)
+                stat -c '%a %Y' $place/r $place/c $place/p $place/t $place/r/sub | sort | uniq -c | tr -s ' '
+            done
+            chmod 711 test/t test/t/scratch; chgrp $(id -g) test/t test/t/scratch; stat -c %a test/t test/t/scratch | tr '\n' ' '
+            """#
+
+        private static let copied = """
+            production/base/analysis_sequences 4
+            development/current/base/analysis_sequences 4
+            development/current/scratch 4
+            test/t/scratch 4
+            test/t/base/splice_errors 4
+            750 1000000000
+             4 700 1000000000
+             1 755 1000000000
+             4 700 1000000000
+             1 755 1000000000
+            711 711\(" ")
+            """
+
+        @Test(arguments: MountVariant.both) func wholeTrees(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let source = try TemporaryDirectory()
+            try expect(mount, "umask 022; S=\(source.path)/s\n" + Self.trees, Self.copied)
+            // The store's own directories are as they were.
+            #expect(try attributes(mount.real("base_layer")).st_mode & 0o777 == 0o755)
+            try expect(
+                mount,
+                "chmod 700 . production production/base development test; chown 1:1 production/meta; touch test; echo yes",
+                "yes\n")
+            #expect(try attributes(mount.root).st_mode & 0o777 == 0o755)
+        }
+
+        @Test func wholeTreesOfAnOrdinaryUser() throws {
+            let person = try OrdinaryUser()
+            #expect(try person.artifactfs("init", person.home + "/eval").succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            #expect(try person.artifactfs("mount", person.home + "/eval", person.home + "/m").succeeded)
+            let outcome = try person.shell("set -e; umask 022; S=$PWD/s; cd m\n" + Self.trees)
+            #expect(outcome.succeeded && outcome.output == Self.copied, "\(outcome)")
+        }
     }
 }

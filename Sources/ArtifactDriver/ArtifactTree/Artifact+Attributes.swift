@@ -67,10 +67,12 @@ extension Volume {
 
     /// The tree's own directories are as the store has them; a session's or a test's own are its owner's, as everywhere.
     func change(_ directory: TreeDirectory, _ changes: AttributeChanges, caller: Caller) throws(Errno) {
-        let verdict = OverwritePolicy.judgeChange(
-            ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
-        try enforce(verdict, Operation.setAttributes.rawValue, directory.path, caller)
+        let standing = standing(of: directory.scope)
+        let operation: Operation = changes.user == nil && changes.group == nil ? .setAttributes : .setOwner
+        let verdict = OverwritePolicy.judgeChange(operation, ofDirectoryIn: directory.place, standing: standing)
+        try enforce(verdict, operation.rawValue, directory.path, caller)
         guard changes.size == nil else { throw Errno.isDirectory }
+        guard OverwritePolicy.keepsAttributes(ofDirectoryIn: directory.place, standing: standing) else { return }
         try eachReal(of: directory) { real throws(Errno) in try apply(changes, to: real, for: caller) }
     }
 

@@ -83,12 +83,16 @@ extension Volume {
     }
 
     /// An access list of one of the tree's own directories.
+    ///
+    /// - Parameter isMode: whether it says no more than a mode: then it is accepted as a change of mode is.
     func changeAccessList(
-        of directory: TreeDirectory, _ caller: Caller, _ change: AttributeChange
+        of directory: TreeDirectory, isMode: Bool, _ caller: Caller, _ change: AttributeChange
     ) throws(Errno) {
-        let verdict = OverwritePolicy.judgeChange(
-            ofDirectoryIn: directory.place, standing: standing(of: directory.scope))
-        try enforce(verdict, Operation.setExtendedAttribute.rawValue, directory.path, caller)
+        let standing = standing(of: directory.scope)
+        let operation: Operation = isMode ? .setAttributes : .setExtendedAttribute
+        let verdict = OverwritePolicy.judgeChange(operation, ofDirectoryIn: directory.place, standing: standing)
+        try enforce(verdict, operation.rawValue, directory.path, caller)
+        guard OverwritePolicy.keepsAttributes(ofDirectoryIn: directory.place, standing: standing) else { return }
         try eachReal(of: directory) { real throws(Errno) in
             try rights.acting(for: caller) { () throws(Errno) in try change(real, .caller) }
         }

@@ -51,7 +51,9 @@ extension Volume {
     public func setExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
     ) throws(Errno) {
-        try changeAttribute(name, of: inode, request.caller) { file, agent throws(Errno) in
+        let isMode =
+            name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
+        try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in
             if agent == .ownerWithoutWriting {
                 return try SystemCall.setExtendedAttribute(name.pointer, value, ofOwn: file, flags: flags)
             }
@@ -69,7 +71,8 @@ extension Volume {
     public func removeExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno) {
-        try changeAttribute(name, of: inode, request.caller) { file, agent throws(Errno) in
+        // What is without a list has its mode alone.
+        try changeAttribute(name, of: inode, isMode: true, request.caller) { file, agent throws(Errno) in
             if agent == .ownerWithoutWriting {
                 return try SystemCall.removeExtendedAttribute(name.pointer, ofOwn: file)
             }
@@ -80,14 +83,15 @@ extension Volume {
     }
 
     private func changeAttribute(
-        _ name: EntryName, of inode: InodeNumber, _ caller: Caller, _ change: AttributeChange
+        _ name: EntryName, of inode: InodeNumber, isMode: Bool, _ caller: Caller, _ change: AttributeChange
     ) throws(Errno) {
         // An access list changes the mode, and a kernel that does not know of lists does not know of that.
         defer { if isAccessList(name) { connection?.invalidate(inode, andData: false) } }
         let found = try self.inode(inode)
         switch found {
         case .artifact(let file): try changeAttribute(name, of: file, caller, change)
-        case .tree(let directory) where isAccessList(name): try changeAccessList(of: directory, caller, change)
+        case .tree(let directory) where isAccessList(name):
+            try changeAccessList(of: directory, isMode: isMode, caller, change)
         case .free(let node):
             try enforceLive(node.scope, .setExtendedAttribute, shownPath(of: node), caller)
             try node.withDescriptor { descriptor throws(Errno) in
