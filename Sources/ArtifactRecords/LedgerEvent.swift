@@ -19,7 +19,7 @@ public enum LedgerEvent: Sendable, Hashable {
     /// An old temporary file was removed.
     case removedTransient(Removal)
     /// The owner of a sealed artifact set its mode or times.
-    case attributesSet(AttributeChange)
+    case attributesSet(OwnersChange)
     /// An operation was refused.
     case denied(DeniedOperation)
     /// So many more were refused, by rule.
@@ -78,7 +78,7 @@ public enum LedgerEvent: Sendable, Hashable {
     }
 
     /// Attributes that the owner of a sealed artifact set.
-    public struct AttributeChange: Sendable, Hashable {
+    public struct OwnersChange: Sendable, Hashable {
         /// The mount by which it was done.
         public var mount: String
         /// The path on the mount.
@@ -225,7 +225,7 @@ extension LedgerEvent {
         case .sealAbandoned: return NotPublished(line).map { .sealAbandoned($0) }
         case .removedEmpty: return Removal(line).map { .removedEmpty($0) }
         case .removedTransient: return Removal(line).map { .removedTransient($0) }
-        case .attributesSet: return AttributeChange(line).map { .attributesSet($0) }
+        case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:
             guard let mount, case .object(let byRule)? = line["by_rule"] else { return nil }
@@ -274,7 +274,7 @@ extension LedgerEvent.Removal {
     }
 }
 
-extension LedgerEvent.AttributeChange {
+extension LedgerEvent.OwnersChange {
     fileprivate var members: JSONObject {
         var all: JSONObject = ["mount": .string(mount), "path": .string(path)]
         all.add("mode", mode.map { .string($0) })
