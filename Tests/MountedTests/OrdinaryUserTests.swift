@@ -111,6 +111,9 @@ extension MountedTests {
                     + "ls eval/.artifactfs/quarantine | grep -c reason; ls eval/base_layer | grep -c chr9")
             #expect(failed.output == "1\n0\n", "\(failed)")
 
+            // Status 1: something was kept back.
+            let waited = try person.artifactfs("wait", mount)
+            #expect(waited.status == 1, "\(waited)")
             let status = try person.artifactfs("status", mount)
             let obstacle = passthrough ? "off: the driver lacks CAP_SYS_ADMIN" : "off: switched off"
             #expect(status.succeeded && status.output.contains("passthrough   " + obstacle), "\(status)")
