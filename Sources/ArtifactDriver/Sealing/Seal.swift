@@ -24,8 +24,13 @@ extension Volume {
         state.phase = .sealing(finished)
     }
 
-    /// Publishes files in phase `sealing`.
-    func seal(_ files: [ArtifactFile]) { seal(files, again: 50) }
+    /// Publishes files in phase `sealing`, as many together as there are descriptors for: each takes one until it is published.
+    func seal(_ files: [ArtifactFile]) {
+        let most = max(1, store.descriptors.mostWaiting)
+        for start in stride(from: 0, to: files.count, by: most) {
+            seal(Array(files[start..<min(start + most, files.count)]), again: 50)
+        }
+    }
 
     /// - Parameter delay: after how many milliseconds a file is tried again that somebody can still write to.
     private func seal(_ files: [ArtifactFile], again delay: Int) {
