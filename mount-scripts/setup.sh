@@ -47,7 +47,7 @@ die() {
 
 packages=(libfuse3-dev fuse3 libssl-dev pkg-config)
 if [[ $tests == yes ]]; then
-    packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk strace python3 python3-venv)
+    packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk make strace python3 python3-venv)
 fi
 
 # True when dpkg says that package $1 is installed (not merely known, or removed with its configuration left).

@@ -1,4 +1,6 @@
 import ArtifactFormats
+import enum TestSupport.Seed
+import struct TestSupport.SplitMix64
 import Testing
 
 @Suite struct FuzzTests {
@@ -26,7 +28,7 @@ import Testing
     private static let compressed = CompressedPickleTests.samples.map { (FormatCheck.pickle, $0.file) }
 
     /// No file may crash a check, and how the reads fall may not change what it says.
-    private func examine(_ file: [UInt8], _ check: FormatCheck, _ generator: inout SeededGenerator, _ seed: UInt64) {
+    private func examine(_ file: [UInt8], _ check: FormatCheck, _ generator: inout SplitMix64, _ seed: UInt64) {
         let whole = check.whole(file)
         let size = readSizes[Int.random(in: 0..<readSizes.count, using: &generator)]
         let pieces = check.whole(file, readSize: size)
@@ -35,7 +37,8 @@ import Testing
     }
 
     @Test func randomBytes() {
-        var (seed, generator) = SeededGenerator.fresh("random bytes")
+        let seed = Seed.fromEnvironment()
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<4000 {
             let length = Int.random(in: 0..<200, using: &generator)
             var file = (0..<length).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -53,7 +56,8 @@ import Testing
     }
 
     @Test func changedSamples() {
-        var (seed, generator) = SeededGenerator.fresh("changed samples")
+        let seed = Seed.fromEnvironment()
+        var generator = SplitMix64(seed: seed)
         for (check, sample) in Self.samples + Self.compressed {
             #expect(check.whole(sample).isAccepted, "\(check): \(check.whole(sample))")
             for _ in 0..<1000 {

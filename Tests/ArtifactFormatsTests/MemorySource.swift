@@ -92,27 +92,4 @@ extension FormatCheck {
 /// Read sizes that put chunk edges at every place of a short file, and around the sizes that the checks work in.
 let readSizes = [1, 2, 3, 5, 7, 8, 13, 63, 64, 65, 1000, Int.max]
 
-/// A generator that is the same for the same seed everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    // SplitMix64.
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// A new seed for each run, printed so that a failure can be repeated by writing it here.
-    static func fresh(_ name: String) -> (seed: UInt64, generator: SeededGenerator) {
-        let seed = UInt64.random(in: 0...(.max))
-        print("\(name): seed \(seed)")
-        return (seed, SeededGenerator(seed: seed))
-    }
-}
-
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

@@ -1,4 +1,6 @@
 import ArtifactFormats
+import enum TestSupport.Seed
+import struct TestSupport.SplitMix64
 import Testing
 
 /// Every number of a valid file, one after the other and in pairs, becomes 0, -1, the extremes of each width, or what is next to them.
@@ -82,7 +84,7 @@ import Testing
                 survive(ParquetSample.file(footer: changed), .parquet)
             }
         }
-        var generator = SeededGenerator(seed: 13)
+        var generator = SplitMix64(seed: 13)
         for _ in 0..<4000 {
             var changed = footer
             for range in numbers.shuffled(using: &generator).prefix(2).sorted(by: { $0.lowerBound > $1.lowerBound }) {

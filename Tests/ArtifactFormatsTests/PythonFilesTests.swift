@@ -1,5 +1,7 @@
 import ArtifactFormats
 import Foundation
+import enum TestSupport.Seed
+import struct TestSupport.SplitMix64
 import Testing
 
 /// The Python that writes real files: `ARTIFACTFS_TEST_PYTHON` (a virtual environment's directory, or an interpreter), else
@@ -142,8 +144,7 @@ enum Python {
 
     /// Python's own reader is the reference: thousands of changed documents, accepted by both or by neither.
     @Test(.enabled(if: Python.runs, Python.missing("anything"))) func jsonAgreesWithPython() throws {
-        let seed = UInt64.random(in: 0...(.max))
-        print("JSON against Python: seed \(seed)")
+        let seed = Seed.fromEnvironment()
         let script = """
             import json, random
             random.seed(\(seed))
