@@ -3,7 +3,7 @@ public enum ChromosomeNames: Hashable, Sendable {
     /// The names of assemblies: `chr1`, `chrX`, `chr2L`, `chrUn_KI270742v1`, `chr1_KI270706v1_random`, `HLA-A*01:01:01:01`.
     case assemblies
     /// What fits a pattern.
-    case pattern(NamePattern)
+    indirect case pattern(NamePattern)
     /// These, which an index of a genome (`.fai`) or people list.
     case names(Set<String>)
 

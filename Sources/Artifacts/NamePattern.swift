@@ -74,34 +74,29 @@ extension BidirectionalCollection {
 
 /// The names that programs give to files they mean to rename, whatever the type (SEMANTICS 1.2).
 public struct TransientNames: Hashable, Sendable {
+    /// One reference: every type has these names, and types are copied with every place in the tree.
+    private let table: Table
+
     /// All patterns, as they were declared.
-    public let patterns: [NamePattern]
-    // Names are judged at every lookup: only those patterns are tried whose first or last byte a name has.
-    private var beginnings: [NamePattern] = []
-    private var endings: [NamePattern] = []
-    private var insides: [[UInt8]] = []
-    private var others: [NamePattern] = []
-    private var firstBytes = ByteSet()
-    private var lastBytes = ByteSet()
-    private var insideBytes = ByteSet()
+    public var patterns: [NamePattern] { table.patterns }
 
     /// Names that fit one of the patterns.
-    public init(_ patterns: [NamePattern]) {
-        self.patterns = patterns
-        for pattern in patterns {
-            if let first = pattern.beginning.first {
-                beginnings.append(pattern)
-                firstBytes.insert(first)
-            } else if let last = pattern.ending.last {
-                endings.append(pattern)
-                lastBytes.insert(last)
-            } else if let inside = pattern.inside {
-                insides.append(inside)
-                insideBytes.insert(inside[0])
-            } else {
-                others.append(pattern)
-            }
-        }
+    public init(_ patterns: [NamePattern]) { table = Table(patterns) }
+
+    /// Whether both have the same patterns in the same order.
+    public static func == (one: TransientNames, other: TransientNames) -> Bool {
+        one.table === other.table || one.patterns == other.patterns
+    }
+
+    /// Hashes the patterns.
+    public func hash(into hasher: inout Hasher) { hasher.combine(patterns.count) }
+
+    /// Whether a name is one of them.
+    func contains(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { table.isIn($0) } }
+
+    /// The pattern that a name fits, for people.
+    public func pattern(of name: String) -> NamePattern? {
+        NameRules.withBytes(name) { bytes in patterns.first { $0.matches(bytes) } }
     }
 
     /// The built-in names.
@@ -122,24 +117,51 @@ public struct TransientNames: Hashable, Sendable {
             "*.lock", "*.lck",
         ].compactMap { NamePattern($0) })
 
-    /// Whether a name is one of them.
-    func contains(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { isIn($0) } }
+    /// Patterns, by what is quick to see. Names are judged at every lookup: only those are tried whose first or last byte a name has.
+    private final class Table: Sendable {
+        let patterns: [NamePattern]
+        private let beginnings: [NamePattern]
+        private let endings: [NamePattern]
+        private let insides: [[UInt8]]
+        private let others: [NamePattern]
+        private let firstBytes: ByteSet
+        private let lastBytes: ByteSet
+        private let insideBytes: ByteSet
 
-    private func isIn(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let first = name.first, let last = name.last else { return false }
-        if firstBytes.contains(first), beginnings.contains(where: { $0.matches(name) }) { return true }
-        if lastBytes.contains(last), endings.contains(where: { $0.matches(name) }) { return true }
-        if !insides.isEmpty {
-            for place in name.indices where insideBytes.contains(name[place]) {
-                if insides.contains(where: { NameRules.isAt(place, of: name, $0) }) { return true }
+        init(_ patterns: [NamePattern]) {
+            self.patterns = patterns
+            var (beginnings, endings, others): ([NamePattern], [NamePattern], [NamePattern]) = ([], [], [])
+            var insides: [[UInt8]] = []
+            var (firstBytes, lastBytes, insideBytes) = (ByteSet(), ByteSet(), ByteSet())
+            for pattern in patterns {
+                if let first = pattern.beginning.first {
+                    beginnings.append(pattern)
+                    firstBytes.insert(first)
+                } else if let last = pattern.ending.last {
+                    endings.append(pattern)
+                    lastBytes.insert(last)
+                } else if let inside = pattern.inside {
+                    insides.append(inside)
+                    insideBytes.insert(inside[0])
+                } else {
+                    others.append(pattern)
+                }
             }
+            (self.beginnings, self.endings, self.others, self.insides) = (beginnings, endings, others, insides)
+            (self.firstBytes, self.lastBytes, self.insideBytes) = (firstBytes, lastBytes, insideBytes)
         }
-        return others.contains { $0.matches(name) }
-    }
 
-    /// The pattern that a name fits, for people.
-    public func pattern(of name: String) -> NamePattern? {
-        NameRules.withBytes(name) { bytes in patterns.first { $0.matches(bytes) } }
+        func isIn(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+            guard let first = name.first, let last = name.last else { return false }
+            if firstBytes.contains(first), beginnings.contains(where: { $0.matches(name) }) { return true }
+            if lastBytes.contains(last), endings.contains(where: { $0.matches(name) }) { return true }
+            if !insides.isEmpty {
+                for place in name.indices where insideBytes.contains(name[place]) {
+                    if insides.contains(where: { NameRules.isAt(place, of: name, $0) }) { return true }
+                }
+            }
+            return others.contains { $0.matches(name) }
+        }
     }
 }
 
