@@ -31,7 +31,7 @@ extension Recovery {
             try Self.mark(directory, host, LedgerPlace(endOf: ledger))
             return true
         } catch {
-            guard !Spare.isForWantOfRoom(error) else { return false }
+            guard !DiskRoom.isForWantOfRoom(error) else { return false }
             problem("what was published before the machine stopped cannot be looked at: \(error)")
             return false
         }

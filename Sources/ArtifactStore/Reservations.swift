@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import ArtifactRecords
 internal import Glibc
 internal import Synchronization
@@ -179,7 +180,7 @@ final class Reservations: Sendable {
                 // There are no links here: names are held against the mount's own writers only.
                 case .notPermitted, .notSupported, .noFunction: return false
                 // Nor is there anything here to hold, on a file system without room.
-                case _ where Spare.isForWantOfRoom(error): return false
+                case _ where DiskRoom.isForWantOfRoom(error): return false
                 default: throw error
                 }
             }

@@ -34,9 +34,6 @@ struct Spare {
         SystemCall.close(lock)
     }
 
-    /// Whether an error says that there is no room.
-    static func isForWantOfRoom(_ error: Errno) -> Bool { DiskRoom.isForWantOfRoom(error) }
-
     /// Gives the spare staging directory a name.
     func takeStaging(as name: String, in stagings: Directory) throws(Errno) {
         try SystemCall.rename(

@@ -21,6 +21,16 @@ public final class Staging: Sendable {
         case transient = "t"
         /// An artifact whose writers are known to be done with it: what the driver had no time for, recovery does.
         case finished = "f"
+
+        /// By the first byte of a staged file's name.
+        init?(firstByte: UInt8) {
+            switch firstByte {
+            case UInt8(ascii: "a"): self = .artifact
+            case UInt8(ascii: "t"): self = .transient
+            case UInt8(ascii: "f"): self = .finished
+            default: return nil
+            }
+        }
     }
 
     /// A real file of production that a staged file is to become.
@@ -67,7 +77,7 @@ public final class Staging: Sendable {
         reserved: Directory?, spare: Spare?
     ) throws(Errno) {
         do throws(Errno) { directory = try parent.directory(mountID, orMakeWith: 0o700) } catch {
-            guard let spare, Spare.isForWantOfRoom(error) else { throw error }
+            guard let spare, DiskRoom.isForWantOfRoom(error) else { throw error }
             try spare.takeStaging(as: mountID, in: parent)
             directory = try parent.directory(mountID)
         }
@@ -157,9 +167,8 @@ public final class Staging: Sendable {
     /// - Parameter process: who wrote it, for its record.
     /// - Returns: the file under its new name; nil when that could not be noted.
     public func finish(_ file: RealFile, process: Int32) -> RealFile? {
-        let parts = file.name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == Kind.artifact.rawValue else { return nil }
-        let finished = directory.file("\(Kind.finished.rawValue)-\(parts[1]).\(max(process, 0))-\(parts[2])")
+        guard let name = StagedName(file.name), name.kind == .artifact else { return nil }
+        let finished = directory.file(name.text(as: .finished, process: process))
         do throws(Errno) { try move(file, to: finished) } catch { return nil }
         return finished
     }
@@ -168,10 +177,8 @@ public final class Staging: Sendable {
     ///
     /// - Returns: the file under its new name; the same when that could not be noted.
     public func resume(_ file: RealFile) -> RealFile {
-        let parts = file.name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == Kind.finished.rawValue else { return file }
-        let number = parts[1].prefix { $0 != "." }
-        let resumed = directory.file("\(Kind.artifact.rawValue)-\(number)-\(parts[2])")
+        guard let name = StagedName(file.name), name.kind == .finished else { return file }
+        let resumed = directory.file(name.text(as: .artifact))
         do throws(Errno) { try move(file, to: resumed) } catch { return file }
         return resumed
     }
@@ -194,23 +201,16 @@ public final class Staging: Sendable {
     public func unusedName(hint: String, kind: Kind? = nil) -> RealFile {
         let number = count.wrappingAdd(1, ordering: .relaxed).newValue
         let kind = kind ?? Self.kind(of: hint, schema)
-        return directory.file("\(kind.rawValue)-\(number)-" + EscapedName.encode(hint, limit: 200))
+        return directory.file(StagedName.text(kind, String(number), EscapedName.encode(hint, limit: 200)))
     }
 
     /// What a staged name says, or nil when it is not one. The process is 0 when it does not say.
     static func understand(_ name: String) -> (kind: Kind, process: Int32, path: String)? {
-        let parts = name.split(separator: "-", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])) else { return nil }
-        let process = parts[1].split(separator: ".").dropFirst().first.flatMap { Int32($0) } ?? 0
-        return (kind, process, EscapedName.decode(parts[2]))
+        StagedName(name).map { ($0.kind, $0.process, EscapedName.decode($0.path)) }
     }
 
     /// The number in a staged file's name, by which it is known to what it has taken.
-    private static func number(of name: String) -> UInt64 {
-        let parts = name.utf8.split(separator: UInt8(ascii: "-"), maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count > 1 else { return 0 }
-        return UInt64(Substring(parts[1].prefix { $0 != UInt8(ascii: ".") })) ?? 0
-    }
+    private static func number(of name: String) -> UInt64 { StagedName(name)?.number ?? 0 }
 
     private static func kind(of path: String, _ schema: ArtifactSchema) -> Kind {
         let (location, rest) = schema.locate(path)

@@ -72,7 +72,7 @@ enum PublishFailure: Error {
     /// Whether it is nothing of the file's, and may be over later.
     var passes: Bool {
         guard case .system(_, let error) = self else { return false }
-        if Spare.isForWantOfRoom(error) { return true }
+        if DiskRoom.isForWantOfRoom(error) { return true }
         switch error {
         case .ioError, .readOnlyFileSystem, .tooManyOpenFiles, .tooManyOpenFilesInSystem,
             .noMemory, .timedOut, .staleNFSFileHandle, .resourceBusy, .resourceTemporarilyUnavailable:

@@ -69,7 +69,7 @@ extension Store {
 
     private func makeMarker(_ marker: RealFile, _ writable: Writable) throws(Errno) -> FileDescriptor {
         do throws(Errno) { return try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600) } catch {
-            guard let spare = writable.spare, Spare.isForWantOfRoom(error) else { throw error }
+            guard let spare = writable.spare, DiskRoom.isForWantOfRoom(error) else { throw error }
             try spare.takeSession(as: marker)
             return try marker.open(O_RDWR)
         }
@@ -79,7 +79,7 @@ extension Store {
     private func record(_ event: LedgerEvent, _ writable: Writable) throws(Errno) {
         let entry = LedgerEntry(event)
         do throws(Errno) { try writable.ledger.append([entry]) } catch {
-            guard Spare.isForWantOfRoom(error) else { throw error }
+            guard DiskRoom.isForWantOfRoom(error) else { throw error }
             writable.ledger.appendLater([entry])
         }
     }

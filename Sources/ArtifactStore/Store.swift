@@ -310,7 +310,7 @@ public final class Store: Sendable {
     /// Nil for want of room.
     private static func roomPermitting<Value>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value? {
         do throws(Errno) { return try body() } catch {
-            if Spare.isForWantOfRoom(error) { return nil }
+            if DiskRoom.isForWantOfRoom(error) { return nil }
             throw error
         }
     }
@@ -323,7 +323,7 @@ public final class Store: Sendable {
         let (file, flags) = (ledgers.file(name), O_RDWR | O_APPEND)
         var descriptor: FileDescriptor
         do throws(Errno) { descriptor = try file.open(flags | O_CREAT, mode: 0o600) } catch {
-            guard let spare, Spare.isForWantOfRoom(error) else { throw error }
+            guard let spare, DiskRoom.isForWantOfRoom(error) else { throw error }
             try spare.takeLedger(as: file)
             descriptor = try file.open(flags)
         }

@@ -1,3 +1,4 @@
+internal import Artifacts
 public import SystemPackage
 
 /// What went wrong with a store, as a sentence for people: what happened, which file, which rule, and the way out.
@@ -55,7 +56,7 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
         switch errno {
         case .permissionDenied, .notPermitted:
             "; run it as the store's owner or as root (.artifactfs belongs to the driver alone, mode 0700)"
-        case _ where Spare.isForWantOfRoom(errno): "; make room on the store's file system"
+        case _ where DiskRoom.isForWantOfRoom(errno): "; make room on the store's file system"
         case .readOnlyFileSystem: "; the file system is mounted read-only: use --read-only"
         case .noSuchFileOrDirectory: "; make the store with 'artifactfs init STORE'"
         case .tooManySymbolicLinkLevels, .notDirectory:

@@ -39,11 +39,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
         publishMode: UInt32? = nil
     ) throws(SchemaError) {
-        let types = types.map { type in
-            var type = type
-            (type.transientNames, type.chromosomes) = (transientNames, chromosomes)
-            return type
-        }
+        let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
         for type in types {
             if let problem = Self.problem(with: type) { throw SchemaError(type: type.name, problem: problem) }

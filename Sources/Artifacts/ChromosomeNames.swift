@@ -8,20 +8,23 @@ public enum ChromosomeNames: Hashable, Sendable {
     case names(Set<String>)
 
     /// Whether a name of the schema can be a chromosome's: what names of references are in SAM files, but for `/` and a leading `.`.
-    public static func isPossible(_ name: some StringProtocol) -> Bool {
-        NameRules.withBytes(name) { bytes in
-            guard let first = bytes.first, first != UInt8(ascii: "."), bytes.count <= 200 else { return false }
-            return bytes.allSatisfy(NameRules.isPrintable)
-        }
+    public static func isPossible(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { isPossible($0) } }
+
+    private static func isPossible(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = name.first, first != UInt8(ascii: "."), name.count <= 200 else { return false }
+        return name.allSatisfy(NameRules.isPrintable)
     }
 
     /// Whether it is the name of a chromosome.
-    public func contains(_ name: some StringProtocol) -> Bool {
+    public func contains(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { contains($0) } }
+
+    /// Whether it is the name of a chromosome.
+    func contains(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
         switch self {
-        case .assemblies: NameRules.withBytes(name) { Assembly.hasName($0) }
-        case .pattern(let pattern): Self.isPossible(name) && NameRules.withBytes(name) { pattern.matches($0) }
+        case .assemblies: Assembly.hasName(name)
+        case .pattern(let pattern): Self.isPossible(name) && pattern.matches(name)
         // Possible names are ASCII, which no other text is equal to.
-        case .names(let names): Self.isPossible(name) && names.contains(String(name))
+        case .names(let names): Self.isPossible(name) && names.contains(String(decoding: name, as: UTF8.self))
         }
     }
 
@@ -53,63 +56,79 @@ public enum ChromosomeNames: Hashable, Sendable {
 
 /// The names that UCSC, Ensembl's mirrors, NCBI's analysis sets and the projects of model organisms give.
 private enum Assembly {
-    static func hasName(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+    typealias Bytes = UnsafeBufferPointer<UInt8>
+
+    /// Asked at every lookup: without an allocation.
+    static func hasName(_ name: Bytes) -> Bool {
         if starts(name, with: "HLA-") { return isAllele(name.dropFirst(4)) }
         guard starts(name, with: "chr") else { return false }
-        let afterChr = name.dropFirst(3)
-        // Looked up most, and quickly so.
-        guard afterChr.contains(UInt8(ascii: "_")) else { return isCore(afterChr) || afterChr.elementsEqual("Un".utf8) }
-        let parts = afterChr.split(separator: UInt8(ascii: "_"), omittingEmptySubsequences: false)
-        guard let core = parts.first else { return false }
-        let rest = parts.dropFirst()
-        guard
-            rest.allSatisfy({ part in !part.isEmpty && part.allSatisfy { NameRules.isAlphanumeric($0) || $0 == dot } })
-        else { return false }
-        // What has no place yet has an accession.
-        if core.elementsEqual("Un".utf8) {
-            return rest.contains { $0.contains(where: isDigit) }
+        var end = 3
+        while end < name.count, name[end] != underscore { end += 1 }
+        let core = Bytes(rebasing: name[3..<end])
+        let isUnplaced = NameRules.isSame(core, "Un")
+        guard isUnplaced || isCore(core) else { return false }
+        guard end < name.count else { return true }
+        var begin = end + 1
+        var kind = Bytes(rebasing: name[begin...])
+        var hasDigit = false
+        for place in begin...name.count {
+            guard place == name.count || name[place] == underscore else {
+                guard NameRules.isAlphanumeric(name[place]) || name[place] == dot else { return false }
+                hasDigit = hasDigit || isDigit(name[place])
+                continue
+            }
+            guard place > begin else { return false }
+            kind = Bytes(rebasing: name[begin..<place])
+            begin = place + 1
         }
-        guard isCore(core) else { return false }
-        guard let kind = rest.last else { return true }
-        if kind.starts(with: "hap".utf8) { return kind.count > 3 && kind.dropFirst(3).allSatisfy(isDigit) }
-        return kinds.contains { kind.elementsEqual($0.utf8) }
+        // What has no place yet has an accession.
+        if isUnplaced { return hasDigit }
+        if starts(kind, with: "hap") { return kind.count > 3 && kind.dropFirst(3).allSatisfy(isDigit) }
+        return kinds.contains { NameRules.isSame(kind, $0) }
     }
 
-    private static func starts(_ name: UnsafeBufferPointer<UInt8>, with text: StaticString) -> Bool {
+    private static func starts(_ name: Bytes, with text: StaticString) -> Bool {
         guard name.count >= text.utf8CodeUnitCount else { return false }
-        return (0..<text.utf8CodeUnitCount).allSatisfy { name[$0] == text.utf8Start[$0] }
+        for offset in 0..<text.utf8CodeUnitCount where name[offset] != text.utf8Start[offset] { return false }
+        return true
     }
 
     private static let dot = UInt8(ascii: ".")
-    private static let kinds = ["random", "alt", "fix", "decoy", "patch"]
-    private static let letters = ["X", "Y", "Z", "W", "M", "MT", "U", "Uextra", "EBV", "C", "Pt", "E"]
+    private static let underscore = UInt8(ascii: "_")
+    private static let kinds: [StaticString] = ["random", "alt", "fix", "decoy", "patch"]
+    private static let letters: [StaticString] = [
+        "X", "Y", "Z", "W", "M", "MT", "U", "Uextra", "EBV", "C", "Pt", "E",
+    ]
+    private static let ones: [StaticString] = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
 
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 
     /// `1`, `22`, `2L`, `2a`, `1D`, `XHet`, `X1`, `IV`.
-    private static func isCore(_ core: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-        var core = core
-        if core.count > 3, core.suffix(3).elementsEqual("Het".utf8) { core = core.dropLast(3) }
-        let digits = core.prefix(while: isDigit)
-        if !digits.isEmpty {
-            guard digits.count <= 9 else { return false }
-            let arm = core.dropFirst(digits.count)
-            return arm.isEmpty || (arm.count == 1 && arm.allSatisfy(NameRules.isAlphanumeric))
+    private static func isCore(_ text: Bytes) -> Bool {
+        var core = text
+        if core.count > 3, NameRules.isSame(Bytes(rebasing: core.suffix(3)), "Het") {
+            core = Bytes(rebasing: core.dropLast(3))
         }
-        let named = core.prefix { !isDigit($0) }
-        let number = core.dropFirst(named.count)
-        if letters.contains(where: { named.elementsEqual($0.utf8) }) {
-            return number.count <= 2 && number.allSatisfy(isDigit)
+        var count = 0
+        while count < core.count, isDigit(core[count]) { count += 1 }
+        if count > 0 {
+            return count <= 9
+                && (core.count == count || (core.count == count + 1 && NameRules.isAlphanumeric(core[count])))
         }
-        return number.isEmpty && isRoman(named)
+        while count < core.count, !isDigit(core[count]) { count += 1 }
+        let named = Bytes(rebasing: core[..<count])
+        if letters.contains(where: { NameRules.isSame(named, $0) }) {
+            return core.count - count <= 2 && core[count...].allSatisfy(isDigit)
+        }
+        return count == core.count && isRoman(named)
     }
 
     /// I to XXXIX.
-    private static func isRoman(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-        let tens = text.prefix { $0 == UInt8(ascii: "X") }
-        let ones = text.dropFirst(tens.count)
-        guard tens.count <= 3, !text.isEmpty else { return false }
-        return ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"].contains { ones.elementsEqual($0.utf8) }
+    private static func isRoman(_ text: Bytes) -> Bool {
+        var tens = 0
+        while tens < text.count, text[tens] == UInt8(ascii: "X") { tens += 1 }
+        let rest = Bytes(rebasing: text[tens...])
+        return tens <= 3 && !text.isEmpty && ones.contains { NameRules.isSame(rest, $0) }
     }
 
     /// After `HLA-`: a gene, `*`, and the fields of an allele: `DRB1*15:01:01:01`, `C*04:09N`.

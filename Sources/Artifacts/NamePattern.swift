@@ -6,6 +6,9 @@ public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
     public let description: String
     private let bytes: [UInt8]
     private let isRandom: Bool
+    private let hasStar: Bool
+    /// The length of the shortest name that fits.
+    private let least: Int
 
     static let any = UInt8(ascii: "*")
     static let one = UInt8(ascii: "?")
@@ -20,6 +23,8 @@ public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
         }
         description = text
         isRandom = bytes.allSatisfy { $0 == Self.one }
+        let stars = bytes.count { $0 == Self.any }
+        (hasStar, least) = (stars > 0, bytes.count - stars)
     }
 
     /// The bytes before the first wildcard.
@@ -39,17 +44,23 @@ public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
     /// A name that fits.
     var example: String { String(decoding: bytes.map { Self.isWild($0) ? UInt8(ascii: "1") : $0 }, as: UTF8.self) }
 
-    /// Whether a name fits. What the last `*` took is tried again, one byte longer; those before it need not be.
+    /// Whether a name fits. Its end is compared first, where most names differ; what the last `*` before that took is tried again, one byte
+    /// longer, and those before it need not be.
     func matches(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard name.count >= least, hasStar || name.count == least else { return false }
+        // What stands after the last `*`, from its end.
+        var (end, limit) = (bytes.count, name.count)
+        while end > 0, bytes[end - 1] != Self.any {
+            guard Self.fits(name[limit - 1], bytes[end - 1]) else { return false }
+            (end, limit) = (end - 1, limit - 1)
+        }
         var (at, place) = (0, 0)
         var again: (at: Int, place: Int)?
-        while place < name.count {
-            if at < bytes.count, bytes[at] == Self.any {
-                again = (at + 1, place)
+        while place < limit {
+            if at < end, bytes[at] == Self.any {
                 at += 1
-            } else if at < bytes.count,
-                bytes[at] == Self.one ? NameRules.isAlphanumeric(name[place]) : bytes[at] == name[place]
-            {
+                again = (at, place)
+            } else if at < end, Self.fits(name[place], bytes[at]) {
                 at += 1
                 place += 1
             } else if let last = again {
@@ -59,8 +70,16 @@ public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
                 return false
             }
         }
-        guard bytes[at...].allSatisfy({ $0 == Self.any }) else { return false }
+        while at < end {
+            guard bytes[at] == Self.any else { return false }
+            at += 1
+        }
         return !isRandom || !name.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+    }
+
+    /// Whether a byte of a name is one of a pattern's, which is no `*`.
+    private static func fits(_ byte: UInt8, _ wanted: UInt8) -> Bool {
+        wanted == one ? NameRules.isAlphanumeric(byte) : wanted == byte
     }
 }
 
@@ -93,6 +112,9 @@ public struct TransientNames: Hashable, Sendable {
 
     /// Whether a name is one of them.
     func contains(_ name: some StringProtocol) -> Bool { NameRules.withBytes(name) { table.isIn($0) } }
+
+    /// Whether a name is one of them.
+    func contains(_ name: UnsafeBufferPointer<UInt8>) -> Bool { table.isIn(name) }
 
     /// The pattern that a name fits, for people.
     public func pattern(of name: String) -> NamePattern? {
@@ -127,12 +149,15 @@ public struct TransientNames: Hashable, Sendable {
         private let firstBytes: ByteSet
         private let lastBytes: ByteSet
         private let insideBytes: ByteSet
+        private let secondBytes: ByteSet
+        private let hasShortInside: Bool
 
         init(_ patterns: [NamePattern]) {
             self.patterns = patterns
             var (beginnings, endings, others): ([NamePattern], [NamePattern], [NamePattern]) = ([], [], [])
             var insides: [[UInt8]] = []
-            var (firstBytes, lastBytes, insideBytes) = (ByteSet(), ByteSet(), ByteSet())
+            var (firstBytes, lastBytes) = (ByteSet(), ByteSet())
+            var (insideBytes, secondBytes) = (ByteSet(), ByteSet())
             for pattern in patterns {
                 if let first = pattern.beginning.first {
                     beginnings.append(pattern)
@@ -143,53 +168,46 @@ public struct TransientNames: Hashable, Sendable {
                 } else if let inside = pattern.inside {
                     insides.append(inside)
                     insideBytes.insert(inside[0])
+                    if inside.count > 1 { secondBytes.insert(inside[1]) }
                 } else {
                     others.append(pattern)
                 }
             }
             (self.beginnings, self.endings, self.others, self.insides) = (beginnings, endings, others, insides)
-            (self.firstBytes, self.lastBytes, self.insideBytes) = (firstBytes, lastBytes, insideBytes)
+            (self.firstBytes, self.lastBytes) = (firstBytes, lastBytes)
+            (self.insideBytes, self.secondBytes) = (insideBytes, secondBytes)
+            hasShortInside = insides.contains { $0.count == 1 }
         }
 
         func isIn(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
             guard let first = name.first, let last = name.last else { return false }
             if firstBytes.contains(first), beginnings.contains(where: { $0.matches(name) }) { return true }
             if lastBytes.contains(last), endings.contains(where: { $0.matches(name) }) { return true }
-            if !insides.isEmpty {
-                for place in name.indices where insideBytes.contains(name[place]) {
-                    if insides.contains(where: { NameRules.isAt(place, of: name, $0) }) { return true }
+            var place = 0
+            while place < name.count {
+                if insideBytes.contains(name[place]),
+                    hasShortInside || (place + 1 < name.count && secondBytes.contains(name[place + 1])),
+                    insides.contains(where: { NameRules.isAt(place, of: name, $0) })
+                {
+                    return true
                 }
+                place += 1
             }
             return others.contains { $0.matches(name) }
         }
     }
 }
 
-/// Which of the 256 bytes are in it.
-private struct ByteSet: Hashable, Sendable {
-    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-
-    static func == (one: ByteSet, other: ByteSet) -> Bool { one.words == other.words }
-    func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+/// Which bytes of ASCII are in it: patterns have no others.
+private struct ByteSet: Sendable {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
 
     mutating func insert(_ byte: UInt8) {
-        let bit: UInt64 = 1 << UInt64(byte & 63)
-        switch byte >> 6 {
-        case 0: words.0 |= bit
-        case 1: words.1 |= bit
-        case 2: words.2 |= bit
-        default: words.3 |= bit
-        }
+        if byte < 64 { low |= 1 << UInt64(byte) } else if byte < 128 { high |= 1 << UInt64(byte & 63) }
     }
 
     func contains(_ byte: UInt8) -> Bool {
-        let word =
-            switch byte >> 6 {
-            case 0: words.0
-            case 1: words.1
-            case 2: words.2
-            default: words.3
-            }
-        return word >> UInt64(byte & 63) & 1 == 1
+        byte < 128 && (byte < 64 ? low : high) >> UInt64(byte & 63) & 1 == 1
     }
 }

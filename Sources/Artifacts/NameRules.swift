@@ -20,16 +20,23 @@ enum NameRules {
         return Array(name.utf8).withUnsafeBufferPointer(body)
     }
 
-    private static func isSame(_ bytes: UnsafeBufferPointer<UInt8>, _ text: StaticString) -> Bool {
+    /// Whether a name is some text.
+    static func isSame(_ bytes: UnsafeBufferPointer<UInt8>, _ text: StaticString) -> Bool {
         guard bytes.count == text.utf8CodeUnitCount else { return false }
         for offset in bytes.indices where bytes[offset] != text.utf8Start[offset] { return false }
         return true
     }
 
     /// Whether some bytes are at a place of a name.
-    static func isAt(_ place: Int, of bytes: UnsafeBufferPointer<UInt8>, _ text: some Collection<UInt8>) -> Bool {
-        guard place + text.count <= bytes.count else { return false }
-        return bytes[place..<(place + text.count)].elementsEqual(text)
+    static func isAt(_ place: Int, of bytes: UnsafeBufferPointer<UInt8>, _ text: [UInt8]) -> Bool {
+        guard place >= 0, place + text.count <= bytes.count else { return false }
+        for offset in text.indices where bytes[place + offset] != text[offset] { return false }
+        return true
+    }
+
+    /// Whether a name ends with some bytes, and has more.
+    static func goesOn(_ bytes: UnsafeBufferPointer<UInt8>, before ending: [UInt8]) -> Bool {
+        bytes.count > ending.count && isAt(bytes.count - ending.count, of: bytes, ending)
     }
 
     /// Whether two names are the same bytes. `==` also equates canonically equivalent text, such as `K` and the Kelvin sign,
@@ -57,12 +64,13 @@ enum NameRules {
     }
 
     /// A letter or digit, then letters, digits, `.`, `_`, `-`.
-    static func isFreeStem(_ stem: Substring) -> Bool {
-        withBytes(stem) { stem in
-            guard let first = stem.first, isAlphanumeric(first) else { return false }
-            return stem.allSatisfy {
-                isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-")
-            }
+    static func isFreeStem(_ stem: Substring) -> Bool { withBytes(stem) { isFreeStem($0) } }
+
+    /// A letter or digit, then letters, digits, `.`, `_`, `-`.
+    static func isFreeStem(_ stem: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = stem.first, isAlphanumeric(first) else { return false }
+        return stem.allSatisfy {
+            isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-")
         }
     }
 

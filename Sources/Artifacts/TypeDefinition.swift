@@ -10,37 +10,109 @@ public struct TypeDefinition: Hashable, Sendable {
         case free
     }
 
+    /// One reference: types are copied with every place in the tree.
+    private let declaration: Declaration
+
     /// The type's name, which is also its directory on the mount.
-    public let name: String
+    public var name: String { declaration.name }
     /// The layers that have it.
-    public let layers: [Layer]
+    public var layers: [Layer] { declaration.layers }
     /// File name extensions with their dot; the first is the default.
-    public let formats: [String]
+    public var formats: [String] { declaration.formats }
     /// The directory inside the layer: `.` or one name.
-    public let directory: String
+    public var directory: String { declaration.directory }
     /// Which names its files have.
-    public let naming: Naming
+    public var naming: Naming { declaration.naming }
     /// Whether contents are checked before they are published.
-    public let isChecked: Bool
+    public var isChecked: Bool { declaration.isChecked }
     /// What its tables look like.
-    public let table: TableOptions
+    public var table: TableOptions { declaration.table }
     /// The schema's: which names chromosomes have.
-    public internal(set) var chromosomes = ChromosomeNames.assemblies
+    public var chromosomes: ChromosomeNames { declaration.chromosomes }
     /// The schema's: which names are temporary.
-    public internal(set) var transientNames = TransientNames.builtIn
+    public var transientNames: TransientNames { declaration.transientNames }
 
     /// Declares a type. `ArtifactSchema` checks the declaration.
     public init(
         name: String, layers: [Layer], formats: [String], directory: String = ".", naming: Naming = .whole,
         isChecked: Bool = true, table: TableOptions = TableOptions()
     ) {
-        self.name = name
-        self.layers = layers
-        self.formats = formats
-        self.directory = directory
-        self.naming = naming
-        self.isChecked = isChecked
-        self.table = table
+        declaration = Declaration(
+            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked,
+            table: table, chromosomes: .assemblies, transientNames: .builtIn)
+    }
+
+    private init(_ declaration: Declaration) { self.declaration = declaration }
+
+    /// The same type in a schema that says which names are chromosomes' and which are temporary.
+    func with(_ transientNames: TransientNames, _ chromosomes: ChromosomeNames) -> TypeDefinition {
+        TypeDefinition(
+            Declaration(
+                name: name, layers: layers, formats: formats, directory: directory, naming: naming,
+                isChecked: isChecked, table: table, chromosomes: chromosomes, transientNames: transientNames))
+    }
+
+    /// Whether both are declared alike.
+    public static func == (one: TypeDefinition, other: TypeDefinition) -> Bool {
+        one.declaration === other.declaration || one.declaration.isLike(other.declaration)
+    }
+
+    /// Hashes the name.
+    public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
+    /// What was declared, and what judging a name needs of it.
+    private final class Declaration: Sendable {
+        let name: String
+        let layers: [Layer]
+        let formats: [String]
+        let directory: String
+        let naming: Naming
+        let isChecked: Bool
+        let table: TableOptions
+        let chromosomes: ChromosomeNames
+        let transientNames: TransientNames
+        let nameBytes: [UInt8]
+        let formatBytes: [[UInt8]]
+
+        init(
+            name: String, layers: [Layer], formats: [String], directory: String, naming: Naming, isChecked: Bool,
+            table: TableOptions, chromosomes: ChromosomeNames, transientNames: TransientNames
+        ) {
+            (self.name, self.layers, self.formats, self.directory) = (name, layers, formats, directory)
+            (self.naming, self.isChecked, self.table) = (naming, isChecked, table)
+            (self.chromosomes, self.transientNames) = (chromosomes, transientNames)
+            nameBytes = Array(name.utf8)
+            formatBytes = formats.map { Array($0.utf8) }
+        }
+
+        func isLike(_ other: Declaration) -> Bool {
+            name == other.name && layers == other.layers && formats == other.formats && directory == other.directory
+                && naming == other.naming && isChecked == other.isChecked && table == other.table
+                && chromosomes == other.chromosomes && transientNames == other.transientNames
+        }
+
+        /// The length of the stem before the format that a name ends with: the longest, so that `.tsv.gz` is not taken for `.gz`.
+        func stemLength(of name: UnsafeBufferPointer<UInt8>) -> Int? {
+            var longest = 0
+            for format in formatBytes where format.count > longest && NameRules.goesOn(name, before: format) {
+                longest = format.count
+            }
+            return longest == 0 ? nil : name.count - longest
+        }
+
+        /// What a real file with a name of this type is called beside that name: the whole type's, as it is; a chromosome's, `<type>_` before it.
+        func meaning(of name: UnsafeBufferPointer<UInt8>) -> Meaning? {
+            guard let length = stemLength(of: name) else { return nil }
+            let stem = UnsafeBufferPointer(rebasing: name[..<length])
+            if stem.count == nameBytes.count, NameRules.isAt(0, of: stem, nameBytes) { return .asItIs }
+            switch naming {
+            case .whole: return nil
+            case .chromosome: return chromosomes.contains(stem) ? .afterTypeName : nil
+            case .free: return NameRules.isFreeStem(stem) ? .asItIs : nil
+            }
+        }
+
+        enum Meaning { case asItIs, afterTypeName }
     }
 
     /// Whether its directories of production show as `latest` which artifact was sealed last.
@@ -62,15 +134,20 @@ public struct TypeDefinition: Hashable, Sendable {
 
     /// The real file's name for a name on the mount, or nil when the name is not one of this type's.
     private func realName(for name: String) -> String? {
-        guard let (stem, _) = split(name) else { return nil }
-        if NameRules.isSame(stem, self.name) { return name }
-        switch naming {
-        case .whole: return nil
-        case .chromosome:
-            guard chromosomes.contains(stem) else { return nil }
-            let real = self.name + "_" + name
+        switch NameRules.withBytes(name, { declaration.meaning(of: $0) }) {
+        case nil: return nil
+        case .asItIs: return name
+        case .afterTypeName:
+            let real = NameRules.withBytes(name) { name in
+                let prefix = declaration.nameBytes
+                return String(unsafeUninitializedCapacity: prefix.count + 1 + name.count) { buffer in
+                    var end = buffer.update(fromContentsOf: prefix)
+                    buffer[end] = UInt8(ascii: "_")
+                    end = buffer[(end + 1)...].update(fromContentsOf: name)
+                    return end
+                }
+            }
             return transientNames.contains(real) ? nil : real
-        case .free: return NameRules.isFreeStem(stem) ? name : nil
         }
     }
 
@@ -96,16 +173,11 @@ public struct TypeDefinition: Hashable, Sendable {
         }
     }
 
-    /// A name's stem and the format that it ends with: the longest, so that `.tsv.gz` is not taken for `.gz`.
+    /// A name's stem and the format that it ends with.
     func split(_ name: String) -> (stem: Substring, format: String)? {
-        var found: String?
-        for format in formats
-        where format.utf8.count > (found?.utf8.count ?? 0) && name.utf8.count > format.utf8.count
-            && NameRules.ends(name, with: format)
-        {
-            found = format
-        }
-        return found.map { (Substring(name.utf8.dropLast($0.utf8.count)), $0) }
+        guard let length = NameRules.withBytes(name, { declaration.stemLength(of: $0) }) else { return nil }
+        let place = name.utf8.index(name.utf8.startIndex, offsetBy: length)
+        return (name[..<place], String(name[place...]))
     }
 
     /// The format that a name of this type ends with.

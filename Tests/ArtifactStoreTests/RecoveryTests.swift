@@ -189,6 +189,23 @@ import Testing
         #expect(try place.events("removed-transient").count == 1)
     }
 
+    @Test(arguments: [
+        "", "a", "a-", "a-1", "a--x", "a-1.-x", "a-1.2", "a-.2-x", "b-1-x", "aa-1-x", "a-x-y", "a-1x-y", "a-+1-x",
+        "a-18446744073709551616-x", "a-1.99999999999999999999-x",
+    ])
+    func namesOfNothingStaged(_ name: String) { #expect(Staging.understand(name) == nil) }
+
+    @Test func finishedAndResumedNames() throws {
+        let name = try #require(StagedName("a-17-x-y"))
+        #expect((name.number, name.process, name.path) == (17, 0, "x-y"))
+        #expect(name.text(as: .finished, process: 4711) == "f-17.4711-x-y")
+        #expect(name.text(as: .finished, process: -1) == "f-17.0-x-y")
+        let finished = try #require(StagedName("f-17.4711-x-y"))
+        #expect((finished.number, finished.process, finished.path) == (17, 4711, "x-y"))
+        #expect(finished.text(as: .artifact) == "a-17-x-y")
+        #expect(StagedName("f-1.99999999999-")?.process == 0)
+    }
+
     @Test func understandsStagedNames() throws {
         let place = try TemporaryStore()
         let staging = try #require(try place.open().staging)

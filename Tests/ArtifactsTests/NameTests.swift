@@ -243,6 +243,42 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         }
     }
 
+    /// What a pattern says is what the plainest way to try it says, and what the table of all patterns says quickly.
+    @Test func patternsOfAllKinds() throws {
+        func fits(_ name: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
+            guard let wanted = pattern.first else { return name.isEmpty }
+            if wanted == UInt8(ascii: "*") {
+                return fits(name, pattern.dropFirst()) || (!name.isEmpty && fits(name.dropFirst(), pattern))
+            }
+            guard let byte = name.first else { return false }
+            return (wanted == UInt8(ascii: "?") ? "abA1".utf8.contains(byte) : wanted == byte)
+                && fits(name.dropFirst(), pattern.dropFirst())
+        }
+        let type = TypeDefinition(name: "zz", layers: [.base], formats: [".zz"])
+        let seed = Seed.fromEnvironment()
+        var generator = SplitMix64(seed: seed)
+        func text(_ pieces: [String], _ generator: inout SplitMix64) -> String {
+            (0..<Int.random(in: 0...9, using: &generator)).map { _ in pieces.randomElement(using: &generator) ?? "" }
+                .joined()
+        }
+        for _ in 0..<20_000 {
+            let name = text(["a", "b", ".", "_", "é", "*", "?", "A", "1"], &generator)
+            let patterns = (0..<3).compactMap { _ in NamePattern(text(["a", "b", ".", "_", "*", "?"], &generator)) }
+            let expected = patterns.filter { pattern in
+                let text = pattern.description
+                let isWord = text.allSatisfy { $0 == "?" } && name.utf8.allSatisfy { $0 == 0x61 || $0 == 0x62 }
+                return !isWord && fits(Array(name.utf8)[...], Array(text.utf8)[...])
+            }
+            let names = TransientNames(patterns)
+            try #require(names.pattern(of: name) == expected.first, "seed \(seed): \(name) \(patterns)")
+            guard !["", ".", ".."].contains(name),
+                let schema = try? ArtifactSchema(types: [type], transientNames: names),
+                let type = schema.type(named: type.name)
+            else { continue }
+            try #require((type.classify(name) == .transient) == !expected.isEmpty, "seed \(seed): \(name) \(patterns)")
+        }
+    }
+
     /// The quick way that lookups take says what trying each pattern says.
     @Test func theQuickWayIsThePatterns() throws {
         let seed = Seed.fromEnvironment()

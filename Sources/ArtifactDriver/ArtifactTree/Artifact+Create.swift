@@ -112,8 +112,9 @@ extension Volume {
         try rights.checkCreation(in: parent, for: caller)
         let inherited = try Inheritance.of(parent.descriptor, mode: mode & ~0o6000, umask: caller.umask)
         let owner = rights.actsForOthers ? try ownerOfNew(in: parent.descriptor, caller) : nil
+        let path = directory.path(of: name)
         let staged = try staging().create(
-            hint: directory.path(of: name), kind: isTransient ? .transient : .artifact, mode: inherited.mode,
+            hint: path, kind: isTransient ? .transient : .artifact, mode: inherited.mode,
             owner: owner, target: target(named, in: directory))
         if let list = inherited.list {
             do throws(Errno) {
@@ -128,7 +129,7 @@ extension Volume {
         do throws(Errno) {
             return try finishCreation(
                 name, in: directory, staged.descriptor, flags, caller, phase: .staged(staged.file),
-                isTransient: isTransient, makers)
+                isTransient: isTransient, path: path, makers)
         } catch {
             try? staging().remove(staged.file)
             throw error
@@ -157,13 +158,11 @@ extension Volume {
 
     private func finishCreation(
         _ name: String, in directory: TreeDirectory, _ descriptor: FileDescriptor, _ flags: OpenFlags, _ caller: Caller,
-        phase: ArtifactFile.Phase, isTransient: Bool, _ makers: [ArtifactFile.Maker] = []
+        phase: ArtifactFile.Phase, isTransient: Bool, path: String = "", _ makers: [ArtifactFile.Maker] = []
     ) throws(Errno) -> Created {
         var isStaged = false
         if case .staged = phase { isStaged = true }
-        let birth =
-            isStaged
-            ? ArtifactFile.Birth(path: directory.path(of: name), caller: caller) : nil
+        let birth = isStaged ? ArtifactFile.Birth(path: path, caller: caller) : nil
         func named() -> (inode: Inode, number: InodeNumber, isNew: Bool) {
             namespace.findOrInsert(
                 name, in: directory.id, remembering: true, pinned: isStaged,

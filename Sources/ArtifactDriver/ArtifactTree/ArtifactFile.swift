@@ -153,6 +153,11 @@ final class ArtifactFile: Sendable {
 
         var writers: [Writer] {
             get { writing.first?.writers ?? [] }
+            // In place: a `close` changes several members of one writer.
+            _modify {
+                if writing.isEmpty { writing.append(Writing()) }
+                yield &writing[0].writers
+            }
             set { change(isNothing: newValue.isEmpty) { $0.writers = newValue } }
         }
         /// Whose close or rename began the sealing.
@@ -177,6 +182,10 @@ final class ArtifactFile: Sendable {
         /// Who had to do with the bytes since the file was made: also who closed it long ago.
         var makers: [Maker] {
             get { writing.first?.makers ?? [] }
+            _modify {
+                if writing.isEmpty { writing.append(Writing()) }
+                yield &writing[0].makers
+            }
             set { change(isNothing: newValue.isEmpty) { $0.makers = newValue } }
         }
 

@@ -94,13 +94,15 @@ enum ProcFile {
         guard thread > 0 else { return nil }
         return withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer -> Int32? in
             guard let text = read(thread, "status", into: buffer) else { return nil }
-            let key = Array("\nTgid:\t".utf8)
-            guard text.count > key.count else { return nil }
-            for start in 0..<(text.count - key.count) where text[start] == key[0] {
-                guard text[start..<(start + key.count)].elementsEqual(key) else { continue }
+            let key: StaticString = "\nTgid:\t"
+            let length = key.utf8CodeUnitCount
+            guard text.count > length else { return nil }
+            for start in 0..<(text.count - length)
+            where text[start] == key.utf8Start[0] && text[start + 1] == key.utf8Start[1] {
+                guard (0..<length).allSatisfy({ text[start + $0] == key.utf8Start[$0] }) else { continue }
                 var value: Int32 = 0
-                for byte in text[(start + key.count)...] {
-                    guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { break }
+                for byte in text[(start + length)...] {
+                    guard byte &- UInt8(ascii: "0") < 10 else { break }
                     value = value &* 10 &+ Int32(byte - UInt8(ascii: "0"))
                 }
                 return value

@@ -15,8 +15,10 @@ extension Volume {
             if case .staged = state.phase { !state.isTransient } else { false }
         }
         guard isToBePublished else { return }
+        let place = namespace.place(of: file.id)
+        let check = place.flatMap { contentCheck($0.name, in: $0.parent) }
         // Before anything is noted: another thread begins anew.
-        if caller.isMovable, takesLong(toCheck: file) { throw Errno.takesLong }
+        if caller.isMovable, let check, takesLong(toCheck: file, check) { throw Errno.takesLong }
         // The program too, now: when publishing fails, it may be gone.
         let sight = processes.look(at: thread)
         let fact = WriterFact(ending: sight.ending, program: sight.program, process: thread, heldOpen: true)
@@ -49,9 +51,7 @@ extension Volume {
             }
             throw Errno.noSpace
         }
-        guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
-            return
-        }
+        guard let place, let check else { return }
         let (problem, contents) = try closeProblem(checked.descriptor, check)
         guard let problem else {
             return file.state.withLock { state in

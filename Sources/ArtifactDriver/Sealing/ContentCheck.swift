@@ -14,10 +14,7 @@ extension Volume {
 
     /// Whether a quick check may keep the thread that does it: where it waits for another process, and where what is read may come from
     /// the disk. What is small was just written and is in memory.
-    func takesLong(toCheck file: ArtifactFile) -> Bool {
-        guard let place = namespace.place(of: file.id), let check = contentCheck(place.name, in: place.parent) else {
-            return false
-        }
+    func takesLong(toCheck file: ArtifactFile, _ check: FormatCheck) -> Bool {
         guard let descriptor = file.state.withLock({ $0.open.writing }) else { return false }
         return takesLong(toCheck: descriptor, check)
     }
