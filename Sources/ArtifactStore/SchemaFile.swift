@@ -136,13 +136,15 @@ public enum SchemaFile {
             #   names       whole       <type>.<ext>
             #               chromosome  also chr1.<ext>, kept as <type>_chr1.<ext>
             #               free        also any plain name, kept as it is
+            #   kind        file; directory, one artifact with all that is in it (zarr, partitioned Parquet, a SavedModel), whose name needs no
+            #               format, or has .zarr; or either
             #   checks      false publishes a file whatever its contents, unless it is empty
             #   comment     of tables (.tsv, .tsv.gz, .tsv.bgz): lines that begin with this character, one of "#%;@", are no rows
             #   header      of tables: false when the first row is data
             #   quotes      of tables: csv when a field in double quotes may hold tabs and newlines, as pandas and polars read it; none
             # The formats that are checked are .tsv, .tsv.gz, .tsv.bgz, .parquet, .json, .jsonl, .pkl, .pt, .ckpt, .safetensors, .h5, .hdf5,
             # .keras, .npy, .npz, .index (TensorFlow), .png and .pdf; of others it is known that they are not empty.
-            # No two types may claim one file. Only layers and formats must be given; the rest has the defaults ".", whole, true.
+            # No two types may claim one file. Only layers and formats must be given; the rest has the defaults ".", whole, file, true.
             types:
 
             """
@@ -152,6 +154,7 @@ public enum SchemaFile {
             text += "    formats: [\(type.formats.map(quoted).joined(separator: ", "))]\n"
             text += "    directory: \(type.directory == "." ? "\".\"" : quoted(type.directory))\n"
             text += "    names: \(type.naming.rawValue)\n"
+            if type.kind != .file { text += "    kind: \(type.kind.rawValue)\n" }
             text += "    checks: \(type.isChecked)\n"
             text += self.text(of: type.table)
         }
@@ -375,6 +378,7 @@ private struct SchemaReader {
         var formats: [String]?
         var directory = "."
         var naming = TypeDefinition.Naming.whole
+        var kind = TypeDefinition.Kind.file
         var isChecked = true
         var table = TableOptions()
         for (key, value) in try mapping(node, "type '\(name)'") {
@@ -400,6 +404,12 @@ private struct SchemaReader {
                     throw fault(value, "'\(text)' is no way of naming; there are whole, chromosome and free")
                 }
                 naming = found
+            case "kind":
+                let text = try self.name(value)
+                guard let found = TypeDefinition.Kind(rawValue: text) else {
+                    throw fault(value, "'\(text)' is no kind of artifact; there are file, directory and either")
+                }
+                kind = found
             case "checks":
                 isChecked = try truth(value, "checks")
             case "comment":
@@ -417,15 +427,15 @@ private struct SchemaReader {
             case let other:
                 throw fault(
                     key,
-                    "'\(other)' is not known in a type; there are layers, formats, directory, names, checks, comment, header and quotes"
+                    "'\(other)' is not known in a type; there are layers, formats, directory, names, kind, checks, comment, header and quotes"
                 )
             }
         }
         guard let layers else { throw fault(node, "type '\(name)' has no layers") }
         guard let formats else { throw fault(node, "type '\(name)' has no formats") }
         return TypeDefinition(
-            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked,
-            table: table)
+            name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
+            isChecked: isChecked, table: table)
     }
 
     private func truth(_ node: Node, _ what: String) throws(StoreError) -> Bool {

@@ -138,6 +138,14 @@ public struct ArtifactSchema: Hashable, Sendable {
             }
         }
         if Set(type.formats).count != type.formats.count { return "names a format twice" }
+        if type.kind.hasDirectories {
+            if type.directory == "." && type.naming == .free {
+                return "has directories of any name beside those of sessions and tests; give it a directory of its own"
+            }
+            if type.directory == "." && StoreLayout.reservedDirectories.contains(name) {
+                return "has a directory '\(name)', which is used for sessions, tests or their files"
+            }
+        }
         if type.directory != "." {
             guard NameRules.isFreeStem(type.directory[...]), type.directory.utf8.count <= 200 else {
                 return "has the directory '\(type.directory)', which is not '.' or one plain name"
@@ -159,7 +167,7 @@ public struct ArtifactSchema: Hashable, Sendable {
     /// Whether `type` has files of this name where `owner` has its directory.
     private static func claims(_ type: TypeDefinition, _ name: String, beside owner: TypeDefinition) -> Bool {
         type.directory == "." && !Set(type.layers).isDisjoint(with: owner.layers)
-            && type.virtualName(forReal: name) != nil
+            && (type.virtualName(forReal: name) != nil || type.virtualName(forReal: name, ofDirectory: true) != nil)
     }
 
     /// Whether some real file could belong to both.
@@ -169,7 +177,8 @@ public struct ArtifactSchema: Hashable, Sendable {
         let endingsMeet = one.formats.contains { a in
             other.formats.contains { b in NameRules.ends(a, with: b) || NameRules.ends(b, with: a) }
         }
-        guard endingsMeet else { return false }
+        // Directories need no format.
+        guard endingsMeet || one.kind.hasDirectories || other.kind.hasDirectories else { return false }
         if one.naming == .free || other.naming == .free { return true }
         return begins(other.name, withKeyedNameOf: one) || begins(one.name, withKeyedNameOf: other)
             || one.name == other.name
@@ -217,12 +226,15 @@ extension ArtifactSchema {
                 name: "meta_predictions", layers: [.meta], formats: [".tsv", ".parquet"], directory: "predictions",
                 naming: .chromosome),
             .init(
-                name: "meta_checkpoints", layers: [.meta], formats: models, directory: "checkpoints", naming: .free),
+                name: "meta_checkpoints", layers: [.meta], formats: models, directory: "checkpoints", naming: .free,
+                kind: .either),
             .init(
                 name: "meta_metrics", layers: [.meta], formats: [".json", ".jsonl"], directory: "metrics",
                 naming: .free),
-            .init(name: "training_data", layers: [.base, .meta], formats: data, naming: .chromosome),
-            .init(name: "validation_data", layers: [.base, .meta], formats: data, naming: .chromosome),
+            .init(
+                name: "training_data", layers: [.base, .meta], formats: data, naming: .chromosome, kind: .either),
+            .init(
+                name: "validation_data", layers: [.base, .meta], formats: data, naming: .chromosome, kind: .either),
         ]
         do { return try ArtifactSchema(types: types) } catch { return ArtifactSchema(unchecked: types) }
     }()

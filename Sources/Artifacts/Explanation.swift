@@ -65,7 +65,9 @@ public struct Explanation: Sendable {
         let own = StoreLayout.privateDirectory
         let isHidden = path == own || path.hasPrefix(own + "/")
         let kind = sight.kind(of: path)
-        facts = Facts(isInOrdinaryTree: location.place == .ordinaryTree)
+        // What is in a directory that is an artifact is as in an ordinary tree.
+        let isInArtifact = !isHidden && rest.count > 1 && Self.takesDirectories(location)
+        facts = Facts(isInOrdinaryTree: location.place == .ordinaryTree || isInArtifact)
 
         if kind == .nothing || kind == .belowFile {
             guard kind == .nothing, sight.kind(of: parent) == .directory else {
@@ -74,13 +76,13 @@ public struct Explanation: Sendable {
             }
             // A session or a test that is not there.
             let scopes: Place = location.scope?.mode == .development ? .sessions : .tests
-            place = isHidden ? .hidden : rest.isEmpty ? scopes : location.place
+            place = isHidden ? .hidden : rest.isEmpty ? scopes : isInArtifact ? .ordinaryTree : location.place
             // What is not there has not ended: where it would be made counts.
             if rest.isEmpty { standing = .production }
             subject = .nothing(OverwritePolicy.classify(name, in: place))
             return
         }
-        place = isHidden ? .hidden : location.place
+        place = isHidden ? .hidden : isInArtifact ? .ordinaryTree : location.place
         if isHidden || kind == .symbolicLink && place != .ordinaryTree {
             subject = .made(isDirectory: kind == .directory)
         } else if rest.isEmpty {
@@ -109,8 +111,16 @@ public struct Explanation: Sendable {
             // Nobody is asked: it is everybody's.
             facts.isSameJob = true
         }
+        var subject = subject
+        if case .nothing = subject, action == .creation(.directory) {
+            subject = .nothing(OverwritePolicy.classify(name, in: place, as: .directory))
+        }
         let usual = OverwritePolicy.judge(action, on: subject, in: place, standing: standing, facts: facts)
         return mount.isReadOnly ? OverwritePolicy.judgeReadOnly(action, on: subject, usually: usual) : usual
+    }
+
+    private static func takesDirectories(_ location: TreeLocation) -> Bool {
+        if case .typed(_, _, let type) = location { type.kind.hasDirectories } else { false }
     }
 
     private static func split(_ path: String) -> (parent: String, name: String) {

@@ -39,16 +39,17 @@ extension OverwritePolicy {
     /// - Parameters:
     ///   - state: the file's.
     ///   - name: what the new name means in the new directory.
+    ///   - kind: a plain file, or a directory that is an artifact.
     ///   - place: what the new directory takes.
     ///   - standing: the new directory's.
     ///   - other: the state of what has the new name; nil when nothing has it.
     /// - Returns: the first refusal, in the order of the questions; nil when the policy agrees.
     public static func judgeRename(
-        of state: FileState, facts: Facts = Facts(), to name: NameClass, in place: Place, standing: Standing,
-        onto other: FileState?
+        of state: FileState, facts: Facts = Facts(), to name: NameClass, as kind: Creation = .file, in place: Place,
+        standing: Standing, onto other: FileState?
     ) -> RefusedRename? {
         if let refusal = judge(.renameFrom, on: state, facts: facts).refusal { return .init(.source, refusal) }
-        if let refusal = judge(.file, named: name, in: place, standing: standing).refusal {
+        if let refusal = judge(kind, named: name, in: place, standing: standing).refusal {
             return .init(.name, refusal)
         }
         guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }

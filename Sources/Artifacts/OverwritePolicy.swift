@@ -178,18 +178,20 @@ extension TreeLocation {
 
 extension OverwritePolicy {
     /// What a name means in a place.
-    public static func classify(_ name: String, in place: Place) -> NameClass {
+    ///
+    /// - Parameter creation: what is to have the name, or has it.
+    public static func classify(_ name: String, in place: Place, as creation: Creation = .file) -> NameClass {
         // In `logs/` and `scratch/` the file system underneath has its own limits.
         if place != .ordinaryTree {
             if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
             if NameRules.isOwn(name) { return .invalid(.notInSchema) }
         }
-        return classifyShort(name, in: place)
+        return classifyShort(name, in: place, creation)
     }
 
-    private static func classifyShort(_ name: String, in place: Place) -> NameClass {
+    private static func classifyShort(_ name: String, in place: Place, _ creation: Creation) -> NameClass {
         switch place {
-        case .typed(let type): type.classify(name)
+        case .typed(let type): type.classify(name, ofDirectory: creation == .directory && type.kind.hasDirectories)
         case .plots: UntypedDirectory.classifyPlot(name)
         case .scopeRoot: classifyInScopeRoot(name)
         case .ordinaryTree: .artifact(realName: name)
@@ -216,7 +218,8 @@ extension OverwritePolicy {
     ) -> Verdict {
         if standing == .frozen { return refuse(.notPermitted, .frozenSession) }
         switch place {
-        case .ordinaryTree: return .allowed
+        case .ordinaryTree:
+            return standing == .production ? refuse(.notPermitted, .productionImmutable) : .allowed
         case .hidden: return refuse(.notPermitted, .hiddenEntry)
         case .sessions, .tests:
             switch creation {
@@ -233,7 +236,7 @@ extension OverwritePolicy {
         case .typed, .plots, .scopeRoot:
             switch creation {
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
-            case .directory: return refuse(.invalidArgument, .unknownDirectory)
+            case .directory: return judgeArtifactDirectory(name, in: place, standing)
             case .file: return judgeName(name, isPlaceForFiles: true)
             }
         }
@@ -245,6 +248,16 @@ extension OverwritePolicy {
         case .invalid(.tooLong): refuse(.fileNameTooLong, .nameTooLong)
         case .invalid: refuse(.invalidArgument, .invalidName)
         }
+    }
+
+    private static func judgeArtifactDirectory(
+        _ name: NameClass, in place: Place, _ standing: Standing
+    ) -> Verdict {
+        guard case .typed(let type) = place, type.kind.hasDirectories else {
+            return refuse(.invalidArgument, .unknownDirectory)
+        }
+        let verdict = judgeName(name, isPlaceForFiles: true)
+        return verdict == .allowed && standing == .production ? refuse(.notPermitted, .unfinishedDirectory) : verdict
     }
 
     private static func judgeScope(_ name: NameClass) -> Verdict {

@@ -46,3 +46,34 @@ public enum StoreLayout {
         }
     }
 }
+
+extension ArtifactSchema {
+    /// The path on the mount of something in `plots/`, `logs/`, `scratch/` or a directory that is an artifact; nil when the schema has no such.
+    ///
+    /// - Parameter real: its path in the store.
+    public func shownPath(ofReal real: String, in scope: Scope) -> String? {
+        let shown = StoreLayout.shownDirectory(of: scope)
+        for layer in Layer.allCases {
+            let directory = StoreLayout.directory(of: scope, in: layer) + "/"
+            guard real.utf8.starts(with: directory.utf8) else { continue }
+            let names = real.utf8.dropFirst(directory.utf8.count).split(separator: UInt8(ascii: "/")).map { String($0) }
+            guard let first = names.compactMap({ $0 }).first else { return nil }
+            if layer == .base, scope != .production, UntypedDirectory(rawValue: first) != nil {
+                return ([shown] + names.compactMap { $0 }).joined(separator: "/")
+            }
+            for type in types(in: layer) where type.kind.hasDirectories {
+                var rest = names.compactMap { $0 }[...]
+                if type.directory != "." {
+                    guard first == type.directory else { continue }
+                    rest = rest.dropFirst()
+                }
+                guard let real = rest.first,
+                    let name = type.virtualName(forReal: real, ofDirectory: true)
+                        ?? type.transientDirectoryName(forReal: real)
+                else { continue }
+                return ([shown, layer.rawValue, type.name, name] + rest.dropFirst()).joined(separator: "/")
+            }
+        }
+        return nil
+    }
+}

@@ -142,8 +142,11 @@ extension OverwritePolicy {
         switch action {
         case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes), .operation(.setOwner),
             .operation(.setExtendedAttribute):
-            standing == .frozen ? refuse(.notPermitted, .frozenSession) : .allowed
-        case .removeDirectory where standing == .frozen: refuse(.notPermitted, .frozenSession)
+            action.operation.map {
+                judge($0, on: stateOfPublished(in: standing), facts: Facts(isInOrdinaryTree: true))
+            } ?? .allowed
+        case .removeDirectory where standing != .live:
+            judge(.unlink, on: stateOfPublished(in: standing))
         case .removeDirectory: isEmpty ? .allowed : posix(.directoryNotEmpty)
         default: onDirectory(action)
         }

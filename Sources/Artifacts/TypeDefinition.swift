@@ -10,6 +10,21 @@ public struct TypeDefinition: Hashable, Sendable {
         case free
     }
 
+    /// What its artifacts are to the file system.
+    public enum Kind: String, CaseIterable, Hashable, Sendable {
+        /// Plain files.
+        case file
+        /// Directories, each one artifact with all that is in it.
+        case directory
+        /// Plain files and directories.
+        case either
+
+        /// Whether plain files are artifacts.
+        public var hasFiles: Bool { self != .directory }
+        /// Whether directories are artifacts.
+        public var hasDirectories: Bool { self != .file }
+    }
+
     /// One reference: types are copied with every place in the tree.
     private let declaration: Declaration
 
@@ -23,6 +38,8 @@ public struct TypeDefinition: Hashable, Sendable {
     public var directory: String { declaration.directory }
     /// Which names its files have.
     public var naming: Naming { declaration.naming }
+    /// Whether its artifacts are files, directories or either.
+    public var kind: Kind { declaration.kind }
     /// Whether contents are checked before they are published.
     public var isChecked: Bool { declaration.isChecked }
     /// What its tables look like.
@@ -35,11 +52,11 @@ public struct TypeDefinition: Hashable, Sendable {
     /// Declares a type. `ArtifactSchema` checks the declaration.
     public init(
         name: String, layers: [Layer], formats: [String], directory: String = ".", naming: Naming = .whole,
-        isChecked: Bool = true, table: TableOptions = TableOptions()
+        kind: Kind = .file, isChecked: Bool = true, table: TableOptions = TableOptions()
     ) {
         declaration = Declaration(
-            name: name, layers: layers, formats: formats, directory: directory, naming: naming, isChecked: isChecked,
-            table: table, chromosomes: .assemblies, transientNames: .builtIn)
+            name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
+            isChecked: isChecked, table: table, chromosomes: .assemblies, transientNames: .builtIn)
     }
 
     private init(_ declaration: Declaration) { self.declaration = declaration }
@@ -48,7 +65,7 @@ public struct TypeDefinition: Hashable, Sendable {
     func with(_ transientNames: TransientNames, _ chromosomes: ChromosomeNames) -> TypeDefinition {
         TypeDefinition(
             Declaration(
-                name: name, layers: layers, formats: formats, directory: directory, naming: naming,
+                name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
                 isChecked: isChecked, table: table, chromosomes: chromosomes, transientNames: transientNames))
     }
 
@@ -67,42 +84,50 @@ public struct TypeDefinition: Hashable, Sendable {
         let formats: [String]
         let directory: String
         let naming: Naming
+        let kind: Kind
         let isChecked: Bool
         let table: TableOptions
         let chromosomes: ChromosomeNames
         let transientNames: TransientNames
         let nameBytes: [UInt8]
         let formatBytes: [[UInt8]]
+        let directoryFormatBytes: [[UInt8]]
 
         init(
-            name: String, layers: [Layer], formats: [String], directory: String, naming: Naming, isChecked: Bool,
-            table: TableOptions, chromosomes: ChromosomeNames, transientNames: TransientNames
+            name: String, layers: [Layer], formats: [String], directory: String, naming: Naming, kind: Kind,
+            isChecked: Bool, table: TableOptions, chromosomes: ChromosomeNames, transientNames: TransientNames
         ) {
             (self.name, self.layers, self.formats, self.directory) = (name, layers, formats, directory)
-            (self.naming, self.isChecked, self.table) = (naming, isChecked, table)
+            (self.naming, self.kind, self.isChecked, self.table) = (naming, kind, isChecked, table)
             (self.chromosomes, self.transientNames) = (chromosomes, transientNames)
             nameBytes = Array(name.utf8)
             formatBytes = formats.map { Array($0.utf8) }
+            directoryFormatBytes = formatBytes + TypeDefinition.directoryFormats.map { Array($0.utf8) }
         }
 
         func isLike(_ other: Declaration) -> Bool {
             name == other.name && layers == other.layers && formats == other.formats && directory == other.directory
-                && naming == other.naming && isChecked == other.isChecked && table == other.table
+                && naming == other.naming && kind == other.kind && isChecked == other.isChecked && table == other.table
                 && chromosomes == other.chromosomes && transientNames == other.transientNames
         }
 
         /// The length of the stem before the format that a name ends with: the longest, so that `.tsv.gz` is not taken for `.gz`.
-        func stemLength(of name: UnsafeBufferPointer<UInt8>) -> Int? {
+        ///
+        /// - Returns: nil for a file without one; a directory need have none.
+        func stemLength(of name: UnsafeBufferPointer<UInt8>, ofDirectory: Bool = false) -> Int? {
             var longest = 0
-            for format in formatBytes where format.count > longest && NameRules.goesOn(name, before: format) {
+            for format in ofDirectory ? directoryFormatBytes : formatBytes
+            where format.count > longest && NameRules.goesOn(name, before: format) {
                 longest = format.count
             }
-            return longest == 0 ? nil : name.count - longest
+            return longest == 0 && !ofDirectory ? nil : name.count - longest
         }
 
         /// What a real file with a name of this type is called beside that name: the whole type's, as it is; a chromosome's, `<type>_` before it.
-        func meaning(of name: UnsafeBufferPointer<UInt8>) -> Meaning? {
-            guard let length = stemLength(of: name) else { return nil }
+        func meaning(of name: UnsafeBufferPointer<UInt8>, ofDirectory: Bool) -> Meaning? {
+            guard ofDirectory ? kind.hasDirectories : kind.hasFiles,
+                let length = stemLength(of: name, ofDirectory: ofDirectory)
+            else { return nil }
             let stem = UnsafeBufferPointer(rebasing: name[..<length])
             if stem.count == nameBytes.count, NameRules.isAt(0, of: stem, nameBytes) { return .asItIs }
             switch naming {
@@ -118,23 +143,30 @@ public struct TypeDefinition: Hashable, Sendable {
     /// Whether its directories of production show as `latest` which artifact was sealed last.
     public var hasLatest: Bool { naming == .free && name == "meta_checkpoints" }
 
+    /// Extensions that directories have besides the type's formats; they need none.
+    public static let directoryFormats = [".zarr"]
+
     /// What a name means in this type's directory on the mount.
-    public func classify(_ name: String) -> NameClass {
+    ///
+    /// - Parameter isDirectory: whether it is a directory's name.
+    public func classify(_ name: String, ofDirectory isDirectory: Bool = false) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
         guard NameRules.isEntry(name) else { return .invalid(.notOfType(self.name)) }
         if transientNames.contains(name) { return .transient }
-        if let real = realName(for: name) {
+        if let real = realName(for: name, ofDirectory: isDirectory) {
             return real.utf8.count > NameRules.longestName ? .invalid(.tooLong) : .artifact(realName: real)
         }
-        if let original = NameRules.withoutRandomSuffix(name), realName(for: String(original)) != nil {
+        if !isDirectory, let original = NameRules.withoutRandomSuffix(name),
+            realName(for: String(original), ofDirectory: false) != nil
+        {
             return .transient
         }
         return .invalid(.notOfType(self.name))
     }
 
     /// The real file's name for a name on the mount, or nil when the name is not one of this type's.
-    private func realName(for name: String) -> String? {
-        switch NameRules.withBytes(name, { declaration.meaning(of: $0) }) {
+    private func realName(for name: String, ofDirectory isDirectory: Bool) -> String? {
+        switch NameRules.withBytes(name, { declaration.meaning(of: $0, ofDirectory: isDirectory) }) {
         case nil: return nil
         case .asItIs: return name
         case .afterTypeName:
@@ -154,23 +186,40 @@ public struct TypeDefinition: Hashable, Sendable {
     /// The name on the mount for a real file's name, or nil when this type does not claim the file.
     ///
     /// The inverse of `classify`: each name of the type comes from one real name, and the other way round.
-    public func virtualName(forReal real: String) -> String? {
-        guard real.utf8.count <= NameRules.longestName, !transientNames.contains(real), let (stem, _) = split(real)
-        else { return nil }
-        if NameRules.isSame(stem, name) { return real }
-        switch naming {
-        case .whole: return nil
-        case .chromosome:
-            guard stem.utf8.starts(with: name.utf8) else { return nil }
-            let rest = real.utf8.dropFirst(name.utf8.count)
-            guard rest.first == UInt8(ascii: "_") else { return nil }
-            let virtual = String(real[rest.index(after: rest.startIndex)...])
-            guard let (chromosome, _) = split(virtual), chromosomes.contains(chromosome),
-                !transientNames.contains(virtual)
-            else { return nil }
-            return virtual
-        case .free: return NameRules.isFreeStem(stem) ? real : nil
+    ///
+    /// - Parameter isDirectory: whether it is a directory's name.
+    public func virtualName(forReal real: String, ofDirectory isDirectory: Bool = false) -> String? {
+        guard real.utf8.count <= NameRules.longestName, !transientNames.contains(real) else { return nil }
+        if naming != .chromosome { return virtualNameAsItIs(real, isDirectory) }
+        if let whole = virtualNameAsItIs(real, isDirectory) { return whole }
+        guard real.utf8.starts(with: name.utf8) else { return nil }
+        let rest = real.utf8.dropFirst(name.utf8.count)
+        guard rest.first == UInt8(ascii: "_") else { return nil }
+        let virtual = String(real[rest.index(after: rest.startIndex)...])
+        let meaning = NameRules.withBytes(virtual) { declaration.meaning(of: $0, ofDirectory: isDirectory) }
+        return meaning == .afterTypeName && !transientNames.contains(virtual) ? virtual : nil
+    }
+
+    /// The real name of a directory with a temporary name. Types may share a real directory: there it says whose it is.
+    public func realName(forTransientDirectory name: String) -> String? {
+        let real = directory == "." ? self.name + "_" + name : name
+        return real.utf8.count <= NameRules.longestName ? real : nil
+    }
+
+    /// The inverse: nil for what is no directory with a temporary name of this type.
+    public func transientDirectoryName(forReal real: String) -> String? {
+        guard kind.hasDirectories else { return nil }
+        var name = real
+        if directory == "." {
+            guard real.utf8.starts(with: (self.name + "_").utf8) else { return nil }
+            name = String(decoding: real.utf8.dropFirst(self.name.utf8.count + 1), as: UTF8.self)
         }
+        return classify(name, ofDirectory: true) == .transient ? name : nil
+    }
+
+    private func virtualNameAsItIs(_ real: String, _ isDirectory: Bool) -> String? {
+        let meaning = NameRules.withBytes(real) { declaration.meaning(of: $0, ofDirectory: isDirectory) }
+        return meaning == .asItIs ? real : nil
     }
 
     /// A name's stem and the format that it ends with.
@@ -190,6 +239,25 @@ public struct TypeDefinition: Hashable, Sendable {
 
     /// The names that people may use here, in words.
     public var nameHint: String {
+        switch kind {
+        case .file: fileHint
+        case .directory: directoryHint
+        case .either: "\(fileHint); or \(directoryHint)"
+        }
+    }
+
+    private var directoryHint: String {
+        let endings = (Self.directoryFormats + formats.prefix(1)).joined(separator: " or ")
+        let names =
+            switch naming {
+            case .whole: name
+            case .chromosome: "\(name) or \(chromosomes.hint.words)"
+            case .free: "<name>"
+            }
+        return "directories: \(names), with \(endings) at the end or without"
+    }
+
+    private var fileHint: String {
         let endings = formats.count == 1 ? formats[0] : "(" + formats.joined(separator: "|") + ")"
         switch naming {
         case .whole: return name + endings

@@ -211,7 +211,35 @@ import Testing
             func ended(_ kind: String, _ path: String) -> Case {
                 Case(kind: kind, path: { path }) { [.operation(.renameOnto), .operation(.exchange)].contains($0) }
             }
+            let checkpoints = live + "/meta/meta_checkpoints"
+            func directory(_ file: String? = nil) throws -> String {
+                let path = try self.made("\(checkpoints)/\(self.fresh("checkpoint-", ""))")
+                return try file.map { try self.put("\(path)/\($0)") } ?? path
+            }
+            func sealedDirectory() throws -> String {
+                let name = self.fresh("checkpoint-", "")
+                let real = harness.store.path + "/meta_layer/checkpoints/" + name
+                guard mkdir(real, 0o755) == 0 else { throw Errno.ioError }
+                try write("x", to: real + "/x")
+                return "production/meta/meta_checkpoints/" + name
+            }
+            // What moves onto it comes from elsewhere and is copied, or the kernel says by itself that one of the two is a directory.
+            func whole(_ kind: String, _ path: @escaping () throws -> String) -> Case {
+                Case(kind: kind, path: path) { [.operation(.renameOnto), .operation(.exchange)].contains($0) }
+            }
             return [
+                whole("an artifact that is a directory") { try directory() },
+                whole("a full one") { try directory("x").split(separator: "/").dropLast().joined(separator: "/") },
+                whole("a file in one") { try directory("x") },
+                whole("nothing in one") { try directory() + "/y" },
+                whole("a directory in one") { try self.made(directory() + "/d") },
+                whole("a sealed one") { try sealedDirectory() },
+                whole("a file in a sealed one") { try sealedDirectory() + "/x" },
+                whole("nothing in a sealed one") { try sealedDirectory() + "/y" },
+                new("a new one") { "\(checkpoints)/\(self.fresh("checkpoint-", ""))" },
+                new("a new one with a temporary name") { "\(checkpoints)/\(self.fresh("tmp-checkpoint-", ""))" },
+                new("a new one in production") { "production/meta/meta_checkpoints/\(self.fresh("checkpoint-", ""))" },
+                fixed("no name of one", checkpoints + "/a b"),
                 fixed("a mode", "production"), fixed("a layer", "production/base"), fixed("a type", production),
                 fixed("development", "development"), fixed("tests", "test"), fixed("current", "development/current"),
                 fixed("session", live), fixed("its layer", live + "/base"), fixed("its type", "\(live)/\(typed)"),

@@ -3,24 +3,24 @@ import Testing
 
 /// The built-in schema's table, as text.
 private let schemaTable = """
-    | type | layer | formats, first is the default | directory in the layer | names |
-    | --- | --- | --- | --- | --- |
-    | `analysis_sequences` | base | `.tsv` | `.` | whole, or by chromosome |
-    | `splice_errors` | base | `.tsv` | `.` | whole, or by chromosome |
-    | `nucleotide_scores` | base | `.parquet`, `.npz`, `.npy` | `.` | whole, or by chromosome |
-    | `gene_manifest` | base | `.tsv` | `.` | whole |
-    | `meta_predictions` | meta | `.tsv`, `.parquet` | `predictions` | whole, or by chromosome |
-    | `meta_checkpoints` | meta | `.pkl`, `.pt`, `.ckpt`, `.safetensors`, `.h5`, `.keras`, `.npz`, `.npy`, `.index`, `.data-00000-of-00001` | `checkpoints` | whole, or free (`epoch_001`, `latest`) |
-    | `meta_metrics` | meta | `.json`, `.jsonl` | `metrics` | whole, or free (`training_metrics`) |
-    | `training_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
-    | `validation_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome |
+    | type | layer | formats, first is the default | directory in the layer | names | kind |
+    | --- | --- | --- | --- | --- | --- |
+    | `analysis_sequences` | base | `.tsv` | `.` | whole, or by chromosome | file |
+    | `splice_errors` | base | `.tsv` | `.` | whole, or by chromosome | file |
+    | `nucleotide_scores` | base | `.parquet`, `.npz`, `.npy` | `.` | whole, or by chromosome | file |
+    | `gene_manifest` | base | `.tsv` | `.` | whole | file |
+    | `meta_predictions` | meta | `.tsv`, `.parquet` | `predictions` | whole, or by chromosome | file |
+    | `meta_checkpoints` | meta | `.pkl`, `.pt`, `.ckpt`, `.safetensors`, `.h5`, `.keras`, `.npz`, `.npy`, `.index`, `.data-00000-of-00001` | `checkpoints` | whole, or free (`epoch_001`, `latest`) | either |
+    | `meta_metrics` | meta | `.json`, `.jsonl` | `metrics` | whole, or free (`training_metrics`) | file |
+    | `training_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome | either |
+    | `validation_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome | either |
     """
 
 /// The types that a table declares.
 private func types(in text: String) throws -> [TypeDefinition] {
     let table = try #require(MarkdownTable(in: text, headerStarting: ["type", "layer"]))
     return try table.rows.map { row in
-        try #require(row.count == 5)
+        try #require(row.count == 6)
         func list(_ cell: String) -> [String] {
             cell.split(separator: ", ").map { String($0.filter { $0 != "`" }) }
         }
@@ -28,7 +28,8 @@ private func types(in text: String) throws -> [TypeDefinition] {
             row[4].contains("by chromosome") ? .chromosome : row[4].contains("free") ? .free : .whole
         return TypeDefinition(
             name: list(row[0])[0], layers: try list(row[1]).map { try #require(Layer(rawValue: $0)) },
-            formats: list(row[2]), directory: list(row[3])[0], naming: naming)
+            formats: list(row[2]), directory: list(row[3])[0], naming: naming,
+            kind: try #require(TypeDefinition.Kind(rawValue: row[5])))
     }
 }
 

@@ -77,8 +77,8 @@ extension Volume {
     }
 
     /// What a name means here.
-    func classify(_ name: String, in directory: TreeDirectory) -> NameClass {
-        OverwritePolicy.classify(name, in: directory.place)
+    func classify(_ name: String, in directory: TreeDirectory, as creation: Creation = .file) -> NameClass {
+        OverwritePolicy.classify(name, in: directory.place, as: creation)
     }
 
     /// The names that a directory takes, for a refusal's details.

@@ -13,9 +13,12 @@ extension Volume {
     ) throws(Errno) -> Entry {
         if try subdirectory(name, of: directory) != nil { throw Errno.fileExists }
         let verdict = OverwritePolicy.judge(
-            .directory, named: classify(name, in: directory), in: directory.place,
+            .directory, named: classify(name, in: directory, as: .directory), in: directory.place,
             standing: standing(of: directory.scope))
-        try enforce(verdict, Creation.directory.rawValue, directory.path(of: name), caller)
+        let isInvalid = verdict.refusal?.rule == .invalidName
+        try enforce(
+            verdict, Creation.directory.rawValue, directory.path(of: name), caller,
+            detail: isInvalid ? hint(directory) : nil)
         switch directory.location {
         case .mode(.development):
             guard let session = SessionName(name) else { throw Errno.invalidArgument }
@@ -26,6 +29,7 @@ extension Volume {
         case .mode(.test):
             guard let test = TestName(name) else { throw Errno.invalidArgument }
             try makeScope(.test(test), mode, caller)
+        case .typed: return try makeArtifactDirectory(name, in: directory, mode: mode, caller)
         default: throw Errno.invalidArgument
         }
         return try treeEntry(name, in: directory)
@@ -47,6 +51,7 @@ extension Volume {
             if let made = madeEntry(name, in: directory) {
                 try refuseMade(.removeDirectory, made, directory.path(of: name), caller)
             }
+            if try removeArtifactDirectory(name, in: directory, caller) { return }
             let file = try self.file(name, in: directory)
             namespace.forget(file.id, lookups: 1)
             throw Errno.notDirectory

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import SystemCalls
 internal import SystemPackage
 
 /// What the tree's directories show.
@@ -37,6 +38,10 @@ extension Volume {
             guard let attributes = try? attributes(of: file) else { continue }
             try listing.add(name, number: UInt64(attributes.st_ino), type: S_IFREG)
             names.insert(name)
+        }
+        for staged in artifactDirectories.staged(in: directory.id) {
+            try listing.add(staged.name, number: staged.node.identity.number, type: S_IFDIR)
+            names.insert(staged.name)
         }
         try view.forEachFile(in: directory) { name, number, type throws(Errno) in
             if names.isEmpty || !names.contains(name) { try listing.add(name, number: number, type: type) }

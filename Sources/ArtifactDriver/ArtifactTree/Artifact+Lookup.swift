@@ -23,7 +23,12 @@ extension Volume {
                 attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
         }
         if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
-        return try artifactEntry(name, in: directory)
+        do throws(Errno) { return try artifactEntry(name, in: directory) } catch .noSuchFileOrDirectory {
+            guard let entry = try artifactDirectoryEntry(name, in: directory) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return entry
+        }
     }
 
     /// Whether a directory can never go away.

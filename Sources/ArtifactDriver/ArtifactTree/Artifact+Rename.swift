@@ -31,6 +31,7 @@ extension Volume {
             guard let made = madeEntry(side.name, in: side.directory) else { continue }
             try refuseMade(.operation(.renameFrom), made, side.path, caller)
         }
+        if try renameArtifactDirectory(name, in: source, to: newName, in: target, flags, caller) { return }
         let file = try self.file(name, in: source)
         defer { namespace.forget(file.id, lookups: 1) }
         var replaced: ArtifactFile?

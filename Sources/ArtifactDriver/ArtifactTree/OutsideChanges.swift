@@ -172,7 +172,9 @@ final class OutsideChanges: Sendable {
         }
         for (directory, names) in changed {
             for name in names {
-                guard let shown = directory.name(ofReal: name) else { continue }
+                guard let shown = directory.name(ofReal: name) ?? directory.name(ofRealDirectory: name) else {
+                    continue
+                }
                 forget(shown, in: directory, connection)
             }
             connection.invalidate(directory.id, andData: true)

@@ -11,7 +11,17 @@ extension Volume {
     func change(
         _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, caller: Caller
     ) throws(Errno) {
-        try enforceLive(node.scope, .setAttributes, shownPath(of: node), caller)
+        try enforceLive(node, .setAttributes, caller)
+        if changes.size != nil { try enforceLive(node, .truncate, caller) }
+        if changes.user != nil || changes.group != nil { try enforceLive(node, .setOwner, caller) }
+        var changes = changes
+        changes.mode = changes.mode.map(state(of: node.artifact, in: node.scope).permitted)
+        try changing(node.artifact) { () throws(Errno) in try changeLive(node, changes, handle: handle, caller) }
+    }
+
+    private func changeLive(
+        _ node: FreeNode, _ changes: AttributeChanges, handle: HandleID?, _ caller: Caller
+    ) throws(Errno) {
         try node.withDescriptor { path throws(Errno) in
             if let size = changes.size {
                 guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
@@ -34,11 +44,23 @@ extension Volume {
         }
     }
 
-    /// Refuses a change in an ended session's free tree.
+    /// Refuses a change of a file in an ended session's tree, or in what is sealed.
+    func enforceLive(_ node: FreeNode, _ operation: Operation, _ caller: Caller) throws(Errno) {
+        try enforceLive(node.scope, node.artifact, operation, shownPath(of: node), caller)
+    }
+
+    /// Refuses a change of a name in an ended session's tree, or in what is sealed.
     func enforceLive(
-        _ scope: Scope, _ operation: Operation, _ path: @autoclosure () -> String, _ caller: Caller
+        _ name: EntryName, in parent: FreeParent, _ operation: Operation, _ caller: Caller
     ) throws(Errno) {
-        let state = OverwritePolicy.stateOfPublished(in: standing(of: scope))
+        try enforceLive(parent.scope, parent.artifact, operation, shownPath(of: name, in: parent.number), caller)
+    }
+
+    private func enforceLive(
+        _ scope: Scope, _ artifact: ArtifactDirectory?, _ operation: Operation, _ path: @autoclosure () -> String,
+        _ caller: Caller
+    ) throws(Errno) {
+        let state = self.state(of: artifact, in: scope)
         let verdict = OverwritePolicy.judge(operation, on: state, facts: Facts(isInOrdinaryTree: true))
         try enforce(verdict, operation.rawValue, path(), caller)
     }

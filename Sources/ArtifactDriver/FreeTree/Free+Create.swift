@@ -22,6 +22,14 @@ extension Volume {
         _ name: EntryName, in parent: FreeParent, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created {
         try enforceCreation(.file, name, in: parent, caller)
+        return try changing(parent.artifact) { () throws(Errno) in
+            try createLiveFree(name, in: parent, mode, flags, caller)
+        }
+    }
+
+    private func createLiveFree(
+        _ name: EntryName, in parent: FreeParent, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
+    ) throws(Errno) -> Created {
         let descriptor: FileDescriptor
         do throws(Errno) {
             descriptor = try parent.directory.making { directory throws(Errno) in
@@ -50,6 +58,7 @@ extension Volume {
             try? descriptor.close()
             throw Errno.staleNFSFileHandle
         }
+        if flags.isWritable { try node.artifact?.beginChange() }
         let backing = node.open.withLock { open -> BackingID? in
             if open.writing == nil {
                 open.adopt(
@@ -91,8 +100,10 @@ extension Volume {
         _ make: (FileDescriptor) throws(Errno) -> Void
     ) throws(Errno) -> Entry {
         try enforceCreation(creation, name, in: parent, caller)
-        try parent.directory.making { directory throws(Errno) in
-            try rights.creating(for: caller) { () throws(Errno) in try make(directory) }
+        try changing(parent.artifact) { () throws(Errno) in
+            try parent.directory.making { directory throws(Errno) in
+                try rights.creating(for: caller) { () throws(Errno) in try make(directory) }
+            }
         }
         return try freeEntry(name, in: parent)
     }
@@ -101,12 +112,15 @@ extension Volume {
     func linkFree(
         _ node: FreeNode, _ newName: EntryName, in target: FreeParent, _ caller: Caller
     ) throws(Errno) -> Entry {
-        guard target.scope == node.scope else { throw Errno.improperLink }
-        try enforceLive(node.scope, .link, shownPath(of: newName, in: target.number), caller)
-        try node.withDescriptor { file throws(Errno) in
-            try target.directory.making { directory throws(Errno) in
-                try rights.acting(for: caller) { () throws(Errno) in
-                    try SystemCall.link(file, directory, newName.pointer)
+        // An artifact's bytes change through no name outside of it.
+        guard target.scope == node.scope, target.artifact === node.artifact else { throw Errno.improperLink }
+        try enforceLive(newName, in: target, .link, caller)
+        try changing(node.artifact) { () throws(Errno) in
+            try node.withDescriptor { file throws(Errno) in
+                try target.directory.making { directory throws(Errno) in
+                    try rights.acting(for: caller) { () throws(Errno) in
+                        try SystemCall.link(file, directory, newName.pointer)
+                    }
                 }
             }
         }

@@ -22,5 +22,6 @@ extension Volume {
     func release(_ node: FreeNode, _ handle: HandleID) {
         store.descriptors.fileClosed()
         node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
+        if handle != Self.readerHandle { node.artifact?.endChange() }
     }
 }

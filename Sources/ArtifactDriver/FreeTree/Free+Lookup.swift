@@ -25,8 +25,7 @@ extension Volume {
             isNew = true
             return FreeNode(
                 id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent.directory,
-                name: name,
-                trees: freeTrees)
+                name: name, trees: freeTrees, artifact: parent.artifact)
         }
         if isNew {
             node.countDescriptor()
@@ -36,6 +35,9 @@ extension Volume {
         }
         return Entry(
             inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
-            entryTimeout: timeout(of: scope), attributesTimeout: timeout(of: scope))
+            entryTimeout: timeout(ofFree: scope), attributesTimeout: timeout(ofFree: scope))
     }
+
+    /// For how long the kernel may trust what it is told of an ordinary tree, in seconds: nobody watches it.
+    func timeout(ofFree scope: Scope) -> Double { min(Timeout.file, timeout(of: scope)) }
 }

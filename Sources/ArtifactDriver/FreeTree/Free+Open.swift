@@ -10,10 +10,19 @@ internal import SystemPackage
 extension Volume {
     func open(_ node: FreeNode, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         if flags.isWritable || flags.truncates {
-            try enforceLive(
-                node.scope, flags.truncates ? .openTruncating : .openToWrite, shownPath(of: node), caller)
+            try enforceLive(node, flags.truncates ? .openTruncating : .openToWrite, caller)
         }
-        return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+        guard flags.isWritable, let artifact = node.artifact else {
+            return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+        }
+        // Until it is released.
+        try artifact.beginChange()
+        do throws(Errno) {
+            return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+        } catch {
+            artifact.endChange()
+            throw error
+        }
     }
 
     private func open(

@@ -10,11 +10,13 @@ extension Volume {
     func removeFree(
         _ name: EntryName, in parent: FreeParent, _ flags: Int32, _ caller: Caller
     ) throws(Errno) {
-        try enforceLive(parent.scope, .unlink, shownPath(of: name, in: parent.number), caller)
-        try parent.directory.withDescriptor { directory throws(Errno) in
-            try freeTrees.changing((directory, name)) { () throws(Errno) in
-                try rights.acting(for: caller) { () throws(Errno) in
-                    try SystemCall.unlink(directory, name.pointer, isDirectory: flags & AT_REMOVEDIR != 0)
+        try enforceLive(name, in: parent, .unlink, caller)
+        try changing(parent.artifact) { () throws(Errno) in
+            try parent.directory.withDescriptor { directory throws(Errno) in
+                try freeTrees.changing((directory, name)) { () throws(Errno) in
+                    try rights.acting(for: caller) { () throws(Errno) in
+                        try SystemCall.unlink(directory, name.pointer, isDirectory: flags & AT_REMOVEDIR != 0)
+                    }
                 }
             }
         }

@@ -11,18 +11,20 @@ extension Volume {
         _ name: EntryName, in source: FreeParent, to newName: EntryName, in target: FreeParent, _ flags: RenameFlags,
         _ caller: Caller
     ) throws(Errno) {
-        // A file that moved to another scope would take its rules along: a copy does not.
-        guard source.scope == target.scope else { throw Errno.improperLink }
-        try enforceLive(source.scope, .renameFrom, shownPath(of: name, in: source.number), caller)
-        try source.directory.withDescriptor { from throws(Errno) in
-            try target.directory.making { to throws(Errno) in
-                try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
-                    try rights.acting(for: caller) { () throws(Errno) in
-                        try SystemCall.rename(from, name.pointer, to, newName.pointer, flags.rawValue)
+        // A file that moved to another scope or artifact would take its rules along: a copy does not.
+        guard source.scope == target.scope, source.artifact === target.artifact else { throw Errno.improperLink }
+        try enforceLive(name, in: source, .renameFrom, caller)
+        try changing(source.artifact) { () throws(Errno) in
+            try source.directory.withDescriptor { from throws(Errno) in
+                try target.directory.making { to throws(Errno) in
+                    try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in
+                        try rights.acting(for: caller) { () throws(Errno) in
+                            try SystemCall.rename(from, name.pointer, to, newName.pointer, flags.rawValue)
+                        }
                     }
+                    freeTrees.moved(to: newName, in: target.directory, to)
+                    if flags.contains(.exchange) { freeTrees.moved(to: name, in: source.directory, from) }
                 }
-                freeTrees.moved(to: newName, in: target.directory, to)
-                if flags.contains(.exchange) { freeTrees.moved(to: name, in: source.directory, from) }
             }
         }
     }

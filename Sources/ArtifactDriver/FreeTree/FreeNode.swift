@@ -6,7 +6,7 @@ internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
-/// A file, directory or anything else in `logs/` or `scratch/`.
+/// A file, directory or anything else in `logs/` or `scratch/`, or in a directory that is an artifact; and that directory itself.
 ///
 /// It keeps an `O_PATH` descriptor, so that it is found whatever its names are by now, hard links and unlinked open files included.
 /// When there are more files than descriptors (`DescriptorBudget`), one whose name still leads to it may go without, and is opened
@@ -14,8 +14,11 @@ internal import SystemPackage
 final class FreeNode: DescriptorHolder {
     let id: InodeNumber
     let identity: FileIdentity
-    /// The session or test it is in; files do not move between scopes.
-    let scope: Scope
+    /// The artifact that it is, or that it is part of; nil in `logs/` and `scratch/`. Files do not move between artifacts.
+    let artifact: ArtifactDirectory?
+    /// The session or test it is in, or production; files do not move between scopes but with their whole artifact.
+    var scope: Scope { artifact?.scope ?? birthScope }
+    private let birthScope: Scope
     /// The kind, `S_IFMT` bits.
     var kind: UInt32 { identity.kind }
     /// Guards the open handles; before `Namespace`'s lock in the order.
@@ -42,11 +45,12 @@ final class FreeNode: DescriptorHolder {
     /// Takes the descriptor over.
     init(
         id: InodeNumber, identity: FileIdentity, scope: Scope, descriptor: FileDescriptor, parent: FreeDirectory,
-        name: EntryName, trees: FreeTrees
+        name: EntryName, trees: FreeTrees, artifact: ArtifactDirectory?
     ) {
         self.id = id
         self.identity = identity
-        self.scope = scope
+        birthScope = scope
+        self.artifact = artifact
         self.trees = trees
         path = Lock(Path(descriptor: descriptor, parent: parent, name: name.terminated))
     }
@@ -214,7 +218,7 @@ final class FreeNode: DescriptorHolder {
 
 /// A directory in an ordinary tree.
 enum FreeDirectory: Sendable {
-    /// `logs/` or `scratch/` itself.
+    /// `logs/` or `scratch/` itself, or the directory of an artifact that is one.
     case top(RealDirectory)
     case node(FreeNode)
 

@@ -74,6 +74,13 @@ final class TreeDirectory: Sendable {
         }
     }
 
+    /// The name on the mount of a real directory that is an artifact, if the directory shows it.
+    func name(ofRealDirectory real: String) -> String? {
+        guard case .typed(let type) = place, type.kind.hasDirectories else { return nil }
+        return type.virtualName(forReal: real, ofDirectory: true)
+            ?? (isProduction ? nil : type.transientDirectoryName(forReal: real))
+    }
+
     /// A name's path from the mount point.
     func path(of name: String) -> String { path.isEmpty ? name : path + "/" + name }
 }

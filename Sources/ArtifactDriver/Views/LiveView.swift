@@ -33,8 +33,8 @@ struct LiveView: StoreView {
     ) throws(Errno) {
         guard let real = try directory.real.current() else { return }
         try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
-            guard type == S_IFREG || type == 0, let real = EntryName(name).string,
-                let name = directory.name(ofReal: real)
+            guard type == S_IFREG || type == S_IFDIR || type == 0, let real = EntryName(name).string,
+                let name = type == S_IFDIR ? directory.name(ofRealDirectory: real) : directory.name(ofReal: real)
             else { return }
             try body(name, number, type)
         }

@@ -18,6 +18,8 @@ struct FreeParent {
     let directory: FreeDirectory
     let scope: Scope
     let number: InodeNumber
+    /// The artifact that it is, or is part of.
+    var artifact: ArtifactDirectory?
 }
 
 extension Volume {
@@ -30,7 +32,9 @@ extension Volume {
             guard directory.place == .ordinaryTree else { return .artifacts(directory) }
             guard let scope = directory.scope else { throw Errno.noSuchFileOrDirectory }
             return .free(FreeParent(directory: .top(directory.real), scope: scope, number: directory.id))
-        case .free(let node): return .free(FreeParent(directory: .node(node), scope: node.scope, number: node.id))
+        case .free(let node):
+            return .free(
+                FreeParent(directory: .node(node), scope: node.scope, number: node.id, artifact: node.artifact))
         case .made(.hiddenDirectory): return .made(directory)
         case .artifact, .made: throw Errno.notDirectory
         }

@@ -26,7 +26,7 @@ extension Volume {
         case .free(let node):
             AttributesReply(
                 attributes: try node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) },
-                timeout: timeout(of: node.scope))
+                timeout: timeout(ofFree: node.scope))
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
     }

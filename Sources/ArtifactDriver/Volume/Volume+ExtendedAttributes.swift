@@ -93,9 +93,11 @@ extension Volume {
         case .tree(let directory) where isAccessList(name):
             try changeAccessList(of: directory, isMode: isMode, caller, change)
         case .free(let node):
-            try enforceLive(node.scope, .setExtendedAttribute, shownPath(of: node), caller)
-            try node.withDescriptor { descriptor throws(Errno) in
-                try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
+            try enforceLive(node, .setExtendedAttribute, caller)
+            try changing(node.artifact) { () throws(Errno) in
+                try node.withDescriptor { descriptor throws(Errno) in
+                    try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
+                }
             }
         case .tree(let directory):
             let verdict = OverwritePolicy.judge(

@@ -38,14 +38,14 @@ extension Volume {
 
     /// A file or directory in an ordinary tree: the kernel knows its real path.
     func shownPath(of node: FreeNode) -> String {
-        let place = StoreLayout.shownDirectory(of: node.scope)
         func real(_ descriptor: FileDescriptor) -> String? {
             (try? SystemCall.path(of: descriptor)).map { String(decoding: $0, as: UTF8.self) }
         }
+        let place = StoreLayout.shownDirectory(of: node.scope)
         guard let path = (try? node.withDescriptor({ real($0) })) ?? nil,
-            let store = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })
+            let top = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })
         else { return place }
-        let prefix = store + "/" + StoreLayout.directory(of: node.scope, in: .base) + "/"
-        return path.hasPrefix(prefix) ? place + "/" + path.dropFirst(prefix.utf8.count) : place
+        guard path.hasPrefix(top + "/") else { return place }
+        return store.schema.shownPath(ofReal: String(path.dropFirst(top.utf8.count + 1)), in: node.scope) ?? place
     }
 }

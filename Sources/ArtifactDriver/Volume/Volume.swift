@@ -60,6 +60,7 @@ public final class Volume: FileSystem {
     let hiddenContents = HiddenContents()
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
+    let artifactDirectories = ArtifactDirectories()
     let ownUser = geteuid()
     let rights: CallerRights
     let startTime = Clock.monotonic()
