@@ -71,6 +71,7 @@ extension ArtifactRecord.Artifact {
         all.add("mode", mode?.rawValue)
         all.add("session", session)
         all.add("test", test)
+        all.add("kind", kind?.rawValue)
         all.add("key", key)
         all.add("format", format)
         all.add("size", size)
@@ -88,6 +89,7 @@ extension ArtifactRecord.Artifact {
         mode = json["mode"]?.string.flatMap(Mode.init)
         session = json["session"]?.string
         test = json["test"]?.string
+        kind = json["kind"]?.string.flatMap(TypeDefinition.Kind.init)
         key = json["key"]?.string
         format = json["format"]?.string
         size = json["size"]?.integer

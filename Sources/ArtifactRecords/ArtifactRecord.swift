@@ -47,6 +47,8 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var session: String?
         /// The test's name.
         public var test: String?
+        /// A plain file, or a directory, whose SHA-256 is that of its manifest; nil where it was not written: then it is a file.
+        public var kind: TypeDefinition.Kind?
         /// What stands for it besides its type, such as `chr1`; nil for a whole file.
         public var key: String?
         /// The file name extension with its dot.

@@ -49,7 +49,7 @@ struct Publication {
                 throw .refused("it has other names, through which its bytes could change")
             }
             let source = FileSource(descriptor: descriptor, count: Int64(before.st_size))
-            let (sha256, facts) = try Self.check(source, request, checks)
+            let (sha256, facts) = try Self.check(source, request.check ?? .notEmpty, checks, checked: request.checked)
             try step(.checked)
 
             if request.notesTime { SealingTime.write(to: descriptor) }
@@ -85,12 +85,19 @@ struct Publication {
     /// Closes what this opened.
     func close() { if request.descriptor == nil { SystemCall.close(descriptor) } }
 
-    private static func check(
-        _ source: FileSource, _ request: PublishRequest, _ checks: CheckProcesses
-    ) throws(PublishFailure) -> (String, FormatFacts) {
-        let check = request.check ?? .notEmpty
+    /// Checks a whole file and hashes it.
+    ///
+    /// - Parameters:
+    ///   - check: nil only hashes.
+    ///   - checked: what a check found before; it counts when the bytes are still the same.
+    static func check(
+        _ source: FileSource, _ check: FormatCheck?, _ checks: CheckProcesses, checked: CheckedContents? = nil
+    ) throws(PublishFailure) -> (sha256: String, facts: FormatFacts) {
+        guard let check else {
+            return (try attempt("read") { () throws(Errno) in try source.sha256() }, FormatFacts())
+        }
         // Nothing tells whether a file is as it was: of a store through a mapping its times need not say anything. So its bytes do.
-        if let checked = request.checked, checked.check == check, checked.count == source.count,
+        if let checked, checked.check == check, checked.count == source.count,
             try attempt("read", { () throws(Errno) in try source.sha256() }) == checked.sha256
         {
             return (checked.sha256, checked.facts)

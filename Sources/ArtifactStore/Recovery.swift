@@ -34,6 +34,8 @@ struct Recovery {
     let stagings: Directory
     let quarantine: Directory
     let ledgers: Directory
+    /// `.artifactfs`
+    let own: Directory
     let reserved: Directory?
     let ledger: Ledger
     /// For what is published.
@@ -44,7 +46,7 @@ struct Recovery {
     /// For how long temporary files are kept.
     let transientSeconds: Int
     let durability: Durability
-    private(set) var report = RecoveryReport()
+    var report = RecoveryReport()
     /// The mounts that live, by their staging directories.
     private(set) var living: Set<String> = []
     /// When the first of the mounts began that were killed, by the file system's clock.
@@ -59,14 +61,16 @@ struct Recovery {
     private static let leftSuffix = ".left"
 
     init(
-        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, reserved: Directory?,
-        ledger: Ledger, schema: ArtifactSchema, checks: CheckProcesses, host: String, transientSeconds: Int,
+        root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, own: Directory,
+        reserved: Directory?, ledger: Ledger, schema: ArtifactSchema, checks: CheckProcesses, host: String,
+        transientSeconds: Int,
         durability: Durability
     ) {
         self.root = root
         self.stagings = stagings
         self.quarantine = quarantine
         self.ledgers = ledgers
+        self.own = own
         self.reserved = reserved
         self.ledger = ledger
         self.schema = schema
@@ -197,7 +201,10 @@ struct Recovery {
     ) throws(Errno) {
         let attributes = try file.attributes()
         let (kind, process, path) = Staging.understand(file.name) ?? (.artifact, 0, file.name)
-        if attributes.isRegular && attributes.st_size == 0 {
+        if attributes.isDirectory {
+            try settleDirectory(
+                file, attributes, (kind, path), in: staging, mount: mount, isOfThisRun: isOfThisRun, &waits)
+        } else if attributes.isRegular && attributes.st_size == 0 {
             // Programs go on writing where the kernel moves the bytes.
             guard !Staging.hasWriter(file) else { return waits = true }
             try file.unlink()
@@ -293,7 +300,7 @@ struct Recovery {
         }
     }
 
-    private func realDirectory(_ path: String) -> RealDirectory {
+    func realDirectory(_ path: String) -> RealDirectory {
         RealDirectory(
             path: path, root: root, isSynced: durability == .synced, budget: DescriptorBudget(processLimit: 0))
     }
@@ -332,7 +339,7 @@ struct Recovery {
     /// A published file's name in staging, which could not be removed.
     private func removeOtherName(of intent: SealIntent, in staging: Directory) throws(Errno) {
         let staged = staging.file(intent.staged)
-        guard let found = try? staged.attributes(), found.st_nlink > 1,
+        guard let found = try? staged.attributes(), found.isRegular, found.st_nlink > 1,
             let directory = try RealDirectory.open(intent.directory, beneath: root),
             let published = try? directory.file(intent.name).attributes(),
             (published.st_dev, published.st_ino) == (found.st_dev, found.st_ino)
@@ -341,7 +348,7 @@ struct Recovery {
     }
 
     /// - Returns: false when the file stays staged, because the store has no room for it or fails.
-    private mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) -> Bool {
+    mutating func settle(_ intent: SealIntent, in staging: Directory) throws(Errno) -> Bool {
         let staged = staging.file(intent.staged)
         // What cannot be looked at now is not missing: it waits for the next time.
         let stagedAttributes = try Self.found(staged)
@@ -353,14 +360,15 @@ struct Recovery {
             hadCopy = try Self.found(copy) != nil
             if hadCopy { try copy.unlink() }
             let file = directory.file(intent.name)
-            if let found = try Self.found(file), found.isRegular {
+            if let found = try Self.found(file), found.isRegular || found.isDirectory {
                 let isOurs = UInt64(found.st_ino) == intent.inode
                 let isOurCopy =
-                    !isOurs && !hadCopy && TimeText.rfc3339(found.st_mtim) == intent.modified
+                    !isOurs && !hadCopy && found.isRegular && TimeText.rfc3339(found.st_mtim) == intent.modified
                     && Int64(found.st_size) == intent.size
                 if isOurs || isOurCopy, try hash(of: file) == intent.sha256 {
                     if durability == .synced { try SystemCall.sync(directory.descriptor) }
                     if stagedAttributes != nil { try staged.unlink() }
+                    DirectoryPublication.makeReadOnly(file)
                     try finish(intent)
                     return true
                 }
@@ -395,6 +403,7 @@ struct Recovery {
             } catch .improperLink {
                 try copyAcross(staged, intent, to: directory)
             }
+            DirectoryPublication.makeReadOnly(directory.file(intent.name))
             if durability == .synced { try SystemCall.sync(directory.descriptor) }
             try finish(intent)
         } catch {
@@ -438,6 +447,12 @@ struct Recovery {
     }
 
     func hash(of file: RealFile) throws(Errno) -> String {
+        if try file.attributes().isDirectory {
+            do throws(PublishFailure) { return try DirectoryPublication.sha256(of: file) } catch {
+                guard case .system(_, let errno) = error else { return "" }
+                throw errno
+            }
+        }
         let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
         defer { SystemCall.close(descriptor) }
         return try FileSource(descriptor: descriptor, count: Int64(try SystemCall.attributes(descriptor).st_size))

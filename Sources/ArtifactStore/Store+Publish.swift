@@ -306,7 +306,7 @@ extension Store {
         }
     }
 
-    private func step(_ step: PublishStep) throws(PublishFailure) {
+    func step(_ step: PublishStep) throws(PublishFailure) {
         if stopAfter.withLock({ $0 == step }) { throw .stopped }
     }
 }

@@ -19,7 +19,9 @@ extension Store {
             try SystemCall.lock(lock, waiting: false)
             var recovery = Recovery(
                 root: root, stagings: writable.stagings, quarantine: writable.quarantine,
-                ledgers: try writable.ownDirectory.directory(StoreFormat.ledger), reserved: writable.reserved,
+                ledgers: try writable.ownDirectory.directory(StoreFormat.ledger),
+                own: writable.ownDirectory,
+                reserved: writable.reserved,
                 ledger: writable.ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
             return try recovery.run()

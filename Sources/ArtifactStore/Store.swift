@@ -21,6 +21,7 @@ enum StoreFormat {
     static let sessions = "sessions"
     static let reserved = "reserved"
     static let unsynced = "unsynced"
+    static let manifests = "manifests"
     static let spare = "spare"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
@@ -124,7 +125,7 @@ public final class Store: Sendable {
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
-                reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
+                own: own, reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: schema.transientSeconds, durability: durability)
             _ = try recovery.run()
             do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved) } catch {

@@ -49,7 +49,9 @@ extension OverwritePolicy {
         standing: Standing, onto other: FileState?
     ) -> RefusedRename? {
         if let refusal = judge(.renameFrom, on: state, facts: facts).refusal { return .init(.source, refusal) }
-        if let refusal = judge(kind, named: name, in: place, standing: standing).refusal {
+        // A directory of production comes by its name only when it is whole.
+        let arrives = kind == .directory && standing == .production && name.isArtifact
+        if let refusal = judge(arrives ? .file : kind, named: name, in: place, standing: standing).refusal {
             return .init(.name, refusal)
         }
         guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }

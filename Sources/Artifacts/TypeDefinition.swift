@@ -237,6 +237,19 @@ public struct TypeDefinition: Hashable, Sendable {
         split(name).flatMap { NameRules.isSame($0.stem, self.name) ? nil : String($0.stem) }
     }
 
+    /// The same of a directory that is an artifact.
+    public func key(ofDirectory name: String) -> String? {
+        let length = NameRules.withBytes(name) { declaration.stemLength(of: $0, ofDirectory: true) } ?? name.utf8.count
+        let stem = name[..<name.utf8.index(name.utf8.startIndex, offsetBy: length)]
+        return NameRules.isSame(stem, self.name) ? nil : String(stem)
+    }
+
+    /// The extension that the name of a directory that is an artifact ends with; nil when it has none.
+    public func format(ofDirectory name: String) -> String? {
+        let length = NameRules.withBytes(name) { declaration.stemLength(of: $0, ofDirectory: true) } ?? name.utf8.count
+        return length < name.utf8.count ? String(name.utf8.dropFirst(length)) : nil
+    }
+
     /// The names that people may use here, in words.
     public var nameHint: String {
         switch kind {
@@ -275,6 +288,9 @@ public enum NameClass: Hashable, Sendable {
     case transient
     /// Not a name of this directory.
     case invalid(InvalidName)
+
+    /// Whether it is an artifact's.
+    public var isArtifact: Bool { if case .artifact = self { true } else { false } }
 }
 
 /// Why a name is not one of a directory's.

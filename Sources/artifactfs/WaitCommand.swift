@@ -63,7 +63,10 @@ struct WaitCommand: ParsableCommand {
     /// Looks until there is nothing to wait for.
     private static func settled(_ path: String, on mount: MountEntry) -> JSONValue {
         func answer(_ kept: [String]) -> JSONValue { .object(["kept": .array(kept.map { .string($0) })]) }
-        let isDirectory = (try? SystemCall.attributes(atPath: path))?.isDirectory == true
+        // A directory that is an artifact has a state of its own.
+        let isDirectory =
+            (try? SystemCall.attributes(atPath: path))?.isDirectory == true
+            && (try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)) == nil
         var wasThere = false
         var looks = 0
         while true {

@@ -230,7 +230,7 @@ extension Recovery {
         let file = try #require(try ledgers.entries().first { $0.name.hasSuffix(".jsonl") })
         var recovery = Recovery(
             root: store.root, stagings: try own.directory("staging"), quarantine: try own.directory("quarantine"),
-            ledgers: ledgers, reserved: try own.directory("reserved"),
+            ledgers: ledgers, own: own, reserved: try own.directory("reserved"),
             ledger: try Ledger(
                 owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), named: file.name, of: store.host,
                 in: ledgers.descriptor, isSynced: false),

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
@@ -21,11 +22,17 @@ extension Volume {
         }
         let named = classify(newName, in: target, as: .directory)
         let refused = OverwritePolicy.judgeRename(
-            of: state, to: named, as: .directory, in: target.place, standing: standing(of: target.scope), onto: nil)
+            of: state, to: named, as: .directory, in: target.place, standing: standing(of: target.scope),
+            onto: target.isProduction ? try stateOfAnything(newName, in: target) : nil)
         if let refused {
             try enforce(
                 .refused(refused.refusal), refused.operation, refused.question == .source ? from : to, caller,
                 detail: refused.question == .name ? hint(target) : nil)
+        }
+        if target.isProduction {
+            try promote(
+                Moved(node: node, artifact: artifact, name: name, parent: source), to: newName, in: target, caller)
+            return true
         }
         // Another session's rules are others: mv(1) copies.
         guard let scope = target.scope, scope == source.scope else { throw Errno.improperLink }
@@ -48,5 +55,14 @@ extension Volume {
             }
         }
         return true
+    }
+
+    /// The state of what has a name of production, be it a file or a directory; nil when nothing has it.
+    private func stateOfAnything(_ name: String, in directory: TreeDirectory) throws(Errno) -> FileState? {
+        let entry: Entry
+        do throws(Errno) { entry = try treeEntry(name, in: directory) } catch .noSuchFileOrDirectory { return nil }
+        defer { namespace.forget(entry.inode, lookups: 1) }
+        guard case .artifact(let file)? = namespace[entry.inode] else { return .sealed }
+        return file.state.withLock { $0.fileState(standing: .production) }
     }
 }

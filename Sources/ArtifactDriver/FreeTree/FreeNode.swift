@@ -220,6 +220,8 @@ final class FreeNode: DescriptorHolder {
 enum FreeDirectory: Sendable {
     /// `logs/` or `scratch/` itself, or the directory of an artifact that is one.
     case top(RealDirectory)
+    /// The mount's staging directory: of an artifact that is being sealed.
+    case staging(Directory)
     case node(FreeNode)
 
     /// Runs with a descriptor that names can be looked up in.
@@ -230,6 +232,7 @@ enum FreeDirectory: Sendable {
         case .top(let directory):
             guard let real = try directory.current() else { throw Errno.noSuchFileOrDirectory }
             return try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) }
+        case .staging(let directory): return try body(directory.descriptor)
         case .node(let node): return try node.withDescriptor(body)
         }
     }

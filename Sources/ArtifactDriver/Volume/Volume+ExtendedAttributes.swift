@@ -28,6 +28,9 @@ extension Volume {
         case .tree(let directory): return try attribute(name, of: directory, caller)
         case .artifact(let file): return try attribute(name, of: file, caller)
         case .free(let node):
+            if let artifact = node.artifact, name.string == ArtifactAttribute.state {
+                return Array(state(of: artifact, in: node.scope).rawValue.utf8)
+            }
             return try node.withDescriptor { descriptor throws(Errno) in
                 try attribute(name, of: descriptor, for: caller)
             }

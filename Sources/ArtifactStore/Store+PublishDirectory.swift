@@ -1,0 +1,67 @@
+internal import ArtifactRecords
+public import Artifacts
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+extension Store {
+    /// Checks a staged directory, and publishes it whole without replacing anything, in the steps of `PublishStep`. The caller has made sure that
+    /// nothing in it is open for writing on the mount.
+    ///
+    /// - Parameter type: by which the files in it are checked; nil for no checks.
+    /// - Returns: what became of it. Whatever goes wrong, the bytes are kept, as of a file (``publish(_:)-(PublishRequest)``).
+    public func publishDirectory(_ request: PublishRequest, of type: TypeDefinition) -> PublishOutcome {
+        guard let writable else {
+            return .quarantined(
+                reason: "the store was opened read-only; the directory is where it was", rule: .failedCheck)
+        }
+        defer { settle() }
+        sayUnsynced()
+        var progress = DirectoryPublication.Progress()
+        do throws(PublishFailure) {
+            let manifests = try attempt("described") { () throws(Errno) in
+                try writable.ownDirectory.directory(StoreFormat.manifests, orMakeWith: 0o700)
+            }
+            let publication = try DirectoryPublication(
+                request, of: type, mount: writable.staging.mountID, host: host, manifests: manifests,
+                isSynced: durability == .synced, mode: schema.publishMode, checks: checks, &progress,
+                step: { step throws(PublishFailure) in try self.step(step) })
+            let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
+                try request.target.ensure()
+            }
+            try attempt("recorded in the ledger") { () throws(Errno) in
+                try writable.ledger.append([publication.entry])
+            }
+            try step(.intentLogged)
+            do throws(Errno) {
+                try request.staged.rename(to: target.file(request.name), flags: SystemCall.noReplace)
+            } catch .fileExists {
+                throw .lost(name: request.name)
+            } catch .improperLink {
+                throw .refused("its layer is on another file system than the store's .artifactfs; copy it there")
+            } catch {
+                throw .system(doing: "moved to its place", error)
+            }
+            try step(.moved)
+            DirectoryPublication.makeReadOnly(target.file(request.name))
+            if durability == .synced { try? SystemCall.sync(target.descriptor) }
+            try step(.directorySynced)
+            writable.ledger.appendLater([publication.entry.sealed])
+            try step(.sealedLogged)
+            writable.staging.release(request.staged)
+            return .sealed(sha256: publication.intent.sha256, size: publication.intent.size, lostModes: true)
+        } catch {
+            if case .stopped = error { return .quarantined(reason: "stopped", rule: .failedCheck) }
+            DirectoryPublication.giveBack(progress, to: request.staged)
+            return keep(request, error, writable)
+        }
+    }
+}
+
+extension DirectoryPublication {
+    /// Takes a published directory's own write bits, which it needed to be moved.
+    static func makeReadOnly(_ directory: RealFile) {
+        guard let found = try? directory.attributes(), found.isDirectory, found.permissions & 0o222 != 0 else { return }
+        try? directory.setMode(found.permissions & 0o7555)
+    }
+}
