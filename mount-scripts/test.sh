@@ -111,10 +111,10 @@ clean_up() {
 
 # --- Python with the libraries that real jobs use ---------------------------------------------------------------------
 
-python_packages=(polars pyarrow numpy joblib h5py safetensors)
+python_packages=(polars pyarrow numpy joblib h5py safetensors zarr)
 python=
 
-imports() { "$1" -c 'import polars, pyarrow, numpy, joblib, h5py, safetensors' 2>/dev/null; }
+imports() { "$1" -c 'import polars, pyarrow, numpy, joblib, h5py, safetensors, zarr' 2>/dev/null; }
 
 set_up_python() {
     local venv=$root/.build/venv

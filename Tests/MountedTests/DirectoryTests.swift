@@ -1,0 +1,129 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Artifacts that are directories, with the programs that make them.
+extension MountedTests {
+    @Suite struct DirectoryTests {
+        private func expect(_ mount: Mount, _ script: String, _ output: String) throws {
+            let binary = try Mount.binary()
+            let outcome = try shell(
+                "set -e; A='\(binary)'; P='\(testPython)'; cd \(mount.root)\n" + script, timeout: 120)
+            #expect(outcome.succeeded && outcome.output == output, "\(script)\n\(outcome)\n\(mount.log)")
+        }
+
+        /// A zarr array and a partitioned Parquet dataset: made in the session, sealed by one rename, and read where they are.
+        @Test(arguments: MountVariant.both) func arraysAndDatasets(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try expect(
+                mount,
+                #"""
+                "$P" - <<'PYTHON'
+                import numpy, pyarrow, pyarrow.parquet, zarr
+                array = zarr.create_array("development/current/base/training_data/chr1.zarr", shape=(40, 40), chunks=(10, 10), dtype="f4")
+                array[:] = numpy.arange(1600).reshape(40, 40)
+                table = pyarrow.table({"chrom": ["chr1", "chr1", "chr2"], "score": [0.1, 0.2, 0.3]})
+                pyarrow.parquet.write_to_dataset(
+                    table, "development/current/meta/training_data/training_data.parquet", partition_cols=["chrom"])
+                PYTHON
+                mv development/current/base/training_data/chr1.zarr production/base/training_data/
+                mv development/current/meta/training_data/training_data.parquet production/meta/training_data/
+                "$A" wait production/base/training_data/chr1.zarr production/meta/training_data/training_data.parquet
+                "$P" - <<'PYTHON'
+                import polars, pyarrow.dataset, zarr
+                place = "production/base/training_data/chr1.zarr"
+                print(zarr.open_array(place, mode="r")[39, 39])
+                try: zarr.open_array(place, mode="r+")[0, 0] = 5
+                except PermissionError as error: print("EPERM")
+                place = "production/meta/training_data/training_data.parquet"
+                print(pyarrow.dataset.dataset(place, partitioning="hive").to_table().num_rows)
+                print(polars.read_parquet(place + "/**/*.parquet").height)
+                PYTHON
+                find development/current/base/training_data development/current/meta/training_data | wc -l
+                ls production/base/training_data production/meta/training_data
+                """#,
+                "1599.0\nEPERM\n3\n3\n2\nproduction/base/training_data:\nchr1.zarr\n\n"
+                    + "production/meta/training_data:\ntraining_data.parquet\n")
+            #expect(try names(in: mount.real("base_layer")).contains("training_data_chr1.zarr"))
+            #expect(try names(in: mount.real(".artifactfs/manifests")).count == 2)
+            let told = try run([try Mount.binary(), "explain", "mkdir", mount.production("base/training_data/chr2")])
+            #expect(told.output.contains("rule:    unfinished-directory"), "\(told)")
+        }
+
+        /// In a session everything works, also under a temporary name; in production nothing in it changes, by whatever way.
+        @Test(arguments: MountVariant.both) func whatIsSealedStays(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try expect(
+                mount,
+                #"""
+                exec 2>&1
+                C=$PWD/development/current/meta/meta_checkpoints; D=$PWD/production/meta/meta_checkpoints
+                mkdir $C/tmp-checkpoint-5; echo '{}' > $C/tmp-checkpoint-5/config.json; mkdir $C/tmp-checkpoint-5/sub
+                echo x > $C/tmp-checkpoint-5/sub/weights; ln $C/tmp-checkpoint-5/sub/weights $C/tmp-checkpoint-5/w
+                ls $C; mv $C/tmp-checkpoint-5 $C/checkpoint-5; rm $C/checkpoint-5/w; touch -d @1000000000 $C/checkpoint-5/sub/weights
+                exec 7> $C/checkpoint-5/open; mv $C/checkpoint-5 $D/ || true; exec 7>&-; rm $C/checkpoint-5/open
+                mv $C/checkpoint-5 $D/; "$A" wait $D/checkpoint-5; ls $C $D
+                before=$(cd $D && find . -type f -printf '%p %s %T@ %m\n' | sort | sha256sum)
+                for command in 'echo > config.json' 'echo >> sub/weights' ': > new' 'rm sub/weights' 'rm -r sub' 'mkdir d' 'mv sub x' \
+                    'ln sub/weights y' 'truncate -s 0 config.json' 'mv ../checkpoint-5 ../x' 'rmdir ../checkpoint-5' \
+                    'ln -s a b' 'setfattr -n user.a -v b config.json' 'chown 1:1 config.json' 'sed -i s/x/y/ sub/weights' \
+                    'mkdir ../checkpoint-6'; do
+                    (cd $D/checkpoint-5; eval "$command" 2> /dev/null) && echo "done: $command"
+                done
+                chmod -R u+w $D/checkpoint-5
+                [ "$before" = "$(cd $D && find . -type f -printf '%p %s %T@ %m\n' | sort | sha256sum)" ] && echo same
+                mkdir $C/checkpoint-5; echo > $C/checkpoint-5/x; mv -T $C/checkpoint-5 $D/checkpoint-5 2> /dev/null || echo taken
+                cp -r $D/checkpoint-5 $C/copy; chmod -R u+w $C/copy; echo more >> $C/copy/sub/weights; rm -r $C/copy $C/checkpoint-5; ls $C
+                """#,
+                "tmp-checkpoint-5\nmv: cannot move '\(mount.root)/development/current/meta/meta_checkpoints/checkpoint-5' to "
+                    + "'\(mount.root)/production/meta/meta_checkpoints/checkpoint-5': Device or resource busy\n"
+                    + "\(mount.root)/development/current/meta/meta_checkpoints:\n\n"
+                    + "\(mount.root)/production/meta/meta_checkpoints:\ncheckpoint-5\nsame\ntaken\n")
+            #expect(try mount.unmount() == 0)
+        }
+
+        /// What cannot be sealed is back where it was, and its maker is told of what in it and why.
+        @Test(arguments: MountVariant.both) func whatIsCutIsPutBack(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try expect(
+                mount,
+                #"""
+                exec 2>&1
+                C=development/current/meta/meta_checkpoints; D=production/meta/meta_checkpoints; mkdir $C/checkpoint-7
+                "$P" -c 'import numpy; from safetensors.numpy import save_file
+                save_file({"a": numpy.zeros(1000)}, "'$C'/checkpoint-7/model.safetensors")'
+                truncate -s 4000 $C/checkpoint-7/model.safetensors; chmod 640 $C/checkpoint-7/model.safetensors
+                mv $C/checkpoint-7 $D/; "$A" wait $D/checkpoint-7 2>&1 | cut -d: -f1-3 || true
+                ls $C; ls $D; stat -c %a $C/checkpoint-7/model.safetensors
+                mv $C/checkpoint-7 $C/checkpoint-8; ls $C
+                """#,
+                "artifactfs: production/meta/meta_checkpoints/checkpoint-7: 'model.safetensors' in it\n"
+                    + "checkpoint-7\n640\ncheckpoint-8\n")
+        }
+
+        /// Without root: who owns a directory without write permission may not move it, so it is taken last.
+        @Test func byAnOrdinaryUser() throws {
+            let person = try OrdinaryUser()
+            let (store, mount) = (person.home + "/eval", person.home + "/m")
+            #expect(try person.artifactfs("init", store).succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            #expect(try person.artifactfs("mount", store, mount).succeeded)
+            let answer = try person.shell(
+                #"""
+                cd m; C=development/current/meta/meta_checkpoints; mkdir $C/savedmodel; echo x > $C/savedmodel/saved_model.pb
+                mkdir $C/savedmodel/variables; echo y > $C/savedmodel/variables/v
+                mv $C/savedmodel production/meta/meta_checkpoints/
+                for i in $(seq 500); do
+                    [ "$(stat -c %a ../eval/meta_layer/checkpoints/savedmodel 2> /dev/null)" = 555 ] && break; sleep 0.02
+                done
+                cat production/meta/meta_checkpoints/savedmodel/variables/v
+                find ../eval/meta_layer/checkpoints -printf '%m %P\n' | sort; ls $C
+                """#)
+            #expect(
+                answer.output
+                    == "y\n444 savedmodel/saved_model.pb\n444 savedmodel/variables/v\n555 savedmodel\n"
+                    + "555 savedmodel/variables\n755 \n", "\(answer)")
+        }
+    }
+}
