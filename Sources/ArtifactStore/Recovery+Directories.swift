@@ -11,6 +11,25 @@ extension Recovery {
         _ directory: RealFile, _ attributes: stat, _ staged: (kind: Staging.Kind, path: String), in staging: Directory,
         mount: String, isOfThisRun: Bool, _ waits: inout Bool
     ) throws(Errno) {
+        if staged.kind == .transient {
+            if Self.isOld(attributes, keepingSeconds: transientSeconds) {
+                try Self.removeTree(directory.name, in: directory.directory, depth: 0)
+                report.removed.append(staged.path)
+                try ledger.append([Self.removal(mount: mount, staged: directory.name, path: staged.path, size: 0)])
+            }
+            return
+        }
+        // Nothing was made in it.
+        if staged.kind == .artifact,
+            (try? SystemCall.unlink(directory.directory.descriptor, directory.name, isDirectory: true)) != nil
+        {
+            report.empty.append(staged.path)
+            ledger.appendLater([
+                Self.emptiness(
+                    mount: mount, staged: directory.name, path: staged.path, user: attributes.st_uid, process: 0)
+            ])
+            return
+        }
         var record = ArtifactRecord(path: staged.path)
         let (location, rest) = schema.locate(staged.path)
         guard staged.kind == .finished, isOfThisRun, case .typed(.production, let layer, let type) = location,
@@ -18,7 +37,9 @@ extension Recovery {
         else {
             record.artifact.kind = .directory
             return try take(
-                directory, mount, staged.path, "the machine stopped, or the driver ended, before it was checked",
+                directory, mount, staged.path,
+                staged.kind == .artifact
+                    ? "the driver ended while it was being made" : "the machine stopped before it was checked",
                 record.quarantined.json)
         }
         record = ArtifactRecord(
@@ -51,5 +72,19 @@ extension Recovery {
             waits = true
             report.waiting[staged.path] = error.reason
         }
+    }
+
+    /// Removes a directory with all that is in it; no link is followed.
+    private static func removeTree(_ name: String, in parent: Directory, depth: Int) throws(Errno) {
+        guard depth < DirectoryWalk.deepest else { throw Errno.tooManySymbolicLinkLevels }
+        let directory = try parent.directory(name)
+        for entry in try directory.entries() {
+            if entry.isDirectory {
+                try removeTree(entry.name, in: directory, depth: depth + 1)
+            } else {
+                try SystemCall.unlink(directory.descriptor, entry.name)
+            }
+        }
+        try SystemCall.unlink(parent.descriptor, name, isDirectory: true)
     }
 }

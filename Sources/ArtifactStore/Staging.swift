@@ -132,6 +132,39 @@ public final class Staging: Sendable {
         return (file, descriptor)
     }
 
+    /// Makes a directory that is to become an artifact, in which its owner then works through the mount.
+    ///
+    /// - Parameters: as of ``create(hint:kind:mode:owner:target:)``.
+    /// - Returns: the directory.
+    /// - Throws: `EEXIST` when the target is there, or taken by another.
+    public func makeDirectory(
+        hint: String, kind: Kind, mode: UInt32, owner: (uid: UInt32, gid: UInt32)?, target: Target?
+    ) throws(Errno) -> RealFile {
+        let file = unusedName(hint: hint, kind: kind)
+        if let target { try reserve(target, for: file) }
+        do throws(Errno) {
+            try SystemCall.makeDirectory(directory.descriptor, file.name, 0o700)
+            let made = try directory.directory(file.name)
+            if let owner, (owner.uid, owner.gid) != (user, group) {
+                try SystemCall.setOwner(made.descriptor, user: owner.uid, group: owner.gid)
+            }
+            try SystemCall.setMode(made.descriptor, mode)
+        } catch {
+            try? removeDirectory(file)
+            release(file)
+            throw error
+        }
+        return file
+    }
+
+    /// Removes a staged directory, which is empty, and gives back what it has taken.
+    ///
+    /// - Throws: `ENOTEMPTY`.
+    public func removeDirectory(_ file: RealFile) throws(Errno) {
+        try SystemCall.unlink(directory.descriptor, file.name, isDirectory: true)
+        release(file)
+    }
+
     /// Takes a target's name for a staged file, in all mounts of the store, until the file leaves staging or is released.
     ///
     /// - Parameter former: another staged file of this mount, which the new one replaces: what it has taken passes over.

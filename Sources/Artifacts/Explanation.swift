@@ -50,6 +50,8 @@ public struct Explanation: Sendable {
     private var facts: Facts
     private let mount: MountFacts
     private let name: String
+    /// Whether it is in a directory that is being made.
+    private var isInUnfinished = false
 
     /// Looks at a path.
     ///
@@ -65,9 +67,15 @@ public struct Explanation: Sendable {
         let own = StoreLayout.privateDirectory
         let isHidden = path == own || path.hasPrefix(own + "/")
         let kind = sight.kind(of: path)
+        let whole = path.split(separator: "/").dropLast(max(0, rest.count - 1)).joined(separator: "/")
         // What is in a directory that is an artifact is as in an ordinary tree.
         let isInArtifact = !isHidden && rest.count > 1 && Self.takesDirectories(location)
         facts = Facts(isInOrdinaryTree: location.place == .ordinaryTree || isInArtifact)
+
+        if isInArtifact, Self.state(of: whole, sight) == .writing {
+            isInUnfinished = true
+            facts = Self.facts(facts, Self.asker(of: whole, sight))
+        }
 
         if kind == .nothing || kind == .belowFile {
             guard kind == .nothing, sight.kind(of: parent) == .directory else {
@@ -80,6 +88,10 @@ public struct Explanation: Sendable {
             // What is not there has not ended: where it would be made counts.
             if rest.isEmpty { standing = .production }
             subject = .nothing(OverwritePolicy.classify(name, in: place))
+            // While a directory is being made in production, things are made in it.
+            if isInArtifact, Self.state(of: parent, sight).map({ $0 == .transient || $0 == .writing }) == true {
+                standing = .live
+            }
             return
         }
         place = isHidden ? .hidden : isInArtifact ? .ordinaryTree : location.place
@@ -88,21 +100,36 @@ public struct Explanation: Sendable {
         } else if rest.isEmpty {
             subject = .directory(location, isEmpty: Self.isEmpty(path, location, mount.schema, sight))
         } else if kind == .directory {
-            subject = .ordinaryDirectory(isEmpty: sight.names(in: path).isEmpty)
+            let state = Self.state(of: path, sight) ?? OverwritePolicy.stateOfPublished(in: standing)
+            subject = .ordinaryDirectory(isEmpty: sight.names(in: path).isEmpty, state)
         } else {
             let isPlain = kind == .plainFile && place != .ordinaryTree
-            let state = isPlain ? sight.attribute(ArtifactAttribute.state, of: path).flatMap(FileState.init) : nil
+            let state = isPlain || isInArtifact ? Self.state(of: path, sight) : nil
             subject = .file(state ?? OverwritePolicy.stateOfPublished(in: standing))
-            if isPlain, let asker = sight.attribute(ArtifactAttribute.asker, of: path).flatMap(Asker.init) {
-                facts.isSameUser = asker.isSameUser
-                facts.isSameJob = asker.isSameJob
-                facts.isKeptBack = asker.isKeptBack
-            }
+            if isPlain { facts = Self.facts(facts, Self.asker(of: path, sight)) }
         }
+    }
+
+    private static func asker(of path: String, _ sight: some TreeSight) -> Asker? {
+        sight.attribute(ArtifactAttribute.asker, of: path).flatMap(Asker.init)
+    }
+
+    private static func facts(_ facts: Facts, _ asker: Asker?) -> Facts {
+        guard let asker else { return facts }
+        var facts = facts
+        facts.isSameUser = asker.isSameUser
+        facts.isSameJob = asker.isSameJob
+        facts.isKeptBack = asker.isKeptBack
+        return facts
     }
 
     /// Whether an action is allowed.
     public func verdict(_ action: Action) -> Verdict {
+        if isInUnfinished, case .file = subject, let operation = action.operation {
+            var facts = facts
+            if mount.schema.publishing == .close { facts.isSameJob = true }
+            return OverwritePolicy.judgeInUnfinished(operation, facts: facts)
+        }
         var facts = facts
         if case .file(let state) = subject, let operation = action.operation,
             !OverwritePolicy.asksWho(
@@ -117,6 +144,11 @@ public struct Explanation: Sendable {
         }
         let usual = OverwritePolicy.judge(action, on: subject, in: place, standing: standing, facts: facts)
         return mount.isReadOnly ? OverwritePolicy.judgeReadOnly(action, on: subject, usually: usual) : usual
+    }
+
+    /// What the mount says of a file or directory that is an artifact or part of one.
+    private static func state(of path: String, _ sight: some TreeSight) -> FileState? {
+        sight.attribute(ArtifactAttribute.state, of: path).flatMap(FileState.init)
     }
 
     private static func takesDirectories(_ location: TreeLocation) -> Bool {

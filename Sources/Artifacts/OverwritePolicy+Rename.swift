@@ -49,9 +49,7 @@ extension OverwritePolicy {
         standing: Standing, onto other: FileState?
     ) -> RefusedRename? {
         if let refusal = judge(.renameFrom, on: state, facts: facts).refusal { return .init(.source, refusal) }
-        // A directory of production comes by its name only when it is whole.
-        let arrives = kind == .directory && standing == .production && name.isArtifact
-        if let refusal = judge(arrives ? .file : kind, named: name, in: place, standing: standing).refusal {
+        if let refusal = judge(kind, named: name, in: place, standing: standing).refusal {
             return .init(.name, refusal)
         }
         guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }

@@ -236,7 +236,7 @@ extension OverwritePolicy {
         case .typed, .plots, .scopeRoot:
             switch creation {
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
-            case .directory: return judgeArtifactDirectory(name, in: place, standing)
+            case .directory: return judgeArtifactDirectory(name, in: place)
             case .file: return judgeName(name, isPlaceForFiles: true)
             }
         }
@@ -250,14 +250,11 @@ extension OverwritePolicy {
         }
     }
 
-    private static func judgeArtifactDirectory(
-        _ name: NameClass, in place: Place, _ standing: Standing
-    ) -> Verdict {
+    private static func judgeArtifactDirectory(_ name: NameClass, in place: Place) -> Verdict {
         guard case .typed(let type) = place, type.kind.hasDirectories else {
             return refuse(.invalidArgument, .unknownDirectory)
         }
-        let verdict = judgeName(name, isPlaceForFiles: true)
-        return verdict == .allowed && standing == .production ? refuse(.notPermitted, .unfinishedDirectory) : verdict
+        return judgeName(name, isPlaceForFiles: true)
     }
 
     private static func judgeScope(_ name: NameClass) -> Verdict {

@@ -49,8 +49,8 @@ public enum Subject: Hashable, Sendable {
     case made(isDirectory: Bool)
     /// A file, or anything else but a directory in `logs/` and `scratch/`.
     case file(FileState)
-    /// A directory below `logs/` or `scratch/`.
-    case ordinaryDirectory(isEmpty: Bool)
+    /// A directory below `logs/` or `scratch/`, or one that is an artifact or is in it, with the state that it is judged by.
+    case ordinaryDirectory(isEmpty: Bool, FileState)
 }
 
 extension OverwritePolicy {
@@ -69,7 +69,19 @@ extension OverwritePolicy {
             judge(action, onTree: location, standing: standing, isEmpty: isEmpty)
         case .made(let isDirectory): judge(action, onMade: isDirectory)
         case .file(let state): judge(action, onFile: state, facts)
-        case .ordinaryDirectory(let isEmpty): judge(action, onOrdinaryDirectory: isEmpty, standing)
+        case .ordinaryDirectory(let isEmpty, let state): judge(action, onOrdinaryDirectory: isEmpty, state)
+        }
+    }
+
+    /// Judges an operation on a file of a directory that is being made in production under its artifact's name: its maker's user writes it, its
+    /// job reads it, and does with its parts what it likes.
+    ///
+    /// - Parameter facts: of who asks, to the whole directory.
+    public static func judgeInUnfinished(_ operation: Operation, facts: Facts) -> Verdict {
+        switch operation {
+        case .openToRead: judge(.openToRead, on: .writing, facts: facts)
+        case .openToWrite, .openTruncating: judge(.openToWrite, on: .writing, facts: facts)
+        default: judge(operation, on: .transient, facts: facts)
         }
     }
 
@@ -137,17 +149,17 @@ extension OverwritePolicy {
     }
 
     private static func judge(
-        _ action: Action, onOrdinaryDirectory isEmpty: Bool, _ standing: Standing
+        _ action: Action, onOrdinaryDirectory isEmpty: Bool, _ state: FileState
     ) -> Verdict {
         switch action {
         case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes), .operation(.setOwner),
             .operation(.setExtendedAttribute):
             action.operation.map {
-                judge($0, on: stateOfPublished(in: standing), facts: Facts(isInOrdinaryTree: true))
+                judge($0, on: state, facts: Facts(isInOrdinaryTree: true))
             } ?? .allowed
-        case .removeDirectory where standing != .live:
-            judge(.unlink, on: stateOfPublished(in: standing))
-        case .removeDirectory: isEmpty ? .allowed : posix(.directoryNotEmpty)
+        case .removeDirectory:
+            judge(.unlink, on: state) != .allowed
+                ? judge(.unlink, on: state) : isEmpty ? .allowed : posix(.directoryNotEmpty)
         default: onDirectory(action)
         }
     }

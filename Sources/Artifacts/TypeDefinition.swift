@@ -288,9 +288,6 @@ public enum NameClass: Hashable, Sendable {
     case transient
     /// Not a name of this directory.
     case invalid(InvalidName)
-
-    /// Whether it is an artifact's.
-    public var isArtifact: Bool { if case .artifact = self { true } else { false } }
 }
 
 /// Why a name is not one of a directory's.

@@ -9,6 +9,12 @@ extension SystemCall {
         FileDescriptor(rawValue: try retry(.process) { clinux_pidfd_open(process) })
     }
 
+    /// getpgid(2): the number of a process's group, which is that of its leader.
+    package static func group(ofProcess process: Int32) throws(Errno) -> Int32 {
+        guard process > 0 else { throw .noSuchProcess }
+        return try retry(.process) { getpgid(process) }
+    }
+
     /// The exit code of a process that has ended and was waited for, as wait(2) tells it (`PIDFD_GET_INFO`, kernel 6.15); nil when the
     /// kernel does not say.
     package static func exitCode(_ process: FileDescriptor) -> Int32? {

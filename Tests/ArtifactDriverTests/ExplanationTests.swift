@@ -227,7 +227,27 @@ import Testing
             func whole(_ kind: String, _ path: @escaping () throws -> String) -> Case {
                 Case(kind: kind, path: path) { [.operation(.renameOnto), .operation(.exchange)].contains($0) }
             }
+            let unfinished = "production/meta/meta_checkpoints"
+            func being(_ kind: String, _ path: @escaping () throws -> String) -> Case {
+                var found = whole(kind, path)
+                found.isBeingMade = true
+                return found
+            }
+            func make(_ name: String = "checkpoint-") throws -> String {
+                try self.made("\(unfinished)/\(self.fresh(name, ""))")
+            }
             return [
+                being("one that is being made") { try make() },
+                being("a full one that is being made") {
+                    let path = try make()
+                    _ = try self.put(path + "/x")
+                    return path
+                },
+                being("a file in one that is being made") { try self.put(make() + "/x") },
+                being("nothing in one that is being made") { try make() + "/y" },
+                being("a directory in one that is being made") { try self.made(make() + "/d") },
+                being("one with a temporary name") { try make("tmp-") },
+                being("a file in one with a temporary name") { try self.put(make("tmp-") + "/x") },
                 whole("an artifact that is a directory") { try directory() },
                 whole("a full one") { try directory("x").split(separator: "/").dropLast().joined(separator: "/") },
                 whole("a file in one") { try directory("x") },

@@ -55,6 +55,7 @@ final class PlayedProcesses: ProcessObserver {
     func upstream(of process: any WatchedProcess) -> Upstream {
         Upstream(processes: (pipes[process.process] ?? []).compactMap { all[$0] })
     }
+    func leader(of process: any WatchedProcess) -> (any WatchedProcess)? { nil }
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
         all[one].map { $0.session == other.session }
     }

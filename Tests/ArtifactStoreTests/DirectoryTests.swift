@@ -192,6 +192,47 @@ import Testing
         #expect(try place.open().recovery.isEmpty)
     }
 
+    /// What is being made when the driver is killed is kept; what nothing was made in goes, and what is temporary stays for its time.
+    @Test func whatWasBeingMade() throws {
+        let place = try TemporaryStore()
+        do {
+            let store = try place.open()
+            let staging = try #require(store.staging)
+            let names = [("checkpoint-1", Staging.Kind.artifact), ("checkpoint-2", .artifact), ("tmp-3", .transient)]
+            for (name, kind) in names {
+                let target = Staging.Target(directory: store.directory("meta_layer/checkpoints"), name: name)
+                let made = try staging.makeDirectory(
+                    hint: "production/meta/meta_checkpoints/" + name, kind: kind, mode: 0o750, owner: nil,
+                    target: kind == .artifact ? target : nil)
+                #expect(try made.attributes().permissions == 0o750)
+                if name != "checkpoint-2" {
+                    let inside = try made.directory.directory(made.name)
+                    try SystemCall.makeDirectory(inside.descriptor, "sub", 0o755)
+                    SystemCall.close(try inside.file("x").open(O_WRONLY | O_CREAT, mode: 0o644))
+                }
+                if kind == .artifact {
+                    #expect(throws: Errno.fileExists) {
+                        try staging.makeDirectory(hint: "x", kind: .artifact, mode: 0o755, owner: nil, target: target)
+                    }
+                }
+            }
+        }
+        let store = try place.open()
+        #expect(store.recovery.problems == [])
+        #expect(store.recovery.quarantined == ["production/meta/meta_checkpoints/checkpoint-1"])
+        #expect(store.recovery.empty == ["production/meta/meta_checkpoints/checkpoint-2"])
+        #expect(store.recovery.removed == [])
+        let kept = try #require(try place.names(".artifactfs/quarantine").first { !$0.hasSuffix(".reason.json") })
+        #expect(try place.names(".artifactfs/quarantine/" + kept) == ["sub", "x"])
+        #expect(try place.names(".artifactfs/reserved").isEmpty)
+        let later = store.recoverAgain(keepingSeconds: -1)
+        #expect(later.problems == [] && later.removed == ["production/meta/meta_checkpoints/tmp-3"])
+        store.close()
+        #expect(try place.open().recovery.isEmpty)
+        #expect(try place.names(".artifactfs/staging").count <= 1)
+        try place.verifyLedger()
+    }
+
     private final class Fault: Sendable {
         let call: Faults.Call?
         let number: Int

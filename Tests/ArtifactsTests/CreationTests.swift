@@ -57,9 +57,6 @@ private let refusals: [String: Errno] = [
                         // What is whole already.
                         if standing == .production, place == .ordinaryTree {
                             #expect(verdict == .refused(Refusal(.notPermitted, .productionImmutable)))
-                        } else if standing == .production, place == .typed(whole), creation == .directory, answer == nil
-                        {
-                            #expect(verdict == .refused(Refusal(.notPermitted, .unfinishedDirectory)))
                         } else {
                             #expect(verdict.refusal?.errno == answer, "\(column) in \(row[0]), \(standing)")
                         }

@@ -82,8 +82,8 @@ import Testing
                 .nowhere(parentIsFile: false), .nowhere(parentIsFile: true), .nothing(.artifact(realName: "a")),
                 .nothing(.transient), .nothing(.invalid(.tooLong)), .directory(.root, isEmpty: false),
                 .directory(.scope(test), isEmpty: true), .directory(.scope(test), isEmpty: false),
-                .made(isDirectory: true), .made(isDirectory: false), .ordinaryDirectory(isEmpty: true),
-                .ordinaryDirectory(isEmpty: false),
+                .made(isDirectory: true), .made(isDirectory: false), .ordinaryDirectory(isEmpty: true, .live),
+                .ordinaryDirectory(isEmpty: false, .live),
             ] + FileState.allCases.map { .file($0) }
         let refused = Verdict.refused(Refusal(.readOnlyFileSystem, .readOnlyMount))
         var counts: [Errno: Int] = [:]

@@ -73,7 +73,7 @@ import Testing
                 "production-immutable", "being-written", "not-whole-yet", "written-by-another", "another-writer",
                 "frozen-session",
                 "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
-                "fixed-directory", "unfinished-directory",
+                "fixed-directory",
                 "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "empty", "no-room",
                 "store-failed", "maker-failed", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",

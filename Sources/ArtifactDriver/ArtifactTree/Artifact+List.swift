@@ -39,9 +39,9 @@ extension Volume {
             try listing.add(name, number: UInt64(attributes.st_ino), type: S_IFREG)
             names.insert(name)
         }
-        for staged in artifactDirectories.staged(in: directory.id) {
-            try listing.add(staged.name, number: staged.node.identity.number, type: S_IFDIR)
-            names.insert(staged.name)
+        for (name, staged) in artifactDirectories.staged(in: directory.id) {
+            try listing.add(name, number: staged.node.identity.number, type: S_IFDIR)
+            names.insert(name)
         }
         try view.forEachFile(in: directory) { name, number, type throws(Errno) in
             if names.isEmpty || !names.contains(name) { try listing.add(name, number: number, type: type) }

@@ -7,7 +7,7 @@ internal import SystemCalls
 internal import SystemPackage
 
 /// A file of a typed directory, of `plots/`, or a session's `metadata.json`.
-final class ArtifactFile: Sendable {
+final class ArtifactFile: Settling {
     /// Where the bytes are.
     indirect enum Phase: Sendable {
         /// At the real path.
@@ -241,14 +241,7 @@ final class ArtifactFile: Sendable {
 
 extension ArtifactFile.State {
     /// Notes who has to do with the bytes from now on.
-    mutating func note(_ makers: [ArtifactFile.Maker]) {
-        for maker in makers {
-            let isKnown = self.makers.contains { known in
-                maker.watch.map { known.watch === $0 } ?? (known.watch == nil && known.thread == maker.thread)
-            }
-            if !isKnown { self.makers.append(maker) }
-        }
-    }
+    mutating func note(_ makers: [ArtifactFile.Maker]) { if !makers.isEmpty { self.makers.note(makers) } }
 
     /// Notes how a writer was ending when it closed the file.
     mutating func note(_ ending: WriterEnding, program: String, of writer: ArtifactFile.Writer) {
@@ -287,5 +280,17 @@ extension ArtifactFile.State {
     var isPerhapsClosing: Bool {
         guard case .staged = phase, !isTransient else { return false }
         return !writers.isEmpty && writers.allSatisfy(\.isFlushed)
+    }
+}
+
+extension [ArtifactFile.Maker] {
+    /// Adds those that are not known.
+    mutating func note(_ makers: [ArtifactFile.Maker]) {
+        for maker in makers {
+            let isKnown = contains { known in
+                maker.watch.map { known.watch === $0 } ?? (known.watch == nil && known.thread == maker.thread)
+            }
+            if !isKnown { append(maker) }
+        }
     }
 }

@@ -11,6 +11,8 @@ final class ArtifactDirectory: Sendable {
     enum Phase: Sendable {
         /// At its real path, in a session, a test or production.
         case published(Scope)
+        /// Staged, and being made in production.
+        case making
         /// Staged, on its way into production: nothing in it changes any more.
         case sealing
     }
@@ -24,33 +26,45 @@ final class ArtifactDirectory: Sendable {
     /// A leaf in the order of locks.
     private let state: Lock<State>
 
-    init(scope: Scope) { state = Lock(State(phase: .published(scope))) }
+    init(_ phase: Phase) { state = Lock(State(phase: phase)) }
 
     /// Whose rules hold for it.
     var scope: Scope { if case .published(let scope) = phase { scope } else { .production } }
 
     var phase: Phase { state.withLock { $0.phase } }
 
+    var isMaking: Bool { if case .making = phase { true } else { false } }
+
     /// Begins a change of what is in it, or opens a file of it to write; ``endChange()`` ends that.
     ///
     /// - Throws: `EPERM` when it is being sealed: the policy was asked in the moment before.
     func beginChange() throws(Errno) {
         let isAllowed = state.withLock { state in
-            guard case .published = state.phase else { return false }
+            if case .sealing = state.phase { return false }
             state.changes += 1
             return true
         }
         if !isAllowed { throw Errno.notPermitted }
     }
 
-    func endChange() { state.withLock { $0.changes -= 1 } }
+    /// - Returns: whether it is being made and this was the last change that was under way.
+    @discardableResult
+    func endChange() -> Bool {
+        state.withLock { state in
+            state.changes -= 1
+            guard state.changes == 0, case .making = state.phase else { return false }
+            return true
+        }
+    }
 
     /// Ends all changes, if none is under way: from here on the whole stays as it is.
     ///
+    /// - Parameter isSure: whether it ends them though one is under way.
     /// - Returns: false while something in it is changed or open to write.
-    func beginSealing() -> Bool {
+    func beginSealing(isSure: Bool = false) -> Bool {
         state.withLock { state in
-            guard state.changes == 0, case .published = state.phase else { return false }
+            if case .sealing = state.phase { return false }
+            guard isSure || state.changes == 0 else { return false }
             state.phase = .sealing
             return true
         }
@@ -58,56 +72,65 @@ final class ArtifactDirectory: Sendable {
 
     /// It is at a real path, sealed or as it was.
     func endSealing(in scope: Scope) { state.withLock { $0.phase = .published(scope) } }
+
+    /// What was to be sealed is being made, as before.
+    func makeOn() { state.withLock { $0.phase = .making } }
 }
 
-/// The directories that are artifacts and that the kernel knows, or that are being sealed.
+/// The directories that are artifacts and that the kernel knows, or that are staged.
 final class ArtifactDirectories: Sendable {
     private struct Known {
         weak var directory: ArtifactDirectory?
     }
 
-    /// One that is being sealed, found by its name on the mount until it has its real path.
-    struct Staged: Sendable {
-        let directory: ArtifactDirectory
-        let node: FreeNode
-        let parent: InodeNumber
-        let name: String
-    }
-
     private struct State {
         var known: [FileIdentity: Known] = [:]
-        var staged: [Staged] = []
+        var staged: [StagedDirectory] = []
     }
 
-    /// A leaf in the order of locks.
+    /// Before `StagedDirectory.state` in the order of locks.
     private let state = Lock(State())
 
     /// The one that a real directory is. Two nodes of one never disagree: a node may be forgotten while files in it are known.
-    func directory(_ identity: FileIdentity, in scope: Scope) -> ArtifactDirectory {
+    func directory(_ identity: FileIdentity, _ phase: ArtifactDirectory.Phase) -> ArtifactDirectory {
         state.withLock { state in
             if let known = state.known[identity]?.directory { return known }
             if state.known.count >= 64 { state.known = state.known.filter { $0.value.directory != nil } }
-            let made = ArtifactDirectory(scope: scope)
+            let made = ArtifactDirectory(phase)
             state.known[identity] = Known(directory: made)
             return made
         }
     }
 
-    /// What is being sealed under a name.
-    func staged(_ name: String, in parent: InodeNumber) -> Staged? {
-        state.withLock { state in state.staged.first { $0.parent == parent && $0.name == name } }
+    /// What is staged under a name.
+    func staged(_ name: String, in parent: InodeNumber) -> StagedDirectory? {
+        state.withLock { state in
+            state.staged.first { staged in
+                staged.state.withLock { $0.parent.id == parent && $0.name == name }
+            }
+        }
     }
 
-    /// What is being sealed under the names of a directory.
-    func staged(in parent: InodeNumber) -> [Staged] {
-        state.withLock { state in state.staged.filter { $0.parent == parent } }
+    /// What is staged under the names of a directory.
+    func staged(in parent: InodeNumber) -> [(name: String, staged: StagedDirectory)] {
+        state.withLock { state in
+            state.staged.compactMap { staged in
+                staged.state.withLock { $0.parent.id == parent ? ($0.name, staged) : nil }
+            }
+        }
     }
 
-    func add(_ staged: Staged) { state.withLock { $0.staged.append(staged) } }
+    /// All that is staged.
+    var staged: [StagedDirectory] { state.withLock { $0.staged } }
 
-    func remove(_ staged: Staged) {
-        state.withLock { state in state.staged.removeAll { $0.directory === staged.directory } }
+    /// Where an artifact is staged; nil when it is at its real path.
+    func staged(_ artifact: ArtifactDirectory) -> StagedDirectory? {
+        state.withLock { state in state.staged.first { $0.artifact === artifact } }
     }
+
+    func add(_ staged: StagedDirectory) { state.withLock { $0.staged.append(staged) } }
+
+    func remove(_ staged: StagedDirectory) { state.withLock { state in state.staged.removeAll { $0 === staged } } }
 }
 
 extension Volume {
@@ -115,17 +138,48 @@ extension Volume {
     ///
     /// - Parameter artifact: the artifact that it is part of; nil in `logs/` and `scratch/`.
     func state(of artifact: ArtifactDirectory?, in scope: Scope) -> FileState {
-        if let artifact, case .sealing = artifact.phase { return .sealing }
-        return OverwritePolicy.stateOfPublished(in: standing(of: scope))
+        switch artifact?.phase {
+        // Whoever makes the whole does with its parts what it likes.
+        case .making?: .transient
+        case .sealing?: .sealing
+        case .published?, nil: OverwritePolicy.stateOfPublished(in: standing(of: scope))
+        }
+    }
+
+    /// The policy's state of the whole.
+    func state(ofWhole artifact: ArtifactDirectory, in scope: Scope) -> FileState {
+        guard artifact.isMaking, let staged = artifactDirectories.staged(artifact) else {
+            return state(of: artifact, in: scope)
+        }
+        return staged.state.withLock { $0.isTransient } ? .transient : .writing
+    }
+
+    /// Whether a node is the whole and not a part of it.
+    func isTop(_ node: FreeNode, of artifact: ArtifactDirectory) -> Bool {
+        artifactDirectories.staged(artifact).map { $0.node === node } ?? false
     }
 
     /// Runs a change of what is in an ordinary tree: of an artifact none while it is being sealed, and it is not sealed meanwhile.
     func changing<Result>(
-        _ artifact: ArtifactDirectory?, _ body: () throws(Errno) -> Result
+        _ artifact: ArtifactDirectory?, _ caller: Caller, _ body: () throws(Errno) -> Result
     ) throws(Errno) -> Result {
         guard let artifact else { return try body() }
-        try artifact.beginChange()
-        defer { artifact.endChange() }
+        try beginChange(of: artifact, caller)
+        defer { endChange(of: artifact) }
         return try body()
+    }
+
+    /// Begins a change, or opens a file to write: of an artifact that is being made the caller is a maker from now on.
+    func beginChange(of artifact: ArtifactDirectory, _ caller: Caller) throws(Errno) {
+        try artifact.beginChange()
+        if artifact.isMaking, let staged = artifactDirectories.staged(artifact) {
+            note(makersOfDirectory(caller), of: staged)
+        }
+    }
+
+    /// Ends a change: what is made by nobody any more may be whole.
+    func endChange(of artifact: ArtifactDirectory) {
+        guard artifact.endChange(), let staged = artifactDirectories.staged(artifact) else { return }
+        _ = settle(staged)
     }
 }

@@ -43,7 +43,7 @@ extension Volume {
                 try SystemCall.attributes(path)
             }
             namespace.remember(staged.node.id)
-            return (staged.node, staged.directory, attributes)
+            return (staged.node, staged.artifact, attributes)
         }
         guard let realName = realDirectoryName(name, in: directory), let scope = directory.scope,
             let real = try directory.real.current()
@@ -57,21 +57,36 @@ extension Volume {
             try? descriptor.close()
             return nil
         }
-        let artifact = artifactDirectories.directory(found.identity, in: scope)
-        let parent = FreeDirectory.top(directory.real)
+        let artifact = artifactDirectories.directory(found.identity, .published(scope))
+        let node = try insert(descriptor, realName, in: .top(directory.real), scope: scope, artifact).node
+        return (node, artifact, found.attributes)
+    }
+
+    /// The node of a directory that is an artifact, counted as a lookup.
+    ///
+    /// - Parameter descriptor: `O_PATH`; it is taken over.
+    func insert(
+        _ descriptor: FileDescriptor, _ name: String, in parent: FreeDirectory, scope: Scope,
+        _ artifact: ArtifactDirectory
+    ) throws(Errno) -> (node: FreeNode, isNew: Bool) {
+        let identity: FileIdentity
+        do throws(Errno) { identity = try SystemCall.look(descriptor).identity } catch {
+            try? descriptor.close()
+            throw error
+        }
         var isNew = false
-        let node = withEntryName(realName) { realName in
-            let node = namespace.findOrInsertFree(found.identity) { number in
+        let node = withEntryName(name) { name in
+            let node = namespace.findOrInsertFree(identity) { number in
                 isNew = true
                 return FreeNode(
-                    id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent,
-                    name: realName, trees: freeTrees, artifact: artifact)
+                    id: number, identity: identity, scope: scope, descriptor: descriptor, parent: parent, name: name,
+                    trees: freeTrees, artifact: artifact)
             }
-            if !isNew { node.wasFound(realName, in: parent) }
+            if !isNew { node.wasFound(name, in: parent) }
             return node
         }
         if isNew { node.countDescriptor() } else { try? descriptor.close() }
-        return (node, artifact, found.attributes)
+        return (node, isNew)
     }
 
     /// Runs with a name as the kernel would give it.

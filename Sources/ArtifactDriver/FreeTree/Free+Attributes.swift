@@ -16,7 +16,8 @@ extension Volume {
         if changes.user != nil || changes.group != nil { try enforceLive(node, .setOwner, caller) }
         var changes = changes
         changes.mode = changes.mode.map(state(of: node.artifact, in: node.scope).permitted)
-        try changing(node.artifact) { () throws(Errno) in try changeLive(node, changes, handle: handle, caller) }
+        try changing(node.artifact, caller) { () throws(Errno) in try changeLive(node, changes, handle: handle, caller)
+        }
     }
 
     private func changeLive(

@@ -13,7 +13,8 @@ extension Volume {
         _ creation: Creation, _ name: EntryName, in parent: FreeParent, _ caller: Caller
     ) throws(Errno) {
         let verdict = OverwritePolicy.judge(
-            creation, named: .artifact(realName: ""), in: .ordinaryTree, standing: standing(of: parent.scope))
+            creation, named: .artifact(realName: ""), in: .ordinaryTree,
+            standing: parent.artifact?.isMaking == true ? .live : standing(of: parent.scope))
         try enforce(verdict, creation.rawValue, shownPath(of: name, in: parent.number), caller)
     }
 
@@ -22,7 +23,7 @@ extension Volume {
         _ name: EntryName, in parent: FreeParent, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller
     ) throws(Errno) -> Created {
         try enforceCreation(.file, name, in: parent, caller)
-        return try changing(parent.artifact) { () throws(Errno) in
+        return try changing(parent.artifact, caller) { () throws(Errno) in
             try createLiveFree(name, in: parent, mode, flags, caller)
         }
     }
@@ -42,6 +43,7 @@ extension Volume {
             // The kernel knew of no such name, and has checked no permission for it: whoever made it meanwhile, it is opened as any other.
             return try openFree(name, in: parent, flags, caller)
         }
+        noteFile(in: parent.artifact)
         // The node is found by the name, so that hard links and what another handle has open come together.
         let entry: Entry
         do throws(Errno) { entry = try freeEntry(name, in: parent) } catch {
@@ -58,6 +60,7 @@ extension Volume {
             try? descriptor.close()
             throw Errno.staleNFSFileHandle
         }
+        // Until it is released.
         if flags.isWritable { try node.artifact?.beginChange() }
         let backing = node.open.withLock { open -> BackingID? in
             if open.writing == nil {
@@ -100,7 +103,7 @@ extension Volume {
         _ make: (FileDescriptor) throws(Errno) -> Void
     ) throws(Errno) -> Entry {
         try enforceCreation(creation, name, in: parent, caller)
-        try changing(parent.artifact) { () throws(Errno) in
+        try changing(parent.artifact, caller) { () throws(Errno) in
             try parent.directory.making { directory throws(Errno) in
                 try rights.creating(for: caller) { () throws(Errno) in try make(directory) }
             }
@@ -115,7 +118,7 @@ extension Volume {
         // An artifact's bytes change through no name outside of it.
         guard target.scope == node.scope, target.artifact === node.artifact else { throw Errno.improperLink }
         try enforceLive(newName, in: target, .link, caller)
-        try changing(node.artifact) { () throws(Errno) in
+        try changing(node.artifact, caller) { () throws(Errno) in
             try node.withDescriptor { file throws(Errno) in
                 try target.directory.making { directory throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in

@@ -22,6 +22,9 @@ extension Volume {
     func release(_ node: FreeNode, _ handle: HandleID) {
         store.descriptors.fileClosed()
         node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
-        if handle != Self.readerHandle { node.artifact?.endChange() }
+        if handle != Self.readerHandle, let artifact = node.artifact {
+            endChange(of: artifact)
+            connection?.reconsider()
+        }
     }
 }

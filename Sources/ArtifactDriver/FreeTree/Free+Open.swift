@@ -12,17 +12,32 @@ extension Volume {
         if flags.isWritable || flags.truncates {
             try enforceLive(node, flags.truncates ? .openTruncating : .openToWrite, caller)
         }
+        try enforceJob(node, flags, caller)
         guard flags.isWritable, let artifact = node.artifact else {
             return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
         }
         // Until it is released.
-        try artifact.beginChange()
+        try beginChange(of: artifact, caller)
         do throws(Errno) {
             return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
         } catch {
-            artifact.endChange()
+            endChange(of: artifact)
             throw error
         }
+    }
+
+    /// What is being made in production is written by its maker's user, and read by its job: nobody takes half a directory for all.
+    private func enforceJob(_ node: FreeNode, _ flags: OpenFlags, _ caller: Caller) throws(Errno) {
+        guard let artifact = node.artifact, artifact.isMaking, let staged = artifactDirectories.staged(artifact),
+            !staged.state.withLock({ $0.isTransient })
+        else { return }
+        let operation: Operation = flags.isWritable || flags.truncates ? .openToWrite : .openToRead
+        var facts = Facts(isSameUser: caller.user == staged.caller.user)
+        if operation == .openToRead {
+            facts.isSameJob = store.schema.publishing == .close || isSameJob(caller, staged)
+        }
+        try enforce(
+            OverwritePolicy.judgeInUnfinished(operation, facts: facts), operation.rawValue, shownPath(of: node), caller)
     }
 
     private func open(

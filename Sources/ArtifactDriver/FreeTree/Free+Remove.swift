@@ -11,7 +11,7 @@ extension Volume {
         _ name: EntryName, in parent: FreeParent, _ flags: Int32, _ caller: Caller
     ) throws(Errno) {
         try enforceLive(name, in: parent, .unlink, caller)
-        try changing(parent.artifact) { () throws(Errno) in
+        try changing(parent.artifact, caller) { () throws(Errno) in
             try parent.directory.withDescriptor { directory throws(Errno) in
                 try freeTrees.changing((directory, name)) { () throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in

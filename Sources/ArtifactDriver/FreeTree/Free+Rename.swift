@@ -14,7 +14,7 @@ extension Volume {
         // A file that moved to another scope or artifact would take its rules along: a copy does not.
         guard source.scope == target.scope, source.artifact === target.artifact else { throw Errno.improperLink }
         try enforceLive(name, in: source, .renameFrom, caller)
-        try changing(source.artifact) { () throws(Errno) in
+        try changing(source.artifact, caller) { () throws(Errno) in
             try source.directory.withDescriptor { from throws(Errno) in
                 try target.directory.making { to throws(Errno) in
                     try freeTrees.changing((from, name), (to, newName)) { () throws(Errno) in

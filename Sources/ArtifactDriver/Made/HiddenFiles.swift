@@ -104,6 +104,9 @@ extension Volume {
     /// How many staged files are in which state.
     private func stagedCounts() -> (writing: Int, settling: Int, empty: Int, transient: Int) {
         var counts = (writing: 0, settling: 0, empty: 0, transient: 0)
+        for directory in artifactDirectories.staged where directory.artifact.isMaking {
+            if directory.state.withLock({ $0.isTransient }) { counts.transient += 1 } else { counts.writing += 1 }
+        }
         for file in namespace.pinnedArtifacts {
             switch file.state.withLock({ $0.fileState(standing: .production) }) {
             case .writing: counts.writing += 1

@@ -40,6 +40,13 @@ final class LinuxProcesses: ProcessObserver {
 
     // MARK: - Watching
 
+    func leader(of process: any WatchedProcess) -> (any WatchedProcess)? {
+        guard let group = try? SystemCall.group(ofProcess: process.process), group != process.process else {
+            return nil
+        }
+        return watch(group)
+    }
+
     func watch(_ thread: Int32) -> (any WatchedProcess)? {
         guard thread > 0 else { return nil }
         // A thread's number may be another's once it is gone; a process's own thread has the process's number as long as that lives.

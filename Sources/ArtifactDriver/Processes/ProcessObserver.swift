@@ -30,6 +30,10 @@ protocol ProcessObserver: Sendable {
     /// its parent, and theirs.
     func upstream(of process: any WatchedProcess) -> Upstream
 
+    /// The leader of a process's group: a script for what it runs, and each command itself at an interactive shell (setpgid(2)); nil when it
+    /// is that process, has ended, or cannot be seen.
+    func leader(of process: any WatchedProcess) -> (any WatchedProcess)?
+
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?

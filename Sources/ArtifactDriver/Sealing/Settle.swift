@@ -138,10 +138,26 @@ extension Volume {
         case .settle:
             let (end, makers) = file.state.withLock { ($0.settleEnd, $0.makers) }
             // One of them may have ended before it was followed, and is heard of then: a pidfd stays readable.
-            for left in settler.add(file, until: end, makers.compactMap(\.watch)) {
-                seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
-                    if self.settle(left) { self.perform(.settle, left) }
-                }
+            settleLater(settler.add(file, until: end, makers.compactMap(\.watch)))
+        }
+    }
+
+    /// Judges what waits for its makers: one of them has ended, or it has waited long enough.
+    ///
+    /// - Returns: whether it still waits.
+    func settle(_ waiting: any Settling) -> Bool {
+        switch waiting {
+        case let file as ArtifactFile: settle(file)
+        case let directory as StagedDirectory: settle(directory)
+        default: false
+        }
+    }
+
+    /// Without a thread to be had, time alone decides.
+    func settleLater(_ left: [any Settling]) {
+        for waiting in left {
+            seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
+                if self.settle(waiting) { self.settleLater([waiting]) }
             }
         }
     }

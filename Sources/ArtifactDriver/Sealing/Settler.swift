@@ -5,14 +5,20 @@ internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
+/// What waits to hear how those end who made it: a file, or a directory that is an artifact.
+protocol Settling: AnyObject, Sendable {
+    /// Its inode.
+    var id: InodeNumber { get }
+}
+
 /// Files that wait to hear how those end who made them. One thread sleeps until one of them ends, or until a file has waited long enough;
 /// while no file waits there is nothing that wakes it.
 final class Settler: Sendable {
     /// Judges a file; whether it still waits.
-    typealias Judge = @Sendable (ArtifactFile) -> Bool
+    typealias Judge = @Sendable (any Settling) -> Bool
 
     private struct Waiting {
-        let file: ArtifactFile
+        let file: any Settling
         /// On the monotonic clock.
         let end: UInt64
     }
@@ -70,19 +76,24 @@ final class Settler: Sendable {
 
     /// Judges a file when a process ends, and at a time.
     ///
-    /// - Parameter end: on the monotonic clock; later than that of every file before.
+    /// - Parameter end: on the monotonic clock; later than that of every file before. Nil for no time: only ends are waited for.
     /// - Returns: the files that the caller has to see to, because there is no thread to be had: this one, and those that others added while
     ///   it was tried to start one.
-    func add(_ file: ArtifactFile, until end: UInt64, _ processes: [any WatchedProcess]) -> [ArtifactFile] {
+    func add(
+        _ file: any Settling, until end: UInt64?, _ processes: [any WatchedProcess]
+    ) -> [any Settling] {
         let id = file.id.rawValue
         let (starts, isReady, isNews) = state.withLock { state -> (Bool, Bool, Bool) in
             guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false, false) }
             // The thread sleeps until an earlier end, and looks at these processes already, for all but the first file of a program.
             var isNews = state.firstEnd >= state.ends.count
             // Who closed it before may come later: the last end counts.
-            if state.waiting[id].map({ $0.end < end }) ?? true {
+            if let end, state.waiting[id].map({ $0.end < end || $0.end == .max }) ?? true {
                 state.waiting[id] = Waiting(file: file, end: end)
                 state.ends.append((end, id))
+            } else if state.waiting[id] == nil {
+                state.waiting[id] = Waiting(file: file, end: .max)
+                isNews = true
             }
             for process in processes {
                 let key = ObjectIdentifier(process)
@@ -177,9 +188,9 @@ final class Settler: Sendable {
     }
 
     /// The files that have waited long enough.
-    private func takeOver() -> [ArtifactFile] {
+    private func takeOver() -> [any Settling] {
         state.withLock { state in
-            var files: [ArtifactFile] = []
+            var files: [any Settling] = []
             let now = Clock.monotonic()
             while state.firstEnd < state.ends.count {
                 let (end, id) = state.ends[state.firstEnd]
@@ -198,7 +209,7 @@ final class Settler: Sendable {
     }
 
     /// A process has ended, or was waited for after it had: the files that it had to do with.
-    private func hear(_ process: any WatchedProcess, _ events: Int16) -> [ArtifactFile] {
+    private func hear(_ process: any WatchedProcess, _ events: Int16) -> [any Settling] {
         let isReaped = events & Int16(POLLHUP) != 0
         let isUnknown = process.ending == .unknown
         return state.withLock { state in
@@ -215,7 +226,7 @@ final class Settler: Sendable {
         }
     }
 
-    private func judge(_ file: ArtifactFile) {
+    private func judge(_ file: any Settling) {
         let (known, end) = state.withLock { ($0.judge, $0.waiting[file.id.rawValue]?.end) }
         guard let known else { return }
         if known(file) {

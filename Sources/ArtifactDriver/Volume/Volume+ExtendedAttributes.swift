@@ -28,8 +28,16 @@ extension Volume {
         case .tree(let directory): return try attribute(name, of: directory, caller)
         case .artifact(let file): return try attribute(name, of: file, caller)
         case .free(let node):
+            if let artifact = node.artifact, name.string == ArtifactAttribute.asker,
+                let staged = artifactDirectories.staged(artifact)
+            {
+                return Array(asker(caller, of: staged).text.utf8)
+            }
             if let artifact = node.artifact, name.string == ArtifactAttribute.state {
-                return Array(state(of: artifact, in: node.scope).rawValue.utf8)
+                let isWhole = isTop(node, of: artifact)
+                let state =
+                    isWhole ? state(ofWhole: artifact, in: node.scope) : state(of: artifact, in: node.scope)
+                return Array(state.rawValue.utf8)
             }
             return try node.withDescriptor { descriptor throws(Errno) in
                 try attribute(name, of: descriptor, for: caller)
@@ -97,7 +105,7 @@ extension Volume {
             try changeAccessList(of: directory, isMode: isMode, caller, change)
         case .free(let node):
             try enforceLive(node, .setExtendedAttribute, caller)
-            try changing(node.artifact) { () throws(Errno) in
+            try changing(node.artifact, caller) { () throws(Errno) in
                 try node.withDescriptor { descriptor throws(Errno) in
                     try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
                 }

@@ -2,6 +2,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
@@ -46,6 +47,12 @@ extension Volume {
             let top = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })
         else { return place }
         guard path.hasPrefix(top + "/") else { return place }
+        if let staged = node.artifact.flatMap({ artifactDirectories.staged($0) }) {
+            let (shown, name) = staged.state.withLock { ($0.path, $0.real.name) }
+            // `.artifactfs/staging/<mount>/<name>` and what is below.
+            let below = path.dropFirst(top.utf8.count + 1).split(separator: "/").drop { $0 != name }.dropFirst()
+            return ([shown] + below.map { String($0) }).joined(separator: "/")
+        }
         return store.schema.shownPath(ofReal: String(path.dropFirst(top.utf8.count + 1)), in: node.scope) ?? place
     }
 }

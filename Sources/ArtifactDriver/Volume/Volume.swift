@@ -115,7 +115,7 @@ public final class Volume: FileSystem {
             throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
         }
         self.root = root
-        if !store.isReadOnly { settler.start { [weak self] file in self?.settle(file) ?? false } }
+        if !store.isReadOnly { settler.start { [weak self] waiting in self?.settle(waiting) ?? false } }
         if !store.recovery.waiting.isEmpty {
             waiting.noteLeftovers(true, now: Clock.monotonic())
             setTimerForWaiting()
