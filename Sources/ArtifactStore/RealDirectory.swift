@@ -92,9 +92,12 @@ public final class RealDirectory: DescriptorHolder {
     /// see ``verified()``.
     ///
     /// - Throws: `ESTALE` when the path leads to another one, `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
-    public func current() throws(Errno) -> Directory? {
+    public func current() throws(Errno) -> Directory? { try find()?.directory }
+
+    /// The directory, and what was told of then: other threads may look for it, be told, and give it up at any moment.
+    private func find() throws(Errno) -> (directory: Directory, told: Told)? {
         let (known, told) = known()
-        if let known { return known }
+        if let known { return (known, told) }
         guard let found = try Self.open(path, beneath: root) else { return nil }
         let identity = Told.directory(try SystemCall.look(found.descriptor).identity)
         switch told {
@@ -103,7 +106,7 @@ public final class RealDirectory: DescriptorHolder {
         case .directory: throw .staleNFSFileHandle
         }
         keep(found, told: identity)
-        return found
+        return (found, identity)
     }
 
     /// Whether a directory that was made meanwhile lets in whom the one above it does, as one that was made by ``ensure(asTold:)``: the
@@ -129,10 +132,8 @@ public final class RealDirectory: DescriptorHolder {
     ///
     /// - Throws: as ``current()``.
     public func verified() throws(Errno) -> Directory? {
-        guard let found = try current() else { return nil }
-        let (kept, told) = known()
-        // Given up, or told of another one, in this moment: the next time.
-        guard kept === found, try leads(to: found, told: told) else { throw .staleNFSFileHandle }
+        guard let (found, told) = try find() else { return nil }
+        guard try leads(to: found, told: told) else { throw .staleNFSFileHandle }
         return found
     }
 
@@ -164,8 +165,9 @@ public final class RealDirectory: DescriptorHolder {
     /// - Parameter asTold: whether it is for a request whose permissions the kernel has checked.
     /// - Throws: `ESTALE` when another one was told of.
     public func ensure(asTold: Bool = false) throws(Errno) -> Directory {
-        if let known = try asTold ? verified() : refresh() { return known }
+        // Before it is looked for: who makes it meanwhile does what this is about to do.
         let told = known().told
+        if let known = try asTold ? verified() : refresh() { return known }
         if asTold, case .directory = told { throw .staleNFSFileHandle }
         var directory = root
         for name in path.split(separator: "/") {
@@ -213,6 +215,7 @@ public final class RealDirectory: DescriptorHolder {
         for name in path.split(separator: "/") {
             do throws(Errno) {
                 directory = try directory.directory(String(name))
+                Self.awaitMaking()
             } catch .noSuchFileOrDirectory {
                 break
             }
@@ -257,7 +260,9 @@ public final class RealDirectory: DescriptorHolder {
         if path == "." || path.isEmpty { return root }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         do throws(Errno) {
-            return Directory(owning: try SystemCall.openBeneath(root.descriptor, path, flags))
+            let found = Directory(owning: try SystemCall.openBeneath(root.descriptor, path, flags))
+            awaitMaking()
+            return found
         } catch .noSuchFileOrDirectory {
             return nil
         } catch .noFunction, .notPermitted {
@@ -276,15 +281,24 @@ public final class RealDirectory: DescriptorHolder {
                 return nil
             }
         }
+        awaitMaking()
         return directory
     }
+
+    /// Held while a directory is made: it has its owner and its mode some calls after its name. A leaf in the order of locks.
+    private static let making = Lock<Void>(())
+
+    /// What was found by its name may be in the making, by another thread of this process: when this returns it is as it is to be.
+    private static func awaitMaking() { making.withLock { _ in } }
 
     private static func ensure(
         _ name: String, in parent: Directory, isSynced: Bool
     ) throws(Errno) -> Directory {
         guard name != "..", name != "." else { throw .improperLink }
         do throws(Errno) {
-            return try parent.directory(name)
+            let found = try parent.directory(name)
+            awaitMaking()
+            return found
         } catch .noSuchFileOrDirectory {
             let model = try SystemCall.attributes(parent.descriptor)
             return try make(
@@ -300,11 +314,25 @@ public final class RealDirectory: DescriptorHolder {
         _ name: String, in parent: Directory, mode: UInt32, owner: (uid: UInt32, gid: UInt32), isSynced: Bool,
         mayExist: Bool
     ) throws(Errno) -> Directory {
+        let made: Directory
         do throws(Errno) {
-            try SystemCall.makeDirectory(parent.descriptor, name, 0o700)
+            made = try making.withLock { _ throws(Errno) in
+                try make(name, in: parent, mode: mode, owner: owner)
+            }
         } catch .fileExists where mayExist {
             return try parent.directory(name)
         }
+        if isSynced {
+            try SystemCall.sync(made.descriptor)
+            try SystemCall.sync(parent.descriptor)
+        }
+        return made
+    }
+
+    private static func make(
+        _ name: String, in parent: Directory, mode: UInt32, owner: (uid: UInt32, gid: UInt32)
+    ) throws(Errno) -> Directory {
+        try SystemCall.makeDirectory(parent.descriptor, name, 0o700)
         let made = try parent.directory(name)
         let actual = try SystemCall.attributes(made.descriptor)
         if (actual.st_uid, actual.st_gid) != (owner.uid, owner.gid) {
@@ -316,10 +344,6 @@ public final class RealDirectory: DescriptorHolder {
             }
         }
         try SystemCall.setMode(made.descriptor, mode)
-        if isSynced {
-            try SystemCall.sync(made.descriptor)
-            try SystemCall.sync(parent.descriptor)
-        }
         return made
     }
 }

@@ -1,7 +1,9 @@
 import Artifacts
 import Glibc
+import Synchronization
 import SystemCalls
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ArtifactStore
@@ -122,6 +124,78 @@ import Testing
         #expect(after.st_uid == before.st_uid)
         #expect(after.st_gid == before.st_gid)
         if isRoot { #expect(after.st_uid == 1234 && after.st_gid == 2345) }
+    }
+
+    /// A directory has its name some calls before it has its owner and its mode: no other thread takes it for somebody else's then, nor
+    /// tells the kernel who may look into it.
+    @Test func nobodySeesADirectoryInTheMaking() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        #expect(chmod(place.path + "/base_layer", 0o755) == 0)
+        let directory = store.directory("base_layer/dev/x")
+        let again = RealDirectory(path: directory.path, root: store.root, isSynced: false, budget: store.descriptors)
+        _ = try directory.tell()
+        let isNamed = Atomic(false)
+        let looker = Atomic<Int32>(0)
+        let isSeen = Atomic(false)
+        let found = Mutex<(current: Result<Bool, Errno>, mode: UInt32)?>(nil)
+        runThreads(2) { thread in
+            if thread == 0 {
+                Faults.with({ call, path in
+                    guard call == .setMode, path.hasSuffix("/dev/x") else { return nil }
+                    isNamed.store(true, ordering: .sequentiallyConsistent)
+                    // Until the other has seen it, or waits for this one.
+                    while !isSeen.load(ordering: .sequentiallyConsistent),
+                        !Self.sleeps(looker.load(ordering: .sequentiallyConsistent))
+                    {
+                        sched_yield()
+                    }
+                    return nil
+                }) { _ = try? directory.ensure(asTold: true) }
+            } else {
+                looker.store(Self.ownThread(), ordering: .sequentiallyConsistent)
+                while !isNamed.load(ordering: .sequentiallyConsistent) { sched_yield() }
+                let current = Result { () throws(Errno) in try directory.current() != nil }
+                let mode = (try? again.tell())?.permissions ?? 0
+                found.withLock { $0 = (current, mode) }
+                isSeen.store(true, ordering: .sequentiallyConsistent)
+            }
+        }
+        let (current, mode) = try #require(found.withLock { $0 })
+        #expect(current == .success(true))
+        #expect(mode == 0o755)
+    }
+
+    private static func ownThread() -> Int32 {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink("/proc/thread-self", &buffer, buffer.count)
+        let path = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return path.split(separator: "/").last.flatMap { Int32($0) } ?? 0
+    }
+
+    /// Whether a thread waits for something.
+    private static func sleeps(_ thread: Int32) -> Bool {
+        guard let stat = try? contents("/proc/self/task/\(thread)/stat"), let end = stat.lastIndex(of: ")") else {
+            return false
+        }
+        return stat[end...].dropFirst(2).first == "S"
+    }
+
+    /// Who finds a new directory, and who is to make it, does what others do at the same time.
+    @Test func manyThreadsMakeADirectory() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let errors = Mutex<[Errno]>([])
+        for round in 0..<200 {
+            let directory = store.directory("base_layer/dev/s\(round)/predictions")
+            _ = try directory.tell()
+            runThreads(3) { thread in
+                do throws(Errno) {
+                    if thread > 0 { _ = try directory.ensure(asTold: true) } else { _ = try directory.verified() }
+                } catch { errors.withLock { $0.append(error) } }
+            }
+        }
+        #expect(errors.withLock { $0 } == [])
     }
 
     @Test func stagesForAnother() throws {
