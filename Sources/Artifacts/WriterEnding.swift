@@ -27,6 +27,8 @@ public struct WriterFact: Sendable, Hashable {
         case writer
         /// What it writes goes to a writer through pipes.
         case upstream
+        /// It made the process that opened the file, which was no program of its own yet: a shell that opens `> file` for a command.
+        case shell
     }
 
     /// What it has to do with the file.
@@ -92,11 +94,21 @@ public enum Settlement: Sendable, Hashable {
     ///   - facts: of everyone who opened it to write, named it, or wrote to one of these through pipes.
     ///   - isOver: whether it has waited for as long as it may.
     public static func judge(_ facts: [WriterFact], _ benign: BenignExits, isOver: Bool) -> Settlement {
-        for fact in facts { if let reason = reason(fact, benign) { return .keepsBack(reason: reason) } }
+        for fact in facts where !passesOn(fact, of: facts, benign) {
+            if let reason = reason(fact, benign) { return .keepsBack(reason: reason) }
+        }
         let isUnknown = facts.isEmpty || facts.contains { $0.ending == .unknown }
         let isRunning = facts.contains { $0.ending == .running }
         if !isUnknown && !isRunning { return .publishes(endingIsUnknown: false) }
         return isOver ? .publishes(endingIsUnknown: isUnknown) : .waits
+    }
+
+    /// Whether a shell ends with the status of a command of its own that means no failure of that: of grep, that nothing was found.
+    private static func passesOn(_ fact: WriterFact, of facts: [WriterFact], _ benign: BenignExits) -> Bool {
+        guard fact.role == .shell, case .failed(let status) = fact.ending else { return false }
+        return facts.contains {
+            $0.role == .writer && $0.ending == .failed(status: status) && benign.contains(status, of: $0.program)
+        }
     }
 
     /// Why nothing is published that a process had to do with; nil when it gives no reason.
@@ -120,6 +132,7 @@ public enum Settlement: Sendable, Hashable {
         switch fact.role {
         case .writer: return "the writer\(who) \(what)" + (fact.heldOpen ? " while it held the file open" : "")
         case .upstream: return "a program whose output was written to it through a pipe\(who) \(what)"
+        case .shell: return "the shell that opened it for the writer\(who) \(what)"
         }
     }
 

@@ -37,9 +37,13 @@ final class PlayedProcesses: ProcessObserver {
     let seesAllEndings = true
     private let all: [Int32: Played]
     private let pipes: [Int32: [Int32]]
+    private let shells: [Int32: Int32]
 
-    /// - Parameter pipes: who writes to whom.
-    init(_ all: [Played], pipes: [Int32: [Int32]] = [:]) {
+    /// - Parameters:
+    ///   - pipes: who writes to whom.
+    ///   - shells: who opens files for whom.
+    init(_ all: [Played], pipes: [Int32: [Int32]] = [:], shells: [Int32: Int32] = [:]) {
+        self.shells = shells
         self.all = Dictionary(uniqueKeysWithValues: all.map { ($0.process, $0) })
         self.pipes = pipes
     }
@@ -56,6 +60,7 @@ final class PlayedProcesses: ProcessObserver {
         Upstream(processes: (pipes[process.process] ?? []).compactMap { all[$0] })
     }
     func leader(of process: any WatchedProcess) -> (any WatchedProcess)? { nil }
+    func shell(of process: any WatchedProcess) -> (any WatchedProcess)? { shells[process.process].flatMap { all[$0] } }
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
         all[one].map { $0.session == other.session }
     }

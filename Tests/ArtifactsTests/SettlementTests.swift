@@ -8,7 +8,7 @@ import Testing
         .killed(signal: 9), .killed(signal: 13),
     ]
     private static let facts: [WriterFact] = endings.flatMap { ending in
-        [WriterFact.Role.writer, .upstream].flatMap { role in
+        [WriterFact.Role.writer, .upstream, .shell].flatMap { role in
             ["grep", "python3", ""].map { WriterFact(role: role, ending: ending, program: $0, process: 7) }
         }
     }
@@ -23,12 +23,19 @@ import Testing
         }
     }
 
+    /// See `aShellPassesAStatusOn`.
+    private func isPassedOn(_ one: WriterFact, by other: WriterFact) -> Bool {
+        one.role == .writer && one.program == "grep" && other.role == .shell && one.ending == .failed(status: 1)
+            && other.ending == one.ending
+    }
+
     @Test func everyPairOfMakers() {
         for one in Self.facts {
             for other in Self.facts {
                 for isOver in [false, true] {
                     let found = Settlement.judge([one, other], .builtIn, isOver: isOver)
                     let endings = [one.ending, other.ending]
+                    if isPassedOn(one, by: other) || isPassedOn(other, by: one) { continue }
                     if isFailure(one) || isFailure(other) {
                         guard case .keepsBack(let reason) = found else {
                             Issue.record("\(one), \(other): \(found)")
@@ -45,6 +52,25 @@ import Testing
                 }
             }
         }
+    }
+
+    /// A shell ends with its last command's status: what is no failure of that is none of the shell.
+    @Test func aShellPassesAStatusOn() {
+        func judge(_ command: Int32, of program: String, _ shell: Int32) -> Bool {
+            let found = Settlement.judge(
+                [
+                    WriterFact(ending: command == 0 ? .succeeded : .failed(status: command), program: program),
+                    WriterFact(role: .shell, ending: .failed(status: shell), program: "bash", process: 5),
+                ], .builtIn, isOver: false)
+            if case .keepsBack(let reason) = found {
+                #expect(
+                    reason == "the shell that opened it for the writer (bash, process 5) ended with status \(shell)"
+                        || command != 0)
+            }
+            return found == .publishes(endingIsUnknown: false)
+        }
+        #expect(judge(1, of: "grep", 1))
+        #expect(!judge(1, of: "grep", 2) && !judge(0, of: "grep", 1) && !judge(1, of: "awk", 1))
     }
 
     /// Nobody known is unknown, not well.

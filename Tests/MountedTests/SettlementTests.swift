@@ -36,6 +36,27 @@ extension MountedTests {
             .init(
                 name: "a recipe whose last command works", script: #"sh -c 'printf "a\tb\n1\t2\n" > "$T"; true'"#),
             .init(
+                name: "a redirection in a recipe that fails",
+                script: #"sh -c 'awk "BEGIN { print \"a\\tb\"; print \"1\\t2\" }" > "$T"; false'"#,
+                // Which shell: dash opens it itself, bash lets the command's process do so.
+                reason: "ended with status 1"),
+            .init(
+                name: "a redirection in a strict recipe that fails later",
+                script: #"bash -c 'set -euo pipefail; printf "a\tb\n1\t2\n" | cat > "$T"; sleep 0.3; false; true'"#,
+                reason: "the shell that opened it for the writer (bash,"),
+            .init(
+                name: "a redirection in a part of a recipe that fails",
+                script: #"bash -c '(printf "a\tb\n1\t2\n" | awk 1 > "$T"; false) || exit 3'"#,
+                reason: "the shell that opened it for the writer (bash,"),
+            .init(
+                name: "a redirection in a recipe that works",
+                script: #"bash -c 'printf "a\tb\n1\t2\n" | cat > "$T"; true'"#),
+            .init(
+                name: "a comparison that is a recipe's last command",
+                script:
+                    #"bash -c 'row > "$T.tmp"; { row; row; } > "$T.2.tmp"; diff --line-format=%L "$T.tmp" "$T.2.tmp" > "$T"; exit $?'; rm "$T.tmp" "$T.2.tmp""#
+            ),
+            .init(
                 name: "a pipeline whose first program fails",
                 script: #"sh -c 'printf "a\tb\n1\t2\n"; sleep 0.3; exit 3' | awk 1 > "$T""#,
                 reason: "through a pipe (sh,"),

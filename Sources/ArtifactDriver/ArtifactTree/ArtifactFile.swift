@@ -287,10 +287,15 @@ extension [ArtifactFile.Maker] {
     /// Adds those that are not known.
     mutating func note(_ makers: [ArtifactFile.Maker]) {
         for maker in makers {
-            let isKnown = contains { known in
+            let index = firstIndex { known in
                 maker.watch.map { known.watch === $0 } ?? (known.watch == nil && known.thread == maker.thread)
             }
-            if !isKnown { append(maker) }
+            guard let index else {
+                append(maker)
+                continue
+            }
+            // A shell that opened it for a command writes to it itself now.
+            if maker.role == .writer, self[index].role == .shell { self[index] = maker }
         }
     }
 }

@@ -75,6 +75,18 @@ final class LinuxProcesses: ProcessObserver {
 
     func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
 
+    // MARK: - Shells
+
+    func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
+        guard let known = watched as? LinuxProcess, !known.isProgram.load(ordering: .relaxed) else { return nil }
+        guard let (parent, isProgram) = ProcFile.origin(of: watched.process) else { return nil }
+        if isProgram {
+            known.isProgram.store(true, ordering: .relaxed)
+            return nil
+        }
+        return parent > 1 ? watch(parent) : nil
+    }
+
     // MARK: - Pipelines
 
     /// No pipeline that people write has more processes than this.
@@ -107,20 +119,17 @@ final class LinuxProcesses: ProcessObserver {
             next.append(contentsOf: ProcFile.children(of: member))
         }
         let ends = members.map { member in
-            // A shell's child may have its end of a pipe under another number still.
-            (
-                member, input: ProcFile.pipeNumber(ofProcess: member, descriptor: 0),
-                outputs: ProcFile.pipesWritten(byProcess: member)
-            )
+            // A shell's child may have its ends of pipes under other numbers still.
+            (member, pipes: ProcFile.pipes(ofProcess: member))
         }
         var sought: Set<UInt64> = [input]
         var found: [Int32] = []
         var isMore = true
         while isMore {
             isMore = false
-            for (member, input, outputs) in ends where !found.contains(member) && !sought.isDisjoint(with: outputs) {
+            for (member, pipes) in ends where !found.contains(member) && !sought.isDisjoint(with: pipes.written) {
                 found.append(member)
-                if let input { sought.insert(input) }
+                sought.formUnion(pipes.read)
                 isMore = true
             }
         }
@@ -129,7 +138,7 @@ final class LinuxProcesses: ProcessObserver {
         // The parent itself may write to it, as a program does that starts another, or one above it: that is no pipeline.
         var ancestor: Int32? = parent
         while let current = ancestor {
-            if ProcFile.pipesWritten(byProcess: current).contains(input) { return Upstream() }
+            if ProcFile.pipes(ofProcess: current).written.contains(input) { return Upstream() }
             ancestor = ProcFile.parent(of: current)
         }
         // It was quicker than we are. Where the kernel tells, a failure of it is known.
@@ -175,6 +184,8 @@ final class LinuxProcess: WatchedProcess {
     private let name: Lock<String>
     /// Who writes to it through pipes, once that was asked: the processes of its pipeline were there before it.
     fileprivate let pipeline = Lock<Upstream?>(nil)
+    /// Whether it was seen to have become a program of its own.
+    fileprivate let isProgram = Atomic(false)
     /// How it ended, once that was seen.
     private let end = Lock<WriterEnding?>(nil)
 

@@ -37,6 +37,25 @@ extension ProcFile {
         facts(of: process).flatMap { $0.parent > 0 ? $0.parent : nil }
     }
 
+    /// Who made a process, and whether it has become a program of its own since (`PF_FORKNOEXEC` of include/linux/sched.h is gone then); nil
+    /// when it is gone.
+    ///
+    /// Only of a process one of whose threads waits for our answer, to a request that is no close: nobody runs another program in it
+    /// meanwhile, for which reading `stat` would wait (`WriterEnding.of`). Of its parent that is not known.
+    static func origin(of process: Int32) -> (parent: Int32, isProgram: Bool)? {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> (Int32, Bool)? in
+            guard let line = read(process, "stat", into: buffer), let end = line.lastIndex(of: UInt8(ascii: ")")) else {
+                return nil
+            }
+            // From the third field on.
+            let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
+            guard fields.count > 6, let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
+                let flags = UInt64(String(decoding: fields[6], as: UTF8.self))
+            else { return nil }
+            return (parent, flags & 0x40 == 0)
+        }
+    }
+
     /// The processes that a process has made and that are there, zombies too; empty when that is not shown.
     static func children(of process: Int32) -> [Int32] {
         var children: [Int32] = []
@@ -80,17 +99,19 @@ extension ProcFile {
         return UInt64(text.dropFirst(6).dropLast())
     }
 
-    /// The pipes that a process can write to, by their inode numbers.
-    static func pipesWritten(byProcess process: Int32) -> [UInt64] {
+    /// The pipes that a process can read from and write to, by their inode numbers.
+    static func pipes(ofProcess process: Int32) -> (read: [UInt64], written: [UInt64]) {
         let place = "/proc/\(process)/fd"
-        return numbers(in: place).prefix(mostDescriptors).compactMap { descriptor in
+        var (read, written): ([UInt64], [UInt64]) = ([], [])
+        for descriptor in numbers(in: place).prefix(mostDescriptors) {
             guard let pipe = pipeNumber(ofProcess: process, descriptor: descriptor),
                 // The link's own mode says how it was opened (proc_pid_fd(5)).
-                let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)"),
-                link.attributes.st_mode & S_IWUSR != 0
-            else { return nil }
-            return pipe
+                let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)")
+            else { continue }
+            if link.attributes.st_mode & S_IRUSR != 0 { read.append(pipe) }
+            if link.attributes.st_mode & S_IWUSR != 0 { written.append(pipe) }
         }
+        return (read, written)
     }
 
     /// Whose a thread is: the owner of its directory in `/proc`; nil when it is gone.

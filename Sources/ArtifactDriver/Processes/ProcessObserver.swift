@@ -34,6 +34,10 @@ protocol ProcessObserver: Sendable {
     /// is that process, has ended, or cannot be seen.
     func leader(of process: any WatchedProcess) -> (any WatchedProcess)?
 
+    /// The process that made this one, while this one has not become a program of its own yet (execve(2)): the shell that opens a file for
+    /// a command that it is about to run. Nil when it has.
+    func shell(of process: any WatchedProcess) -> (any WatchedProcess)?
+
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?

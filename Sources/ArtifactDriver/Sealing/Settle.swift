@@ -27,7 +27,9 @@ extension Volume {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }
         let upstream = processes.upstream(of: watch)
+        let shell = processes.shell(of: watch)
         return [.init(role: .writer, watch: watch, thread: caller.process)]
+            + (shell.map { [.init(role: .shell, watch: $0, thread: $0.process)] } ?? [])
             + upstream.processes.map { .init(role: .upstream, watch: $0, thread: $0.process) }
             + (upstream.isUnknown ? [.init(role: .upstream, watch: nil, thread: 0)] : [])
     }
