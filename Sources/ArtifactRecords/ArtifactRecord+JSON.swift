@@ -16,13 +16,15 @@ extension ArtifactRecord {
         all.add("outside", outside, \.json)
         all.add("run", run?.json)
         all.add("origin", origin?.json)
+        all.add("recovered_from", recovered?.json)
         all.add("attributes", attributes)
         all.addMissing(unknown)
         return all
     }
 
     private static let members: Set<String> = [
-        "artifact", "times", "writer", "job", "code", "inputs", "outside", "run", "origin", "attributes",
+        "artifact", "times", "writer", "job", "code", "inputs", "outside", "run", "origin", "recovered_from",
+        "attributes",
     ]
 
     /// Reads a record: as ``json`` has it, or with all members in one object, as stores of earlier versions have it.
@@ -41,6 +43,7 @@ extension ArtifactRecord {
         outside = json.objects("outside").map(OutsideInput.init)
         run = json["run"].map { _ in ExperimentRun(json.object("run")) }
         origin = json["origin"].map { _ in PromotionOrigin(json.object("origin")) }
+        recovered = json["recovered_from"].map { _ in RecoveredFrom(json.object("recovered_from")) }
         attributes = json.object("attributes")
         for member in json.members where !Self.members.contains(member.key) { unknown.add(member.key, member.value) }
     }
@@ -289,6 +292,26 @@ extension ArtifactRecord.PromotionOrigin {
         test = json["test"]?.string
         sha256 = json["sha256"]?.string
         check = json["check"]?.string
+    }
+}
+
+extension ArtifactRecord.RecoveredFrom {
+    fileprivate var json: JSONObject {
+        var all = JSONObject()
+        all.add("id", id)
+        all.add("rule", rule)
+        all.add("reason", reason)
+        all.add("despite", despite)
+        all.add("uid", uid.map(Int64.init))
+        return all
+    }
+
+    fileprivate init(_ json: JSONObject) {
+        id = json["id"]?.string
+        rule = json["rule"]?.string
+        reason = json["reason"]?.string
+        despite = json["despite"]?.string
+        uid = json["uid"]?.integer.flatMap { UInt32(exactly: $0) }
     }
 }
 

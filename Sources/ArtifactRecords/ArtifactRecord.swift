@@ -25,6 +25,8 @@ public struct ArtifactRecord: Sendable, Hashable {
     public var run: ExperimentRun?
     /// Where it comes from, when it was promoted.
     public var origin: PromotionOrigin?
+    /// What it was kept back for before, when it was published from quarantine.
+    public var recovered: RecoveredFrom?
     /// What its writer said of it with extended attributes, by their names.
     public var attributes: JSONObject = [:]
     /// What a newer version wrote that this one does not know; it is kept and written again.
@@ -241,6 +243,23 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var id: String?
         /// The experiment's name.
         public var experiment: String?
+
+        /// Nothing known.
+        public init() {}
+    }
+
+    /// How an artifact came out of quarantine.
+    public struct RecoveredFrom: Sendable, Hashable {
+        /// Its name in quarantine.
+        public var id: String?
+        /// The rule that it was kept back by.
+        public var rule: String?
+        /// Why it was kept back, as it was said then.
+        public var reason: String?
+        /// Why it was published all the same.
+        public var despite: String?
+        /// Who published it.
+        public var uid: UInt32?
 
         /// Nothing known.
         public init() {}

@@ -10,6 +10,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case sealed(SealIntent, isRecovered: Bool)
     /// Bytes were put into quarantine, under a name.
     case quarantined(NotPublished, as: String)
+    /// What was in quarantine is to be removed.
+    case discarded(LeftQuarantine)
+    /// What was in quarantine goes to a session or a test.
+    case takenOut(LeftQuarantine)
     /// A promotion failed: the file is where it was.
     case restored(NotPublished)
     /// Recovery found neither the staged file nor the artifact.
@@ -39,12 +43,49 @@ public enum LedgerEvent: Sendable, Hashable {
         public var staged: String
         /// Why, a sentence for people.
         public var reason: String
+        /// The rule that it was judged by; nil when it is not known, as in lines of earlier versions.
+        public var rule: String?
         /// What is known of it, as it was read or is to be written.
         public var record: JSONObject
 
         /// Such a file.
-        public init(mount: String, staged: String, reason: String, record: JSONObject) {
-            (self.mount, self.staged, self.reason, self.record) = (mount, staged, reason, record)
+        public init(mount: String, staged: String, reason: String, rule: String? = nil, record: JSONObject) {
+            (self.mount, self.staged, self.reason, self.rule) = (mount, staged, reason, rule)
+            self.record = record
+        }
+    }
+
+    /// A file that goes out of quarantine and is not published.
+    public struct LeftQuarantine: Sendable, Hashable {
+        /// The mount by which that is done.
+        public var mount: String
+        /// Its name in quarantine.
+        public var quarantined: String
+        /// The path on the mount that it was written to.
+        public var path: String
+        /// Where it goes, on the mount.
+        public var to: String?
+        /// In bytes.
+        public var size: Int64
+        /// SHA-256 of its bytes, where that was known.
+        public var sha256: String?
+        /// Why it was kept back, where that is known.
+        public var reason: String?
+        /// Who does it.
+        public var uid: Int64
+        /// The process, 0 when it is not known.
+        public var pid: Int64
+        /// Its program.
+        public var command: String
+
+        /// Such a file.
+        public init(
+            mount: String, quarantined: String, path: String, to: String? = nil, size: Int64, sha256: String? = nil,
+            reason: String? = nil, uid: Int64, pid: Int64, command: String
+        ) {
+            (self.mount, self.quarantined, self.path, self.to) = (mount, quarantined, path, to)
+            (self.size, self.sha256, self.reason) = (size, sha256, reason)
+            (self.uid, self.pid, self.command) = (uid, pid, command)
         }
     }
 
@@ -145,6 +186,8 @@ extension LedgerEvent {
         case sealIntent = "seal-intent"
         case sealed
         case quarantined
+        case discarded
+        case takenOut = "taken-out"
         case restored
         case sealAbandoned = "seal-abandoned"
         case removedEmpty = "removed-empty"
@@ -164,6 +207,8 @@ extension LedgerEvent {
         case .sealIntent: Name.sealIntent.rawValue
         case .sealed: Name.sealed.rawValue
         case .quarantined: Name.quarantined.rawValue
+        case .discarded: Name.discarded.rawValue
+        case .takenOut: Name.takenOut.rawValue
         case .restored: Name.restored.rawValue
         case .sealAbandoned: Name.sealAbandoned.rawValue
         case .removedEmpty: Name.removedEmpty.rawValue
@@ -186,6 +231,7 @@ extension LedgerEvent {
         case .sealed(let intent, let isRecovered):
             return intent.members(isRecovered ? ["recovered": .bool(true)] : [:])
         case .quarantined(let file, let name): return file.members(quarantined: name)
+        case .discarded(let file), .takenOut(let file): return file.members
         case .restored(let file), .sealAbandoned(let file): return file.members()
         case .removedEmpty(let file), .removedTransient(let file): return file.members
         case .attributesSet(let change): return change.members
@@ -221,6 +267,8 @@ extension LedgerEvent {
         case .quarantined:
             guard let name = line["quarantined"]?.string else { return nil }
             return NotPublished(line).map { .quarantined($0, as: name) }
+        case .discarded: return LeftQuarantine(line).map { .discarded($0) }
+        case .takenOut: return LeftQuarantine(line).map { .takenOut($0) }
         case .restored: return NotPublished(line).map { .restored($0) }
         case .sealAbandoned: return NotPublished(line).map { .sealAbandoned($0) }
         case .removedEmpty: return Removal(line).map { .removedEmpty($0) }
@@ -241,6 +289,7 @@ extension LedgerEvent.NotPublished {
         var all: JSONObject = ["mount": .string(mount), "staged": .string(staged)]
         all.add("quarantined", name.map { .string($0) })
         all.add("reason", .string(reason))
+        all.add("rule", rule.map { .string($0) })
         all.add("record", .object(record))
         return all
     }
@@ -249,8 +298,34 @@ extension LedgerEvent.NotPublished {
         guard let mount = line["mount"]?.string, let staged = line["staged"]?.string,
             let reason = line["reason"]?.string
         else { return nil }
-        self.init(mount: mount, staged: staged, reason: reason, record: [:])
+        self.init(mount: mount, staged: staged, reason: reason, rule: line["rule"]?.string, record: [:])
         if case .object(let record)? = line["record"] { self.record = record }
+    }
+}
+
+extension LedgerEvent.LeftQuarantine {
+    fileprivate var members: JSONObject {
+        var all: JSONObject = [
+            "mount": .string(mount), "quarantined": .string(quarantined), "path": .string(path),
+        ]
+        all.add("to", to.map { .string($0) })
+        all.add("size", .integer(size))
+        all.add("sha256", sha256.map { .string($0) })
+        all.add("reason", reason.map { .string($0) })
+        all.add("uid", .integer(uid))
+        all.add("pid", .integer(pid))
+        all.add("command", .string(command))
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let quarantined = line["quarantined"]?.string,
+            let path = line["path"]?.string, let size = line["size"]?.integer, let uid = line["uid"]?.integer,
+            let pid = line["pid"]?.integer, let command = line["command"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, quarantined: quarantined, path: path, to: line["to"]?.string, size: size,
+            sha256: line["sha256"]?.string, reason: line["reason"]?.string, uid: uid, pid: pid, command: command)
     }
 }
 

@@ -16,8 +16,14 @@ public struct SealIntent: Sendable, Hashable {
 
     /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
     package var copyName: String {
+        if let kept, let hash = try? SHA256.digest(kept.utf8) { return ".artifactfs-copy-\(mount)-\(hash.prefix(16))" }
         let number = staged.split(separator: "-", maxSplits: 2).dropFirst().first ?? "0"
         return ".artifactfs-copy-\(mount)-\(number)"
+    }
+
+    /// The file's name in quarantine, when it is published from there; it is ``staged`` then.
+    package var kept: String? {
+        record["recovered_from"]?["id"]?.string.flatMap { $0 == staged ? $0 : nil }
     }
 
     /// An intent.

@@ -1,9 +1,9 @@
 internal import Glibc
 internal import SystemCalls
-internal import SystemPackage
+package import SystemPackage
 
 /// A file's copy on another file system: bytes, owner, mode, times and `user.*` attributes.
-enum FileCopy {
+package enum FileCopy {
     /// - Throws: `EEXIST` when the name is taken; what else fails leaves a partial file, which the caller removes.
     static func copy(_ source: FileDescriptor, to target: RealFile, isSynced: Bool) throws(Errno) {
         let attributes = try SystemCall.attributes(source)
@@ -24,7 +24,7 @@ enum FileCopy {
     }
 
     /// copy_file_range(2), which shares blocks where the file systems can; reads and writes where it is not possible.
-    private static func copyBytes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
+    package static func copyBytes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
         var offset: Int64 = 0
         do throws(Errno) {
             while true {

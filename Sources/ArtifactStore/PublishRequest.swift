@@ -5,7 +5,7 @@ public import SystemPackage
 
 /// One file to publish.
 public struct PublishRequest: Sendable {
-    /// The file, in the store's staging; nobody writes to it any more.
+    /// The file, in the store's staging or in quarantine; nobody writes to it any more.
     public var staged: RealFile
     /// Where it goes; made when it does not exist.
     public var target: RealDirectory
@@ -25,6 +25,8 @@ public struct PublishRequest: Sendable {
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?
+    /// Whether the file is in quarantine, and stays there when it cannot be published; its record says so (``ArtifactRecord/recovered``).
+    public var isKept = false
     /// Whether the file itself is to say when it was sealed.
     public var notesTime = false
     /// Whether it stays staged, to be tried again, when the store has no room for it or fails (``PublishOutcome/waiting(reason:rule:)``).
@@ -56,7 +58,7 @@ public enum PublishOutcome: Sendable {
     case sealed(sha256: String, size: Int64, lostModes: Bool)
     /// It is not published; its bytes are kept. The reason says why, and where they are; the rule is the one that it was judged by.
     case quarantined(reason: String, rule: Rule)
-    /// It is not published; a promoted file is back where it was.
+    /// It is not published; a promoted file is back where it was, and one of quarantine is there still.
     case restored(reason: String, rule: Rule)
     /// The store has no room for it, or fails: it stays staged and can be tried again. The reason says what could not be done.
     case waiting(reason: String, rule: Rule)

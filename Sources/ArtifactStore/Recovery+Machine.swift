@@ -183,7 +183,8 @@ extension Recovery {
         if size == 0 || seal.map({ $0.size != size || sha256 != nil && $0.sha256 != sha256 }) == true {
             try take(
                 suspect.file, "", path,
-                "it is not whole: the machine stopped before its bytes were on disk", record.quarantined.json)
+                "it is not whole: the machine stopped before its bytes were on disk", .storeFailed,
+                record.quarantined.json)
         } else if known == nil, let seal {
             if sha256 == nil, try hash(of: suspect.file) != seal.sha256 { return }
             (record.artifact.sha256, record.artifact.size, record.artifact.state) = (seal.sha256, size, .sealed)

@@ -14,6 +14,8 @@ extension Recovery {
         private(set) var open: [SealIntent] = []
         /// Intents that one says are sealed.
         private(set) var sealed: [SealIntent] = []
+        /// What left quarantine by it without being published, by the names there.
+        private(set) var left: [String: LedgerEvent] = [:]
         /// Names in quarantine.
         private(set) var putAway: Set<String> = []
 
@@ -28,9 +30,15 @@ extension Recovery {
             let needle = Array(JSONValue.string(mount).description.utf8)
             func read(_ line: ArraySlice<UInt8>) {
                 guard LedgerReader.contains(line, needle), let value = JSONValue(parsing: line),
-                    value["mount"]?.string == mount, let staged = value["staged"]?.string
+                    value["mount"]?.string == mount
                 else { return }
                 let event = LedgerEvent(value)
+                switch event {
+                case .discarded(let file), .takenOut(let file): left[file.quarantined] = event
+                case .quarantined(_, let name): left[name] = nil
+                default: break
+                }
+                guard let staged = value["staged"]?.string else { return }
                 if case .sealIntent(let intent) = event { unsettled[staged] = intent } else { unsettled[staged] = nil }
                 if case .sealed(let intent, _) = event { sealed.append(intent) }
                 if case .quarantined(_, let name) = event { putAway.insert(name) }

@@ -17,7 +17,7 @@ extension Recovery {
         var recorded: Set<String>?
         let now = Clock.now()
         for name in names.sorted() where !putAway.contains(name) {
-            let isReason = name.hasSuffix(suffix)
+            let isReason = Quarantine.isReason(name, among: names)
             let stem = isReason ? String(name.dropLast(suffix.count)) : name
             if isReason, names.contains(stem) || putAway.contains(stem) { continue }
             // What came here before is an earlier recovery's.
@@ -63,7 +63,8 @@ extension Recovery {
         }
         let file = LedgerEvent.NotPublished(
             mount: reason["mount"]?.string ?? "", staged: reason["staged"]?.string ?? "",
-            reason: reason["reason"]?.string ?? "", record: JSONValue.object(reason)["record"]?.object ?? [:])
+            reason: reason["reason"]?.string ?? "", rule: reason["rule"]?.string,
+            record: JSONValue.object(reason)["record"]?.object ?? [:])
         try ledger.append([LedgerEntry(.quarantined(file, as: name))])
     }
 

@@ -168,6 +168,7 @@ struct Recovery {
                 waits = true
                 waiting.insert(intent.staged)
             }
+            try finishLeaving(intents)
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
@@ -217,7 +218,7 @@ struct Recovery {
             try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
         } else if kind != .transient {
             try take(
-                file, mount, path, "the driver ended while it was being written",
+                file, mount, path, "the driver ended while it was being written", .beingWritten,
                 ArtifactRecord(path: path).quarantined.json)
         } else if Self.isOld(attributes, keepingSeconds: transientSeconds) {
             try file.unlink()
@@ -296,7 +297,7 @@ struct Recovery {
         case .system where failure.passes:
             waits = true
             report.waiting[target.path] = failure.reason
-        default: try take(file, mount, target.path, failure.reason, draft.quarantined.json)
+        default: try take(file, mount, target.path, failure.reason, failure.rule, draft.quarantined.json)
         }
     }
 
@@ -328,11 +329,11 @@ struct Recovery {
     }
 
     mutating func take(
-        _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ record: JSONObject
+        _ file: RealFile, _ mount: String, _ path: String, _ reason: String, _ rule: Rule, _ record: JSONObject
     ) throws(Errno) {
         putAway.insert(
             try Quarantine(directory: quarantine, ledger: ledger, mount: mount, isSynced: durability == .synced)
-                .take(file, path: path, reason: reason, record: record))
+                .take(file, path: path, reason: reason, rule: rule, record: record))
         report.quarantined.append(path)
     }
 
@@ -376,12 +377,16 @@ struct Recovery {
                     // Only where nobody waited for the disk: the name survived and the bytes did not.
                     try take(
                         file, intent.mount, path, "it is not whole: the machine stopped before its bytes were on disk",
-                        intent.record)
+                        .storeFailed, intent.record)
                     return true
                 }
             }
         }
         guard let stagedAttributes else {
+            if let kept = intent.kept, try Self.found(quarantine.file(kept)) != nil {
+                try ledger.append([LedgerEntry(.restored(Self.stays(intent)))])
+                return true
+            }
             let file = LedgerEvent.NotPublished(
                 mount: intent.mount, staged: intent.staged,
                 reason: "neither the staged file nor the artifact is there", record: intent.record)
@@ -389,7 +394,9 @@ struct Recovery {
             return true
         }
         guard UInt64(stagedAttributes.st_ino) == intent.inode, try hash(of: staged) == intent.sha256 else {
-            try take(staged, intent.mount, path, "it is not what was checked before the driver ended", intent.record)
+            try take(
+                staged, intent.mount, path, "it is not what was checked before the driver ended", .failedCheck,
+                intent.record)
             return true
         }
         do throws(Errno) {
@@ -417,7 +424,9 @@ struct Recovery {
                 error == .fileExists
                 ? "another writer published '\(intent.name)' first (production artifacts are immutable)"
                 : "it could not be published after the driver ended: \(error)"
-            try take(staged, intent.mount, path, reason, intent.record)
+            try take(
+                staged, intent.mount, path, reason, error == .fileExists ? .anotherWriter : .ofFailure(error),
+                intent.record)
         }
         return true
     }

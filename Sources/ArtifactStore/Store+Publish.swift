@@ -288,15 +288,15 @@ extension Store {
         _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable
     ) -> PublishOutcome {
         let (reason, rule) = (failure.reason, failure.rule)
-        if let origin = request.origin, putBack(request.staged, to: origin) {
+        if request.isKept || request.origin.map({ putBack(request.staged, to: $0) }) ?? false {
             let file = LedgerEvent.NotPublished(
-                mount: writable.staging.mountID, staged: request.staged.name, reason: reason,
+                mount: writable.staging.mountID, staged: request.staged.name, reason: reason, rule: rule.rawValue,
                 record: request.record.json)
             try? writable.ledger.append([LedgerEntry(.restored(file))])
             return .restored(reason: reason, rule: rule)
         }
         do throws(Errno) {
-            let name = try quarantine(request.staged, reason: reason, record: request.record)
+            let name = try quarantine(request.staged, reason: reason, rule: rule, record: request.record)
             return .quarantined(
                 reason: reason + "; the bytes are kept in .artifactfs/quarantine/" + name, rule: rule)
         } catch {

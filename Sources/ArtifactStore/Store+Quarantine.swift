@@ -1,4 +1,5 @@
 public import ArtifactRecords
+public import Artifacts
 internal import Glibc
 internal import SystemCalls
 public import SystemPackage
@@ -10,17 +11,20 @@ extension Store {
     /// - Parameters:
     ///   - file: on the file system of `.artifactfs`.
     ///   - reason: a sentence for people.
+    ///   - rule: the one that it is kept back by; nil when that is not known.
     /// - Returns: its name in quarantine.
     /// - Throws: the error of the rename; the file is where it was then.
     @discardableResult
-    public func quarantine(_ file: RealFile, reason: String, record: ArtifactRecord) throws(Errno) -> String {
+    public func quarantine(
+        _ file: RealFile, reason: String, rule: Rule? = nil, record: ArtifactRecord
+    ) throws(Errno) -> String {
         guard let writable else { throw .readOnlyFileSystem }
         // The bytes may stay in staging, where nobody writes them any more.
         defer { writable.staging.release(file) }
         return try Quarantine(
             directory: writable.quarantine, ledger: writable.ledger, mount: writable.staging.mountID,
             isSynced: durability == .synced
-        ).take(file, path: record.artifact.path ?? "", reason: reason, record: record.quarantined.json)
+        ).take(file, path: record.artifact.path ?? "", reason: reason, rule: rule, record: record.quarantined.json)
     }
 }
 
@@ -33,22 +37,25 @@ struct Quarantine {
     let isSynced: Bool
 
     /// What is added to a file's name for the file that says why it is here.
-    static let reasonSuffix = ".reason.json"
+    static let reasonSuffix = StoreLayout.reasonSuffix
 
     /// Moves a file here. Its reason is written first, so that one who is killed in between leaves enough for recovery to write the rest.
-    func take(_ file: RealFile, path: String, reason: String, record: JSONObject) throws(Errno) -> String {
+    func take(
+        _ file: RealFile, path: String, reason: String, rule: Rule?, record: JSONObject
+    ) throws(Errno) -> String {
         let time = Clock.now()
         if isSynced, let descriptor = try? file.open(O_RDONLY | O_NONBLOCK) {
             try? SystemCall.syncData(descriptor)
             SystemCall.close(descriptor)
         }
         let stem = TimeText.compact(time) + "-" + EscapedName.encode(path, limit: 180)
-        var number = 1
+        // A name that ended as a reason's does would be taken for one.
+        var number = stem.hasSuffix(Self.reasonSuffix) ? 2 : 1
         while true {
             let name = number == 1 ? stem : "\(stem)-\(number)"
             number += 1
             let event = LedgerEvent.quarantined(
-                .init(mount: mount, staged: file.name, reason: reason, record: record), as: name)
+                .init(mount: mount, staged: file.name, reason: reason, rule: rule?.rawValue, record: record), as: name)
             do throws(Errno) {
                 try writeReason(name, event, at: time)
             } catch .fileExists { continue } catch {

@@ -8,6 +8,8 @@ public enum ArtifactAttribute {
     public static let state = "user.artifact.state"
     /// What who asks is to a file that is being made (``Asker``).
     public static let asker = "user.artifact.asker"
+    /// Why what was kept back is to be published although it may be cut (``KeptBytes``); of an entry of quarantine.
+    public static let despite = "user.artifact.despite"
     /// What a writer may set, for the record.
     public static let settable: Set<String> = [
         "user.artifact.config", "user.artifact.note", "user.artifact.experiment_id",

@@ -95,7 +95,9 @@ public struct Explanation: Sendable {
             return
         }
         place = isHidden ? .hidden : isInArtifact ? .ordinaryTree : location.place
-        if isHidden || kind == .symbolicLink && place != .ordinaryTree {
+        if isHidden, Self.isKept(path, sight) {
+            subject = .kept
+        } else if isHidden || kind == .symbolicLink && place != .ordinaryTree {
             subject = .made(isDirectory: kind == .directory)
         } else if rest.isEmpty {
             subject = .directory(location, isEmpty: Self.isEmpty(path, location, mount.schema, sight))
@@ -121,6 +123,13 @@ public struct Explanation: Sendable {
         facts.isSameJob = asker.isSameJob
         facts.isKeptBack = asker.isKeptBack
         return facts
+    }
+
+    /// Whether a path is that of a file in quarantine, and not of a reason beside one.
+    private static func isKept(_ path: String, _ sight: some TreeSight) -> Bool {
+        let (suffix, directory) = (StoreLayout.reasonSuffix, StoreLayout.quarantineDirectory)
+        return path.hasPrefix(directory + "/")
+            && (!path.hasSuffix(suffix) || sight.kind(of: path + suffix) == .plainFile)
     }
 
     /// Whether an action is allowed.
@@ -180,6 +189,7 @@ public struct Explanation: Sendable {
         case .nothing(.transient): "a temporary name\(pattern), never published as such"
         case .nothing(.invalid): "no name of this directory"
         case .directory, .ordinaryDirectory: "a directory"
+        case .kept: "bytes that were kept back"
         case .made: "an entry that the driver makes"
         case .file(.transient): "\(FileState.transient)\(pattern)"
         case .file(let state): state.rawValue

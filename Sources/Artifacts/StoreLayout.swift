@@ -2,6 +2,10 @@
 public enum StoreLayout {
     /// The driver's own directory in a store.
     public static let privateDirectory = ".artifactfs"
+    /// What was kept back, in a store and on its mount.
+    public static let quarantineDirectory = privateDirectory + "/quarantine"
+    /// What is added to the name of a file there for the file that says why it is there.
+    public static let reasonSuffix = ".reason.json"
     /// The directory in a layer that holds sessions.
     public static let sessionsDirectory = "dev"
     /// The directory in a layer that holds tests.

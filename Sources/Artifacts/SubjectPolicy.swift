@@ -47,6 +47,8 @@ public enum Subject: Hashable, Sendable {
     case directory(TreeLocation, isEmpty: Bool)
     /// An entry that the driver makes: `.artifactfs` and what is in it, `current`, `latest`.
     case made(isDirectory: Bool)
+    /// A file of quarantine.
+    case kept
     /// A file, or anything else but a directory in `logs/` and `scratch/`.
     case file(FileState)
     /// A directory below `logs/` or `scratch/`, or one that is an artifact or is in it, with the state that it is judged by.
@@ -68,6 +70,7 @@ extension OverwritePolicy {
         case .directory(let location, let isEmpty):
             judge(action, onTree: location, standing: standing, isEmpty: isEmpty)
         case .made(let isDirectory): judge(action, onMade: isDirectory)
+        case .kept: judgeKept(action)
         case .file(let state): judge(action, onFile: state, facts)
         case .ordinaryDirectory(let isEmpty, let state): judge(action, onOrdinaryDirectory: isEmpty, state)
         }

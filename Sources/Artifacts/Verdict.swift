@@ -96,6 +96,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case noRoom = "no-room"
     case storeFailed = "store-failed"
     case makerFailed = "maker-failed"
+    case needsReason = "needs-reason"
+    case keptBack = "kept-back"
     case crossesTrees = "crosses-trees"
     case reservedAttribute = "reserved-attribute"
     case foreignAttribute = "foreign-attribute"
@@ -127,6 +129,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noRoom: "no room for this artifact"
         case .storeFailed: "the store could not take this artifact"
         case .makerFailed: "artifact not published"
+        case .needsReason: "not published without a reason"
+        case .keptBack: "what was kept back does not change"
         case .crossesTrees: "cannot move this file as it is"
         case .reservedAttribute: "this attribute is the driver's own"
         case .foreignAttribute: "only user.* attributes are kept here"
@@ -156,6 +160,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "artifacts are plain files; logs/ and scratch/ take everything"
         case .notADirectoryHere: "artifacts are plain files"
         case .makerFailed: "who made it did not end well, so it may be cut"
+        case .needsReason: "who made it did not end well, or why it was kept back is not known, so it may be cut"
+        case .keptBack: "its bytes are what they were when it was put away"
         case .failedCheck: "an artifact must be whole and of its format before it is published"
         case .emptyFile: "an empty file is no result"
         case .noRoom: "the store's disk is full, or a quota is used up"
@@ -179,7 +185,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .notWholeYet: "wait until it is sealed: 'artifactfs status' shows what is being written"
         case .writtenByAnother: "ask its writer, or use another name"
         case .anotherWriter:
-            "wait until the other writer is ready, or use another name; bytes that came second are in the store's quarantine"
+            "wait until the other writer is ready, or use another name; bytes that came second are in quarantine: 'artifactfs recover'"
         case .frozenSession:
             "write in development/current, copy the file there, or resume the session with 'artifactfs mount --session ID'"
         case .sealedAttributes: "set them before or right after writing, from the program that writes"
@@ -193,8 +199,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .noSpecialFiles: "make it in scratch/ or logs/"
         case .notADirectoryHere: "make directories in scratch/ or logs/"
         case .failedCheck:
-            "mend what 'detail' names and write the file again, its name is free; 'detail' also names the file in the store's "
-                + ".artifactfs/quarantine that has the bytes"
+            "mend what 'detail' names and write the file again, its name is free; 'artifactfs recover' shows and fetches its bytes, which "
+                + "are in quarantine under the name in 'detail'"
         case .emptyFile: "look why its program wrote nothing, and write the file again: its name is free"
         case .noRoom:
             "make room: what is whole is published by itself then, and what 'detail' says is in the store's quarantine has to be "
@@ -203,8 +209,13 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
             "mend what 'detail' names: what is staged is published by itself then, and what is in the store's quarantine has to be "
                 + "written again"
         case .makerFailed:
-            "run it again, its name is free; 'detail' names who failed, and the file in the store's .artifactfs/quarantine that has "
-                + "the bytes"
+            "run it again, its name is free; 'detail' names who failed, and what its bytes are called in quarantine: 'artifactfs recover' "
+                + "shows, fetches and publishes them"
+        case .needsReason:
+            "look at it with 'artifactfs recover show', and if it is whole say why: 'artifactfs recover publish --despite REASON', or set "
+                + "the attribute user.artifact.despite before the rename"
+        case .keptBack:
+            "publish it ('artifactfs recover publish', or rename it into production), copy it out, or remove it to discard it"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"

@@ -6,12 +6,17 @@ import Testing
         mount: "m", staged: "a-1-x", directory: "base_layer", name: "x.tsv", inode: .max, size: .max, modified: "then",
         sha256: "00", record: ["artifact": .object(["path": .string("p")])])
     static let kept = LedgerEvent.NotPublished(
-        mount: "m", staged: "a-1-x", reason: "it is cut", record: ["artifact": .object(["path": .string("p")])])
+        mount: "m", staged: "a-1-x", reason: "it is cut", rule: "failed-check",
+        record: ["artifact": .object(["path": .string("p")])])
+
+    static let left = LedgerEvent.LeftQuarantine(
+        mount: "m", quarantined: "q", path: "p", to: "t", size: 3, sha256: "00", reason: "it is cut", uid: 1, pid: 2,
+        command: "rm")
 
     static let all: [LedgerEvent] = [
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .sealed(intent, isRecovered: false), .sealed(intent, isRecovered: true), .quarantined(kept, as: "q"),
-        .restored(kept), .sealAbandoned(kept),
+        .restored(kept), .sealAbandoned(kept), .discarded(left), .takenOut(left),
         .removedEmpty(
             .init(mount: "m", staged: "a-1-x", path: "p", uid: 1, pid: 2, command: "sh", detail: "nothing came")),
         .removedTransient(.init(mount: "m", staged: "t-1-x", path: "p", size: 3)),

@@ -52,6 +52,10 @@ import Testing
         record.origin = .init(path: "development/20260215_143022/base/analysis_sequences/chr1.tsv")
         record.origin?.sha256 = String(repeating: "a", count: 64)
         record.origin?.check = ".tsv"
+        var recovery = ArtifactRecord.RecoveredFrom()
+        (recovery.id, recovery.rule, recovery.reason) = ("20260215T143022.123Z-x", "maker-failed", "it was killed")
+        (recovery.despite, recovery.uid) = ("it is whole", 1000)
+        record.recovered = recovery
         record.attributes = ["user.artifact.note": .string("second try")]
         record.unknown = ["later": .array([.integer(1), .null])]
         return record

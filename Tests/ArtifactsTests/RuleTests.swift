@@ -75,7 +75,7 @@ import Testing
                 "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
                 "fixed-directory",
                 "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "empty", "no-room",
-                "store-failed", "maker-failed", "crosses-trees",
+                "store-failed", "maker-failed", "needs-reason", "kept-back", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])
     }

@@ -128,7 +128,7 @@ extension Volume {
             }
             state.open.remove(writable: isWriter, connection: passthrough)
             if !state.open.isOpen, case .discarded = state.phase {
-                return .quarantine(reason: "it was removed while it was being written", rule: .failedCheck)
+                return .quarantine(reason: "it was removed while it was being written", rule: .beingWritten)
             }
             return closed
         }

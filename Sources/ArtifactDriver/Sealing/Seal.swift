@@ -120,7 +120,7 @@ extension Volume {
             var detail = reason
             do throws(Errno) {
                 let kept = try store.quarantine(
-                    staged, reason: reason,
+                    staged, reason: reason, rule: rule,
                     record: place.map { draft($0, birth) } ?? ArtifactRecord(path: birth?.path ?? ""))
                 counters.quarantined.add(1, ordering: .relaxed)
                 detail += "; the bytes are kept in .artifactfs/quarantine/" + kept

@@ -1,0 +1,167 @@
+internal import ArtifactRecords
+internal import Artifacts
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+public import SystemPackage
+
+/// Who asks for something, for the ledger.
+public struct Agent: Sendable {
+    /// The user.
+    public var user: UInt32
+    /// The process, 0 when it is not known.
+    public var process: Int32
+    /// Its program.
+    public var program: String
+
+    /// An agent.
+    public init(user: UInt32, process: Int32, program: String) {
+        (self.user, self.process, self.program) = (user, process, program)
+    }
+}
+
+/// What becomes of files in quarantine. Each step leaves the bytes where they are found again, and a ledger that recovery makes true:
+/// `discarded` and `taken-out` come before the file goes, and a `seal-intent` before it has its name.
+extension Store {
+    /// What was kept back.
+    public func quarantine() throws(Errno) -> QuarantineReader {
+        if let writable { return QuarantineReader(writable.quarantine) }
+        return QuarantineReader(
+            try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.quarantine))
+    }
+
+    /// Publishes a file from quarantine after every check, without replacing anything. Until it has its name it is in quarantine, and it
+    /// stays there when it cannot be published.
+    ///
+    /// Who does it for others has asked what they may do in the directory.
+    ///
+    /// - Parameters:
+    ///   - despite: why it is to be published although it may be cut (``KeptBytes``).
+    ///   - user: who asks.
+    public func publish(
+        _ entry: QuarantineEntry, as destination: Promotion.Destination, despite: String?, by user: UInt32
+    ) throws(PromotionObstacle) {
+        guard let writable else { throw .system(.readOnlyFileSystem) }
+        if let refusal = KeptBytes.judgePublishing(keptBy: entry.rule, despite: despite).refusal {
+            throw .refused(RefusedRename(.source, refusal))
+        }
+        let file = writable.quarantine.file(entry.id)
+        try attempt { () throws(Errno) in try confirm(file, entry) }
+        let target = Staging.Target(directory: directory(for: destination.location), name: destination.realName)
+        // Nothing is staged under this name: it holds the target's.
+        let holder = writable.staging.unusedName(hint: destination.path, kind: .artifact)
+        do throws(Errno) { try writable.staging.reserve(target, for: holder) } catch {
+            guard error == .fileExists else { throw .system(error) }
+            let isThere = (try? target.directory.refresh()?.file(target.name).exists) ?? false
+            let refusal = isThere ? OverwritePolicy.judge(.renameOnto, on: .sealed).refusal : nil
+            throw .refused(RefusedRename(.target, refusal ?? .ofPublishing(.anotherWriter)))
+        }
+        defer { writable.staging.release(holder) }
+        switch publish(request(entry, file, target, destination, despite: despite, by: user)) {
+        case .sealed: try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()
+        case .restored(let reason, let rule), .quarantined(let reason, let rule), .waiting(let reason, let rule):
+            throw .refused(RefusedRename(.target, .ofPublishing(rule)), detail: reason)
+        case .stillOpen: throw .stillOpen
+        }
+    }
+
+    private func request(
+        _ entry: QuarantineEntry, _ file: RealFile, _ target: Staging.Target, _ destination: Promotion.Destination,
+        despite: String?, by user: UInt32
+    ) -> PublishRequest {
+        let (type, name) = (destination.type, destination.name)
+        var record = entry.record
+        record.artifact =
+            ArtifactRecord(
+                path: destination.path, type: type.name, layer: destination.layer, scope: .production,
+                key: type.key(of: name), format: type.format(of: name)
+            ).artifact
+        if record.writer == nil {
+            record.writer = .init()
+            record.writer?.uid = entry.owner
+        }
+        var recovery = ArtifactRecord.RecoveredFrom()
+        (recovery.id, recovery.rule, recovery.reason) = (entry.id, entry.rule?.rawValue, entry.reason)
+        (recovery.despite, recovery.uid) = (despite.flatMap { KeptBytes.isReason($0) ? $0 : nil }, user)
+        record.recovered = recovery
+        var request = PublishRequest(
+            staged: file, target: target.directory, name: target.name, check: destination.check, record: record)
+        request.isKept = true
+        request.requiresNoWriters = true
+        request.notesTime = type.hasLatest
+        return request
+    }
+
+    /// Removes a file from quarantine for ever, and says so in the ledger.
+    ///
+    /// - Throws: `ESTALE` when another file has its name.
+    public func discard(_ entry: QuarantineEntry, by agent: Agent) throws(Errno) {
+        try leave(entry, .discarded(left(entry, agent))) { file throws(Errno) in try file.unlink() }
+    }
+
+    /// Moves a file from quarantine to a session's or a test's real directory, replacing nothing.
+    ///
+    /// - Parameter path: where that is on the mount.
+    /// - Throws: `EEXIST`, `EXDEV`, `ESTALE` when another file has its name.
+    public func takeOut(
+        _ entry: QuarantineEntry, to target: RealFile, path: String, by agent: Agent
+    ) throws(Errno) {
+        guard !target.exists else { throw .fileExists }
+        guard try SystemCall.attributes(target.directory.descriptor).st_dev == entry.identity.device else {
+            throw .improperLink
+        }
+        try leave(entry, .takenOut(left(entry, agent, to: path))) { file throws(Errno) in
+            try file.rename(to: target, flags: SystemCall.noReplace)
+        }
+        if durability == .synced { try? SystemCall.sync(target.directory.descriptor) }
+    }
+
+    private func left(_ entry: QuarantineEntry, _ agent: Agent, to path: String? = nil) -> LedgerEvent.LeftQuarantine {
+        .init(
+            mount: writable?.staging.mountID ?? "", quarantined: entry.id, path: entry.path, to: path, size: entry.size,
+            sha256: entry.record.artifact.sha256, reason: entry.reason, uid: Int64(agent.user),
+            pid: Int64(agent.process), command: agent.program)
+    }
+
+    private func leave(
+        _ entry: QuarantineEntry, _ event: LedgerEvent, _ go: (RealFile) throws(Errno) -> Void
+    ) throws(Errno) {
+        guard let writable else { throw .readOnlyFileSystem }
+        let file = writable.quarantine.file(entry.id)
+        try confirm(file, entry)
+        var isSaid = true
+        do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
+            // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
+            guard Spare.isForWantOfRoom(error), case .discarded = event else { throw error }
+            isSaid = false
+        }
+        if stopAfter.withLock({ $0 == .intentLogged }) { return }
+        do throws(Errno) { try go(file) } catch {
+            if isSaid { try? writable.ledger.append([LedgerEntry(stays(entry, "it stays in quarantine: \(error)"))]) }
+            throw error
+        }
+        if stopAfter.withLock({ $0 == .moved }) { return }
+        try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()
+        if durability == .synced { try? SystemCall.sync(writable.quarantine.descriptor) }
+        guard !isSaid else { return }
+        writable.ledger.appendLater([LedgerEntry(event)])
+        settle()
+    }
+
+    /// That a file is in quarantine after all.
+    private func stays(_ entry: QuarantineEntry, _ reason: String) -> LedgerEvent {
+        .quarantined(
+            .init(
+                mount: writable?.staging.mountID ?? "", staged: "",
+                reason: (entry.reason.map { $0 + "; " } ?? "") + reason, rule: entry.rule?.rawValue,
+                record: entry.record.json), as: entry.id)
+    }
+
+    private func confirm(_ file: RealFile, _ entry: QuarantineEntry) throws(Errno) {
+        guard try file.look().identity == entry.identity else { throw .staleNFSFileHandle }
+    }
+
+    private func attempt<Value>(_ body: () throws(Errno) -> Value) throws(PromotionObstacle) -> Value {
+        do throws(Errno) { return try body() } catch { throw .system(error) }
+    }
+}

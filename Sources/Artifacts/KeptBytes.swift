@@ -1,0 +1,48 @@
+internal import SystemPackage
+
+/// What may become of bytes that were kept back (SEMANTICS 3.1).
+public enum KeptBytes {
+    /// The longest reason for publishing them all the same, in bytes.
+    public static let longestReason = 1024
+
+    /// Whether they may be cut although their check finds nothing: who made them failed, or a write did, or it is not known why they are
+    /// here. What a check refused, and what came second for a name, is all that its writer meant to leave.
+    ///
+    /// - Parameter rule: the one that they were kept back by; nil when it is not known.
+    public static func mayBeCut(keptBy rule: Rule?) -> Bool {
+        switch rule {
+        case .failedCheck?, .anotherWriter?: false
+        default: true
+        }
+    }
+
+    /// Judges publishing them; every check comes after it, whatever is said here.
+    ///
+    /// - Parameters:
+    ///   - rule: the one that they were kept back by; nil when it is not known.
+    ///   - reason: why they are to be published all the same; blanks are none.
+    public static func judgePublishing(keptBy rule: Rule?, despite reason: String?) -> Verdict {
+        guard mayBeCut(keptBy: rule), !isReason(reason) else { return .allowed }
+        return .refused(Refusal(.notPermitted, .needsReason))
+    }
+
+    /// Whether a text says something.
+    public static func isReason(_ text: String?) -> Bool {
+        text?.unicodeScalars.contains { !$0.properties.isWhitespace && $0.properties.generalCategory != .control }
+            ?? false
+    }
+}
+
+extension OverwritePolicy {
+    /// Judges an action on a file of quarantine, by who may know of it: it is read, it goes away, and it never changes.
+    public static func judgeKept(_ action: Action) -> Verdict {
+        switch action {
+        case .operation(.openToRead), .operation(.renameFrom), .operation(.unlink): .allowed
+        case .operation(.link): .refused(Refusal(.notPermitted, .noLinks))
+        case .creation(.directory), .creation(.symbolicLink), .creation(.specialFile):
+            .refused(Refusal(.fileExists, .posix))
+        case .removeDirectory: .refused(Refusal(.notDirectory, .posix))
+        case .operation, .creation(.file): .refused(Refusal(.notPermitted, .keptBack))
+        }
+    }
+}
