@@ -156,6 +156,17 @@ import Testing
             return path
         }
 
+        /// Bytes in quarantine.
+        func kept() throws -> String {
+            let path = "production/\(typed)/\(fresh())"
+            let (file, descriptor) = try #require(harness.store.staging).create(hint: path, mode: 0o644)
+            defer { SystemCall.close(descriptor) }
+            try SystemCall.write(descriptor, Array(Self.table.utf8))
+            let id = try harness.store.quarantine(
+                file, reason: "it was killed", rule: .makerFailed, record: ArtifactRecord(path: path))
+            return StoreLayout.quarantineDirectory + "/" + id
+        }
+
         func test(_ file: String? = nil) throws -> String {
             let path = "test/" + fresh("t", "")
             try maker.make(.directory, path)
@@ -179,6 +190,7 @@ import Testing
             let directory = path.split(separator: "/").dropLast().joined(separator: "/")
             if directory.hasSuffix("/plots") { return directory + "/" + fresh("p", ".png") }
             if directory.hasSuffix("/meta_checkpoints") { return directory + "/" + fresh("epoch_", ".pkl") }
+            if directory == StoreLayout.quarantineDirectory { return "test/other/\(typed)/\(fresh())" }
             if path.hasSuffix("/metadata.json") { return directory + "/" + fresh("tmp") }
             return directory.isEmpty ? fresh() : directory + "/" + fresh()
         }
@@ -277,6 +289,10 @@ import Testing
                 fixed("in no session", "development/20210101_000000/base"),
                 fixed("below no session", "development/20210101_000000/scratch/x"),
                 fixed("hidden", ".artifactfs"), fixed("a hidden file", ".artifactfs/status.json"),
+                fixed("quarantine", StoreLayout.quarantineDirectory),
+                fixed("nothing in quarantine", StoreLayout.quarantineDirectory + "/new"),
+                made("in quarantine") { try self.kept() },
+                made("why it is there") { try self.kept() + StoreLayout.reasonSuffix },
                 fixed("nothing hidden", ".artifactfs/new"), fixed("nothing in the root", "new"),
                 fixed("nothing in production", "production/new"), fixed("nothing in a layer", "production/base/new"),
                 new("a new name") { "\(production)/\(self.fresh())" }, fixed("no name", production + "/x.csv"),

@@ -253,6 +253,7 @@ extension PlayedKernel: TreeSight {
         case .artifacts(let directory): listing = try? volume.listing(of: directory, withDots: true)
         case .free(let parent): listing = try? volume.listing(of: parent)
         case .made(let number): listing = try? volume.listing(ofMade: number)
+        case .quarantine: listing = try? volume.listing(ofKept: caller)
         }
         return (listing.map { $0.compactMap(\.name) } ?? []).filter { $0 != "." && $0 != ".." }
     }

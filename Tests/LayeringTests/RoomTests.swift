@@ -3,8 +3,8 @@ import Testing
 
 /// The driver's rooms: what kind of inode it is, is asked in one place.
 @Suite struct RoomTests {
-    /// The four kinds of inode, as a switch names them.
-    static let kinds = ["case .tree", "case .artifact", "case .free", "case .made"]
+    /// The five kinds of inode, as a switch names them.
+    static let kinds = ["case .tree", "case .artifact", "case .free", "case .made", "case .kept"]
 
     /// `Volume/` dispatches, `Inodes/` says what kinds there are; what is done with one kind is in that kind's room. Sessions and paths for
     /// people look at kinds and do nothing with them.

@@ -83,7 +83,7 @@ extension Volume {
             case .free(let node): node.scope == scope && node.open.withLock { $0.writers > 0 }
             case .artifact(let file):
                 namespace.place(of: file.id)?.parent.scope == scope && file.state.withLock { $0.open.writers > 0 }
-            case .tree, .made: false
+            case .tree, .made, .kept: false
             }
         }
     }

@@ -37,6 +37,7 @@ final class HandleTable: Sendable {
     private enum Handle: Sendable {
         case directory(OpenDirectory)
         case content([UInt8])
+        case file(FileDescriptor)
     }
 
     private struct Shared { weak var shown: Shown? }
@@ -73,6 +74,8 @@ final class HandleTable: Sendable {
     func openDirectory(_ inode: InodeNumber) -> HandleID { insert(.directory(OpenDirectory(inode: inode))) }
     func openContent(_ bytes: [UInt8]) -> HandleID { insert(.content(bytes)) }
 
+    func openFile(_ descriptor: FileDescriptor) -> HandleID { insert(.file(descriptor)) }
+
     func directory(_ handle: HandleID) throws(Errno) -> OpenDirectory {
         guard case .directory(let directory)? = state.withLock({ $0.handles[handle.rawValue] }) else {
             throw Errno.badFileDescriptor
@@ -85,6 +88,13 @@ final class HandleTable: Sendable {
             throw Errno.badFileDescriptor
         }
         return bytes
+    }
+
+    func file(_ handle: HandleID) throws(Errno) -> FileDescriptor {
+        guard case .file(let descriptor)? = state.withLock({ $0.handles[handle.rawValue] }) else {
+            throw Errno.badFileDescriptor
+        }
+        return descriptor
     }
 
     /// What another handle of a directory shows, if it was made of the same.
@@ -101,6 +111,7 @@ final class HandleTable: Sendable {
     /// - Returns: whether so much went that memory should be given back to the system.
     func close(_ handle: HandleID) -> Bool {
         guard let gone = state.withLock({ $0.handles.removeValue(forKey: handle.rawValue) }) else { return false }
+        if case .file(let descriptor) = gone { SystemCall.close(descriptor) }
         guard case .directory(let directory) = gone else { return false }
         guard
             let size = directory.reading.withLock({ reading -> Int? in

@@ -14,6 +14,8 @@ enum Inode: Sendable {
     case free(FreeNode)
     /// An entry that is made when it is read.
     case made(MadeEntry)
+    /// A file that was kept back.
+    case kept(KeptFile)
 }
 
 /// A directory of the virtual tree, with the real directory it shows, which may not exist yet.
@@ -90,6 +92,10 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// `.artifactfs/`
     case hiddenDirectory
     case hiddenFile(HiddenFile, for: Viewer)
+    /// `.artifactfs/quarantine/`
+    case quarantine
+    /// Why a file in it is there; its owner's, as the file is.
+    case keptReason(of: String, owner: UInt32)
     /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
     case currentSession(newest: String?)
     /// `latest` in a directory of checkpoints.
@@ -99,7 +105,8 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// inode; `/` is in no name that a program asks for.
     func key(_ name: String) -> String {
         switch self {
-        case .hiddenDirectory, .hiddenFile(_, for: .everybody), .currentSession(newest: nil): name
+        case .hiddenDirectory, .quarantine, .hiddenFile(_, for: .everybody), .currentSession(newest: nil): name
+        case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let newest?): name + "/" + newest
         case .latestCheckpoint(_, let target): name + "/" + target

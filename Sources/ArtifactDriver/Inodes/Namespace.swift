@@ -263,7 +263,7 @@ final class Namespace: Sendable {
             case .tree(let directory):
                 guard directory.isTransient, directory.names == 0 else { return gone }
                 state.unname(next)
-            case .artifact, .made: state.unname(next)
+            case .artifact, .made, .kept: state.unname(next)
             case .free(let node): state.free.remove(UInt32(truncatingIfNeeded: next.rawValue), node.identity.shortHash)
             }
             state.slots.free(Int(truncatingIfNeeded: next.rawValue))

@@ -10,10 +10,15 @@ internal import SystemPackage
 /// The hidden files of `.artifactfs/`: what the mount says of itself.
 extension Volume {
     func open(_ made: MadeEntry, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
-        guard case .hiddenFile(let file, _) = made else { throw Errno.tooManySymbolicLinkLevels }
+        if case .keptReason(let id, _) = made, !flags.isWritable, !flags.truncates {
+            return Opened(
+                handle: handles.openContent(try store.quarantine().reason(of: id)), traits: [.directIO, .noFlush])
+        }
+        guard made.isFile else { throw Errno.tooManySymbolicLinkLevels }
         guard !flags.isWritable, !flags.truncates else {
             try refuseMade(.operation(.openToWrite), made, shownPath(of: .made(made)), caller)
         }
+        guard case .hiddenFile(let file, _) = made else { throw Errno.isDirectory }
         let content = content(of: file, for: viewer(of: caller))
         return Opened(handle: handles.openContent(content), traits: [.directIO, .noFlush])
     }
@@ -137,6 +142,19 @@ extension Volume {
             return JSONValue.object(fields).description + "\n"
         }.joined()
     }
+}
+
+extension MadeEntry {
+    /// Whether it can be opened as a file.
+    var isFile: Bool {
+        switch self {
+        case .hiddenFile, .keptReason: true
+        case .hiddenDirectory, .quarantine, .currentSession, .latestCheckpoint: false
+        }
+    }
+
+    /// Whether it is a directory.
+    var isDirectory: Bool { self == .hiddenDirectory || self == .quarantine }
 }
 
 extension HiddenFile {

@@ -24,9 +24,13 @@ extension Volume {
     func seek(
         _ made: MadeEntry, _ handle: HandleID, _ offset: Int64, _ whence: Int32
     ) throws(Errno) -> Int64 {
-        guard case .hiddenFile(let file, for: let viewer) = made else { throw Errno.isDirectory }
-        let content =
-            store.isReadOnly ? unopenedContent(of: file, for: viewer) : try handles.content(handle)
+        let content: [UInt8]
+        switch made {
+        case .hiddenFile(let file, for: let viewer):
+            content = store.isReadOnly ? unopenedContent(of: file, for: viewer) : try handles.content(handle)
+        case .keptReason(let id, _): content = try store.quarantine().reason(of: id)
+        default: throw Errno.isDirectory
+        }
         guard whence == SystemCall.seekData || whence == SystemCall.seekHole else { throw Errno.invalidArgument }
         guard offset >= 0, offset < Int64(content.count) else { throw Errno.noSuchAddressOrDevice }
         return whence == SystemCall.seekData ? offset : Int64(content.count)

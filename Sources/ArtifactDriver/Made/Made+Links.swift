@@ -14,7 +14,7 @@ extension Volume {
             switch made {
             case .currentSession(let newest): newest ?? currentSession?.description
             case .latestCheckpoint(_, let newest): newest
-            case .hiddenDirectory, .hiddenFile: throw Errno.invalidArgument
+            case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason: throw Errno.invalidArgument
             }
         guard let target else { throw Errno.noSuchFileOrDirectory }
         return target

@@ -53,6 +53,18 @@ extension Volume {
         case .hiddenDirectory:
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
             shown.st_mode = S_IFDIR | 0o555
+        case .quarantine:
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.quarantineDirectory))
+            // As /tmp: all may look for their own, and only owners take out what is theirs.
+            shown.st_mode = S_IFDIR | S_ISVTX | 0o777
+        case .keptReason(let id, let owner):
+            let name = QuarantineReader.reasonName(of: id)
+            shown.st_ino = ino_t(StableNumber.of(StoreLayout.quarantineDirectory + "/" + name))
+            shown.st_mode = S_IFREG | 0o400
+            shown.st_uid = owner
+            if let found = try? store.quarantine().file(named: name).attributes() {
+                (shown.st_size, shown.st_mtim) = (found.st_size, found.st_mtim)
+            }
         case .hiddenFile(let file, for: let viewer):
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
             shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : 0o400)
@@ -91,15 +103,15 @@ extension Volume {
     func refuseMade(
         _ action: Action, _ made: MadeEntry, _ path: @autoclosure () -> String, _ caller: Caller
     ) throws(Errno) -> Never {
-        try enforce(OverwritePolicy.judge(action, onMade: made == .hiddenDirectory), action.name, path(), caller)
+        try enforce(OverwritePolicy.judge(action, onMade: made.isDirectory), action.name, path(), caller)
         throw Errno.notPermitted
     }
 
     /// The same of a file of `.artifactfs/`.
     func refuseHidden(
-        _ action: Action, _ path: @autoclosure () -> String, _ caller: Caller
+        _ action: Action, isDirectory: Bool = false, _ path: @autoclosure () -> String, _ caller: Caller
     ) throws(Errno) -> Never {
-        try enforce(OverwritePolicy.judge(action, onMade: false), action.name, path(), caller)
+        try enforce(OverwritePolicy.judge(action, onMade: isDirectory), action.name, path(), caller)
         throw Errno.notPermitted
     }
 
@@ -120,6 +132,8 @@ extension Volume {
             let path = StoreLayout.privateDirectory + "/" + file.rawValue
             try listing.add(file.rawValue, number: StableNumber.of(path), type: S_IFREG)
         }
+        try listing.add(
+            MadeNames.quarantine, number: StableNumber.of(StoreLayout.quarantineDirectory), type: S_IFDIR)
         return listing
     }
 }
@@ -127,5 +141,6 @@ extension Volume {
 /// Names that the driver gives.
 enum MadeNames {
     static let current = "current"
+    static let quarantine = "quarantine"
     static let latest = "latest"
 }

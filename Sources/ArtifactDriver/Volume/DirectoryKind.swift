@@ -11,6 +11,8 @@ enum DirectoryKind {
     case free(FreeParent)
     /// `.artifactfs/`.
     case made(InodeNumber)
+    /// `.artifactfs/quarantine/`.
+    case quarantine(InodeNumber)
 }
 
 /// A directory in an ordinary tree, as the parent of names.
@@ -36,7 +38,8 @@ extension Volume {
             return .free(
                 FreeParent(directory: .node(node), scope: node.scope, number: node.id, artifact: node.artifact))
         case .made(.hiddenDirectory): return .made(directory)
-        case .artifact, .made: throw Errno.notDirectory
+        case .made(.quarantine): return .quarantine(directory)
+        case .artifact, .made, .kept: throw Errno.notDirectory
         }
     }
 }

@@ -27,6 +27,7 @@ extension Volume {
             AttributesReply(
                 attributes: try node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) },
                 timeout: timeout(ofFree: node.scope))
+        case .kept(let kept): AttributesReply(attributes: try attributes(of: kept), timeout: Timeout.none)
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
     }
@@ -46,6 +47,10 @@ extension Volume {
         case .tree(let directory): try change(directory, changes, caller: request.caller)
         case .artifact(let file): try change(file, changes, handle: handle, caller: request.caller)
         case .free(let node): try change(node, changes, handle: handle, caller: request.caller)
+        case .kept(let kept):
+            let isOwners = changes.user == nil && changes.group == nil
+            let operation: Operation = changes.size != nil ? .truncate : isOwners ? .setAttributes : .setOwner
+            try refuseKept(.operation(operation), kept.path, request.caller)
         case .made(let made): try refuseMade(.operation(.setAttributes), made, shownPath(of: found), request.caller)
         }
         return try reply(for: found)
@@ -68,7 +73,7 @@ extension Volume {
         case .free(let node):
             try node.withDescriptor { descriptor throws(Errno) in try SystemCall.linkTarget(descriptor) }
         case .made(let made): Array(try target(of: made).utf8)
-        case .tree, .artifact: throw Errno.invalidArgument
+        case .tree, .artifact, .kept: throw Errno.invalidArgument
         }
     }
 }

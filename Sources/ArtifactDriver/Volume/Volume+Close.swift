@@ -22,6 +22,9 @@ extension Volume {
         guard let found = namespace[inode] else { return }
         switch found {
         case .made: _ = handles.close(handle)
+        case .kept:
+            _ = handles.close(handle)
+            store.descriptors.fileClosed()
         case .tree: break
         case .free(let node): release(node, handle)
         case .artifact(let file):

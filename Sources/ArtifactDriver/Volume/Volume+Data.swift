@@ -24,6 +24,7 @@ extension Volume {
         switch inode {
         case .artifact(let file): sharedDescriptor(of: file, writing: writing)
         case .free(let node): sharedDescriptor(of: node, writing: writing)
+        case .kept: nil
         case .tree, .made: throw Errno.isDirectory
         }
     }
@@ -50,6 +51,7 @@ extension Volume {
         if store.isReadOnly { return try readUnopened(inode, offset, size) }
         let found = try self.inode(inode)
         if case .made = found { return .bytes(try read(madeWith: handle, offset, size)) }
+        if case .kept = found { return .file(try handles.file(handle)) }
         if let descriptor = try shared(found, writing: false) { return .file(descriptor) }
         return .openedFile(try openToRead(found))
     }
@@ -115,6 +117,9 @@ extension Volume {
     /// A read on a read-only mount, where nothing is opened: the kernel asks once for what it then keeps.
     private func readUnopened(_ inode: InodeNumber, _ offset: Int64, _ size: Int) throws(Errno) -> ReadSource {
         let found = try self.inode(inode)
+        if case .made(.keptReason(let id, _)) = found {
+            return .bytes(part(of: try store.quarantine().reason(of: id), offset, size))
+        }
         guard case .made(.hiddenFile(let file, for: let viewer)) = found else {
             return .openedFile(try openToRead(found))
         }
@@ -125,6 +130,7 @@ extension Volume {
         switch inode {
         case .artifact(let file): try openToRead(file)
         case .free(let node): try openToRead(node)
+        case .kept(let kept): try openToRead(kept)
         case .tree, .made: throw Errno.isDirectory
         }
     }

@@ -11,9 +11,9 @@ extension Volume {
     public func openDirectory(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> OpenedDirectory {
         let node = try self.inode(inode)
         switch node {
-        case .tree, .made(.hiddenDirectory): break
+        case .tree, .made(.hiddenDirectory), .made(.quarantine): break
         case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
-        case .artifact, .made: throw Errno.notDirectory
+        case .artifact, .made, .kept: throw Errno.notDirectory
         }
         return OpenedDirectory(handle: handles.openDirectory(inode), traits: try listingTraits(of: node))
     }
@@ -48,7 +48,7 @@ extension Volume {
             }
             defer { try? descriptor.close() }
             try SystemCall.sync(descriptor)
-        case .artifact, .made: break
+        case .artifact, .made, .kept: break
         }
     }
 
@@ -64,7 +64,7 @@ extension Volume {
         if offset > 0, let known = directory.reading.withLock({ $0 }) {
             reading = known
         } else {
-            let shown = try shown(by: kind, inode)
+            let shown = try shown(by: kind, inode, caller)
             let isDetailed = buffer.wantsAttributes && isWorthDetails(kind, shown.listing.count)
             reading = .init(shown: shown, isDetailed: isDetailed)
             directory.reading.withLock { $0 = reading }
@@ -95,10 +95,12 @@ extension Volume {
     }
 
     /// What a directory shows now: what another handle shows, when nothing has changed since it was looked at.
-    private func shown(by kind: DirectoryKind, _ inode: InodeNumber) throws(Errno) -> HandleTable.Shown {
+    private func shown(
+        by kind: DirectoryKind, _ inode: InodeNumber, _ caller: Caller
+    ) throws(Errno) -> HandleTable.Shown {
         let state = listingState(of: kind)
         if let state, let shown = handles.shown(of: inode, in: state) { return shown }
-        let shown = HandleTable.Shown(try listing(of: kind), state: state)
+        let shown = HandleTable.Shown(try listing(of: kind, caller), state: state)
         handles.share(shown, of: inode)
         return shown
     }
@@ -113,7 +115,7 @@ extension Volume {
         case .artifacts(let directory):
             guard case .typed = directory.location, let real = try? directory.real.current() else { return nil }
             attributes = try? SystemCall.attributes(real.descriptor)
-        case .made: return nil
+        case .made, .quarantine: return nil
         }
         return attributes.flatMap { ListingState($0, staged: staged) }
     }
@@ -124,7 +126,7 @@ extension Volume {
         guard count <= 100_000 else { return false }
         let directory: TreeDirectory
         switch kind {
-        case .made: return false
+        case .made, .quarantine: return false
         case .artifacts(let tree): directory = tree
         case .free(let parent):
             guard case .tree(let top)? = namespace[parent.number] else { return true }
@@ -139,11 +141,12 @@ extension Volume {
         return true
     }
 
-    private func listing(of kind: DirectoryKind) throws(Errno) -> Listing {
+    private func listing(of kind: DirectoryKind, _ caller: Caller) throws(Errno) -> Listing {
         switch kind {
         case .artifacts(let directory): try listing(of: directory, withDots: true)
         case .free(let parent): try listing(of: parent)
         case .made(let number): try listing(ofMade: number)
+        case .quarantine: try listing(ofKept: caller)
         }
     }
 

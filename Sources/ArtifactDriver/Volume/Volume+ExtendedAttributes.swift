@@ -42,6 +42,7 @@ extension Volume {
             return try node.withDescriptor { descriptor throws(Errno) in
                 try attribute(name, of: descriptor, for: caller)
             }
+        case .kept(let kept): return try attribute(name, of: kept, caller)
         case .made: throw Errno.noData
         }
     }
@@ -55,6 +56,7 @@ extension Volume {
                     try SystemCall.extendedAttributeNames(ofPath: path)
                 }
             }
+        case .kept(let kept): try attributeNames(of: kept)
         case .tree, .made: []
         }
     }
@@ -62,6 +64,9 @@ extension Volume {
     public func setExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName, value: UnsafeRawBufferPointer, flags: Int32
     ) throws(Errno) {
+        if case .kept(let kept) = try self.inode(inode) {
+            return try setAttribute(name, of: kept, to: Array(value), flags: flags, request.caller)
+        }
         let isMode =
             name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
         try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in
@@ -82,6 +87,9 @@ extension Volume {
     public func removeExtendedAttribute(
         _ request: borrowing Request, inode: InodeNumber, name: EntryName
     ) throws(Errno) {
+        if case .kept(let kept) = try self.inode(inode) {
+            return try setAttribute(name, of: kept, to: nil, flags: 0, request.caller)
+        }
         // What is without a list has its mode alone.
         try changeAttribute(name, of: inode, isMode: true, request.caller) { file, agent throws(Errno) in
             if agent == .ownerWithoutWriting {
@@ -115,6 +123,7 @@ extension Volume {
                 .operation(.setExtendedAttribute), onTree: directory.location, standing: standing(of: directory.scope),
                 isEmpty: false)
             try enforce(verdict, Operation.setExtendedAttribute.rawValue, directory.path, caller)
+        case .kept(let kept): try refuseKept(.operation(.setExtendedAttribute), kept.path, caller)
         case .made(let made):
             try refuseMade(.operation(.setExtendedAttribute), made, shownPath(of: found), caller)
         }

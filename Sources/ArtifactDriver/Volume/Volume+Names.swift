@@ -19,7 +19,11 @@ extension Volume {
             guard let name = name.string else { throw Errno.noSuchFileOrDirectory }
             return try treeEntry(name, in: directory)
         case .free(let parent): return try freeEntry(name, in: parent)
+        case .quarantine(let parent): return try keptEntry(name, in: parent, caller)
         case .made(let parent):
+            if name.string == MadeNames.quarantine {
+                return entry(madeInode(.quarantine, MadeNames.quarantine, in: parent))
+            }
             guard let file = name.string.flatMap(HiddenFile.init(rawValue:)) else {
                 throw Errno.noSuchFileOrDirectory
             }
@@ -38,7 +42,7 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try createArtifact(text(name), in: directory, mode, flags, request.caller)
         case .free(let parent): try createFree(name, in: parent, mode, flags, request.caller)
-        case .made: try refuseMaking(.file, shownPath(of: name, in: parent), request.caller)
+        case .made, .quarantine: try refuseMaking(.file, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -52,7 +56,7 @@ extension Volume {
             return try makeFree(.directory, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeDirectory(directory, name.pointer, mode & 0o7777)
             }
-        case .made: try refuseMaking(.directory, shownPath(of: name, in: parent), request.caller)
+        case .made, .quarantine: try refuseMaking(.directory, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -72,7 +76,7 @@ extension Volume {
             return try makeFree(creation, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeNode(directory, name.pointer, mode, device: device)
             }
-        case .made: try refuseMaking(creation, shownPath(of: name, in: parent), request.caller)
+        case .made, .quarantine: try refuseMaking(creation, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -85,7 +89,7 @@ extension Volume {
             return try makeFree(.symbolicLink, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeSymbolicLink(directory, name.pointer, to: target.pointer)
             }
-        case .made: try refuseMaking(.symbolicLink, shownPath(of: name, in: parent), request.caller)
+        case .made, .quarantine: try refuseMaking(.symbolicLink, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -95,6 +99,7 @@ extension Volume {
         switch (try self.inode(inode), try directoryKind(newParent)) {
         case (.free(let node), .free(let parent)): return try linkFree(node, newName, in: parent, request.caller)
         case (.artifact(let file), _): try refuseLink(of: file, request.caller)
+        case (.kept(let kept), _): try refuseKept(.operation(.link), kept.path, request.caller)
         default: break
         }
         // As of any file outside of ordinary trees.
@@ -109,6 +114,7 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try unlinkArtifact(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, 0, request.caller)
+        case .quarantine: try unlinkKept(name, request.caller)
         case .made: try refuseHidden(.operation(.unlink), shownPath(of: name, in: parent), request.caller)
         }
     }
@@ -117,7 +123,9 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try removeTreeDirectory(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, AT_REMOVEDIR, request.caller)
-        case .made: try refuseHidden(.removeDirectory, shownPath(of: name, in: parent), request.caller)
+        // The kernel asks for directories only, and there is one.
+        case .made, .quarantine:
+            try refuseHidden(.removeDirectory, isDirectory: true, shownPath(of: name, in: parent), request.caller)
         }
     }
 
@@ -133,7 +141,11 @@ extension Volume {
             try renameArtifact(text(name), in: source, to: text(newName), in: target, flags, caller)
         case (.free(let source), .free(let target)):
             try renameFree(name, in: source, to: newName, in: target, flags, caller)
-        case (.made, _), (_, .made):
+        case (.quarantine, .artifacts(let target)): try renameKept(name, to: newName, in: target, flags, caller)
+        // As of any file there: mv(1) copies it.
+        case (.quarantine, .free): throw Errno.improperLink
+        case (_, .quarantine): try refuseReplacingKept(newName, caller)
+        case (.made, _), (_, .made), (.quarantine, _):
             try refuseHidden(.operation(.renameFrom), shownPath(of: name, in: parent), caller)
         case (let source, _):
             if flags.contains(.exchange) {

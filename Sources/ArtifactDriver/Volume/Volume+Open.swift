@@ -17,6 +17,7 @@ extension Volume {
         case .tree: throw Errno.isDirectory
         case .artifact(let file): return try open(file, flags, caller: request.caller)
         case .free(let node): return try open(node, flags, caller: request.caller)
+        case .kept(let kept): return try open(kept, flags, caller: request.caller)
         case .made(let made): return try open(made, flags, caller: request.caller)
         }
     }

@@ -16,8 +16,9 @@ extension Volume {
         switch namespace[parent] {
         case .tree(let directory)?: return directory.path(of: name)
         case .free(let node)?: return shownPath(of: node) + "/" + name
+        case .made(.quarantine)?: return StoreLayout.quarantineDirectory + "/" + name
         case .made?: return StoreLayout.privateDirectory + "/" + name
-        case .artifact?, nil: return name
+        case .artifact?, .kept?, nil: return name
         }
     }
 
@@ -30,6 +31,10 @@ extension Volume {
             return namespace.place(of: file.id).map { $0.parent.path(of: $0.name) } ?? "a removed file"
         case .made(.hiddenDirectory): return StoreLayout.privateDirectory
         case .made(.hiddenFile(let file, for: _)): return StoreLayout.privateDirectory + "/" + file.rawValue
+        case .made(.quarantine): return StoreLayout.quarantineDirectory
+        case .made(.keptReason(let id, _)):
+            return StoreLayout.quarantineDirectory + "/" + QuarantineReader.reasonName(of: id)
+        case .kept(let kept): return kept.path
         case .made(.currentSession): return "development/" + MadeNames.current
         case .made(.latestCheckpoint(let parent, _)):
             guard case .tree(let directory)? = namespace[parent] else { return MadeNames.latest }

@@ -58,6 +58,8 @@ public final class Volume: FileSystem {
     /// On a read-only mount.
     let outside: OutsideChanges?
     let hiddenContents = HiddenContents()
+    /// What users said of what was kept back.
+    let despite = DespiteReasons()
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
     let artifactDirectories = ArtifactDirectories()
@@ -213,6 +215,7 @@ public final class Volume: FileSystem {
         case .artifact(let file)?: "a file of \(words(namespace.place(of: file.id)?.parent.scope))"
         case .free(let node)?: "an ordinary file of \(words(node.scope))"
         case .made?: "an entry of the driver's own"
+        case .kept?: "a file of quarantine"
         case nil: "an inode that is not known"
         }
     }

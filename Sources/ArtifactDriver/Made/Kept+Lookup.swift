@@ -1,0 +1,106 @@
+internal import Artifacts
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// A file in `.artifactfs/quarantine/`: bytes that were kept back.
+final class KeptFile: Sendable {
+    /// Its name in quarantine.
+    let name: String
+    /// Another file that has its name is another inode.
+    let identity: FileIdentity
+
+    init(name: String, identity: FileIdentity) { (self.name, self.identity) = (name, identity) }
+
+    /// From the mount point.
+    var path: String { StoreLayout.quarantineDirectory + "/" + name }
+}
+
+/// `.artifactfs/quarantine/`: each user sees their own, root and who runs the driver see all.
+extension Volume {
+    /// Whether a caller may know of a file of an owner.
+    func seesKept(_ owner: UInt32, _ caller: Caller) -> Bool {
+        viewer(of: caller) == .everybody || caller.user == owner
+    }
+
+    /// What a name in quarantine leads to, for who may know of it.
+    func keptEntry(_ name: EntryName, in parent: InodeNumber, _ caller: Caller) throws(Errno) -> Entry {
+        guard let name = name.string else { throw Errno.noSuchFileOrDirectory }
+        let reader = try store.quarantine()
+        do throws(Errno) {
+            let found = try reader.look(name)
+            guard seesKept(found.attributes.st_uid, caller) else { throw Errno.noSuchFileOrDirectory }
+            // The kernel keeps an inode's bytes: another file is another inode.
+            let key = "\(name)/\(found.identity.number)-\(found.identity.born)"
+            let number = namespace.findOrInsert(
+                key, in: parent, remembering: true,
+                make: { _ in .kept(KeptFile(name: name, identity: found.identity)) }
+            ).number
+            return Entry(
+                inode: number, generation: 0, attributes: Self.shown(found.attributes), entryTimeout: Timeout.none,
+                attributesTimeout: Timeout.none)
+        } catch .noSuchFileOrDirectory {}
+        guard let id = QuarantineReader.id(ofReason: name) else { throw Errno.noSuchFileOrDirectory }
+        let owner = try reader.look(id).attributes.st_uid
+        guard seesKept(owner, caller), try !reader.reason(of: id).isEmpty else { throw Errno.noSuchFileOrDirectory }
+        return entry(madeInode(.keptReason(of: id, owner: owner), name, in: parent))
+    }
+
+    /// As on the whole mount, the owner's write bit shows, so that a change is refused with a reason, and not by the kernel.
+    private static func shown(_ attributes: stat) -> stat {
+        var shown = attributes
+        shown.st_mode = shown.st_mode & ~(S_ISUID | S_ISGID | S_ISVTX) | S_IWUSR
+        return shown
+    }
+
+    func attributes(of kept: KeptFile) throws(Errno) -> stat { Self.shown(try look(kept).attributes) }
+
+    /// The file, if it is still the one that it was.
+    private func look(_ kept: KeptFile) throws(Errno) -> FoundFile {
+        do throws(Errno) {
+            let found = try store.quarantine().look(kept.name)
+            if found.identity == kept.identity { return found }
+        } catch .noSuchFileOrDirectory {}
+        throw Errno.staleNFSFileHandle
+    }
+
+    /// What a name in quarantine is to a caller who wants to change something there.
+    ///
+    /// - Throws: `ENOENT` of what the caller may not know of.
+    func keptFile(_ name: String, _ caller: Caller) throws(Errno) -> QuarantineEntry {
+        let entry = try store.quarantine().entry(name)
+        guard seesKept(entry.owner, caller) else { throw Errno.noSuchFileOrDirectory }
+        return entry
+    }
+
+    func listing(ofKept caller: Caller) throws(Errno) -> Listing {
+        var listing = Listing()
+        try addDots(
+            StableNumber.of(StoreLayout.quarantineDirectory), StableNumber.of(StoreLayout.privateDirectory),
+            to: &listing)
+        for (id, found, hasReason) in try store.quarantine().files() where seesKept(found.attributes.st_uid, caller) {
+            try listing.add(id, number: UInt64(found.attributes.st_ino), type: S_IFREG)
+            guard hasReason else { continue }
+            let reason = QuarantineReader.reasonName(of: id)
+            try listing.add(
+                reason, number: StableNumber.of(StoreLayout.quarantineDirectory + "/" + reason), type: S_IFREG)
+        }
+        return listing
+    }
+
+    /// Nothing comes there by a rename.
+    func refuseReplacingKept(_ name: EntryName, _ caller: Caller) throws(Errno) -> Never {
+        let name = try text(name)
+        let path = StoreLayout.quarantineDirectory + "/" + name
+        if (try? keptFile(name, caller)) != nil { try refuseKept(.operation(.renameOnto), path, caller) }
+        try refuseHidden(.operation(.renameFrom), path, caller)
+    }
+
+    /// Nothing there changes but by going away.
+    func refuseKept(_ action: Action, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) -> Never {
+        try enforce(OverwritePolicy.judgeKept(action), action.name, path(), caller)
+        throw Errno.notPermitted
+    }
+}
