@@ -63,7 +63,10 @@ public struct QuarantineEntry: Sendable {
         let found = self.path(inName: name)
         if found == path { return true }
         if found.hasPrefix("..."), path.hasSuffix(found.dropFirst(3)) { return true }
-        return found.hasPrefix(path + "-") && found.dropFirst(path.utf8.count + 1).allSatisfy { $0.isNumber }
+        return found.utf8.starts(with: (path + "-").utf8)
+            && found.utf8.dropFirst(path.utf8.count + 1).allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+            }
     }
 
     /// The time in such a name, as RFC 3339; empty when there is none.

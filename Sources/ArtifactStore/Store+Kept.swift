@@ -45,8 +45,8 @@ extension Store {
         if let refusal = KeptBytes.judgePublishing(keptBy: entry.rule, despite: despite).refusal {
             throw .refused(RefusedRename(.source, refusal))
         }
-        let file = writable.quarantine.file(entry.id)
-        try attempt { () throws(Errno) in try confirm(file, entry) }
+        let (file, descriptor) = try attempt { () throws(Errno) in try hold(entry, writable) }
+        defer { SystemCall.close(descriptor) }
         let target = Staging.Target(directory: directory(for: destination.location), name: destination.realName)
         // Nothing is staged under this name: it holds the target's.
         let holder = writable.staging.unusedName(hint: destination.path, kind: .artifact)
@@ -57,7 +57,9 @@ extension Store {
             throw .refused(RefusedRename(.target, refusal ?? .ofPublishing(.anotherWriter)))
         }
         defer { writable.staging.release(holder) }
-        switch publish(request(entry, file, target, destination, despite: despite, by: user)) {
+        var request = request(entry, file, target, destination, despite: despite, by: user)
+        request.descriptor = descriptor
+        switch publish(request) {
         case .sealed: try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()
         case .restored(let reason, let rule), .quarantined(let reason, let rule), .waiting(let reason, let rule):
             throw .refused(RefusedRename(.target, .ofPublishing(rule)), detail: reason)
@@ -127,8 +129,8 @@ extension Store {
         _ entry: QuarantineEntry, _ event: LedgerEvent, _ go: (RealFile) throws(Errno) -> Void
     ) throws(Errno) {
         guard let writable else { throw .readOnlyFileSystem }
-        let file = writable.quarantine.file(entry.id)
-        try confirm(file, entry)
+        let (file, descriptor) = try hold(entry, writable)
+        defer { SystemCall.close(descriptor) }
         var isSaid = true
         do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
             // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
@@ -157,8 +159,24 @@ extension Store {
                 record: entry.record.json), as: entry.id)
     }
 
-    private func confirm(_ file: RealFile, _ entry: QuarantineEntry) throws(Errno) {
-        guard try file.look().identity == entry.identity else { throw .staleNFSFileHandle }
+    /// Keeps everybody else from publishing or removing it, by whichever mount, as long as the descriptor is open.
+    ///
+    /// - Returns: the file, and a descriptor that reads it and that the caller closes.
+    /// - Throws: `EBUSY` when somebody else is at it, `ESTALE` when another file has its name.
+    private func hold(
+        _ entry: QuarantineEntry, _ writable: Writable
+    ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
+        let file = writable.quarantine.file(entry.id)
+        let descriptor = try file.open(O_RDONLY, seen: entry.identity)
+        do throws(Errno) {
+            try SystemCall.lock(descriptor, waiting: false)
+            // Who had it before may have been done with it.
+            guard try file.look().identity == entry.identity else { throw Errno.staleNFSFileHandle }
+            return (file, descriptor)
+        } catch {
+            SystemCall.close(descriptor)
+            throw error == .wouldBlock ? .resourceBusy : error
+        }
     }
 
     private func attempt<Value>(_ body: () throws(Errno) -> Value) throws(PromotionObstacle) -> Value {

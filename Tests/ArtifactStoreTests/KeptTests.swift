@@ -336,6 +336,23 @@ import Testing
         #expect(try scene.place.events("quarantined").count == (step == .moved ? 1 : 2))
     }
 
+    /// Two at once would take each other's write bits and name.
+    @Test func oneAtATime() throws {
+        let scene = try Scene()
+        let entry = try scene.entry()
+        let other = try scene.store.quarantine().file(entry).open(O_RDONLY)
+        try SystemCall.lock(other, waiting: false)
+        guard case .system(.resourceBusy)? = try scene.publish() else {
+            Issue.record("published")
+            return
+        }
+        #expect(throws: Errno.resourceBusy) { try scene.store.discard(entry, by: Self.agent) }
+        try scene.expectKept()
+        #expect(try scene.place.events("discarded").isEmpty)
+        SystemCall.close(other)
+        #expect(try scene.publish() == nil)
+    }
+
     /// Another file has the name by now: nobody asked for that one.
     @Test func onlyTheFileThatWasSeenGoes() throws {
         let scene = try Scene()

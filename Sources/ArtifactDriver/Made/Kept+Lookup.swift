@@ -80,8 +80,13 @@ extension Volume {
         try addDots(
             StableNumber.of(StoreLayout.quarantineDirectory), StableNumber.of(StoreLayout.privateDirectory),
             to: &listing)
-        for (id, found, hasReason) in try store.quarantine().files() where seesKept(found.attributes.st_uid, caller) {
-            try listing.add(id, number: UInt64(found.attributes.st_ino), type: S_IFREG)
+        let files: [(id: String, found: FoundFile, hasReason: Bool)]
+        do throws(Errno) { files = try store.quarantine().files() } catch .noSuchFileOrDirectory {
+            // Of a store that nobody has written to.
+            return listing
+        }
+        for (id, found, hasReason) in files where seesKept(found.attributes.st_uid, caller) {
+            try listing.add(id, number: UInt64(found.attributes.st_ino), type: found.identity.kind)
             guard hasReason else { continue }
             let reason = QuarantineReader.reasonName(of: id)
             try listing.add(
