@@ -15,12 +15,13 @@ struct ArtifactFS: ParsableCommand {
               cd /mnt/art/production/base/analysis_sequences
               cp ~/chr1.tsv .                                 publish an artifact
               artifactfs explain overwrite chr1.tsv           why not?
+              artifactfs recover list /mnt/art                what was kept back
               cd && artifactfs unmount /mnt/art               publish the rest, unmount
 
             EXIT STATUS:
               0   success
               1   failed; 'explain': the operation would be refused; 'wait': something was
-                  kept back
+                  kept back; 'recover': refused, it stays in quarantine
               2   cannot answer: no such path, not on a mount
               3   not a store
               4   the mount point cannot be used
@@ -33,7 +34,7 @@ struct ArtifactFS: ParsableCommand {
         version: Version.text,
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
-            ExplainCommand.self,
+            ExplainCommand.self, RecoverCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])
 }

@@ -43,6 +43,7 @@ struct ExplainCommand: ParsableCommand {
     }
 
     private static func show(_ answer: JSONValue) {
+        defer { showKept(answer) }
         guard let errno = answer["errno"]?.string, let rule = answer["rule"]?.string else {
             return Terminal.show("allowed (\(answer["subject"]?.string ?? "?"))")
         }
@@ -54,6 +55,18 @@ struct ExplainCommand: ParsableCommand {
         Terminal.show("instead: \(wayOut)", indent: 9)
         guard let names = answer["names"]?.string, !wayOut.contains(names) else { return }
         Terminal.show("names:   \(names)", indent: 9)
+    }
+}
+
+extension ExplainCommand {
+    /// What was kept back of this name.
+    private static func showKept(_ answer: JSONValue) {
+        guard let kept = answer["kept_back"], let command = kept["command"]?.string else { return }
+        let count = kept["count"]?.integer ?? 1
+        let which = count == 1 ? "" : "\(count) times, the last "
+        Terminal.show(
+            "kept:    what was written here before was kept back \(which)at \(kept["time"]?.string ?? "?"): "
+                + "\(kept["reason"]?.string ?? KeptPlace.unknownReason); '\(command)' says how to go on", indent: 9)
     }
 }
 
@@ -116,7 +129,7 @@ private struct Question {
         let facts = MountFacts(
             schema: schema, isReadOnly: status.boolean("read_only"), liveSessions: Set(status.liveSessions))
         let found = Explanation(
-            String(path.dropFirst(mount.mountPoint.utf8.count + 1)), on: facts, by: MountSight(root: mount.mountPoint))
+            Paths.rest(of: path, in: mount.mountPoint), on: facts, by: MountSight(root: mount.mountPoint))
         let verdict = found.verdict(action)
         let refusal = verdict.refusal
         var names: String?
@@ -131,6 +144,25 @@ private struct Question {
             "reason": refusal.map { .string($0.reason(path: self.path)) } ?? .null,
             "way_out": refusal.map { .string($0.wayOut(in: found.place, of: action)) } ?? .null,
             "names": names.map { .string($0) } ?? .null,
+            "kept_back": keptBack(Paths.rest(of: path, in: mount.mountPoint)) ?? .null,
+        ]
+        return .object(fields)
+    }
+
+    /// What of a name lies in quarantine, as far as this user may know.
+    private func keptBack(_ path: String) -> JSONValue? {
+        guard path.hasPrefix("production/") else { return nil }
+        let ids = Paths.names(mount.mountPoint + "/" + StoreLayout.quarantineDirectory)
+            .filter { !$0.hasSuffix(StoreLayout.reasonSuffix) && QuarantineEntry.isName($0, of: path) }
+        guard let newest = ids.max(), let reader = try? QuarantineReader(ofStore: mount.mountPoint),
+            let entry = try? reader.entry(newest)
+        else { return nil }
+        let fields: JSONObject = [
+            "id": .string(entry.id), "count": .integer(Int64(ids.count)),
+            "time": .string(KeptPlace.time(of: entry)),
+            "rule": entry.rule.map { .string($0.rawValue) } ?? .null,
+            "reason": entry.reason.map { .string($0) } ?? .null,
+            "command": .string("artifactfs recover show \(Shell.quoted(mount.mountPoint)) \(Shell.quoted(path))"),
         ]
         return .object(fields)
     }

@@ -5,7 +5,7 @@ import SystemCalls
 import SystemPackage
 
 /// What a store has in quarantine, and what one mount left unpublished. Read from the store's own directory, which only its owner and root
-/// may.
+/// may, or from a mount, where users see their own.
 struct KeptBack {
     /// A file whose bytes were not published.
     struct File {
@@ -16,6 +16,7 @@ struct KeptBack {
         let name: String
     }
 
+    /// The store's directory, or the mount point.
     let store: String
     /// All of the store.
     let files: Int

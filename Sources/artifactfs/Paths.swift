@@ -55,6 +55,13 @@ enum Paths {
         return real == "/" ? "/" + name : real + "/" + name
     }
 
+    /// What of a path comes after a directory that it is in; empty for the directory itself.
+    static func rest(of path: String, in directory: String) -> String {
+        guard path.utf8.starts(with: directory.utf8) else { return path }
+        let rest = path.utf8.dropFirst(directory.utf8.count).drop { $0 == UInt8(ascii: "/") }
+        return String(decoding: rest, as: UTF8.self)
+    }
+
     /// The bytes of a small file.
     static func contents(_ path: String, limit: Int = 16 << 20) -> [UInt8]? { try? read(path, limit: limit) }
 

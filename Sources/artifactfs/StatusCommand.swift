@@ -30,7 +30,8 @@ struct StatusCommand: ParsableCommand {
                     .cannotAnswer, "\(path) is not on a mount of artifactfs; 'artifactfs status' lists the mounts")
             }
             let status = try MountStatus.of(mount)
-            let kept = status.string("store").flatMap { KeptBack.read($0) }
+            // Users see their own on the mount; what an older driver does not show, the store's owner finds there.
+            let kept = KeptBack.read(mount.mountPoint) ?? status.string("store").flatMap { KeptBack.read($0) }
             if json { print(status.withQuarantine(kept).description) } else { status.show(kept) }
         }
     }
@@ -200,7 +201,9 @@ struct MountStatus {
             let files = kept.files == 1 ? "1 file" : "\(kept.files) files"
             line(
                 "quarantine",
-                kept.files == 0 ? "empty" : "\(files), \(KeptBack.size(kept.bytes)), in \(kept.directory)")
+                kept.files == 0
+                    ? "empty"
+                    : "\(files), \(KeptBack.size(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'")
         } else {
             line("quarantine", "only the store's owner may look")
         }

@@ -143,7 +143,11 @@ struct UnmountCommand: ParsableCommand {
         else { return }
         let before = status.integer("quarantined_since_mount") ?? 0
         guard let kept = KeptBack.read(store, of: id) else {
-            if before > 0 { Terminal.show("not published: \(before), in the quarantine of \(store)") }
+            if before > 0 {
+                Terminal.show(
+                    "not published: \(before), in the quarantine of \(store), where its next mount shows users their own"
+                )
+            }
             return
         }
         if !kept.ofMount.isEmpty {
@@ -153,6 +157,9 @@ struct UnmountCommand: ParsableCommand {
                 Terminal.show("      \(file.name)", indent: 6)
             }
             if kept.ofMount.count > 10 { Terminal.show("  and \(kept.ofMount.count - 10) more") }
+            Terminal.show(
+                "  'artifactfs recover list \(Shell.quoted(store))' lists what was kept back, and how to go on",
+                indent: 2)
         }
         if !kept.empty.isEmpty {
             Terminal.show("not published: \(kept.empty.count), because an empty file is no result:")

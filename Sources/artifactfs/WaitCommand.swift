@@ -57,6 +57,11 @@ struct WaitCommand: ParsableCommand {
         if let problem = answer["problem"]?.string { throw Failure(.cannotAnswer, problem) }
         guard case .array(let kept)? = answer["kept"] else { return true }
         for line in kept { Terminal.complain(line.string ?? "") }
+        if !kept.isEmpty {
+            Terminal.complain(
+                "'artifactfs recover list \(Shell.quoted(mount.mountPoint))' lists what was kept back, and how to go on"
+            )
+        }
         return kept.isEmpty
     }
 
@@ -83,7 +88,7 @@ struct WaitCommand: ParsableCommand {
                 switch state.map({ String(decoding: $0, as: UTF8.self) }) {
                 case "writing", "settling", "sealing": wasThere = true
                 case nil where (try? SystemCall.attributes(SystemCall.currentDirectory, path)) == nil:
-                    let kept = refusals(of: String(path.dropFirst(mount.mountPoint.utf8.count + 1)), on: mount)
+                    let kept = refusals(of: Paths.rest(of: path, in: mount.mountPoint), on: mount)
                     // It is told a moment after its name is gone.
                     looks += 1
                     if kept.isEmpty, looks < 100, isPublishing(mount) { break }

@@ -218,9 +218,14 @@ extension MountedTests {
         }
 
         /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
-        @Test(arguments: ["", "init", "mount", "unmount", "status", "wait", "explain"])
+        @Test(
+            arguments: [
+                "", "init", "mount", "unmount", "status", "wait", "explain", "recover", "recover list", "recover show",
+                "recover publish", "recover restore", "recover discard",
+            ])
         func helpFitsEightyColumns(_ command: String) throws {
-            let outcome = try artifactfs("help", command)
+            let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            let outcome = try run([try Mount.binary(), "help"] + words, timeout: 30)
             #expect(outcome.succeeded && !outcome.output.isEmpty, "\(outcome)")
             for line in outcome.output.split(separator: "\n") {
                 #expect(line.count <= 80 && !line.hasPrefix("/"), "\(line)")

@@ -38,6 +38,12 @@ extension MountedTests {
                 while os.getxattr(path, "user.artifact.state") != b"empty": pass
                 return path
             def made(path): os.makedirs(path, exist_ok=True); return path
+            def kept():
+                path = f"{production}/{fresh()}"
+                subprocess.run(["bash", "-c", 'exec 3> "$1"; printf %s "$0" >&3; kill -9 $$', table, path])
+                while os.path.exists(path): pass
+                known = [name for name in os.listdir(".artifactfs/quarantine") if name.endswith(path.rsplit("/", 1)[1])]
+                return ".artifactfs/quarantine/" + known[0]
             def test(file=None):
                 name = made(f"test/{fresh('t', '')}")
                 if file: put(f"{name}/{file}")
@@ -60,6 +66,8 @@ extension MountedTests {
                 "in no session": fixed("development/20210101_000000/base"),
                 "below no session": fixed("development/20210101_000000/scratch/x"),
                 "hidden": fixed(".artifactfs"), "a hidden file": fixed(".artifactfs/status.json"),
+                "quarantine": fixed(".artifactfs/quarantine"), "nothing kept back": fixed(".artifactfs/quarantine/new"),
+                "kept back": kept, "why it was kept back": lambda: kept() + ".reason.json",
                 "nothing hidden": fixed(".artifactfs/new"), "nothing in the root": fixed("new"),
                 "nothing in production": fixed("production/new"), "nothing in a layer": fixed("production/base/new"),
                 "a new name": lambda: f"{production}/{fresh()}", "no name": fixed(production + "/x.csv"),
@@ -115,6 +123,8 @@ extension MountedTests {
                 names = list(operations)
                 # In the directory that the mount point is in, another file system answers.
                 if kind == "root": names = ["read", "chmod", "setxattr"]
+                # It goes away by a rename, and not by one to a name beside it.
+                if kind == "kept back": names = [name for name in names if name not in ("rename", "exchange")]
                 # What moves there comes from another session and is copied: EXDEV, whatever is there.
                 if "frozen scratch" in kind: names = [name for name in names if name not in ("replace", "exchange")]
                 cases = [(name, make()) for name in names]

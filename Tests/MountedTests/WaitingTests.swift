@@ -133,13 +133,15 @@ extension MountedTests {
             #expect(first.settle())
             #expect(
                 try artifactfs("status", first.root).output.contains(
-                    "quarantine    1 file, 6 bytes, in \(first.store)/.artif"))
+                    "quarantine    1 file, 6 bytes: 'artifactfs recover list \(first.root)'"))
             let said = try artifactfs("unmount", first.root)
             #expect(
                 said.succeeded
                     && said.output.hasPrefix("not published: 1, kept in \(first.store)/.artifactfs/quarantine:"))
             #expect(said.output.contains("\n  production/base/analysis_sequences/chr1.tsv: "), "\(said)")
-            let name = said.output.split(separator: "\n").last?.trimmingPrefix { $0 == " " } ?? "?"
+            let lines = said.output.split(separator: "\n")
+            #expect(lines.last?.contains("'artifactfs recover list \(first.store)'") == true, "\(said)")
+            let name = lines.dropLast().last?.trimmingPrefix { $0 == " " } ?? "?"
             #expect(try contents(first.store + "/.artifactfs/quarantine/" + name) == broken)
 
             // Another mount of the store has kept nothing back.
