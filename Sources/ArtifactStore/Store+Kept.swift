@@ -60,7 +60,10 @@ extension Store {
         var request = request(entry, file, target, destination, despite: despite, by: user)
         request.descriptor = descriptor
         switch publish(request) {
-        case .sealed: try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()
+        case .sealed:
+            // On another file system it was copied.
+            if file.exists { try? file.unlink() }
+            if !file.exists { try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink() }
         case .restored(let reason, let rule), .quarantined(let reason, let rule), .waiting(let reason, let rule):
             throw .refused(RefusedRename(.target, .ofPublishing(rule)), detail: reason)
         case .stillOpen: throw .stillOpen
@@ -134,13 +137,22 @@ extension Store {
         var isSaid = true
         do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
             // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
-            guard Spare.isForWantOfRoom(error), case .discarded = event else { throw error }
+            guard Spare.isForWantOfRoom(error), case .discarded = event else {
+                // What could not be brought to disk may stand there all the same.
+                try? writable.ledger.append([LedgerEntry(stays(entry, "it stays in quarantine: \(error)"))])
+                throw error
+            }
             isSaid = false
         }
         if stopAfter.withLock({ $0 == .intentLogged }) { return }
         do throws(Errno) { try go(file) } catch {
-            if isSaid { try? writable.ledger.append([LedgerEntry(stays(entry, "it stays in quarantine: \(error)"))]) }
-            throw error
+            // One that is not here any more went, and the reply was lost.
+            if file.exists {
+                if isSaid {
+                    try? writable.ledger.append([LedgerEntry(stays(entry, "it stays in quarantine: \(error)"))])
+                }
+                throw error
+            }
         }
         if stopAfter.withLock({ $0 == .moved }) { return }
         try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()

@@ -32,6 +32,14 @@ import Testing
         case renameOnto
         /// A staged file is put away.
         case quarantine
+        /// What was put away is published.
+        case publishKept
+        /// The same to another file system.
+        case publishKeptAcross
+        /// It is discarded.
+        case discard
+        /// It goes to a session.
+        case takeOut
         /// What a killed mount left is recovered: a file that was about to be moved to its place, a finished one, an unfinished one and one that
         /// was published already.
         case recovery
@@ -200,6 +208,8 @@ import Testing
                 let record = TemporaryStore.request(store, staged).record
                 _ = try? store.quarantine(staged, reason: "a test", record: record)
             }
+        case .publishKept, .publishKeptAcross, .discard, .takeOut:
+            try performOnKept(flow, place, store, fault, what)
         case .ledger:
             Faults.with({ call, _ in fault.decide(call) }) {
                 _ = try? store.beginSession()
@@ -211,6 +221,48 @@ import Testing
             #expect(try place.events("test").contains { $0["number"]?.integer == 2 }, what)
         case .recovery: break
         }
+    }
+
+    /// What was kept back goes, or stays with its reason.
+    private static func performOnKept(
+        _ flow: Flow, _ place: TemporaryStore, _ store: Store, _ fault: Fault, _ what: Comment
+    ) throws {
+        let staged = try stage(store, name)
+        let record = TemporaryStore.request(store, staged).record
+        let id = try store.quarantine(staged, reason: "a test", rule: .makerFailed, record: record)
+        let entry = try store.quarantine().entry(id)
+        let type = try #require(store.schema.type(named: "gene_manifest"))
+        let destination = try #require(Promotion.Destination(name, of: type, in: .base))
+        let session = try store.directory("base_layer/dev/20260215_143022").ensure()
+        let isFirst = Atomic<Bool>(flow == .publishKeptAcross)
+        let isDone = Faults.with({ call, _ in
+            if call == .renameWithoutReplacing, isFirst.exchange(false, ordering: .relaxed) {
+                return .fails(.improperLink)
+            }
+            return fault.decide(call)
+        }) {
+            switch flow {
+            case .discard: (try? store.discard(entry, by: Agent(user: 1, process: 2, program: "rm"))) != nil
+            case .takeOut:
+                (try? store.takeOut(
+                    entry, to: session.file(name), path: "development/x", by: Agent(user: 1, process: 2, program: "mv")))
+                    != nil
+            default: (try? store.publish(entry, as: destination, despite: "a test", by: 1)) != nil
+            }
+        }
+        let isKept = try place.quarantined() == [table]
+        #expect(isKept != isDone, what)
+        if isKept { #expect(place.exists(".artifactfs/quarantine/\(id).reason.json"), what) }
+        #expect(
+            place.exists("base_layer/" + name) == (isDone && (flow == .publishKept || flow == .publishKeptAcross)), what
+        )
+        #expect(session.file(name).exists == (isDone && flow == .takeOut), what)
+        if !place.exists("base_layer/" + name) { try expectFree(store, name, what) }
+        guard flow == .discard || flow == .takeOut else { return }
+        // The last word of the ledger is what is so.
+        store.settle()
+        let said = try place.ledger().last { $0["quarantined"]?.string == id }?["event"]?.string
+        #expect(said == (isDone ? flow == .discard ? "discarded" : "taken-out" : "quarantined"), what)
     }
 
     private static func target(_ store: Store, _ name: String) -> Staging.Target {

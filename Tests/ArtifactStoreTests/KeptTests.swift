@@ -336,6 +336,24 @@ import Testing
         #expect(try scene.place.events("quarantined").count == (step == .moved ? 1 : 2))
     }
 
+    /// A removal or a rename that was done, and whose reply was an error, is done.
+    @Test(arguments: [Faults.Call.unlink, .renameWithoutReplacing]) func aReplyThatWasLost(call: Faults.Call) throws {
+        let scene = try Scene()
+        let entry = try scene.entry()
+        let target = try scene.store.directory("base_layer/tests/t").ensure().file("x.tsv")
+        let isFirst = Atomic(true)
+        let isDone = Faults.with({ made, _ in
+            made == call && isFirst.exchange(false, ordering: .relaxed) ? .isDoneAndFails(.ioError) : nil
+        }) {
+            call == .unlink
+                ? (try? scene.store.discard(entry, by: Self.agent)) != nil
+                : (try? scene.store.takeOut(entry, to: target, path: "test/t/x.tsv", by: Self.agent)) != nil
+        }
+        #expect(isDone && target.exists == (call != .unlink))
+        try scene.expectGone()
+        #expect(try scene.place.events("quarantined").count == 1)
+    }
+
     /// Two at once would take each other's write bits and name.
     @Test func oneAtATime() throws {
         let scene = try Scene()
