@@ -84,7 +84,7 @@ extension KeptPlace {
         _ what: String, of entry: QuarantineEntry, _ paths: [String], _ body: (String) throws(Errno) -> Void
     ) throws {
         let (file, path) = (file(of: entry), path)
-        let about = paths + [".artifactfs/quarantine/" + entry.id]
+        let about = paths + [StoreLayout.quarantineDirectory + "/" + entry.id]
         let answer = Patience.find(within: Self.longest, on: mount) {
             let code = Patience.number { () throws(Errno) in try body(file) }
             var fields: JSONObject = ["errno": .integer(Int64(code))]

@@ -74,7 +74,8 @@ struct KeptPlace {
     /// Whether an entry is of what the argument names.
     func holds(_ entry: QuarantineEntry) -> Bool {
         rest.isEmpty || entry.path == rest || entry.path.hasPrefix(rest + "/")
-            || ".artifactfs/quarantine/" + entry.id == rest || ".artifactfs/quarantine" == rest || rest == ".artifactfs"
+            || StoreLayout.quarantineDirectory + "/" + entry.id == rest || StoreLayout.quarantineDirectory == rest
+            || StoreLayout.privateDirectory == rest
     }
 
     /// The entry that is meant.
@@ -86,7 +87,11 @@ struct KeptPlace {
             throw Failure(
                 .cannotAnswer, "which of them? 'artifactfs recover list \(argument)' lists what was kept back")
         }
-        let key = relative(name)
+        // From the mount point, or from the directory on it that is the place.
+        var key = relative(name)
+        if !rest.isEmpty, name != rest, entries.contains(where: { $0.path == rest + "/" + key }) {
+            key = rest + "/" + key
+        }
         let id = key.split(separator: "/").last.map(String.init) ?? key
         if let entry = entries.first(where: { $0.id == id }) { return entry }
         // Names are bytes: two spellings that look the same are two.
@@ -124,7 +129,7 @@ struct KeptPlace {
     }
 
     /// The path of an entry's bytes.
-    func file(of entry: QuarantineEntry) -> String { path + "/.artifactfs/quarantine/" + entry.id }
+    func file(of entry: QuarantineEntry) -> String { path + "/" + StoreLayout.quarantineDirectory + "/" + entry.id }
 
     /// The beginning of an entry's name by which it is told from the others that this user sees.
     func shortName(of entry: QuarantineEntry) -> String {

@@ -87,6 +87,12 @@ extension MountedTests {
             // By the path of the artifact, and by that alone.
             #expect(try recover("show", mount.root, path).output == shown.output)
             #expect(try recover("show", mount.path(path)).output == shown.output)
+            let inside = mount.production("base")
+            let near = try run(
+                [try Mount.binary(), "recover", "show", ".", "splice_errors/chr1.tsv"], directory: inside)
+            #expect(near.output == shown.output, "\(near)")
+            #expect(try recover("list", inside).output == list.output)
+            #expect(try recover("list", mount.production("meta")).output == "nothing was kept back\n")
 
             let refused = try recover("publish", mount.root, path)
             #expect(
