@@ -160,13 +160,15 @@ extension MountedTests {
             from concurrent.futures import ThreadPoolExecutor
             binary, root, frozen = sys.argv[1:]
             os.chdir(root)
+            kept = os.listdir(".artifactfs/quarantine")[0].removesuffix(".reason.json")
             old, typed = f"development/{frozen}", "base/analysis_sequences"
             paths = [
                 "production", "production/base", "production/" + typed, f"production/{typed}/chr1.tsv", f"production/{typed}/chr9.tsv",
                 f"production/{typed}/x.csv", f"production/{typed}/chr1.tsv/x", "production/none/x", "development", "test", old,
                 old + "/scratch", old + "/scratch/d", old + "/scratch/f", old + "/scratch/none", old + "/scratch/f/x", "new",
                 f"{old}/{typed}/chr1.tsv", f"{old}/{typed}/chr2.tsv", ".artifactfs", ".artifactfs/status.json", ".artifactfs/new",
-                "development/current", "development/20210101_000000", "test/t",
+                ".artifactfs/quarantine", ".artifactfs/quarantine/new", ".artifactfs/quarantine/" + kept,
+                ".artifactfs/quarantine/" + kept + ".reason.json", "development/current", "development/20210101_000000", "test/t",
             ]
             def opened(flags): return lambda path: os.close(os.open(path, flags, 0o644))
             def exchange(path):
@@ -207,6 +209,11 @@ extension MountedTests {
                 old + "/scratch/f", old + "/analysis_sequences_chr1.tsv",
                 store + "/base_layer/analysis_sequences_chr1.tsv",
             ] { try write(table, to: path) }
+            // Something that another mount kept back.
+            let other = try Mount(store: store)
+            _ = try? write("a\tb\n1\n", to: other.production("base/splice_errors/chr1.tsv"))
+            #expect(other.settle() && !other.quarantined().isEmpty)
+            try other.unmount()
             let mount = try Mount(store: store, MountVariant(readOnly: true))
             let outcome = try python(Self.readOnlyScript, [try Mount.binary(), mount.root, frozen], timeout: 300)
             #expect(outcome.succeeded && outcome.output.hasSuffix(" asked\n"), "\(outcome)")
