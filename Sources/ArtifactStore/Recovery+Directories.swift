@@ -40,7 +40,7 @@ extension Recovery {
                 directory, mount, staged.path,
                 staged.kind == .artifact
                     ? "the driver ended while it was being made" : "the machine stopped before it was checked",
-                record.quarantined.json)
+                staged.kind == .artifact ? .beingWritten : .storeFailed, record.quarantined.json)
         }
         record = ArtifactRecord(
             path: staged.path, type: type.name, layer: layer, scope: .production, key: type.key(ofDirectory: rest[0]))
@@ -67,7 +67,7 @@ extension Recovery {
         } catch {
             DirectoryPublication.giveBack(progress, to: directory)
             guard error.passes else {
-                return try take(directory, mount, staged.path, error.reason, record.quarantined.json)
+                return try take(directory, mount, staged.path, error.reason, error.rule, record.quarantined.json)
             }
             waits = true
             report.waiting[staged.path] = error.reason

@@ -137,7 +137,7 @@ extension Store {
         var isSaid = true
         do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
             // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
-            guard Spare.isForWantOfRoom(error), case .discarded = event else {
+            guard DiskRoom.isForWantOfRoom(error), case .discarded = event else {
                 // What could not be brought to disk may stand there all the same.
                 try? writable.ledger.append([LedgerEntry(stays(entry, "it stays in quarantine: \(error)"))])
                 throw error

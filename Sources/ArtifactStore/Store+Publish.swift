@@ -285,9 +285,9 @@ extension Store {
 
     /// A file that is not published: back to where it was, else to quarantine, else left in staging.
     func keep(
-        _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable
+        _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable, as known: Rule? = nil
     ) -> PublishOutcome {
-        let (reason, rule) = (failure.reason, failure.rule)
+        let (reason, rule) = (failure.reason, known ?? failure.rule)
         if request.isKept || request.origin.map({ putBack(request.staged, to: $0) }) ?? false {
             let file = LedgerEvent.NotPublished(
                 mount: writable.staging.mountID, staged: request.staged.name, reason: reason, rule: rule.rawValue,

@@ -62,11 +62,7 @@ extension Store {
     /// Keeps a staged directory that is not published: where it was before it was promoted, else in quarantine.
     public func keepDirectory(_ request: PublishRequest, reason: String) -> PublishOutcome {
         guard let writable else { return .quarantined(reason: reason, rule: .makerFailed) }
-        return switch keep(request, .refused(reason), writable) {
-        case .quarantined(let reason, _): .quarantined(reason: reason, rule: .makerFailed)
-        case .restored(let reason, _): .restored(reason: reason, rule: .makerFailed)
-        case let other: other
-        }
+        return keep(request, .refused(reason), writable, as: .makerFailed)
     }
 }
 

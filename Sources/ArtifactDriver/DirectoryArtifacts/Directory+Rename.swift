@@ -177,7 +177,7 @@ extension Volume {
         switch namespace[entry.inode] {
         case .artifact(let file)?: return file.state.withLock { $0.fileState(standing: .production) }
         case .free(let node)?: return node.artifact.map { state(ofWhole: $0, in: node.scope) } ?? .sealed
-        case .tree?, .made?, nil: return .sealed
+        case .tree?, .made?, .kept?, nil: return .sealed
         }
     }
 }
