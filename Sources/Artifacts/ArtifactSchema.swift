@@ -114,7 +114,7 @@ public struct ArtifactSchema: Hashable, Sendable {
 
     private static func problem(with type: TypeDefinition) -> String? {
         let name = type.name
-        guard NameRules.isFreeStem(name[...]), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
+        guard NameRules.isPlain(name[...]), !name.utf8.contains(UInt8(ascii: ".")), name.utf8.count <= 100
         else {
             return "is not a type name: letters, digits, '_' and '-', at most 100"
         }
@@ -126,7 +126,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         if type.formats.isEmpty { return "has no format" }
         for format in type.formats {
             guard format.hasPrefix("."), format.utf8.count >= 2, format.utf8.count <= 32,
-                NameRules.isFreeStem(format.dropFirst())
+                NameRules.isPlain(format.dropFirst())
             else {
                 return "has the format '\(format)', which is not an extension such as .tsv"
             }
@@ -147,7 +147,7 @@ public struct ArtifactSchema: Hashable, Sendable {
             }
         }
         if type.directory != "." {
-            guard NameRules.isFreeStem(type.directory[...]), type.directory.utf8.count <= 200 else {
+            guard NameRules.isPlain(type.directory[...]), type.directory.utf8.count <= 200 else {
                 return "has the directory '\(type.directory)', which is not '.' or one plain name"
             }
             if StoreLayout.reservedDirectories.contains(type.directory) {

@@ -54,6 +54,13 @@ enum NameRules {
         }
     }
 
+    /// Whether a name begins with some bytes.
+    static func begins(_ name: some StringProtocol, with start: some StringProtocol) -> Bool {
+        withBytes(name) { name in
+            withBytes(start) { start in name.count >= start.count && name[..<start.count].elementsEqual(start) }
+        }
+    }
+
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -64,13 +71,20 @@ enum NameRules {
     }
 
     /// A letter or digit, then letters, digits, `.`, `_`, `-`.
+    static func isPlain(_ name: Substring) -> Bool { withBytes(name) { isPlain($0) { _ in false } } }
+
+    /// The stem of a free name: a plain one, in which `=` may be too, as in Lightning's `epoch=0-step=10.ckpt`.
     static func isFreeStem(_ stem: Substring) -> Bool { withBytes(stem) { isFreeStem($0) } }
 
-    /// A letter or digit, then letters, digits, `.`, `_`, `-`.
-    static func isFreeStem(_ stem: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let first = stem.first, isAlphanumeric(first) else { return false }
-        return stem.allSatisfy {
+    /// The stem of a free name.
+    static func isFreeStem(_ stem: UnsafeBufferPointer<UInt8>) -> Bool { isPlain(stem) { $0 == UInt8(ascii: "=") } }
+
+    @inline(__always)
+    private static func isPlain(_ name: UnsafeBufferPointer<UInt8>, or isTaken: (UInt8) -> Bool) -> Bool {
+        guard let first = name.first, isAlphanumeric(first) else { return false }
+        return name.allSatisfy {
             isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-")
+                || isTaken($0)
         }
     }
 

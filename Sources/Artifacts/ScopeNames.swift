@@ -74,7 +74,7 @@ public struct TestName: Hashable, Comparable, Sendable, CustomStringConvertible 
 
     /// Checks a name's form.
     public init?(_ text: String) {
-        guard text.utf8.count <= 200, NameRules.isFreeStem(text[...]) else { return nil }
+        guard text.utf8.count <= 200, NameRules.isPlain(text[...]) else { return nil }
         description = text
     }
 

@@ -275,7 +275,7 @@ public struct TypeDefinition: Hashable, Sendable {
         switch naming {
         case .whole: return name + endings
         case .chromosome: return "\(name)\(endings) or \(chromosomes.hint.words)\(endings)"
-        case .free: return "<name>\(endings), where <name> is letters, digits, '.', '_', '-'"
+        case .free: return "<name>\(endings), where <name> is letters, digits, '.', '_', '-', '='"
         }
     }
 }

@@ -215,21 +215,21 @@ import Testing
         }
         try make("one.pt", at: 1000)
         try make("two.pt", at: 2000)
-        #expect(harness.volume.latestTarget(in: directory) == "two.pt")
-        #expect(directory.newest.withLock { $0?.name } == nil, "times may still be set")
+        #expect(harness.volume.latestTarget(.ofAll, "latest", in: directory) == "two.pt")
+        #expect(directory.newest.withLock { $0?.names[.ofAll] } == nil, "times may still be set")
         let seconds = Double(harness.store.schema.settlingSeconds)
         #expect(
             eventually(within: seconds + 20) {
-                _ = harness.volume.latestTarget(in: directory)
-                return directory.newest.withLock { $0?.name } == "two.pt"
+                _ = harness.volume.latestTarget(.ofAll, "latest", in: directory)
+                return directory.newest.withLock { $0?.names[.ofAll] } == "two.pt"
             })
         // Known: not looked at again, until a name comes or goes.
         var times = [timespec(tv_sec: 5000, tv_nsec: 0), timespec(tv_sec: 5000, tv_nsec: 0)]
         try succeed(utimensat(AT_FDCWD, real + "/one.pt", &times, 0))
-        #expect(harness.volume.latestTarget(in: directory) == "two.pt")
+        #expect(harness.volume.latestTarget(.ofAll, "latest", in: directory) == "two.pt")
         try make("three.pt", at: 3000)
-        #expect(harness.volume.latestTarget(in: directory) == "one.pt")
+        #expect(harness.volume.latestTarget(.ofAll, "latest", in: directory) == "one.pt")
         try succeed(Glibc.unlink(real + "/one.pt"))
-        #expect(harness.volume.latestTarget(in: directory) == "three.pt")
+        #expect(harness.volume.latestTarget(.ofAll, "latest", in: directory) == "three.pt")
     }
 }

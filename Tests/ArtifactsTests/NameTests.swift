@@ -401,7 +401,8 @@ private func randomName(_ generator: inout SplitMix64) -> String {
         #expect(try type("gene_manifest").nameHint == "gene_manifest.tsv")
         #expect(try type("splice_errors").nameHint == "splice_errors.tsv or chr<name>.tsv")
         #expect(
-            try type("meta_metrics").nameHint == "<name>(.json|.jsonl), where <name> is letters, digits, '.', '_', '-'")
+            try type("meta_metrics").nameHint
+                == "<name>(.json|.jsonl), where <name> is letters, digits, '.', '_', '-', '='")
         #expect(try type("training_data").nameHint.contains("(.parquet|.tsv|.npz|.npy)"))
     }
 }

@@ -174,6 +174,8 @@ extension MountedTests {
                 #expect(mount.isSealed(directory + name))
                 #expect(try linkTarget(directory + "latest") == name)
                 #expect(try contents(directory + "latest") == "S'weights of \(name)'\n.")
+                #expect(try linkTarget(directory + "latest.pkl") == name)
+                #expect(!exists(directory + "latest.ckpt"))
                 usleep(20_000)  // So that the files' times differ on a file system that counts in ticks.
             }
             #expect(answer { () throws(Errno) in try remove(directory + "latest") } == .notPermitted)
@@ -210,6 +212,39 @@ extension MountedTests {
             #expect(try run(["ln", store + "/meta_layer/checkpoints/one.pkl", directory.path + "/backup"]).succeeded)
             let mount = try Mount(store: store, variant)
             #expect(try linkTarget(mount.production("meta/meta_checkpoints/latest")) == "three.pkl")
+        }
+
+        /// `latest.pkl` is the newest of its format, by the order of sealing; it is not listed, and a real file of the name wins.
+        @Test(arguments: MountVariant.both) func latestOfAFormat(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let place = mount.production("meta/meta_checkpoints/")
+            let source = mount.session("scratch/old")
+            try write("S'x'\n.", to: source)
+            #expect(try run(["touch", "-d", "2001-01-01", source]).succeeded)
+            try write("S'x'\n.", to: place + "epoch=0-step=10.pkl")
+            #expect(mount.isSealed(place + "epoch=0-step=10.pkl"))
+            try write("S'x'\n.", to: place + "a.ckpt")
+            #expect(mount.isSealed(place + "a.ckpt"))
+            #expect(try linkTarget(place + "latest") == "a.ckpt" && linkTarget(place + "latest.ckpt") == "a.ckpt")
+            #expect(try linkTarget(place + "latest.pkl") == "epoch=0-step=10.pkl")
+            #expect(
+                try run(["cp", "-p", source, place + "epoch=1.pkl"]).succeeded && mount.isSealed(place + "epoch=1.pkl"))
+            #expect(
+                try linkTarget(place + "latest.pkl") == "epoch=1.pkl" && linkTarget(place + "latest") == "epoch=1.pkl")
+            #expect(try names(in: place).filter { $0.hasPrefix("latest") } == ["latest"], "for who takes *.pkl")
+            // A name as any other where no link has it.
+            #expect(answer { () throws(Errno) in try write("S'y'\n.", to: place + "latest.pkl") } == .fileExists)
+            #expect(answer { () throws(Errno) in try move(source, place + "latest.pkl") } != nil)
+            #expect(answer { () throws(Errno) in try remove(place + "latest.pkl") } == .notPermitted)
+            try write("S'real'\n.", to: place + "latest.pt")
+            #expect(try contents(place + "latest.pt") == "S'real'\n." && mount.isSealed(place + "latest.pt"))
+            try write("S'x'\n.", to: place + "b.pt")
+            #expect(mount.isSealed(place + "b.pt"))
+            #expect(
+                answer { () throws(Errno) in _ = try linkTarget(place + "latest.pt") } == .invalidArgument, "a file")
+            #expect(try contents(place + "latest.pt") == "S'real'\n.")
+            try write("S'real'\n.", to: mount.session("meta/meta_checkpoints/latest.pkl"))
+            #expect(exists(mount.session("meta/meta_checkpoints/latest.pkl")))
         }
 
         /// A whiteout is a device in the old place (renameat2(2)): typed directories take none, and do not say that they did.

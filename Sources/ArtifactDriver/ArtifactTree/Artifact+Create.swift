@@ -54,7 +54,7 @@ extension Volume {
         _ name: String, in directory: TreeDirectory, _ mode: UInt32, _ flags: OpenFlags, _ caller: Caller,
         _ makers: [ArtifactFile.Maker]
     ) throws(Errno) -> Created? {
-        guard case .typed = directory.location, name != MadeNames.latest,
+        guard case .typed(_, _, let type) = directory.location, type.latest(name) == nil,
             case .artifact(let realName) = classify(name, in: directory),
             OverwritePolicy.judge(
                 .file, named: .artifact(realName: realName), in: directory.place,

@@ -32,10 +32,10 @@ final class TreeDirectory: Sendable {
     let stableNumber: UInt64
     /// When the kernel was last told what each name here is, on the monotonic clock; 0 for never.
     let lastDetails = Atomic<UInt64>(0)
-    /// What is the newest file, and when that was so.
+    /// What are the newest files, and when that was so.
     struct Newest: Sendable {
         let state: ListingState
-        let name: String?
+        let names: NewestNames
     }
     let newest = Lock<Newest?>(nil)
     /// How many inodes are named in it. Changed under the namespace's lock.
@@ -98,8 +98,8 @@ indirect enum MadeEntry: Hashable, Sendable {
     case keptReason(of: String, owner: UInt32)
     /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
     case currentSession(newest: String?)
-    /// `latest` in a directory of checkpoints.
-    case latestCheckpoint(InodeNumber, target: String)
+    /// `latest`, `latest.pkl` and so on in a directory of checkpoints.
+    case latestCheckpoint(InodeNumber, name: String, target: String)
 
     /// What it is remembered by, under its directory. The kernel keeps what a link says, so a link with another target is another
     /// inode; `/` is in no name that a program asks for.
@@ -109,7 +109,7 @@ indirect enum MadeEntry: Hashable, Sendable {
         case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let newest?): name + "/" + newest
-        case .latestCheckpoint(_, let target): name + "/" + target
+        case .latestCheckpoint(_, _, let target): name + "/" + target
         }
     }
 }

@@ -17,8 +17,9 @@ extension Volume {
             } else {
                 sessionTarget().map { .currentSession(newest: $0) }
             }
-        case .typed where name == MadeNames.latest:
-            latestTarget(in: directory).map { .latestCheckpoint(directory.id, target: $0) }
+        case .typed(.production, _, let type):
+            type.latest(name).flatMap { latestTarget($0, name, in: directory) }
+                .map { .latestCheckpoint(directory.id, name: name, target: $0) }
         default: nil
         }
     }
@@ -78,9 +79,9 @@ extension Volume {
             shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
             shown.st_mode = S_IFLNK | 0o777
             shown.st_size = off_t((newest ?? currentSession?.description)?.utf8.count ?? 0)
-        case .latestCheckpoint(let parent, let target):
+        case .latestCheckpoint(let parent, let name, let target):
             if case .tree(let directory)? = namespace[parent] {
-                shown.st_ino = ino_t(StableNumber.of(directory.path(of: MadeNames.latest)))
+                shown.st_ino = ino_t(StableNumber.of(directory.path(of: name)))
             }
             shown.st_mode = S_IFLNK | 0o777
             shown.st_size = off_t(target.utf8.count)
@@ -142,5 +143,5 @@ extension Volume {
 enum MadeNames {
     static let current = "current"
     static let quarantine = "quarantine"
-    static let latest = "latest"
+    static let latest = TypeDefinition.latestName
 }

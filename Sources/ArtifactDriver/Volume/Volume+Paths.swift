@@ -36,9 +36,9 @@ extension Volume {
             return StoreLayout.quarantineDirectory + "/" + QuarantineReader.reasonName(of: id)
         case .kept(let kept): return kept.path
         case .made(.currentSession): return "development/" + MadeNames.current
-        case .made(.latestCheckpoint(let parent, _)):
-            guard case .tree(let directory)? = namespace[parent] else { return MadeNames.latest }
-            return directory.path(of: MadeNames.latest)
+        case .made(.latestCheckpoint(let parent, let name, _)):
+            guard case .tree(let directory)? = namespace[parent] else { return name }
+            return directory.path(of: name)
         }
     }
 
