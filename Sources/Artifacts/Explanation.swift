@@ -70,7 +70,10 @@ public struct Explanation: Sendable {
         let whole = path.split(separator: "/").dropLast(max(0, rest.count - 1)).joined(separator: "/")
         // What is in a directory that is an artifact is as in an ordinary tree.
         let isInArtifact = !isHidden && rest.count > 1 && Self.takesDirectories(location)
-        facts = Facts(isInOrdinaryTree: location.place == .ordinaryTree || isInArtifact)
+        let isTyped = if case .typed = location.place { !isInArtifact } else { false }
+        facts = Facts(
+            isInOrdinaryTree: location.place == .ordinaryTree || isInArtifact,
+            isInTypedDirectory: isTyped && kind == .plainFile)
 
         if isInArtifact, Self.state(of: whole, sight) == .writing {
             isInUnfinished = true
@@ -95,9 +98,10 @@ public struct Explanation: Sendable {
             return
         }
         place = isHidden ? .hidden : isInArtifact ? .ordinaryTree : location.place
+        let isSiblingLink = kind == .symbolicLink && isTyped && standing != .production
         if isHidden, Self.isKept(path, sight) {
             subject = .kept
-        } else if isHidden || kind == .symbolicLink && place != .ordinaryTree {
+        } else if isHidden || kind == .symbolicLink && place != .ordinaryTree && !isSiblingLink {
             subject = .made(isDirectory: kind == .directory)
         } else if rest.isEmpty {
             subject = .directory(location, isEmpty: Self.isEmpty(path, location, mount.schema, sight))

@@ -41,18 +41,21 @@ public struct Facts: Hashable, Sendable {
     public var isSettling: Bool
     /// The file is in `logs/` or `scratch/`.
     public var isInOrdinaryTree: Bool
+    /// The file, and its other name, are in typed directories of one session or test.
+    public var isInTypedDirectory: Bool
     /// The file is on its way to quarantine: nobody changes it any more, and nobody takes it for a whole one.
     public var isKeptBack: Bool
 
     /// Facts; the defaults are an unrelated caller and a typed directory.
     public init(
         isSameUser: Bool = false, isSameJob: Bool = false, isSettling: Bool = false, isInOrdinaryTree: Bool = false,
-        isKeptBack: Bool = false
+        isInTypedDirectory: Bool = false, isKeptBack: Bool = false
     ) {
         self.isSameUser = isSameUser
         self.isSameJob = isSameJob
         self.isSettling = isSettling
         self.isInOrdinaryTree = isInOrdinaryTree
+        self.isInTypedDirectory = isInTypedDirectory
         self.isKeptBack = isKeptBack
     }
 }

@@ -117,7 +117,7 @@ public enum OverwritePolicy {
         case .transient, .writing, .empty: refuse(.notPermitted, .noLinks)
         case .settling: refuse(.notPermitted, .noLinks)
         case .sealing, .sealed: refuse(.notPermitted, .noLinks)
-        case .live: facts.isInOrdinaryTree ? .allowed : refuse(.notPermitted, .noLinks)
+        case .live: facts.isInOrdinaryTree || facts.isInTypedDirectory ? .allowed : refuse(.notPermitted, .noLinks)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
     }
@@ -233,6 +233,8 @@ extension OverwritePolicy {
             case .directory: return refuse(.invalidArgument, .unknownDirectory)
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
             }
+        case .typed where creation == .symbolicLink && standing == .live:
+            return judgeName(name, isPlaceForFiles: true)
         case .typed, .plots, .scopeRoot:
             switch creation {
             case .symbolicLink, .specialFile: return refuse(.notPermitted, .noSpecialFiles)
@@ -240,6 +242,23 @@ extension OverwritePolicy {
             case .file: return judgeName(name, isPlaceForFiles: true)
             }
         }
+    }
+
+    /// Judges what a symbolic link says that a typed directory of a session or test takes: what ``judge(_:named:in:standing:)`` says of its name
+    /// is the other half.
+    ///
+    /// - Parameter target: what the link's text means as a name of its own directory.
+    public static func judgeLink(to target: NameClass) -> Verdict {
+        if case .artifact = target { return .allowed }
+        return refuse(.notPermitted, .siblingLinks)
+    }
+
+    /// Judges giving a symbolic link of a typed directory another name.
+    ///
+    /// - Parameter isSameDirectory: whether the new name is in the directory of the old one, where what it says means the same.
+    public static func judgeRenameOfLink(in standing: Standing, isSameDirectory: Bool) -> Verdict {
+        if standing == .frozen { return refuse(.notPermitted, .frozenSession) }
+        return isSameDirectory ? .allowed : refuse(.notPermitted, .siblingLinks)
     }
 
     private static func judgeName(_ name: NameClass, isPlaceForFiles: Bool) -> Verdict {

@@ -223,7 +223,8 @@ struct PlayedKernel {
             switch creation {
             case .directory: try volume.makeDirectory(request, parent: directory.inode, name: name, mode: 0o755)
             case .symbolicLink:
-                try "x".withEntryName { target throws(Errno) in
+                // To a name that is one wherever the link's own is.
+                try (path.split(separator: "/").last.map(String.init) ?? "x").withEntryName { target throws(Errno) in
                     try volume.makeSymbolicLink(request, parent: directory.inode, name: name, target: target)
                 }
             case .file, .specialFile:

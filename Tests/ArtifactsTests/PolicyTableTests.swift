@@ -15,7 +15,7 @@ private let policyTable = """
     | rename onto | yes | `EEXIST` | yes | `EEXIST` | `EEXIST` | yes | `EPERM` |
     | exchange (`RENAME_EXCHANGE`), either side | `EINVAL` | `EINVAL` | `EINVAL` | `EPERM` | `EPERM` | free directories only | `EPERM` |
     | unlink | yes | yes: the writer's bytes go to quarantine | yes | `EPERM` | `EPERM` | yes | `EPERM` |
-    | hard link to or from | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` | free directories only | `EPERM` |
+    | hard link to or from | `EPERM` | `EPERM` | `EPERM` | `EPERM` | `EPERM` | typed and free directories | `EPERM` |
     | chmod, utimens | yes | yes | yes | yes | yes (2.2) | yes | `EPERM` |
     | chown | yes | yes | yes | the same job; else `EPERM` | see 2.2 | yes | `EPERM` |
     | setxattr, removexattr `user.*` | yes | yes | yes | the same job; else `EPERM` | see 2.2 | yes | `EPERM` |
@@ -44,8 +44,10 @@ private let errnos: [String: Errno] = [
 private let everyFacts: [Facts] = [false, true].flatMap { user in
     [false, true].flatMap { settling in
         [false, true].flatMap { job in
-            [false, true].map {
-                Facts(isSameUser: user, isSameJob: job, isSettling: settling, isInOrdinaryTree: $0)
+            [(false, false), (false, true), (true, false), (true, true)].map {
+                Facts(
+                    isSameUser: user, isSameJob: job, isSettling: settling, isInOrdinaryTree: $0.0,
+                    isInTypedDirectory: $0.1)
             }
         }
     }
@@ -65,6 +67,9 @@ private func expected(_ cell: String, row: [String], facts: Facts) throws -> Err
         // Elsewhere a live file is refused as the row refuses the others that may otherwise change.
         let others: Errno = try #require(errnos[row[1]])
         return facts.isInOrdinaryTree ? nil : others
+    case "typed and free directories":
+        let others: Errno = try #require(errnos[row[1]])
+        return facts.isInOrdinaryTree || facts.isInTypedDirectory ? nil : others
     default:
         Issue.record("the table has a cell that the tests cannot read: '\(cell)'")
         throw Unreadable()
@@ -98,12 +103,12 @@ private func compare(_ text: String) throws -> Int {
 
 @Suite struct PolicyTableTests {
     @Test func theCodeIsTheTable() throws {
-        #expect(try compare(policyTable) == Operation.allCases.count * FileState.allCases.count * 16)
+        #expect(try compare(policyTable) == Operation.allCases.count * FileState.allCases.count * 32)
         #expect(Operation.allCases.count == 13 && FileState.allCases.count == 8)
     }
 
     @Test func theCodeIsTheDocument() throws {
-        #expect(try compare(SemanticsDocument.text()) == 13 * 8 * 16)
+        #expect(try compare(SemanticsDocument.text()) == 13 * 8 * 32)
     }
 
     /// A comparison that accepts everything would be no test: each cell, turned over, must be noticed.

@@ -74,7 +74,8 @@ import Testing
                 "frozen-session",
                 "sealed-attributes", "no-exchange", "no-links", "invalid-name", "name-too-long", "unknown-directory",
                 "fixed-directory",
-                "directory-in-use", "no-special-files", "plain-files-only", "failed-check", "empty", "no-room",
+                "directory-in-use", "no-special-files", "sibling-links", "plain-files-only", "failed-check", "empty",
+                "no-room",
                 "store-failed", "maker-failed", "needs-reason", "kept-back", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])

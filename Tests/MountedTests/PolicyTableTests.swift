@@ -47,7 +47,7 @@ extension MountedTests {
         private static let changeable: [Errno?] = [nil, nil, nil, eperm, nil, nil, eperm]
         private static let ownersAlways: [Errno?] = [nil, nil, nil, nil, nil, nil, eperm]
         private static let truncating: [Errno?] = [nil, eexist, nil, eexist, nil, nil, eperm]
-        private static let noLink: [Errno?] = [eperm, eperm, eperm, eperm, eperm, nil, eperm]
+        private static let link: [Errno?] = [eperm, eperm, eperm, eperm, nil, nil, eperm]
 
         /// Each row's second subject is another file in the same state.
         static let rows: [Row] = [
@@ -90,7 +90,7 @@ extension MountedTests {
                 try MountedTests.exchangeNames(file.path, other.path)
             },
             Row(name: "unlink", answers: changeable) { file, _ throws(Errno) in try remove(file.path) },
-            Row(name: "link from", answers: noLink) { file, _ throws(Errno) in try hardLink(file.path, file.fresh) },
+            Row(name: "link from", answers: link) { file, _ throws(Errno) in try hardLink(file.path, file.fresh) },
             Row(name: "chmod", answers: ownersAlways) { file, _ throws(Errno) in try setMode(file.path, 0o640) },
             Row(name: "chown", answers: changeable) { file, _ throws(Errno) in
                 try check(Glibc.chown(file.path, 65534, 65534))

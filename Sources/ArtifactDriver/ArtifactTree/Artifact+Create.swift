@@ -19,7 +19,10 @@ extension Volume {
             let entry = try treeEntry(name, in: directory)
             do throws(Errno) {
                 if flags.isExclusive { throw Errno.fileExists }
-                guard case .artifact(let file)? = namespace[entry.inode] else { throw Errno.fileExists }
+                let inode = namespace[entry.inode]
+                // The kernel looks the name up again and goes on from there.
+                if case .made(.siblingLink)? = inode { throw Errno.staleNFSFileHandle }
+                guard case .artifact(let file)? = inode else { throw Errno.fileExists }
                 return Created(entry: entry, opened: try open(file, flags, caller: caller))
             } catch {
                 namespace.forget(entry.inode, lookups: 1)

@@ -24,10 +24,9 @@ extension Volume {
         }
         if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
         do throws(Errno) { return try artifactEntry(name, in: directory) } catch .noSuchFileOrDirectory {
-            guard let entry = try artifactDirectoryEntry(name, in: directory) else {
-                throw Errno.noSuchFileOrDirectory
-            }
-            return entry
+            if let entry = try artifactDirectoryEntry(name, in: directory) { return entry }
+            guard let link = try linkEntry(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
+            return link
         }
     }
 
@@ -106,7 +105,12 @@ extension Volume {
         let timeout = self.timeout(of: directory.scope, in: directory)
         return Entry(
             inode: file.id, generation: namespace.generation(of: file.id), attributes: attributes,
-            entryTimeout: timeout, attributesTimeout: timeout)
+            entryTimeout: timeout, attributesTimeout: hasMoreNames(attributes, file) ? Timeout.none : timeout)
+    }
+
+    /// Whether a file of a session or test changes under other names too, of which the kernel knows nothing.
+    func hasMoreNames(_ attributes: stat, _ file: ArtifactFile) -> Bool {
+        attributes.st_nlink > 1 && standing(of: file) != .production
     }
 
     /// The file of a name, counted as a lookup that the caller must forget.

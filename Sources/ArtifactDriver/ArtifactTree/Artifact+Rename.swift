@@ -32,7 +32,13 @@ extension Volume {
             try refuseMade(.operation(.renameFrom), made, side.path, caller)
         }
         if try renameArtifactDirectory(name, in: source, to: newName, in: target, flags, caller) { return }
-        let file = try self.file(name, in: source)
+        let file: ArtifactFile
+        do throws(Errno) { file = try self.file(name, in: source) } catch .noSuchFileOrDirectory {
+            guard try renameLink(name, in: source, to: newName, in: target, flags, caller) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            return
+        }
         defer { namespace.forget(file.id, lookups: 1) }
         var replaced: ArtifactFile?
         if try subdirectory(newName, of: target) != nil { throw Errno.isDirectory }
@@ -48,6 +54,9 @@ extension Volume {
             if flags.contains(.noReplace) { throw Errno.fileExists }
             return
         }
+        if replaced == nil, flags.contains(.noReplace), try siblingLink(newName, in: target) != nil {
+            throw Errno.fileExists
+        }
         let named = classify(newName, in: target)
         let facts = self.facts(for: caller, file)
         let makers = target.isProduction && named != .transient ? self.makers(of: caller) : []
@@ -57,6 +66,12 @@ extension Volume {
                 standing: to.standing, onto: other?.fileState(standing: to.standing))
             if let refused {
                 try refuse(refused, from, to, caller, detail: refused.question == .name ? hint(target) : nil)
+            }
+            // Two names of one file: rename(2) does nothing then.
+            if let other, state.isPublished, other.isPublished, let identity = state.identity,
+                other.identity == identity
+            {
+                return Effect()
             }
             let before = Settled(state)
             state.resumeWriting(in: store.staging)
@@ -157,6 +172,13 @@ extension Volume {
         if !state.isPublished || isStagedName {
             let attributes = try realAttributes(of: file, state)
             size = Int64(attributes.st_size)
+            // A second name would stay behind, through which its bytes could change.
+            if state.isPublished,
+                let refused = OverwritePolicy.judgeMoving(
+                    isRegular: attributes.isRegular, links: UInt64(attributes.st_nlink))
+            {
+                try refuse(refused, from, to, caller, detail: nil)
+            }
             try rights.checkRemoval(of: attributes, from: source, for: caller)
             try rights.checkCreation(in: target, for: caller)
         }

@@ -12,7 +12,11 @@ extension Volume {
         if let made = madeEntry(name, in: directory) {
             try refuseMade(.operation(.unlink), made, directory.path(of: name), caller)
         }
-        let file = try self.file(name, in: directory)
+        let file: ArtifactFile
+        do throws(Errno) { file = try self.file(name, in: directory) } catch .noSuchFileOrDirectory {
+            guard try unlinkLink(name, in: directory, caller) else { throw Errno.noSuchFileOrDirectory }
+            return
+        }
         defer { namespace.forget(file.id, lookups: 1) }
         try deferIfClosing(file, caller)
         let standing = self.standing(of: directory.scope)

@@ -7,7 +7,7 @@ internal import SystemCalls
 internal import SystemPackage
 
 /// A file of a typed directory, of `plots/`, or a session's `metadata.json`.
-final class ArtifactFile: Settling {
+final class ArtifactFile: AwaitsMakers {
     /// Where the bytes are.
     indirect enum Phase: Sendable {
         /// At the real path.

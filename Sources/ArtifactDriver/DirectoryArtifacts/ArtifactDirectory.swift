@@ -8,7 +8,7 @@ internal import SystemPackage
 /// of the whole.
 final class ArtifactDirectory: Sendable {
     /// Where the whole is.
-    enum Phase: Sendable {
+    enum Stage: Sendable {
         /// At its real path, in a session, a test or production.
         case published(Scope)
         /// Staged, and being made in production.
@@ -18,7 +18,7 @@ final class ArtifactDirectory: Sendable {
     }
 
     private struct State {
-        var phase: Phase
+        var stage: Stage
         /// Changes of what is in it that are under way, and handles that are open to write.
         var changes = 0
     }
@@ -26,21 +26,21 @@ final class ArtifactDirectory: Sendable {
     /// A leaf in the order of locks.
     private let state: Lock<State>
 
-    init(_ phase: Phase) { state = Lock(State(phase: phase)) }
+    init(_ stage: Stage) { state = Lock(State(stage: stage)) }
 
     /// Whose rules hold for it.
-    var scope: Scope { if case .published(let scope) = phase { scope } else { .production } }
+    var scope: Scope { if case .published(let scope) = stage { scope } else { .production } }
 
-    var phase: Phase { state.withLock { $0.phase } }
+    var stage: Stage { state.withLock { $0.stage } }
 
-    var isMaking: Bool { if case .making = phase { true } else { false } }
+    var isMaking: Bool { if case .making = stage { true } else { false } }
 
     /// Begins a change of what is in it, or opens a file of it to write; ``endChange()`` ends that.
     ///
     /// - Throws: `EPERM` when it is being sealed: the policy was asked in the moment before.
     func beginChange() throws(Errno) {
         let isAllowed = state.withLock { state in
-            if case .sealing = state.phase { return false }
+            if case .sealing = state.stage { return false }
             state.changes += 1
             return true
         }
@@ -52,7 +52,7 @@ final class ArtifactDirectory: Sendable {
     func endChange() -> Bool {
         state.withLock { state in
             state.changes -= 1
-            guard state.changes == 0, case .making = state.phase else { return false }
+            guard state.changes == 0, case .making = state.stage else { return false }
             return true
         }
     }
@@ -63,18 +63,18 @@ final class ArtifactDirectory: Sendable {
     /// - Returns: false while something in it is changed or open to write.
     func beginSealing(isSure: Bool = false) -> Bool {
         state.withLock { state in
-            if case .sealing = state.phase { return false }
+            if case .sealing = state.stage { return false }
             guard isSure || state.changes == 0 else { return false }
-            state.phase = .sealing
+            state.stage = .sealing
             return true
         }
     }
 
     /// It is at a real path, sealed or as it was.
-    func endSealing(in scope: Scope) { state.withLock { $0.phase = .published(scope) } }
+    func endSealing(in scope: Scope) { state.withLock { $0.stage = .published(scope) } }
 
     /// What was to be sealed is being made, as before.
-    func makeOn() { state.withLock { $0.phase = .making } }
+    func makeOn() { state.withLock { $0.stage = .making } }
 }
 
 /// The directories that are artifacts and that the kernel knows, or that are staged.
@@ -92,11 +92,11 @@ final class ArtifactDirectories: Sendable {
     private let state = Lock(State())
 
     /// The one that a real directory is. Two nodes of one never disagree: a node may be forgotten while files in it are known.
-    func directory(_ identity: FileIdentity, _ phase: ArtifactDirectory.Phase) -> ArtifactDirectory {
+    func directory(_ identity: FileIdentity, _ stage: ArtifactDirectory.Stage) -> ArtifactDirectory {
         state.withLock { state in
             if let known = state.known[identity]?.directory { return known }
             if state.known.count >= 64 { state.known = state.known.filter { $0.value.directory != nil } }
-            let made = ArtifactDirectory(phase)
+            let made = ArtifactDirectory(stage)
             state.known[identity] = Known(directory: made)
             return made
         }
@@ -138,7 +138,7 @@ extension Volume {
     ///
     /// - Parameter artifact: the artifact that it is part of; nil in `logs/` and `scratch/`.
     func state(of artifact: ArtifactDirectory?, in scope: Scope) -> FileState {
-        switch artifact?.phase {
+        switch artifact?.stage {
         // Whoever makes the whole does with its parts what it likes.
         case .making?: .transient
         case .sealing?: .sealing

@@ -10,7 +10,7 @@ internal import SystemPackage
 
 /// A directory in staging that is to be an artifact of production: one that is made there, or that was renamed there and is sealed when those who
 /// made it have ended well.
-final class StagedDirectory: Settling {
+final class StagedDirectory: AwaitsMakers {
     struct State: Sendable {
         /// Its name on the mount.
         var parent: TreeDirectory
@@ -19,7 +19,7 @@ final class StagedDirectory: Settling {
         /// Whether it has a temporary name: it is never published under that.
         var isTransient: Bool
         /// Where it comes from, when it was promoted.
-        var origin: Origin?
+        var origin: FormerPlace?
         var makers: [ArtifactFile.Maker] = []
         /// Whether a file was made in it: before that there is nothing to publish.
         var hasFile = false
@@ -32,7 +32,7 @@ final class StagedDirectory: Settling {
     }
 
     /// Where a promoted directory was.
-    struct Origin: Sendable {
+    struct FormerPlace: Sendable {
         let file: RealFile
         let parent: TreeDirectory
         let name: String

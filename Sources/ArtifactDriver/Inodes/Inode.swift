@@ -83,6 +83,16 @@ final class TreeDirectory: Sendable {
             ?? (isProduction ? nil : type.transientDirectoryName(forReal: real))
     }
 
+    /// The name on the mount of a real symbolic link, if the directory takes one of that name. One with a temporary name is at its real path
+    /// too: it has no bytes that could be half.
+    func name(ofRealLink name: String) -> String? {
+        if let shown = self.name(ofReal: name) { return shown }
+        return OverwritePolicy.classify(name, in: place) == .transient ? name : nil
+    }
+
+    /// Whether it takes symbolic links to what is beside them: a typed directory of a session or test does.
+    var takesLinks: Bool { if case .typed = place { !isProduction } else { false } }
+
     /// A name's path from the mount point.
     func path(of name: String) -> String { path.isEmpty ? name : path + "/" + name }
 }
@@ -100,6 +110,8 @@ indirect enum MadeEntry: Hashable, Sendable {
     case currentSession(newest: String?)
     /// `latest`, `latest.pkl` and so on in a directory of checkpoints.
     case latestCheckpoint(InodeNumber, name: String, target: String)
+    /// A symbolic link in a typed directory of a session or test, to a file beside it.
+    case siblingLink(InodeNumber, name: String, target: String)
 
     /// What it is remembered by, under its directory. The kernel keeps what a link says, so a link with another target is another
     /// inode; `/` is in no name that a program asks for.
@@ -109,7 +121,7 @@ indirect enum MadeEntry: Hashable, Sendable {
         case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let newest?): name + "/" + newest
-        case .latestCheckpoint(_, _, let target): name + "/" + target
+        case .latestCheckpoint(_, _, let target), .siblingLink(_, _, let target): name + "/" + target
         }
     }
 }

@@ -149,7 +149,7 @@ extension MadeEntry {
     var isFile: Bool {
         switch self {
         case .hiddenFile, .keptReason: true
-        case .hiddenDirectory, .quarantine, .currentSession, .latestCheckpoint: false
+        case .hiddenDirectory, .quarantine, .currentSession, .latestCheckpoint, .siblingLink: false
         }
     }
 

@@ -14,6 +14,7 @@ extension Volume {
             switch made {
             case .currentSession(let newest): newest ?? currentSession?.description
             case .latestCheckpoint(_, _, let newest): newest
+            case .siblingLink(_, _, let target): target
             case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason: throw Errno.invalidArgument
             }
         guard let target else { throw Errno.noSuchFileOrDirectory }

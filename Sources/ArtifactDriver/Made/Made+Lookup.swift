@@ -85,6 +85,14 @@ extension Volume {
             }
             shown.st_mode = S_IFLNK | 0o777
             shown.st_size = off_t(target.utf8.count)
+        case .siblingLink(let parent, let name, let target):
+            if case .tree(let directory)? = namespace[parent], let link = try? siblingLink(name, in: directory),
+                let real = try? link.real.attributes()
+            {
+                shown = real
+            }
+            shown.st_mode = S_IFLNK | 0o777
+            shown.st_size = off_t(target.utf8.count)
         }
         return shown
     }

@@ -147,7 +147,7 @@ extension Volume {
     /// Judges what waits for its makers: one of them has ended, or it has waited long enough.
     ///
     /// - Returns: whether it still waits.
-    func settle(_ waiting: any Settling) -> Bool {
+    func settle(_ waiting: any AwaitsMakers) -> Bool {
         switch waiting {
         case let file as ArtifactFile: settle(file)
         case let directory as StagedDirectory: settle(directory)
@@ -156,7 +156,7 @@ extension Volume {
     }
 
     /// Without a thread to be had, time alone decides.
-    func settleLater(_ left: [any Settling]) {
+    func settleLater(_ left: [any AwaitsMakers]) {
         for waiting in left {
             seals.submit(after: store.schema.settleSeconds * 1000 + 1) {
                 if self.settle(waiting) { self.settleLater([waiting]) }

@@ -6,7 +6,7 @@ internal import SystemCalls
 internal import SystemPackage
 
 /// What waits to hear how those end who made it: a file, or a directory that is an artifact.
-protocol Settling: AnyObject, Sendable {
+protocol AwaitsMakers: AnyObject, Sendable {
     /// Its inode.
     var id: InodeNumber { get }
 }
@@ -15,10 +15,10 @@ protocol Settling: AnyObject, Sendable {
 /// while no file waits there is nothing that wakes it.
 final class Settler: Sendable {
     /// Judges a file; whether it still waits.
-    typealias Judge = @Sendable (any Settling) -> Bool
+    typealias Judge = @Sendable (any AwaitsMakers) -> Bool
 
     private struct Waiting {
-        let file: any Settling
+        let file: any AwaitsMakers
         /// On the monotonic clock.
         let end: UInt64
     }
@@ -80,8 +80,8 @@ final class Settler: Sendable {
     /// - Returns: the files that the caller has to see to, because there is no thread to be had: this one, and those that others added while
     ///   it was tried to start one.
     func add(
-        _ file: any Settling, until end: UInt64?, _ processes: [any WatchedProcess]
-    ) -> [any Settling] {
+        _ file: any AwaitsMakers, until end: UInt64?, _ processes: [any WatchedProcess]
+    ) -> [any AwaitsMakers] {
         let id = file.id.rawValue
         let (starts, isReady, isNews) = state.withLock { state -> (Bool, Bool, Bool) in
             guard wake != nil, !state.isEnded, state.judge != nil else { return (false, false, false) }
@@ -188,9 +188,9 @@ final class Settler: Sendable {
     }
 
     /// The files that have waited long enough.
-    private func takeOver() -> [any Settling] {
+    private func takeOver() -> [any AwaitsMakers] {
         state.withLock { state in
-            var files: [any Settling] = []
+            var files: [any AwaitsMakers] = []
             let now = Clock.monotonic()
             while state.firstEnd < state.ends.count {
                 let (end, id) = state.ends[state.firstEnd]
@@ -209,7 +209,7 @@ final class Settler: Sendable {
     }
 
     /// A process has ended, or was waited for after it had: the files that it had to do with.
-    private func hear(_ process: any WatchedProcess, _ events: Int16) -> [any Settling] {
+    private func hear(_ process: any WatchedProcess, _ events: Int16) -> [any AwaitsMakers] {
         let isReaped = events & Int16(POLLHUP) != 0
         let isUnknown = process.ending == .unknown
         return state.withLock { state in
@@ -226,7 +226,7 @@ final class Settler: Sendable {
         }
     }
 
-    private func judge(_ file: any Settling) {
+    private func judge(_ file: any AwaitsMakers) {
         let (known, end) = state.withLock { ($0.judge, $0.waiting[file.id.rawValue]?.end) }
         guard let known else { return }
         if known(file) {

@@ -33,10 +33,17 @@ struct LiveView: StoreView {
     ) throws(Errno) {
         guard let real = try directory.real.current() else { return }
         try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
-            guard type == S_IFREG || type == S_IFDIR || type == 0, let real = EntryName(name).string,
-                let name = type == S_IFDIR ? directory.name(ofRealDirectory: real) : directory.name(ofReal: real)
+            guard let text = EntryName(name).string else { return }
+            let shown: String? =
+                switch type {
+                case S_IFREG, 0: directory.name(ofReal: text)
+                case S_IFDIR: directory.name(ofRealDirectory: text)
+                case S_IFLNK: directory.name(ofRealLink: text, in: real)
+                default: nil
+                }
+            guard let shown
             else { return }
-            try body(name, number, type)
+            try body(shown, number, type)
         }
     }
 }

@@ -17,7 +17,8 @@ protocol StoreView: Sendable {
     /// - Throws: `ENOENT` when nothing has it, or anything else than a plain file: a symbolic link could lead out of the store.
     func find(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile
 
-    /// The names of the published artifacts in a directory, files and directories, with their inode numbers and `S_IFMT` bits (0 when not known), in the order of the
+    /// The names of the published artifacts in a directory, files and directories, and of symbolic links to such beside them in sessions and
+    /// tests, with their inode numbers and `S_IFMT` bits (0 when not known), in the order of the
     /// real directory; real files that the schema does not know are left out.
     func forEachFile(
         in directory: TreeDirectory, _ body: (_ name: String, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void

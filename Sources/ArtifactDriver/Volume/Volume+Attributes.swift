@@ -19,10 +19,7 @@ extension Volume {
             AttributesReply(
                 attributes: try attributes(of: directory),
                 timeout: isWatched(directory) ? Timeout.watched : Timeout.treeAttributes)
-        case .artifact(let file):
-            AttributesReply(
-                attributes: try attributes(of: file),
-                timeout: timeout(ofArtifact: file))
+        case .artifact(let file): try reply(for: file)
         case .free(let node):
             AttributesReply(
                 attributes: try node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) },
@@ -30,6 +27,12 @@ extension Volume {
         case .kept(let kept): AttributesReply(attributes: try attributes(of: kept), timeout: Timeout.none)
         case .made(let made): AttributesReply(attributes: attributes(of: made), timeout: Timeout.none)
         }
+    }
+
+    private func reply(for file: ArtifactFile) throws(Errno) -> AttributesReply {
+        let attributes = try attributes(of: file)
+        let timeout = timeout(ofArtifact: file)
+        return AttributesReply(attributes: attributes, timeout: hasMoreNames(attributes, file) ? Timeout.none : timeout)
     }
 
     /// Only for root alone (`MountOptions.checksPermissions`), whom no mode keeps from anything but from running what nobody may run.
@@ -51,6 +54,7 @@ extension Volume {
             let isOwners = changes.user == nil && changes.group == nil
             let operation: Operation = changes.size != nil ? .truncate : isOwners ? .setAttributes : .setOwner
             try refuseKept(.operation(operation), kept.path, request.caller)
+        case .made(.siblingLink(let parent, let name, _)): try changeLink(name, in: parent, changes, request.caller)
         case .made(let made): try refuseMade(.operation(.setAttributes), made, shownPath(of: found), request.caller)
         }
         return try reply(for: found)

@@ -84,7 +84,8 @@ extension Volume {
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, target: EntryName
     ) throws(Errno) -> Entry {
         switch try directoryKind(parent) {
-        case .artifacts(let directory): try refuseCreation(.symbolicLink, name, in: directory, request.caller)
+        case .artifacts(let directory):
+            return try makeSiblingLink(text(name), to: target, in: directory, request.caller)
         case .free(let parent):
             return try makeFree(.symbolicLink, name, in: parent, request.caller) { directory throws(Errno) in
                 try SystemCall.makeSymbolicLink(directory, name.pointer, to: target.pointer)
@@ -98,6 +99,8 @@ extension Volume {
     ) throws(Errno) -> Entry {
         switch (try self.inode(inode), try directoryKind(newParent)) {
         case (.free(let node), .free(let parent)): return try linkFree(node, newName, in: parent, request.caller)
+        case (.artifact(let file), .artifacts(let directory)):
+            return try linkArtifact(file, text(newName), in: directory, request.caller)
         case (.artifact(let file), _): try refuseLink(of: file, request.caller)
         case (.kept(let kept), _): try refuseKept(.operation(.link), kept.path, request.caller)
         default: break

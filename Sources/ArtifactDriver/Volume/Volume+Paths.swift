@@ -36,7 +36,7 @@ extension Volume {
             return StoreLayout.quarantineDirectory + "/" + QuarantineReader.reasonName(of: id)
         case .kept(let kept): return kept.path
         case .made(.currentSession): return "development/" + MadeNames.current
-        case .made(.latestCheckpoint(let parent, let name, _)):
+        case .made(.latestCheckpoint(let parent, let name, _)), .made(.siblingLink(let parent, let name, _)):
             guard case .tree(let directory)? = namespace[parent] else { return name }
             return directory.path(of: name)
         }
