@@ -142,10 +142,34 @@ PYTHON
     imports "$venv/bin/python"
 }
 
+# Snakemake in an environment of its own: it brings many packages along.
+set_up_snakemake() {
+    local venv=$root/.build/snakemake
+    "$venv/bin/snakemake" --version >/dev/null 2>&1 && return 0
+    rm -rf -- "$venv"
+    mkdir -p -- "$root/.build"
+    if python3 -m venv "$venv" >/dev/null 2>&1; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check snakemake
+    else
+        # As above.
+        rm -rf -- "$venv"
+        mkdir -p -- "$venv/bin" "$venv/packages"
+        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" snakemake
+        cat >"$venv/bin/snakemake" <<'SNAKEMAKE'
+#!/bin/sh
+here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 -m snakemake "$@"
+SNAKEMAKE
+        chmod +x "$venv/bin/snakemake"
+    fi
+    "$venv/bin/snakemake" --version
+}
+
 # --- The run ----------------------------------------------------------------------------------------------------------
 
 run_tests() {
     export ARTIFACTFS_TEST_PYTHON=$python
+    export ARTIFACTFS_TEST_SNAKEMAKE=$root/.build/snakemake/bin/snakemake
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
     # A copy of what the tests print, for the summary. `exec`: the step's process is timeout itself, which passes a signal
@@ -225,6 +249,9 @@ else
     step "python packages" set_up_python
     python=$root/.build/venv/bin/python
 fi
+
+# The test of it fails with this step: neither is left out.
+step "snakemake" set_up_snakemake || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true
