@@ -91,7 +91,7 @@ extension MountedTests {
                 "$P" -c 'import numpy; from safetensors.numpy import save_file
                 save_file({"a": numpy.zeros(1000)}, "'$C'/checkpoint-7/model.safetensors")'
                 truncate -s 4000 $C/checkpoint-7/model.safetensors; chmod 640 $C/checkpoint-7/model.safetensors
-                mv $C/checkpoint-7 $D/; "$A" wait $D/checkpoint-7 2>&1 | cut -d: -f1-3 || true
+                mv $C/checkpoint-7 $D/; "$A" wait $D/checkpoint-7 2>&1 | head -n 1 | cut -d: -f1-3 || true
                 ls $C; ls $D; stat -c %a $C/checkpoint-7/model.safetensors
                 mv $C/checkpoint-7 $C/checkpoint-8; ls $C
                 """#,
@@ -111,7 +111,7 @@ extension MountedTests {
                 job() { setsid --wait bash -c "$1" || true; }
                 job 'mkdir $D/a; echo "{}" > $D/a/1.json; cat $D/a/1.json; (sleep 0.01; mkdir $D/a/sub); echo x > $D/a/sub/2'
                 "$A" wait $D/a; state $D/a; find $D/a -type f | sort; touch $D/a/3 || true
-                job 'mkdir $D/b; echo "{}" > $D/b/1.json; false'; "$A" wait $D/b 2>&1 | cut -d' ' -f 2-5 || true
+                job 'mkdir $D/b; echo "{}" > $D/b/1.json; false'; "$A" wait $D/b 2>&1 | head -n 1 | cut -d' ' -f 2-5 || true
                 job 'mkdir $D/c; echo "{}" > $D/c/1.json; kill -9 $$' 2> /dev/null; "$A" wait $D/c > /dev/null 2>&1 || ls $D
                 job 'mkdir $D/tmp-d; echo "{}" > $D/tmp-d/1.json; mv $D/tmp-d $D/d'; "$A" wait $D/d; state $D/d
                 job 'mkdir $D/e'; state $D/e; job 'echo "{}" > $D/e/1.json'; "$A" wait $D/e; state $D/e

@@ -175,6 +175,40 @@ extension MountedTests {
             #expect(try ModeAndTime(mount.real("base_layer/splice_errors_chr1.tsv")).mode == 0o440)
         }
 
+        /// What a shell at a prompt redirects for a command is sealed when that has ended, though the shell goes on; what a script redirects waits for
+        /// it.
+        @Test(arguments: MountVariant.both) func aShellAtAPrompt(_ variant: MountVariant) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/eval"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            try write(try contents(schema).replacing("settle_seconds: 2", with: "settle_seconds: 60"), to: schema)
+            let mount = try Mount(store: store, variant)
+            let go = directory.path + "/go"
+            #expect(try run(["mkfifo", go]).succeeded)
+            let command = "cat /proc/self/comm /proc/self/comm"
+            for (name, options, isSealed) in [("chr910.tsv", "set -m; ", true), ("chr911.tsv", "", false)] {
+                let path = mount.production("base/splice_errors/" + name)
+                let shell = try Child(
+                    [
+                        "setsid", "-w", "bash", "-c",
+                        "\(options)\(command) > \(path); echo done; read line < \(go); true",
+                    ])
+                #expect(eventually(within: 30) { shell.output == "done\n" })
+                if isSealed {
+                    #expect(try run([try Mount.binary(), "wait", path]).succeeded)
+                    #expect(shell.isRunning)
+                }
+                #expect(
+                    try run(["getfattr", "-n", "user.artifact.state", "--only-values", path]).output
+                        == (isSealed ? "sealed" : "settling"))
+                #expect(try run(["bash", "-c", "echo > \(go)"]).succeeded)
+                #expect(shell.wait(seconds: 30))
+                #expect(try run([try Mount.binary(), "wait", path]).succeeded)
+                #expect(mount.isSealed(path))
+            }
+        }
+
         /// Another job hears `EBUSY` while a file is being written, waits while it settles, and gets the whole file, or none.
         @Test(arguments: MountVariant.both) func anotherJobWaits(_ variant: MountVariant) throws {
             let directory = try TemporaryDirectory()

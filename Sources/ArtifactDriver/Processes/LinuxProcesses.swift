@@ -84,7 +84,11 @@ final class LinuxProcesses: ProcessObserver {
             known.isProgram.store(true, ordering: .relaxed)
             return nil
         }
-        return parent > 1 ? watch(parent) : nil
+        // At a prompt a command has a process group of its own, before it opens anything: the shell goes on whatever becomes of it.
+        guard parent > 1, let group = try? SystemCall.group(ofProcess: watched.process),
+            (try? SystemCall.group(ofProcess: parent)) == group
+        else { return nil }
+        return watch(parent)
     }
 
     // MARK: - Pipelines

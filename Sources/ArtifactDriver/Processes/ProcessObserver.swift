@@ -35,7 +35,7 @@ protocol ProcessObserver: Sendable {
     func leader(of process: any WatchedProcess) -> (any WatchedProcess)?
 
     /// The process that made this one, while this one has not become a program of its own yet (execve(2)): the shell that opens a file for
-    /// a command that it is about to run. Nil when it has.
+    /// a command that it is about to run. Nil when it has, and when the two are in different process groups.
     func shell(of process: any WatchedProcess) -> (any WatchedProcess)?
 
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
