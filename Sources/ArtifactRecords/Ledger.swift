@@ -132,8 +132,10 @@ package final class Ledger: Sendable {
     package var hasLost: Bool { lost.load(ordering: .relaxed) }
 
     /// Brings to disk what was appended without waiting.
-    package func sync() {
-        if isSynced { end.withLock { try? SystemCall.syncData($0.descriptor) } }
+    ///
+    /// - Parameter always: with relaxed durability too.
+    package func sync(always: Bool = false) {
+        if isSynced || always { end.withLock { try? SystemCall.syncData($0.descriptor) } }
     }
 
     private func write(_ batch: [Pending], _ end: inout End) {

@@ -26,6 +26,8 @@ struct DirectoryPublication {
 
     /// Checks what is in a directory, takes all write bits but the directory's own, which is needed to move it, and keeps its manifest.
     ///
+    /// All of it is on disk then, with relaxed durability too: nothing at a directory's real path says what of it a power loss has left.
+    ///
     /// - Parameters:
     ///   - manifests: `.artifactfs/manifests`.
     ///   - mode: the permissions that each file gets (`publish_mode`); nil for its own.
@@ -33,7 +35,7 @@ struct DirectoryPublication {
     ///   - step: is told of each step.
     init(
         _ request: PublishRequest, of type: TypeDefinition?, mount: String, host: String, manifests: Directory,
-        isSynced: Bool, mode: UInt32?, checks: CheckProcesses, _ progress: inout Progress,
+        mode: UInt32?, checks: CheckProcesses, _ progress: inout Progress,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
         let root = try attempt("opened") { () throws(Errno) in
@@ -44,11 +46,11 @@ struct DirectoryPublication {
         let sha256 = try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
         try step(.checked)
         if request.notesTime { SealingTime.write(to: root) }
-        try Self.makeReadOnly(root, mode, isSynced: isSynced, &progress)
+        try Self.makeReadOnly(root, mode, &progress)
         try step(.madeReadOnly)
         try attempt("described") { () throws(Errno) in
-            try manifest.keep(as: sha256, in: manifests, isSynced: isSynced)
-            if isSynced { try SystemCall.sync(root) }
+            try manifest.keep(as: sha256, in: manifests)
+            try SystemCall.sync(root)
         }
         try step(.fileSynced)
         let attributes = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(root) }
@@ -124,7 +126,7 @@ struct DirectoryPublication {
     }
 
     private static func makeReadOnly(
-        _ root: FileDescriptor, _ mode: UInt32?, isSynced: Bool, _ progress: inout Progress
+        _ root: FileDescriptor, _ mode: UInt32?, _ progress: inout Progress
     ) throws(PublishFailure) {
         let seen = progress.seen
         var next = 0
@@ -137,7 +139,7 @@ struct DirectoryPublication {
             let left = item.isDirectory ? permissions & 0o7555 : mode ?? permissions & 0o555
             try attempt("made read-only") { () throws(Errno) in
                 if left != permissions { try SystemCall.setMode(item.descriptor, left) }
-                if isSynced { try SystemCall.sync(item.descriptor) }
+                try SystemCall.sync(item.descriptor)
             }
         }
         guard next == seen.count else { throw .refused("something in it was removed while it was being checked") }

@@ -59,7 +59,7 @@ struct Manifest {
     /// Keeps the text under its hash, for who wants to know later what was sealed.
     ///
     /// - Parameter directory: `.artifactfs/manifests`.
-    func keep(as sha256: String, in directory: Directory, isSynced: Bool) throws(Errno) {
+    func keep(as sha256: String, in directory: Directory) throws(Errno) {
         let file = directory.file(sha256)
         // The same was sealed before.
         if let found = try? file.attributes(), found.st_size == text.count { return }
@@ -68,9 +68,9 @@ struct Manifest {
         defer { SystemCall.close(descriptor) }
         do throws(Errno) {
             try SystemCall.write(descriptor, text)
-            if isSynced { try SystemCall.sync(descriptor) }
+            try SystemCall.sync(descriptor)
             try unfinished.rename(to: file)
-            if isSynced { try SystemCall.sync(directory.descriptor) }
+            try SystemCall.sync(directory.descriptor)
         } catch {
             try? unfinished.unlink()
             throw error

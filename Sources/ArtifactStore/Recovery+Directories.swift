@@ -57,9 +57,10 @@ extension Recovery {
                 try own.directory(StoreFormat.manifests, orMakeWith: 0o700)
             }
             let publication = try DirectoryPublication(
-                request, of: type, mount: mount, host: host, manifests: manifests, isSynced: durability == .synced,
+                request, of: type, mount: mount, host: host, manifests: manifests,
                 mode: schema.publishMode, checks: checks, &progress, step: { _ in })
             try attempt("recorded in the ledger") { () throws(Errno) in try ledger.append([publication.entry]) }
+            ledger.sync(always: true)
             let isSettled = try attempt("published") { () throws(Errno) in
                 try settle(publication.intent, in: staging)
             }

@@ -24,7 +24,7 @@ extension Store {
             }
             let publication = try DirectoryPublication(
                 request, of: type, mount: writable.staging.mountID, host: host, manifests: manifests,
-                isSynced: durability == .synced, mode: schema.publishMode, checks: checks, &progress,
+                mode: schema.publishMode, checks: checks, &progress,
                 step: { step throws(PublishFailure) in try self.step(step) })
             let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
                 try request.target.ensure()
@@ -32,6 +32,7 @@ extension Store {
             try attempt("recorded in the ledger") { () throws(Errno) in
                 try writable.ledger.append([publication.entry])
             }
+            writable.ledger.sync(always: true)
             try step(.intentLogged)
             do throws(Errno) {
                 try request.staged.rename(to: target.file(request.name), flags: SystemCall.noReplace)
@@ -44,7 +45,7 @@ extension Store {
             }
             try step(.moved)
             DirectoryPublication.makeReadOnly(target.file(request.name))
-            if durability == .synced { try? SystemCall.sync(target.descriptor) }
+            try? SystemCall.sync(target.descriptor)
             try step(.directorySynced)
             writable.ledger.appendLater([publication.entry.sealed])
             try step(.sealedLogged)

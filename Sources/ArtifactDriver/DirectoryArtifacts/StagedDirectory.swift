@@ -192,36 +192,35 @@ extension Volume {
 
     private func end(_ staged: StagedDirectory, _ outcome: PublishOutcome, at request: PublishRequest) {
         let state = staged.state.withLock { $0 }
-        var failure: (reason: String, rule: Rule)?
         switch outcome {
         case .sealed:
             counters.sealed.add(1, ordering: .relaxed)
             staged.artifact.endSealing(in: .production)
             wasFound(staged.node, request.name, in: .top(request.target))
-        case .restored(let reason, let rule):
-            if let origin = state.origin, let scope = origin.parent.scope {
-                failure = (reason + "; it is back at " + origin.path, rule)
-                staged.artifact.endSealing(in: scope)
-                wasFound(staged.node, origin.file.name, in: .top(origin.parent.real))
-            }
-        case .quarantined(let reason, let rule), .waiting(let reason, let rule):
-            failure = (reason, rule)
-            counters.quarantined.add(1, ordering: .relaxed)
-            // What is there is nobody's to change any more.
-            staged.artifact.endSealing(in: .production)
-        case .stillOpen: break  // Is refused before.
-        }
-        remove(staged)
-        guard let failure else {
+            remove(staged)
             // Others' write bits are gone, and the kernel may have been told of them.
             connection?.invalidate(staged.node.id, andData: false)
-            return
+        case .restored(let reason, let rule):
+            let origin = state.origin
+            if let origin { wasFound(staged.node, origin.file.name, in: .top(origin.parent.real)) }
+            fail(staged, state, reason + (origin.map { "; it is back at " + $0.path } ?? ""), rule)
+            // Last: who still has the name that it had takes it for nothing else meanwhile.
+            if let scope = origin?.parent.scope { staged.artifact.endSealing(in: scope) }
+        case .quarantined(let reason, let rule), .waiting(let reason, let rule):
+            counters.quarantined.add(1, ordering: .relaxed)
+            // What is there is nobody's to change any more.
+            fail(staged, state, reason, rule)
+        case .stillOpen: break  // Is refused before.
         }
+    }
+
+    /// Tells of a directory that was not published, and that its name is free: in this order, so that who waits for it hears why.
+    private func fail(_ staged: StagedDirectory, _ state: StagedDirectory.State, _ reason: String, _ rule: Rule) {
         denials.add(
-            .ofPublishing(failure.rule), operation: "publish", path: state.path, caller: staged.caller,
-            program: staged.program, detail: failure.reason)
-        log.warning(
-            "a directory was not published", metadata: ["path": "\(state.path)", "reason": "\(failure.reason)"])
+            .ofPublishing(rule), operation: "publish", path: state.path, caller: staged.caller,
+            program: staged.program, detail: reason)
+        log.warning("a directory was not published", metadata: ["path": "\(state.path)", "reason": "\(reason)"])
+        remove(staged)
         connection?.invalidate(name: state.name, in: state.parent.id)
         if let origin = state.origin { connection?.invalidate(name: origin.name, in: origin.parent.id) }
     }

@@ -61,7 +61,13 @@ extension Volume {
             throw Errno.staleNFSFileHandle
         }
         // Until it is released.
-        if flags.isWritable { try node.artifact?.beginChange() }
+        do throws(Errno) {
+            if flags.isWritable { try node.artifact?.beginChange() }
+        } catch {
+            namespace.forget(entry.inode, lookups: 1)
+            try? descriptor.close()
+            throw error
+        }
         let backing = node.open.withLock { open -> BackingID? in
             if open.writing == nil {
                 open.adopt(

@@ -118,13 +118,13 @@ final class Settler: Sendable {
         }
     }
 
-    /// Waits until no file waits, and ends.
+    /// Waits until nothing waits that waits for a time, and ends.
     ///
     /// - Parameter limit: for so many milliseconds at most.
     func finish(atMost limit: Int32) {
         let idle = FuseKernel.Semaphore()
         let waits = state.withLock { state in
-            guard !state.waiting.isEmpty else { return false }
+            guard Self.isAnyTimed(state) else { return false }
             state.idle.append(idle)
             return true
         }
@@ -132,6 +132,9 @@ final class Settler: Sendable {
         state.withLock { $0.isEnded = true }
         ring()
     }
+
+    /// Whether anything waits for a time; the rest may wait for ever.
+    private static func isAnyTimed(_ state: State) -> Bool { state.waiting.values.contains { $0.end < .max } }
 
     private func ring() { if let wake { SystemCall.signal(wake) } }
 
@@ -245,7 +248,7 @@ final class Settler: Sendable {
             // Written to again and closed again meanwhile: then it waits anew.
             guard state.waiting[file.id.rawValue]?.end == end else { return [] }
             Self.remove(file.id.rawValue, &state)
-            guard state.waiting.isEmpty else { return [] }
+            guard !Self.isAnyTimed(state) else { return [] }
             defer { state.idle = [] }
             return state.idle
         }
