@@ -58,7 +58,7 @@ extension MountedTests {
             let path = store.path + "/model_eval"
             try Mount.initialize(store: path)
             for second in 10..<60 {
-                for name in ["predictions", "training_data", "plots"] {
+                for name in ["predictions", "metrics", "plots"] {
                     let directory = "\(path)/base_layer/dev/20260215_1430\(second)/\(name)"
                     _ = try run(["mkdir", "-p", directory])
                     try write("{}\n", to: directory + "/figure.png")
