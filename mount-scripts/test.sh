@@ -18,6 +18,7 @@ say() { printf '==> %s\n' "$*"; }
 summary=()
 status=0
 child=
+building=
 
 # Runs a command as the step named $1, keeps its result for the summary, and returns its status.
 step() {
@@ -91,10 +92,10 @@ nothing_left() {
 clean_up() {
     local line
     trap '' INT TERM
-    if [[ -n $child ]]; then
-        kill -TERM "$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-    fi
+    for line in $child $building; do
+        kill -TERM "$line" 2>/dev/null || true
+        wait "$line" 2>/dev/null || true
+    done
     [[ -n ${work:-} ]] || return 0
     while IFS= read -r line; do
         line=$(printf '%b' "$line")
@@ -178,6 +179,22 @@ run_tests() {
     exec timeout --kill-after=20 "$limit" swift test --skip-build "$@"
 }
 
+# Makes that build beside the tests, which mostly wait for each other: else it would be minutes more.
+begin_sanitized_build() {
+    (
+        export ARTIFACTFS_TSAN=1 TMPDIR=$work
+        exec nice -n 19 timeout --kill-after=20 "$limit" swift build --build-tests --sanitize=thread --scratch-path "$root/.build/tsan"
+    ) >"$work/sanitized-build.log" 2>&1 </dev/null &
+    building=$!
+}
+
+# Waits for it; what is wrong with it is told by the step that needs it, which tries again.
+end_sanitized_build() {
+    [[ -n $building ]] || return 0
+    wait "$building" || tail -n 20 -- "$work/sanitized-build.log" >&2
+    building=
+}
+
 # The driver against its model, from many threads, in a build of its own that sees unguarded memory (ThreadSanitizer). A report fails it.
 run_sanitized() {
     export ARTIFACTFS_TSAN=1
@@ -255,9 +272,11 @@ step "snakemake" set_up_snakemake || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true
+[[ $# -gt 0 ]] || begin_sanitized_build
 step "tests" run_tests "$@" || true
 # Whatever tests were asked for: with arguments it is somebody who looks for something, and not continuous integration.
 if [[ $# -eq 0 ]]; then
+    end_sanitized_build
     step "tests with the thread sanitizer" run_sanitized || true
     step "the sanitizer's tests were run" sanitized_ran || true
 else
