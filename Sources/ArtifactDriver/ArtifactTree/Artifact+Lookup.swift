@@ -23,11 +23,20 @@ extension Volume {
                 attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
         }
         if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
-        do throws(Errno) { return try artifactEntry(name, in: directory) } catch .noSuchFileOrDirectory {
-            if let entry = try artifactDirectoryEntry(name, in: directory) { return entry }
-            guard let link = try linkEntry(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
-            return link
+        // At its real path there is nothing yet.
+        if artifactDirectories.staged(name, in: directory.id) != nil,
+            let entry = try artifactDirectoryEntry(name, in: directory)
+        {
+            return entry
         }
+        return try artifactEntry(name, in: directory)
+    }
+
+    /// What a name is that is no plain file: a directory that is an artifact, or a link to a sibling.
+    private func otherEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
+        if let entry = try artifactDirectoryEntry(name, in: directory) { return entry }
+        guard let link = try linkEntry(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
+        return link
     }
 
     /// Whether a directory can never go away.
@@ -72,7 +81,7 @@ extension Volume {
         throw Errno.noSuchFileOrDirectory
     }
 
-    /// The file of a name in a typed directory, `plots/`, or a scope's root, counted as a lookup.
+    /// The file of a name in a typed directory, `plots/`, or a scope's root, or what else has the name, counted as a lookup.
     func artifactEntry(_ name: String, in directory: TreeDirectory, attempts: Int = 4) throws(Errno) -> Entry {
         if case .artifact(let file)? = namespace.find(name, in: directory.id, remembering: true) {
             do throws(Errno) {
@@ -85,7 +94,9 @@ extension Volume {
                 guard isGone else { throw error }
             }
         }
-        let found = try view.find(name, in: directory)
+        guard let found = try view.look(name, in: directory), found.isRegular else {
+            return try otherEntry(name, in: directory)
+        }
         let (inode, number, isNew) = namespace.findOrInsert(
             name, in: directory.id, remembering: true,
             make: {

@@ -90,6 +90,8 @@ final class ArtifactDirectories: Sendable {
 
     /// Before `StagedDirectory.state` in the order of locks.
     private let state = Lock(State())
+    /// How many are staged: asked at every lookup, mostly none.
+    private let count = Atomic<Int>(0)
 
     /// The one that a real directory is. Two nodes of one never disagree: a node may be forgotten while files in it are known.
     func directory(_ identity: FileIdentity, _ stage: ArtifactDirectory.Stage) -> ArtifactDirectory {
@@ -104,7 +106,8 @@ final class ArtifactDirectories: Sendable {
 
     /// What is staged under a name.
     func staged(_ name: String, in parent: InodeNumber) -> StagedDirectory? {
-        state.withLock { state in
+        guard count.load(ordering: .acquiring) > 0 else { return nil }
+        return state.withLock { state in
             state.staged.first { staged in
                 staged.state.withLock { $0.parent.id == parent && $0.name == name }
             }
@@ -128,9 +131,16 @@ final class ArtifactDirectories: Sendable {
         state.withLock { state in state.staged.first { $0.artifact === artifact } }
     }
 
-    func add(_ staged: StagedDirectory) { state.withLock { $0.staged.append(staged) } }
+    func add(_ staged: StagedDirectory) { change { $0.append(staged) } }
 
-    func remove(_ staged: StagedDirectory) { state.withLock { state in state.staged.removeAll { $0 === staged } } }
+    func remove(_ staged: StagedDirectory) { change { $0.removeAll { $0 === staged } } }
+
+    private func change(_ body: @Sendable (inout [StagedDirectory]) -> Void) {
+        state.withLock { state in
+            body(&state.staged)
+            count.store(state.staged.count, ordering: .releasing)
+        }
+    }
 }
 
 extension Volume {

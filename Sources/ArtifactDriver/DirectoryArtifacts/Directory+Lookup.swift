@@ -7,12 +7,6 @@ internal import SystemPackage
 
 /// Directories that are artifacts, found by their names in typed directories.
 extension Volume {
-    /// The real directory of a name, there or not.
-    struct RealPlace {
-        let parent: Directory
-        let name: String
-    }
-
     /// The real name of a directory that is an artifact, or that is to be renamed to one; nil where no directory can have the name. Those
     /// with temporary names are shown in sessions and tests.
     func realDirectoryName(_ name: String, in directory: TreeDirectory) -> String? {
@@ -58,35 +52,10 @@ extension Volume {
             return nil
         }
         let artifact = artifactDirectories.directory(found.identity, .published(scope))
-        let node = try insert(descriptor, realName, in: .top(directory.real), scope: scope, artifact).node
+        let node = withEntryName(realName) { realName in
+            freeNode(descriptor, found.identity, realName, in: .top(directory.real), scope: scope, artifact)
+        }
         return (node, artifact, found.attributes)
-    }
-
-    /// The node of a directory that is an artifact, counted as a lookup.
-    ///
-    /// - Parameter descriptor: `O_PATH`; it is taken over.
-    func insert(
-        _ descriptor: FileDescriptor, _ name: String, in parent: FreeDirectory, scope: Scope,
-        _ artifact: ArtifactDirectory
-    ) throws(Errno) -> (node: FreeNode, isNew: Bool) {
-        let identity: FileIdentity
-        do throws(Errno) { identity = try SystemCall.look(descriptor).identity } catch {
-            try? descriptor.close()
-            throw error
-        }
-        var isNew = false
-        let node = withEntryName(name) { name in
-            let node = namespace.findOrInsertFree(identity) { number in
-                isNew = true
-                return FreeNode(
-                    id: number, identity: identity, scope: scope, descriptor: descriptor, parent: parent, name: name,
-                    trees: freeTrees, artifact: artifact)
-            }
-            if !isNew { node.wasFound(name, in: parent) }
-            return node
-        }
-        if isNew { node.countDescriptor() } else { try? descriptor.close() }
-        return (node, isNew)
     }
 
     /// Runs with a name as the kernel would give it.

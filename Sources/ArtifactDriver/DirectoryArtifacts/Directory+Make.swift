@@ -53,18 +53,17 @@ extension Volume {
         }
         do throws(Errno) {
             try inheritLists(from: parent.descriptor, inherited.list, to: real)
-            let descriptor = try withEntryName(real.name) { name throws(Errno) in
-                try SystemCall.openPath(name.pointer, in: real.directory.descriptor)
-            }
-            let artifact: ArtifactDirectory
-            do throws(Errno) {
-                artifact = artifactDirectories.directory(try SystemCall.look(descriptor).identity, .making)
-            } catch {
+            let descriptor = try SystemCall.openPath(real.name, in: real.directory.descriptor)
+            let identity: FileIdentity
+            do throws(Errno) { identity = try SystemCall.look(descriptor).identity } catch {
                 try? descriptor.close()
                 throw error
             }
-            let (node, _) = try insert(
-                descriptor, real.name, in: .staging(real.directory), scope: .production, artifact)
+            let artifact = artifactDirectories.directory(identity, .making)
+            let node = withEntryName(real.name) { name in
+                freeNode(
+                    descriptor, identity, name, in: .staging(real.directory), scope: .production, artifact)
+            }
             let staged = StagedDirectory(
                 artifact, node,
                 .init(parent: directory, name: name, real: real, isTransient: named == .transient, makers: makers),

@@ -20,22 +20,34 @@ extension Volume {
             try? descriptor.close()
             throw error
         }
+        let node = freeNode(
+            descriptor, found.identity, name, in: parent.directory, scope: scope, parent.artifact)
+        return Entry(
+            inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
+            entryTimeout: timeout(ofFree: scope), attributesTimeout: timeout(ofFree: scope))
+    }
+
+    /// The node of a file that was found by a name, counted as a lookup.
+    ///
+    /// - Parameter descriptor: `O_PATH`; it is taken over.
+    func freeNode(
+        _ descriptor: FileDescriptor, _ identity: FileIdentity, _ name: EntryName, in parent: FreeDirectory,
+        scope: Scope, _ artifact: ArtifactDirectory?
+    ) -> FreeNode {
         var isNew = false
-        let node = namespace.findOrInsertFree(found.identity) { number in
+        let node = namespace.findOrInsertFree(identity) { number in
             isNew = true
             return FreeNode(
-                id: number, identity: found.identity, scope: scope, descriptor: descriptor, parent: parent.directory,
-                name: name, trees: freeTrees, artifact: parent.artifact)
+                id: number, identity: identity, scope: scope, descriptor: descriptor, parent: parent, name: name,
+                trees: freeTrees, artifact: artifact)
         }
         if isNew {
             node.countDescriptor()
         } else {
             try? descriptor.close()
-            node.wasFound(name, in: parent.directory)
+            node.wasFound(name, in: parent)
         }
-        return Entry(
-            inode: node.id, generation: namespace.generation(of: node.id), attributes: found.attributes,
-            entryTimeout: timeout(ofFree: scope), attributesTimeout: timeout(ofFree: scope))
+        return node
     }
 
     /// For how long the kernel may trust what it is told of an ordinary tree, in seconds: nobody watches it.

@@ -14,18 +14,15 @@ struct LiveView: StoreView {
         return RealFile(directory: real, name: realName)
     }
 
-    func find(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile {
-        guard let file = try realFile(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
-        let found: FoundFile
+    func look(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile? {
+        guard let file = try realFile(name, in: directory) else { return nil }
         do throws(Errno) {
-            found = try file.look()
+            return try file.look()
         } catch .noSuchFileOrDirectory {
             // The directory itself may have been moved, or removed and made anew: the kernel is to ask for that one.
             _ = try directory.real.verified()
             throw Errno.noSuchFileOrDirectory
         }
-        guard found.isRegular else { throw Errno.noSuchFileOrDirectory }
-        return found
     }
 
     func forEachFile(
