@@ -94,9 +94,10 @@ extension Volume {
                 guard isGone else { throw error }
             }
         }
-        guard let found = try view.look(name, in: directory), found.isRegular else {
-            return try otherEntry(name, in: directory)
-        }
+        // What no file can have the name of, or is none.
+        guard let real = try view.realFile(name, in: directory) else { return try otherEntry(name, in: directory) }
+        let found = try view.look(at: real, in: directory)
+        guard found.isRegular else { return try otherEntry(name, in: directory) }
         let (inode, number, isNew) = namespace.findOrInsert(
             name, in: directory.id, remembering: true,
             make: {

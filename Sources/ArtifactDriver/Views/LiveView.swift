@@ -14,8 +14,7 @@ struct LiveView: StoreView {
         return RealFile(directory: real, name: realName)
     }
 
-    func look(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile? {
-        guard let file = try realFile(name, in: directory) else { return nil }
+    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile {
         do throws(Errno) {
             return try file.look()
         } catch .noSuchFileOrDirectory {

@@ -12,10 +12,10 @@ protocol StoreView: Sendable {
     /// The real file that a name stands for, there or not; nil when no artifact can have the name here, or its directory does not exist.
     func realFile(_ name: String, in directory: TreeDirectory) throws(Errno) -> RealFile?
 
-    /// What has a file's name now, whatever it is; nil when no file can have the name here.
+    /// What has the place of a real file now, whatever it is.
     ///
     /// - Throws: `ENOENT` when nothing has it.
-    func look(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile?
+    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile
 
     /// The names of the published artifacts in a directory, files and directories, and of symbolic links to such beside them in sessions and
     /// tests, with their inode numbers and `S_IFMT` bits (0 when not known), in the order of the
@@ -30,7 +30,9 @@ extension StoreView {
     ///
     /// - Throws: `ENOENT` when nothing has it, or anything else than a plain file: a symbolic link could lead out of the store.
     func find(_ name: String, in directory: TreeDirectory) throws(Errno) -> FoundFile {
-        guard let found = try look(name, in: directory), found.isRegular else { throw Errno.noSuchFileOrDirectory }
+        guard let file = try realFile(name, in: directory) else { throw Errno.noSuchFileOrDirectory }
+        let found = try look(at: file, in: directory)
+        guard found.isRegular else { throw Errno.noSuchFileOrDirectory }
         return found
     }
 }
