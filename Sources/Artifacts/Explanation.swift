@@ -69,7 +69,7 @@ public struct Explanation: Sendable {
         let kind = sight.kind(of: path)
         let whole = path.split(separator: "/").dropLast(max(0, rest.count - 1)).joined(separator: "/")
         // What is in a directory that is an artifact is as in an ordinary tree.
-        let isInArtifact = !isHidden && rest.count > 1 && Self.takesDirectories(location)
+        let isInArtifact = !isHidden && rest.count > 1 && Self.takesDirectory(rest[0], location)
         let isTyped = if case .typed = location.place { !isInArtifact } else { false }
         facts = Facts(
             isInOrdinaryTree: location.place == .ordinaryTree || isInArtifact,
@@ -164,8 +164,8 @@ public struct Explanation: Sendable {
         sight.attribute(ArtifactAttribute.state, of: path).flatMap(FileState.init)
     }
 
-    private static func takesDirectories(_ location: TreeLocation) -> Bool {
-        if case .typed(_, _, let type) = location { type.kind.hasDirectories } else { false }
+    private static func takesDirectory(_ name: String, _ location: TreeLocation) -> Bool {
+        if case .typed(_, _, let type) = location { type.takesDirectory(name) } else { false }
     }
 
     private static func split(_ path: String) -> (parent: String, name: String) {

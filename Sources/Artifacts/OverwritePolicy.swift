@@ -191,7 +191,7 @@ extension OverwritePolicy {
 
     private static func classifyShort(_ name: String, in place: Place, _ creation: Creation) -> NameClass {
         switch place {
-        case .typed(let type): type.classify(name, ofDirectory: creation == .directory && type.kind.hasDirectories)
+        case .typed(let type): type.classify(name, ofDirectory: creation == .directory)
         case .plots: UntypedDirectory.classifyPlot(name)
         case .scopeRoot: classifyInScopeRoot(name)
         case .ordinaryTree: .artifact(realName: name)
@@ -270,8 +270,12 @@ extension OverwritePolicy {
     }
 
     private static func judgeArtifactDirectory(_ name: NameClass, in place: Place) -> Verdict {
-        guard case .typed(let type) = place, type.kind.hasDirectories else {
-            return refuse(.invalidArgument, .unknownDirectory)
+        guard case .typed(let type) = place else { return refuse(.invalidArgument, .unknownDirectory) }
+        switch name {
+        // A program's own: `TypeDefinition.takesDirectory`.
+        case .transient, .invalid(.tooLong): break
+        case .artifact, .invalid:
+            guard type.kind.hasDirectories else { return refuse(.invalidArgument, .unknownDirectory) }
         }
         return judgeName(name, isPlaceForFiles: true)
     }

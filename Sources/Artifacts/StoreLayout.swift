@@ -65,7 +65,7 @@ extension ArtifactSchema {
             if layer == .base, scope != .production, UntypedDirectory(rawValue: first) != nil {
                 return ([shown] + names.compactMap { $0 }).joined(separator: "/")
             }
-            for type in types(in: layer) where type.kind.hasDirectories {
+            for type in types(in: layer) {
                 var rest = names.compactMap { $0 }[...]
                 if type.directory != "." {
                     guard first == type.directory else { continue }

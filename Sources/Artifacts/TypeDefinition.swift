@@ -146,13 +146,21 @@ public struct TypeDefinition: Hashable, Sendable {
     /// Extensions that directories have besides the type's formats; they need none.
     public static let directoryFormats = [".zarr"]
 
+    /// Whether there can be a directory with a name: a type that has none takes hidden ones, which are programs' own (`.ipynb_checkpoints`) and
+    /// never artifacts.
+    public func takesDirectory(_ name: String) -> Bool {
+        kind.hasDirectories || name.utf8.first == UInt8(ascii: ".")
+    }
+
     /// What a name means in this type's directory on the mount.
     ///
     /// - Parameter isDirectory: whether it is a directory's name.
     public func classify(_ name: String, ofDirectory isDirectory: Bool = false) -> NameClass {
         if name.utf8.count > NameRules.longestName { return .invalid(.tooLong) }
         guard NameRules.isEntry(name) else { return .invalid(.notOfType(self.name)) }
-        if transientNames.contains(name) { return .transient }
+        if transientNames.contains(name) {
+            return isDirectory && !takesDirectory(name) ? .invalid(.notOfType(self.name)) : .transient
+        }
         if let real = realName(for: name, ofDirectory: isDirectory) {
             return real.utf8.count > NameRules.longestName ? .invalid(.tooLong) : .artifact(realName: real)
         }
@@ -208,7 +216,6 @@ public struct TypeDefinition: Hashable, Sendable {
 
     /// The inverse: nil for what is no directory with a temporary name of this type.
     public func transientDirectoryName(forReal real: String) -> String? {
-        guard kind.hasDirectories else { return nil }
         var name = real
         if directory == "." {
             guard real.utf8.starts(with: (self.name + "_").utf8) else { return nil }

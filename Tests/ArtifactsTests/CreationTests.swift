@@ -26,7 +26,7 @@ private let creationTable = """
     | sessions | EINVAL | EINVAL | ENAMETOOLONG | EINVAL | yes | EINVAL | ENAMETOOLONG | EINVAL | EPERM | EPERM |
     | tests | EINVAL | EINVAL | ENAMETOOLONG | EINVAL | yes | EINVAL | ENAMETOOLONG | EINVAL | EPERM | EPERM |
     | scope root | yes | yes | ENAMETOOLONG | EINVAL | EINVAL | EINVAL | EINVAL | EINVAL | EPERM | EPERM |
-    | typed | yes | yes | ENAMETOOLONG | EINVAL | EINVAL | EINVAL | EINVAL | EINVAL | as create, EPERM in production | EPERM |
+    | typed | yes | yes | ENAMETOOLONG | EINVAL | EINVAL | yes | ENAMETOOLONG | EINVAL | as create, EPERM in production | EPERM |
     | directories | yes | yes | ENAMETOOLONG | EINVAL | yes | yes | ENAMETOOLONG | EINVAL | as create, EPERM in production | EPERM |
     | plots | yes | yes | ENAMETOOLONG | EINVAL | EINVAL | EINVAL | EINVAL | EINVAL | EPERM | EPERM |
     | ordinary | yes | yes | yes | yes | yes | yes | yes | yes | yes | yes |

@@ -49,6 +49,35 @@ extension MountedTests {
             #expect(try names(in: mount.real(".artifactfs/manifests")).count == 2)
         }
 
+        /// Hidden directories beside files, such as Jupyter makes for what is edited.
+        @Test(arguments: MountVariant.both) func programsOwnDirectories(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try expect(
+                mount,
+                #"""
+                C=$PWD/development/current/base/splice_errors; D=$PWD/production/base/splice_errors
+                source=$(mktemp -d); for i in 1 2; do printf 'a\tb\n1\t%d\n' $i > $source/chr$i.tsv; done
+                for place in $C $D; do
+                    rsync -a --partial-dir=.rsync-partial $source/ $place/
+                    "$P" - $place <<'PYTHON'
+                import os, shutil, sys
+                os.chdir(sys.argv[1])
+                os.mkdir(".ipynb_checkpoints")
+                shutil.copyfile("chr1.tsv", ".ipynb_checkpoints/chr1-checkpoint.tsv")
+                print(os.listdir(".ipynb_checkpoints"), open(".ipynb_checkpoints/chr1-checkpoint.tsv").read() == open("chr1.tsv").read())
+                PYTHON
+                    (cd $place; "$A" explain mkdir .cache > /dev/null && mkdir .cache && rmdir .cache
+                    for name in d tmpdir chr9.tsv; do mkdir $name 2> /dev/null && echo made $name; done
+                    mv .ipynb_checkpoints chr7.tsv 2> /dev/null && echo moved; true)
+                done
+                ls -A $C; find $C -type f | wc -l; rm -r $source $C/.ipynb_checkpoints; "$A" wait > /dev/null; ls $D
+                """#,
+                "['chr1-checkpoint.tsv'] True\n['chr1-checkpoint.tsv'] True\n.ipynb_checkpoints\nchr1.tsv\nchr2.tsv\n3\n"
+                    + "chr1.tsv\nchr2.tsv\n")
+            #expect(try names(in: mount.real("base_layer")).filter { $0.contains("ipynb") }.isEmpty)
+            #expect(try mount.unmount() == 0)
+        }
+
         /// In a session everything works, also under a temporary name; in production nothing in it changes, by whatever way.
         @Test(arguments: MountVariant.both) func whatIsSealedStays(_ variant: MountVariant) throws {
             let mount = try Mount(variant)

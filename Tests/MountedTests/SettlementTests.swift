@@ -16,6 +16,9 @@ extension MountedTests {
 
         /// A table by whatever program: `row` prints it.
         private static let row = #"row() { printf 'a\tb\n1\t2\n'; }; "#
+        /// Waits until the table has been opened, and with it who writes to its writer was looked at: on a busy machine a program can end
+        /// before its reader has begun.
+        private static let seen = #"seen() { until [ -e "$T" ]; do sleep 0.05; done; }; "#
 
         static let endings: [Ending] = [
             .init(
@@ -58,20 +61,20 @@ extension MountedTests {
             ),
             .init(
                 name: "a pipeline whose first program fails",
-                script: #"sh -c 'printf "a\tb\n1\t2\n"; sleep 0.3; exit 3' | awk 1 > "$T""#,
-                reason: "through a pipe (sh,"),
+                script: #"bash -c 'printf "a\tb\n1\t2\n"; seen; exit 3' | awk 1 > "$T""#,
+                reason: "through a pipe (bash,"),
             .init(
                 name: "a pipeline whose middle program is killed",
-                script: #"row | sh -c 'cat; sleep 0.3; kill -9 $$' | cat | awk 1 > "$T""#,
+                script: #"row | bash -c 'cat; seen; kill -9 $$' | cat | awk 1 > "$T""#,
                 reason: "was killed by signal 9"),
             .init(
                 name: "tee in a pipeline that fails",
-                script: #"sh -c 'printf "a\tb\n1\t2\n"; sleep 0.3; exit 4' | tee "$T" | cat > /dev/null"#,
-                reason: "through a pipe (sh,"),
+                script: #"bash -c 'printf "a\tb\n1\t2\n"; seen; exit 4' | tee "$T" | cat > /dev/null"#,
+                reason: "through a pipe (bash,"),
             .init(name: "a reader that has enough", script: #"yes $'a\tb' | head -n 5 | awk 1 > "$T""#),
             .init(
                 name: "a search that finds nothing",
-                script: #"sh -c 'sleep 0.3; exec grep zzz /etc/hostname' | { row; cat; } > "$T""#),
+                script: #"bash -c 'seen; exec grep zzz /etc/hostname' | { row; cat; } > "$T""#),
             .init(
                 name: "a comparison that finds differences",
                 script: #"row > "$T.tmp"; { row; row; } | diff --line-format='%L' "$T.tmp" - > "$T"; rm "$T.tmp""#),
@@ -106,7 +109,7 @@ extension MountedTests {
             for (index, ending) in Self.endings.enumerated() {
                 let path = mount.production("base/splice_errors/chr\(index).tsv")
                 let ran = try shell(
-                    Self.row + "export -f row; " + ending.script,
+                    Self.row + Self.seen + "export -f row seen; " + ending.script,
                     environment: ["T": path, "S": mount.root + "/development/current"])
                 guard let reason = ending.reason else {
                     #expect(mount.isSealed(path), "\(ending.name): \(ran); \(mount.log)")

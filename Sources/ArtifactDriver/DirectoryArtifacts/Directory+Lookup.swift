@@ -10,7 +10,7 @@ extension Volume {
     /// The real name of a directory that is an artifact, or that is to be renamed to one; nil where no directory can have the name. Those
     /// with temporary names are shown in sessions and tests.
     func realDirectoryName(_ name: String, in directory: TreeDirectory) -> String? {
-        guard case .typed(let type) = directory.place, type.kind.hasDirectories else { return nil }
+        guard case .typed(let type) = directory.place, type.takesDirectory(name) else { return nil }
         switch classify(name, in: directory, as: .directory) {
         case .artifact(let realName): return realName
         case .transient: return directory.isProduction ? nil : type.realName(forTransientDirectory: name)

@@ -78,7 +78,7 @@ final class TreeDirectory: Sendable {
 
     /// The name on the mount of a real directory that is an artifact, if the directory shows it.
     func name(ofRealDirectory real: String) -> String? {
-        guard case .typed(let type) = place, type.kind.hasDirectories else { return nil }
+        guard case .typed(let type) = place else { return nil }
         return type.virtualName(forReal: real, ofDirectory: true)
             ?? (isProduction ? nil : type.transientDirectoryName(forReal: real))
     }
