@@ -53,13 +53,18 @@ let package = Package(
             dependencies: ["Artifacts", "ArtifactFormats", "ArtifactRecords", "SystemCalls", system, logging, "Yams"],
             swiftSettings: strict),
 
+        // Who a process is, with which code it works, how it ended.
+        .target(
+            name: "Provenance", dependencies: ["ArtifactRecords", "Artifacts", "SystemCalls", system],
+            swiftSettings: strict),
+
         // The driver joins them to the kernel.
         .target(name: "FuseKernel", dependencies: ["CFuse", "SystemCalls", system, logging], swiftSettings: strict),
         .target(
             name: "ArtifactDriver",
             dependencies: [
-                "ArtifactFormats", "ArtifactRecords", "Artifacts", "ArtifactStore", "FuseKernel", "SystemCalls",
-                system, logging,
+                "ArtifactFormats", "ArtifactRecords", "Artifacts", "ArtifactStore", "FuseKernel", "Provenance",
+                "SystemCalls", system, logging,
             ],
             swiftSettings: strict),
 
@@ -108,10 +113,14 @@ let package = Package(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
+            name: "ProvenanceTests",
+            dependencies: ["ArtifactRecords", "Artifacts", "Provenance", "SystemCalls", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
             name: "ArtifactDriverTests",
             dependencies: [
-                "ArtifactRecords", "Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "SystemCalls",
-                "TestSupport", system,
+                "ArtifactRecords", "Artifacts", "ArtifactStore", "ArtifactDriver", "FuseKernel", "Provenance",
+                "SystemCalls", "TestSupport", system,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -126,7 +135,7 @@ let package = Package(
 if isForThreadSanitizer {
     let sanitized: Set<String> = [
         "CFuse", "CCrypto", "CLinux", "SystemCalls", "Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore",
-        "FuseKernel", "ArtifactDriver", "TestSupport", "ArtifactDriverTests",
+        "FuseKernel", "Provenance", "ArtifactDriver", "TestSupport", "ArtifactDriverTests",
     ]
     package.targets.removeAll { !sanitized.contains($0.name) }
     package.products.removeAll()

@@ -1,6 +1,7 @@
 import Artifacts
 import FuseKernel
 import Glibc
+import Provenance
 import SystemPackage
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Artifacts
 import Synchronization
+import Provenance
 import SystemPackage
 
 @testable import ArtifactDriver

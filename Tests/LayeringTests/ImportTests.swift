@@ -15,6 +15,8 @@ import Testing
         "ArtifactRecords": [
             "ArtifactFormats", "Artifacts", "CCrypto", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
+        // Processes and their code, as the machine shows them; it knows neither store nor mount.
+        "Provenance": ["Artifacts", "Glibc", "Synchronization", "SystemCalls", "SystemPackage"],
         // The real directories. It knows no kernel interface of FUSE.
         "ArtifactStore": [
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",
@@ -24,7 +26,7 @@ import Testing
         "FuseKernel": ["CFuse", "Glibc", "Logging", "Synchronization", "SystemCalls", "SystemPackage"],
         "ArtifactDriver": [
             "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "Artifacts", "FuseKernel", "Glibc", "Logging",
-            "Synchronization", "SystemCalls", "SystemPackage",
+            "Provenance", "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // The same policy without a mount: neither driver nor kernel.
         "ArtifactKit": [

@@ -1,8 +1,9 @@
 internal import ArtifactRecords
-internal import Artifacts
 internal import ArtifactStore
+internal import Artifacts
 internal import FuseKernel
 internal import Glibc
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage

@@ -1,9 +1,10 @@
 internal import ArtifactRecords
-internal import Artifacts
 internal import ArtifactStore
+internal import Artifacts
 internal import FuseKernel
 internal import Glibc
 internal import Logging
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage

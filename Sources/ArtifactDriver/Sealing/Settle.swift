@@ -1,7 +1,8 @@
-internal import Artifacts
 internal import ArtifactStore
+internal import Artifacts
 internal import FuseKernel
 internal import Glibc
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage

@@ -1,6 +1,7 @@
 internal import Artifacts
 internal import FuseKernel
 internal import Glibc
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage

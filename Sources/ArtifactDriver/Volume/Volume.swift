@@ -3,6 +3,7 @@ public import Artifacts
 public import FuseKernel
 internal import Glibc
 internal import Logging
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage

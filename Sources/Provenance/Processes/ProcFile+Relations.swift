@@ -5,13 +5,13 @@ internal import SystemPackage
 /// What `/proc` says of how processes belong together: parents, children, sessions, pipes, owners.
 extension ProcFile {
     /// What `/proc/<pid>/status` says: reading it waits for nothing, as `stat` may (`WriterEnding.of`).
-    struct Relations {
+    package struct Relations {
         var parent: Int32
         var session: Int32
     }
 
     /// The parent and the session; nil when the process is gone.
-    static func facts(of process: Int32) -> Relations? {
+    package static func facts(of process: Int32) -> Relations? {
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Relations? in
             guard let text = read(process, "status", into: buffer), let parent = number("\nPPid:\t", in: text) else {
                 return nil
@@ -33,7 +33,7 @@ extension ProcFile {
     }
 
     /// The parent; nil when the process is gone or has none that is seen.
-    static func parent(of process: Int32) -> Int32? {
+    package static func parent(of process: Int32) -> Int32? {
         facts(of: process).flatMap { $0.parent > 0 ? $0.parent : nil }
     }
 
@@ -42,7 +42,7 @@ extension ProcFile {
     ///
     /// Only of a process one of whose threads waits for our answer, to a request that is no close: nobody runs another program in it
     /// meanwhile, for which reading `stat` would wait (`WriterEnding.of`). Of its parent that is not known.
-    static func origin(of process: Int32) -> (parent: Int32, isProgram: Bool)? {
+    package static func origin(of process: Int32) -> (parent: Int32, isProgram: Bool)? {
         withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> (Int32, Bool)? in
             guard let line = read(process, "stat", into: buffer), let end = line.lastIndex(of: UInt8(ascii: ")")) else {
                 return nil
@@ -57,7 +57,7 @@ extension ProcFile {
     }
 
     /// The processes that a process has made and that are there, zombies too; empty when that is not shown.
-    static func children(of process: Int32) -> [Int32] {
+    package static func children(of process: Int32) -> [Int32] {
         var children: [Int32] = []
         for task in numbers(in: "/proc/\(process)/task") where children.count < mostSeen {
             let path = "/proc/\(process)/task/\(task)/children"
@@ -90,7 +90,7 @@ extension ProcFile {
     }
 
     /// The pipe that a process has as a descriptor, by its inode number; nil when it is none, or not shown.
-    static func pipeNumber(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
+    package static func pipeNumber(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
         guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/fd/\(descriptor)") else {
             return nil
         }
@@ -100,7 +100,7 @@ extension ProcFile {
     }
 
     /// The pipes that a process can read from and write to, by their inode numbers.
-    static func pipes(ofProcess process: Int32) -> (read: [UInt64], written: [UInt64]) {
+    package static func pipes(ofProcess process: Int32) -> (read: [UInt64], written: [UInt64]) {
         let place = "/proc/\(process)/fd"
         var (read, written): ([UInt64], [UInt64]) = ([], [])
         for descriptor in numbers(in: place).prefix(mostDescriptors) {
@@ -115,7 +115,7 @@ extension ProcFile {
     }
 
     /// Whose a thread is: the owner of its directory in `/proc`; nil when it is gone.
-    static func owner(ofThread thread: Int32) -> UInt32? {
+    package static func owner(ofThread thread: Int32) -> UInt32? {
         guard thread > 0 else { return nil }
         return (try? SystemCall.attributes(atPath: "/proc/\(thread)"))?.st_uid
     }

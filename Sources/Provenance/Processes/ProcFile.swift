@@ -1,5 +1,5 @@
 internal import Artifacts
-internal import Glibc
+package import Glibc
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
@@ -9,7 +9,7 @@ internal import SystemPackage
 ///
 /// An open file belongs to its thread and not to the thread's number: once the thread is gone, reading it fails (ESRCH), whoever has
 /// the number then.
-final class WriterFiles: Sendable {
+package final class WriterFiles: Sendable {
     private struct Kept {
         let thread: Int32
         /// `statm`
@@ -27,10 +27,12 @@ final class WriterFiles: Sendable {
     /// The last one that was looked for comes last. A leaf in the order of locks; what is read under it is made in memory.
     private let kept = Lock<[Kept]>([])
 
+    package init() {}
+
     deinit { kept.withLock { $0.forEach { $0.close() } } }
 
     /// - Parameter seesCode: whether the exit code of that thread's process is shown to us.
-    func look(at thread: Int32, seesCode: Bool = true) -> ProcessSight {
+    package func look(at thread: Int32, seesCode: Bool = true) -> ProcessSight {
         guard thread > 0 else { return ProcessSight() }
         return withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> ProcessSight in
             let (isThere, count, program) = kept.withLock { kept -> (Bool, Int, String) in
@@ -70,9 +72,9 @@ final class WriterFiles: Sendable {
 }
 
 /// Small files of `/proc`.
-enum ProcFile {
+package enum ProcFile {
     /// Reads `/proc/<pid>/<name>`; nil when it is not there.
-    static func read(
+    package static func read(
         _ process: Int32, _ name: StaticString, into buffer: UnsafeMutableRawBufferPointer
     ) -> UnsafeRawBufferPointer? {
         guard let descriptor = SystemCall.openProcFile(process, name) else { return nil }
@@ -82,7 +84,7 @@ enum ProcFile {
     }
 
     /// The name of the program that a thread runs, as `/proc/<pid>/comm` has it; empty when it is gone.
-    static func program(ofThread thread: Int32) -> String {
+    package static func program(ofThread thread: Int32) -> String {
         guard thread > 0 else { return "" }
         return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { buffer in
             read(thread, "comm", into: buffer).map { String(decoding: $0.dropLast(), as: UTF8.self) } ?? ""
@@ -90,7 +92,7 @@ enum ProcFile {
     }
 
     /// The process (thread group) of a thread; nil when it is gone.
-    static func processID(ofThread thread: Int32) -> Int32? {
+    package static func processID(ofThread thread: Int32) -> Int32? {
         guard thread > 0 else { return nil }
         return withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer -> Int32? in
             guard let text = read(thread, "status", into: buffer) else { return nil }
@@ -112,7 +114,7 @@ enum ProcFile {
     }
 
     /// The further groups of a thread, as `/proc/<pid>/status` has them (proc_pid_status(5)); nil when it is gone.
-    static func groups(ofThread thread: Int32) -> [gid_t]? {
+    package static func groups(ofThread thread: Int32) -> [gid_t]? {
         guard thread > 0 else { return nil }
         guard let descriptor = SystemCall.openProcFile(thread, "status") else { return nil }
         defer { SystemCall.close(descriptor) }
@@ -130,7 +132,7 @@ enum ProcFile {
     }
 
     /// The numbers of the line `Groups:`; nil when there is no such line, or something else is in it.
-    static func groups(inStatus text: [UInt8]) -> [gid_t]? {
+    package static func groups(inStatus text: [UInt8]) -> [gid_t]? {
         let key = Array("Groups:".utf8)
         guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) }) else {
             return nil
@@ -144,7 +146,7 @@ enum ProcFile {
     }
 
     /// How many bytes a process has written so far, to whatever it was (proc_pid_io(5), `wchar`); nil when that is not shown.
-    static func bytesWritten(byThread thread: Int32) -> UInt64? {
+    package static func bytesWritten(byThread thread: Int32) -> UInt64? {
         guard let process = processID(ofThread: thread) else { return nil }
         return withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer -> UInt64? in
             guard let text = read(process, "io", into: buffer) else { return nil }

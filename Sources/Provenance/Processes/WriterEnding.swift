@@ -1,4 +1,4 @@
-internal import Artifacts
+package import Artifacts
 
 extension WriterEnding {
     /// Reads a thread's `/proc/<pid>/stat` (proc_pid_stat(5)): field 9 has the flags, field 52 the exit code.
@@ -14,7 +14,7 @@ extension WriterEnding {
     /// - Parameters:
     ///   - memory: the thread's `statm`.
     ///   - seesCode: whether the exit code is shown; to whom it is not, the kernel shows 0 (fs/proc/array.c, `do_task_stat`).
-    static func of(thread: Int32, memory: UnsafeRawBufferPointer, seesCode: Bool) -> WriterEnding {
+    package static func of(thread: Int32, memory: UnsafeRawBufferPointer, seesCode: Bool) -> WriterEnding {
         guard memory.starts(with: "0 0 ".utf8) else { return .running }
         guard seesCode else { return .unknown }
         return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
@@ -23,7 +23,7 @@ extension WriterEnding {
     }
 
     /// The verdict of a stat line.
-    static func parse(_ line: UnsafeRawBufferPointer) -> WriterEnding {
+    package static func parse(_ line: UnsafeRawBufferPointer) -> WriterEnding {
         // The second field is the command in parentheses and may hold anything, parentheses too: fields count from the last one.
         guard let close = line.lastIndex(of: UInt8(ascii: ")")) else { return .unknown }
         var field = 2

@@ -1,13 +1,13 @@
-internal import Artifacts
+package import Artifacts
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
 /// The processes of this machine that failed lately, and are gone: what they were called, whose children they were, how they ended. The kernel
 /// keeps them for us until they are asked for; nothing wakes for them. Root's driver only (`CAP_NET_ADMIN`).
-final class FailedProcesses: Sendable {
+package final class FailedProcesses: Sendable {
     /// A process that is gone.
-    struct EndedProcess: Sendable {
+    package struct EndedProcess: Sendable {
         let process: Int32
         let parent: Int32
         /// 15 bytes at most.
@@ -29,7 +29,7 @@ final class FailedProcesses: Sendable {
     private let state = Lock(State())
 
     /// Nil where the kernel does not tell.
-    init?() {
+    package init?() {
         guard let socket = try? SystemCall.openFailedProcesses() else { return nil }
         self.socket = socket
     }
@@ -37,7 +37,7 @@ final class FailedProcesses: Sendable {
     deinit { SystemCall.close(socket) }
 
     /// What a process was, if it failed lately.
-    func find(_ process: Int32) -> EndedProcess? {
+    package func find(_ process: Int32) -> EndedProcess? {
         state.withLock { state in
             read(&state)
             return state.last.last { $0.process == process }
@@ -46,7 +46,7 @@ final class FailedProcesses: Sendable {
 
     /// The child of a parent that was made last before another one, if it failed: their numbers follow each other. What was made in
     /// between, by whomever, makes that unknown.
-    func neighbour(of process: Int32, childOf parent: Int32) -> EndedProcess? {
+    package func neighbour(of process: Int32, childOf parent: Int32) -> EndedProcess? {
         state.withLock { state in
             read(&state)
             return state.last.last { $0.process == process - 1 && $0.parent == parent }
@@ -54,7 +54,7 @@ final class FailedProcesses: Sendable {
     }
 
     /// Whether no child of a parent has failed of late: then whoever of them is gone has ended well.
-    func allEndedWell(childrenOf parent: Int32) -> Bool {
+    package func allEndedWell(childrenOf parent: Int32) -> Bool {
         state.withLock { state in
             read(&state)
             return Clock.monotonic() >= state.gapEnd && !state.last.contains { $0.parent == parent }
@@ -79,16 +79,16 @@ final class FailedProcesses: Sendable {
 }
 
 /// A process that was gone when it was looked for, and failed.
-final class GoneProcess: WatchedProcess {
+package final class GoneProcess: WatchedProcess {
     private let failure: FailedProcesses.EndedProcess
 
-    init(_ failure: FailedProcesses.EndedProcess) { self.failure = failure }
+    package init(_ failure: FailedProcesses.EndedProcess) { self.failure = failure }
 
-    var process: Int32 { failure.process }
-    var session: Int32 { 0 }
-    var program: String { failure.program }
-    func lookAgain() {}
-    func isCalled(_ program: String) {}
-    var ending: WriterEnding { failure.ending }
-    var descriptor: Int32 { -1 }
+    package var process: Int32 { failure.process }
+    package var session: Int32 { 0 }
+    package var program: String { failure.program }
+    package func lookAgain() {}
+    package func isCalled(_ program: String) {}
+    package var ending: WriterEnding { failure.ending }
+    package var descriptor: Int32 { -1 }
 }

@@ -1,13 +1,13 @@
-internal import Artifacts
+package import Artifacts
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
 /// The processes of this machine, as `/proc` and pidfds show them.
-final class LinuxProcesses: ProcessObserver {
+package final class LinuxProcesses: ProcessObserver {
     /// Whether the exit codes of every user's processes are shown to the driver, while nobody has waited for them.
-    let seesAllEndings = SystemCall.mayTrace
+    package let seesAllEndings = SystemCall.mayTrace
     private let ownUser = geteuid()
     private let writers = WriterFiles()
     fileprivate let failed = FailedProcesses()
@@ -16,11 +16,15 @@ final class LinuxProcesses: ProcessObserver {
     private let known = Lock<[LinuxProcess]>([])
     private static let most = 64
 
-    func look(at thread: Int32) -> ProcessSight { writers.look(at: thread, seesCode: seesEnding(ofThread: thread)) }
+    package init() {}
 
-    func program(ofThread thread: Int32) -> String { ProcFile.program(ofThread: thread) }
+    package func look(at thread: Int32) -> ProcessSight {
+        writers.look(at: thread, seesCode: seesEnding(ofThread: thread))
+    }
 
-    func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? {
+    package func program(ofThread thread: Int32) -> String { ProcFile.program(ofThread: thread) }
+
+    package func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? {
         guard one > 0, other > 0 else { return nil }
         if one == other { return true }
         guard let first = ProcFile.processID(ofThread: one), let second = ProcFile.processID(ofThread: other) else {
@@ -29,9 +33,9 @@ final class LinuxProcesses: ProcessObserver {
         return first == second
     }
 
-    func bytesWritten(byThread thread: Int32) -> UInt64? { ProcFile.bytesWritten(byThread: thread) }
+    package func bytesWritten(byThread thread: Int32) -> UInt64? { ProcFile.bytesWritten(byThread: thread) }
 
-    func groups(ofThread thread: Int32) -> [UInt32]? { ProcFile.groups(ofThread: thread) }
+    package func groups(ofThread thread: Int32) -> [UInt32]? { ProcFile.groups(ofThread: thread) }
 
     /// To who may trace a process its exit code is shown before somebody has waited for it (ptrace(2), "Ptrace access mode checking").
     private func seesEnding(ofThread thread: Int32) -> Bool {
@@ -40,14 +44,14 @@ final class LinuxProcesses: ProcessObserver {
 
     // MARK: - Watching
 
-    func leader(of process: any WatchedProcess) -> (any WatchedProcess)? {
+    package func leader(of process: any WatchedProcess) -> (any WatchedProcess)? {
         guard let group = try? SystemCall.group(ofProcess: process.process), group != process.process else {
             return nil
         }
         return watch(group)
     }
 
-    func watch(_ thread: Int32) -> (any WatchedProcess)? {
+    package func watch(_ thread: Int32) -> (any WatchedProcess)? {
         guard thread > 0 else { return nil }
         // A thread's number may be another's once it is gone; a process's own thread has the process's number as long as that lives.
         let found = known.withLock { known -> LinuxProcess? in
@@ -73,11 +77,11 @@ final class LinuxProcesses: ProcessObserver {
         }
     }
 
-    func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
+    package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
 
     // MARK: - Shells
 
-    func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
+    package func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
         guard let known = watched as? LinuxProcess, !known.isProgram.load(ordering: .relaxed) else { return nil }
         guard let (parent, isProgram) = ProcFile.origin(of: watched.process) else { return nil }
         if isProgram {
@@ -96,7 +100,7 @@ final class LinuxProcesses: ProcessObserver {
     /// No pipeline that people write has more processes than this.
     private static let mostOfPipeline = 64
 
-    func upstream(of watched: any WatchedProcess) -> Upstream {
+    package func upstream(of watched: any WatchedProcess) -> Upstream {
         guard let known = watched as? LinuxProcess else { return Upstream() }
         if let found = known.pipeline.withLock({ $0 }) { return found }
         let found = findUpstream(of: watched.process)
@@ -158,7 +162,7 @@ final class LinuxProcesses: ProcessObserver {
 
     // MARK: - Jobs
 
-    func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
+    package func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
         guard one > 0, let process = ProcFile.processID(ofThread: one) else { return nil }
         if process == other.process { return true }
         guard let facts = ProcFile.facts(of: process) else { return nil }
@@ -179,9 +183,9 @@ final class LinuxProcesses: ProcessObserver {
 }
 
 /// A process by its pidfd.
-final class LinuxProcess: WatchedProcess {
-    let process: Int32
-    let session: Int32
+package final class LinuxProcess: WatchedProcess {
+    package let process: Int32
+    package let session: Int32
     /// Given up once it is known how the process ended. A leaf in the order of locks.
     private let file: Lock<FileDescriptor?>
     private let seesCode: Bool
@@ -195,7 +199,7 @@ final class LinuxProcess: WatchedProcess {
 
     private let failures: FailedProcesses?
 
-    init?(ofThread thread: Int32, observer: LinuxProcesses) {
+    package init?(ofThread thread: Int32, observer: LinuxProcesses) {
         failures = observer.failed
         // Only a process's own thread has a pidfd; of most programs it is that one which asks.
         var process = thread
@@ -214,13 +218,13 @@ final class LinuxProcess: WatchedProcess {
 
     deinit { if let file = file.withLock({ $0 }) { SystemCall.close(file) } }
 
-    var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
+    package var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
 
-    var program: String { name.withLock { $0 } }
+    package var program: String { name.withLock { $0 } }
 
-    func isCalled(_ program: String) { if !program.isEmpty { name.withLock { $0 = program } } }
+    package func isCalled(_ program: String) { if !program.isEmpty { name.withLock { $0 = program } } }
 
-    func lookAgain() {
+    package func lookAgain() {
         guard isThere else { return }
         let now = ProcFile.program(ofThread: process)
         // Who took its number meanwhile is another.
@@ -228,7 +232,7 @@ final class LinuxProcess: WatchedProcess {
     }
 
     /// Whether it has not ended.
-    var isThere: Bool {
+    package var isThere: Bool {
         file.withLock { file in
             guard let file else { return false }
             return !((try? SystemCall.waitToRead(file) { 0 }) ?? false)
@@ -237,7 +241,7 @@ final class LinuxProcess: WatchedProcess {
 
     /// The kernel keeps the exit code of a process that is gone for who has a pidfd (linux/pidfd.h, `PIDFD_INFO_EXIT`, kernel 6.15; tried
     /// on 6.18); of one that nobody has waited for it stands in `/proc`.
-    var ending: WriterEnding {
+    package var ending: WriterEnding {
         if let known = end.withLock({ $0 }) { return known }
         if isThere { return .running }
         var found = code() ?? zombie()

@@ -1,10 +1,10 @@
-internal import Artifacts
+package import Artifacts
 
 /// What is asked about the processes of who uses the mount. The kernel answers (`LinuxProcesses`); a test plays it.
 ///
 /// Processes are named by the thread id that came with a request: 0, which is no process, from another pid namespace. What cannot be seen is
 /// nil or `unknown`, never "running".
-protocol ProcessObserver: Sendable {
+package protocol ProcessObserver: Sendable {
     /// Whether it is seen at once how every user's processes end.
     var seesAllEndings: Bool { get }
 
@@ -44,21 +44,31 @@ protocol ProcessObserver: Sendable {
 }
 
 /// Who writes to a process through pipes.
-struct Upstream: Sendable {
-    var processes: [any WatchedProcess] = []
+package struct Upstream: Sendable {
+    package var processes: [any WatchedProcess] = []
     /// It reads a pipe that nobody who is seen writes to: who did has ended, and how is not known.
-    var isUnknown = false
+    package var isUnknown = false
+
+    /// Nobody, unless it is said otherwise.
+    package init(processes: [any WatchedProcess] = [], isUnknown: Bool = false) {
+        (self.processes, self.isUnknown) = (processes, isUnknown)
+    }
 }
 
 /// What was seen of a thread that closes a file.
-struct ProcessSight: Sendable {
-    var ending = WriterEnding.unknown
+package struct ProcessSight: Sendable {
+    package var ending = WriterEnding.unknown
     /// The program it runs, as `/proc/<pid>/comm` has it; empty when it is gone.
-    var program = ""
+    package var program = ""
+
+    /// What was seen; nothing, unless it is said otherwise.
+    package init(ending: WriterEnding = .unknown, program: String = "") {
+        (self.ending, self.program) = (ending, program)
+    }
 }
 
 /// A process that is followed to its end, whatever takes its number then.
-protocol WatchedProcess: AnyObject, Sendable {
+package protocol WatchedProcess: AnyObject, Sendable {
     /// Its number, in the driver's pid namespace.
     var process: Int32 { get }
     /// Its session (setsid(2)); 0 when it is not known.

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@testable import ArtifactDriver
+import Provenance
 
 /// What is seen of a thread that closes a file, again and again: its kept `/proc` files are never another's.
 @Suite struct WriterFilesTests {
