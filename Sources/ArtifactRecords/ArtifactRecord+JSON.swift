@@ -130,7 +130,9 @@ extension ArtifactRecord.Writer {
         all.add("pid", pid.map(Int64.init))
         all.add("program", program)
         all.add("argv", argv)
+        if argvIsCut { all.add("argv_is_cut", .bool(true)) }
         all.add("cwd", cwd)
+        all.add("namespace", namespace)
         all.add("started", started)
         switch exit {
         case .status(let status): all.add("exit", ["status": .integer(Int64(status))] as JSONObject)
@@ -150,7 +152,9 @@ extension ArtifactRecord.Writer {
         pid = json["pid"]?.integer.flatMap { Int32(exactly: $0) }
         program = json["program"]?.string
         argv = json.strings("argv")
+        if case .bool(true) = json["argv_is_cut"] { argvIsCut = true }
         cwd = json["cwd"]?.string
+        namespace = json["namespace"]?.string
         started = json.time("started")
         if let status = json["exit"]?["status"]?.integer.flatMap({ Int32(exactly: $0) }) {
             exit = .status(status)

@@ -111,10 +111,14 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var pid: Int32?
         /// The path of its program.
         public var program: String?
-        /// Its command line.
+        /// Its command line, without secrets.
         public var argv: [String]?
+        /// Whether it had more arguments than are told.
+        public var argvIsCut = false
         /// Its working directory.
         public var cwd: String?
+        /// Its pid namespace, where that is not the driver's, as `/proc/PID/ns/pid` names it.
+        public var namespace: String?
         /// When it was started.
         public var started: timespec?
         /// How it ended.

@@ -44,6 +44,9 @@ public struct NamePattern: Hashable, Sendable, CustomStringConvertible {
     /// A name that fits.
     var example: String { String(decoding: bytes.map { Self.isWild($0) ? UInt8(ascii: "1") : $0 }, as: UTF8.self) }
 
+    /// Whether a name fits.
+    package func matches(_ name: String) -> Bool { NameRules.withBytes(name) { matches($0) } }
+
     /// Whether a name fits. Its end is compared first, where most names differ; what the last `*` before that took is tried again, one byte
     /// longer, and those before it need not be.
     func matches(_ name: UnsafeBufferPointer<UInt8>) -> Bool {

@@ -32,9 +32,9 @@ final class FairThreads: Sendable {
     private let startThread: @Sendable (String, @escaping @Sendable () -> Void) -> Bool
     /// A leaf in the order of locks; no work is done under it.
     private let state = Lock(State())
-    private let wake = Semaphore()
+    private let wake = PosixSemaphore()
     /// Posted by the last thread, once `end` was called.
-    private let ended = Semaphore()
+    private let ended = PosixSemaphore()
 
     /// So many threads sleep when there is nothing to do; the others end.
     private static let kept = 2

@@ -69,8 +69,8 @@ final class LateAnswers: Sendable {
 
     private let state = Lock(State())
     private let count = Atomic<Int>(0)
-    private let wake = Semaphore()
-    private let ended = Semaphore()
+    private let wake = PosixSemaphore()
+    private let ended = PosixSemaphore()
 
     /// Keeps a request.
     ///

@@ -44,7 +44,7 @@ final class WorkerPool: Sendable {
     private let threads = Lock<[WorkerThread]>([])
     /// When a thread may be asked for again, after there was none.
     private let nextStart = Atomic<UInt64>(0)
-    private let semaphore: Semaphore
+    private let semaphore: PosixSemaphore
     /// Readable when the pool is to stop.
     private let wake: FileDescriptor
     private let mayPoll: Bool
@@ -56,7 +56,7 @@ final class WorkerPool: Sendable {
     private let mostBusy: Int
     /// Whether the watching thread is looking every `watchTime`; otherwise it sleeps on `watcher`.
     private let isWatching = Atomic<Bool>(true)
-    private let watcher: Semaphore
+    private let watcher: PosixSemaphore
 
     /// In nanoseconds.
     private static let finishTime: UInt64 = 2_000_000_000
@@ -79,8 +79,8 @@ final class WorkerPool: Sendable {
         self.session = session
         self.device = device
         self.limit = max(2, limit)
-        semaphore = Semaphore()
-        watcher = Semaphore()
+        semaphore = PosixSemaphore()
+        watcher = PosixSemaphore()
         wake = (try? SystemCall.makeEvent()) ?? FileDescriptor(rawValue: -1)
         // On one processor polling only takes time from the program that is to send the request.
         let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))

@@ -16,6 +16,24 @@ package enum Clock {
         return time
     }
 
+    /// The time of day of what was some ticks after the machine's start, in units of `_SC_CLK_TCK` a second, as `/proc/PID/stat` tells
+    /// when a process began (`CLOCK_BOOTTIME`).
+    package static func time(ofTicksSinceBoot ticks: UInt64) -> timespec {
+        let perSecond = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        var (boot, time) = (timespec(), timespec())
+        clock_gettime(CLOCK_BOOTTIME, &boot)
+        clock_gettime(CLOCK_REALTIME, &time)
+        let ago =
+            (boot.tv_sec &* 1_000_000_000 &+ boot.tv_nsec)
+            &- Int(truncatingIfNeeded: ticks / perSecond) &* 1_000_000_000
+            &- Int(truncatingIfNeeded: ticks % perSecond &* 1_000_000_000 / perSecond)
+        let now = time.tv_sec &* 1_000_000_000 &+ time.tv_nsec
+        // No finer than it is known.
+        let tick = Int(1_000_000_000 / perSecond)
+        let start = (now &- ago) / tick &* tick
+        return timespec(tv_sec: start / 1_000_000_000, tv_nsec: start % 1_000_000_000)
+    }
+
     /// How many seconds ago a time of day was; negative for one to come. A file may bear any time, so what does not fit is clamped.
     package static func secondsSince(_ time: timespec) -> Int {
         let (seconds, overflow) = now().tv_sec.subtractingReportingOverflow(time.tv_sec)

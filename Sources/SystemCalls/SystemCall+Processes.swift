@@ -49,6 +49,18 @@ extension SystemCall {
         }
     }
 
+    /// The name of a user (getpwuid_r(3)); nil when there is none. May ask a service on the network.
+    package static func userName(_ user: UInt32) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16384) { buffer in
+            var entry = passwd()
+            var found: UnsafeMutablePointer<passwd>?
+            guard let start = buffer.baseAddress,
+                getpwuid_r(user, &entry, start, buffer.count, &found) == 0, found != nil, let name = entry.pw_name
+            else { return nil }
+            return String(cString: name)
+        }
+    }
+
     /// Whether CAP_SYS_PTRACE is in effect: how other users' processes end is seen.
     package static var mayTrace: Bool { clinux_may_trace() != 0 }
 

@@ -2,6 +2,7 @@ import ArtifactStore
 import FuseKernel
 import SystemPackage
 import TestSupport
+import SystemCalls
 import Testing
 
 @testable import ArtifactDriver
@@ -11,7 +12,7 @@ import Testing
     @Test func whoMakesTooManyWaits() throws {
         let harness = try Harness()
         let volume = harness.volume
-        let gate = Semaphore()
+        let gate = PosixSemaphore()
         defer { for _ in 0..<4 { gate.post() } }
         for _ in 0..<4 { volume.seals.submit { gate.wait() } }
         var (hog, other) = (harness.caller, harness.caller)

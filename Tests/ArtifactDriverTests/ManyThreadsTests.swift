@@ -115,7 +115,7 @@ private struct Program: Sendable {
         let failures = Mutex<[String]>([])
         let threads = 8
         let rounds = 32
-        let done = Semaphore()
+        let done = PosixSemaphore()
         let programs = [Program(harness.volume, harness), Program(readOnly, harness)]
         let production = harness.parent(.production)
         for thread in 0..<threads {

@@ -24,6 +24,7 @@ final class PlayedProcesses: ProcessObserver {
 
         deinit { SystemCall.close(event) }
 
+        var facts: WriterFacts? { nil }
         func lookAgain() {}
         func isCalled(_ program: String) {}
         var ending: WriterEnding { state.withLock { $0 } }
@@ -55,6 +56,7 @@ final class PlayedProcesses: ProcessObserver {
     func program(ofThread thread: Int32) -> String { all[thread]?.program ?? "" }
     func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? { one == other }
     func bytesWritten(byThread thread: Int32) -> UInt64? { nil }
+    func observe(_ process: any WatchedProcess, closingAs name: String?) {}
     func groups(ofThread thread: Int32) -> [UInt32]? { [] }
     func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }
     func upstream(of process: any WatchedProcess) -> Upstream {

@@ -60,7 +60,7 @@ import Testing
 
     /// Holds who comes until it is opened for them.
     private final class Gate: Sendable {
-        private let semaphore = Semaphore()
+        private let semaphore = PosixSemaphore()
         let entered = Atomic<Int>(0)
 
         func pass() {

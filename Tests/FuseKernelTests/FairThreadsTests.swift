@@ -11,7 +11,7 @@ import Testing
     /// Work that waits until it may go, and who began.
     private final class Held: Sendable {
         private let state = Mutex<(begun: [UInt32: Int], ended: [UInt32: Int], late: Int)>(([:], [:], 0))
-        private let gate = Semaphore()
+        private let gate = PosixSemaphore()
 
         func work(of user: UInt32) -> FairThreads.Work {
             { isTooLate in
@@ -46,9 +46,9 @@ import Testing
 
     /// What waits is done by turns.
     @Test func usersTakeTurns() {
-        let (threads, gate) = (FairThreads(name: "test", most: 2), Semaphore())
+        let (threads, gate) = (FairThreads(name: "test", most: 2), PosixSemaphore())
         let order = Order()
-        let begun = Semaphore()
+        let begun = PosixSemaphore()
         #expect(
             threads.submit(of: 9) { _ in
                 begun.post()
@@ -56,7 +56,7 @@ import Testing
             })
         begun.wait()
         // Of two threads one is held, and nobody else but 9 has one: another user gets the other.
-        let second = Semaphore()
+        let second = PosixSemaphore()
         #expect(
             threads.submit(of: 8) { _ in
                 begun.post()

@@ -16,7 +16,9 @@ import Testing
             "ArtifactFormats", "Artifacts", "CCrypto", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // Processes and their code, as the machine shows them; it knows neither store nor mount.
-        "Provenance": ["Artifacts", "Glibc", "Synchronization", "SystemCalls", "SystemPackage"],
+        "Provenance": [
+            "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
+        ],
         // The real directories. It knows no kernel interface of FUSE.
         "ArtifactStore": [
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",

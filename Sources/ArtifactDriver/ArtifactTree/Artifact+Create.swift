@@ -167,6 +167,7 @@ extension Volume {
         var isStaged = false
         if case .staged = phase { isStaged = true }
         let birth = isStaged ? ArtifactFile.Birth(path: path, caller: caller) : nil
+        let watch = isStaged && flags.isWritable ? self.watch(caller, among: makers) : nil
         func named() -> (inode: Inode, number: InodeNumber, isNew: Bool) {
             namespace.findOrInsert(
                 name, in: directory.id, remembering: true, pinned: isStaged,
@@ -208,8 +209,7 @@ extension Volume {
                 if flags.isWritable {
                     state.note(makers)
                     state.writers.append(
-                        .init(handle: handle, thread: caller.process, watch: makers.first { $0.role == .writer }?.watch)
-                    )
+                        .init(handle: handle, thread: caller.process, watch: watch))
                 }
                 return state.open.backing
             }

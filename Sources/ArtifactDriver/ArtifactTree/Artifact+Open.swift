@@ -27,7 +27,9 @@ extension Volume {
         let operation: Operation = flags.truncates ? .openTruncating : changes ? .openToWrite : .openToRead
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
-        let makers = changes && place?.parent.isProduction == true ? self.makers(of: caller) : []
+        let isPublished = changes && place?.parent.isProduction == true
+        let makers = isPublished ? self.makers(of: caller) : []
+        let watch = isPublished ? self.watch(caller, among: makers) : nil
         let opened = try file.state.withLock { state throws(Errno) -> (reply: Opened, toCut: FileDescriptor?)? in
             if !changes, standing == .production, mayKeepPages(&state) {
                 store.descriptors.fileOpened()
@@ -83,7 +85,7 @@ extension Volume {
             }
             let handle = handles.nextNumber()
             state.writers.append(
-                .init(handle: handle, thread: caller.process, watch: makers.first { $0.role == .writer }?.watch))
+                .init(handle: handle, thread: caller.process, watch: watch))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
                 traits: Self.traits(flags, state.open.backing, needsFlush: needsFlush(state)))

@@ -184,6 +184,7 @@ extension Volume {
         ).written(by: writer, opened: staged.time, closed: Clock.now())
         record.artifact.kind = .directory
         record.origin = state.origin.map { .init(path: $0.path) }
+        state.makers.first { $0.role == .writer }?.watch?.facts?.fill(&record)
         var request = PublishRequest(
             staged: state.real, target: state.parent.real, name: realName, check: nil, record: record,
             origin: state.origin?.file)

@@ -12,16 +12,19 @@ extension Volume {
     /// One `close` of one duplicate. Structural checks happen here, so that a program that looks at `close`'s result learns of them.
     func flush(_ file: ArtifactFile, _ handle: HandleID, _ caller: Caller) throws(Errno) {
         let thread = caller.process
-        let isToBePublished = file.state.withLock { state in
-            if case .staged = state.phase { !state.isTransient } else { false }
+        let (isToBePublished, opener) = file.state.withLock { state -> (Bool, ArtifactFile.Writer?) in
+            guard case .staged = state.phase else { return (false, nil) }
+            return (!state.isTransient, state.writers.first { $0.handle == handle })
         }
+        // The program too, now: when publishing fails, it may be gone.
+        let sight = processes.look(at: thread)
+        // A shell's child has become its command since it opened the file.
+        if let watch = opener?.watch, watch.process == thread { processes.observe(watch, closingAs: sight.program) }
         guard isToBePublished else { return }
         let place = namespace.place(of: file.id)
         let check = place.flatMap { contentCheck($0.name, in: $0.parent) }
         // Before anything is noted: another thread begins anew.
         if caller.isMovable, let check, takesLong(toCheck: file, check) { throw Errno.takesLong }
-        // The program too, now: when publishing fails, it may be gone.
-        let sight = processes.look(at: thread)
         let fact = WriterFact(ending: sight.ending, program: sight.program, process: thread, heldOpen: true)
         let reason = Settlement.reason(fact, store.schema.benignExits)
         let spoils = reason != nil && isSpoiling(sight.ending, file, handle, closer: thread)

@@ -62,15 +62,14 @@ extension Volume {
     private static let longestDelay = 3200
 
     private func sealing(_ file: ArtifactFile) -> Sealing? {
-        let (phase, birth, goesBack, descriptor, isReadOnly, writer) = file.state.withLock { state in
+        let (phase, birth, goesBack, descriptor, isReadOnly, writer, maker) = file.state.withLock { state in
             // What has waited for room had none.
             if state.open.holds == 0, case .sealing(let staged) = state.phase {
                 try? state.open.hold { flags throws(Errno) in try staged.open(flags | O_NOFOLLOW) }
             }
             return (
                 state.phase, state.birth, state.goesBack, state.open.holds > 0 ? state.open.readable : nil,
-                state.open.isReadOnly,
-                state.lastWriter
+                state.open.isReadOnly, state.lastWriter, whoMade(state)
             )
         }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
@@ -80,7 +79,7 @@ extension Volume {
         var request = PublishRequest(
             staged: staged, target: place.parent.real, name: realName, descriptor: descriptor,
             check: contentCheck(place.name, in: place.parent),
-            record: draft(place, birth, ending: writer?.ending),
+            record: draft(place, birth, by: maker, ending: writer?.ending),
             origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
         request.checked = writer?.checked
@@ -114,7 +113,7 @@ extension Volume {
 
     /// Puts away what a killed or failed writer, or a removal, left.
     func quarantine(_ file: ArtifactFile, reason: String, _ rule: Rule) {
-        let (phase, birth) = file.state.withLock { ($0.phase, $0.birth) }
+        let (phase, birth, maker) = file.state.withLock { ($0.phase, $0.birth, whoMade($0)) }
         let place = namespace.place(of: file.id)
         switch phase {
         case .settling(let staged), .sealing(let staged), .discarded(let staged):
@@ -122,7 +121,7 @@ extension Volume {
             do throws(Errno) {
                 let kept = try store.quarantine(
                     staged, reason: reason, rule: rule,
-                    record: place.map { draft($0, birth) } ?? ArtifactRecord(path: birth?.path ?? ""))
+                    record: place.map { draft($0, birth, by: maker) } ?? ArtifactRecord(path: birth?.path ?? ""))
                 counters.quarantined.add(1, ordering: .relaxed)
                 detail += "; the bytes are kept in .artifactfs/quarantine/" + kept
             } catch {
@@ -225,7 +224,8 @@ extension Volume {
 
     /// What is known of an artifact when it is published.
     private func draft(
-        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, ending: WriterEnding? = nil
+        _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, by maker: (any WatchedProcess)?,
+        ending: WriterEnding? = nil
     ) -> ArtifactRecord {
         let path = place.parent.path(of: place.name)
         var record = ArtifactRecord(path: path, scope: place.parent.scope)
@@ -240,11 +240,18 @@ extension Volume {
             (writer.uid, writer.gid) = (birth.user, birth.group)
             // Of a process in another pid namespace the kernel tells 0.
             writer.pid = birth.thread > 0 ? birth.thread : nil
-            writer.exit = ending?.exit
+            // Who had closed the file lived still; it may have ended since.
+            writer.exit = ending?.exit ?? (ending == nil ? nil : maker?.ending.exit)
             record.writer = writer
         }
         record.origin = birth?.origin.map { ArtifactRecord.PromotionOrigin(path: $0.path) }
+        maker?.facts?.fill(&record)
         return record
+    }
+
+    /// Who made a file: the process that made it, or else who wrote to it last.
+    private func whoMade(_ state: borrowing ArtifactFile.State) -> (any WatchedProcess)? {
+        state.makers.first { $0.role == .writer && $0.thread == state.birth?.thread }?.watch ?? state.lastWriter?.watch
     }
 }
 

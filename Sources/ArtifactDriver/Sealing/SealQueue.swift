@@ -124,7 +124,7 @@ private final class SealWorkers: Sendable {
         /// Whether the short lane's worker waits for more.
         var isResting = false
         /// Who waits until there is nothing to do.
-        var drains: [Semaphore] = []
+        var drains: [PosixSemaphore] = []
         var hasTimer = false
         var isAbandoned = false
         var isEnded = false
@@ -144,9 +144,9 @@ private final class SealWorkers: Sendable {
     private let startThread: SealQueue.ThreadStart
     private let whenIdle: @Sendable () -> Void
     private let state: Lock<State>
-    private let sleep = Semaphore()
-    private let rest = Semaphore()
-    private let timer = Semaphore()
+    private let sleep = PosixSemaphore()
+    private let rest = PosixSemaphore()
+    private let timer = PosixSemaphore()
 
     init(
         most: Int, gathers: Bool, startThread: @escaping SealQueue.ThreadStart, whenIdle: @escaping @Sendable () -> Void
@@ -353,7 +353,7 @@ private final class SealWorkers: Sendable {
             whenIdle()
             awaitMore(evenWithWork: false)
         }
-        let (next, drains) = state.withLock { state -> (Next, [Semaphore]) in
+        let (next, drains) = state.withLock { state -> (Next, [PosixSemaphore]) in
             guard !state.backlog.hasWork(in: lane) else { return (.work(lane), []) }
             state.backlog.end(lane)
             // Where another thread could not be had.
@@ -375,7 +375,7 @@ private final class SealWorkers: Sendable {
     }
 
     /// Those who wait until there is nothing to do, when that is so.
-    private func takeIdleDrains(_ state: inout State) -> [Semaphore] {
+    private func takeIdleDrains(_ state: inout State) -> [PosixSemaphore] {
         guard state.backlog.running == 0, state.backlog.count == 0, state.isNothingPutOff else { return [] }
         defer { state.drains = [] }
         return state.drains
@@ -405,7 +405,7 @@ private final class SealWorkers: Sendable {
 
     func drain(atMost limit: Int?, telling interval: Int, _ tell: (Int) -> Void) -> Int {
         let end = limit.map { Self.time(after: $0) } ?? .max
-        let mine = Semaphore()
+        let mine = PosixSemaphore()
         let (wakes, waits) = state.withLock { state -> (Bool, Bool) in
             Self.queueDue(&state, all: true)
             guard state.pending > 0 || state.isResting, !state.isAbandoned else { return (false, false) }

@@ -27,12 +27,21 @@ extension Volume {
         guard let watch = processes.watch(caller.process) else {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }
+        processes.observe(watch, closingAs: nil)
         let upstream = processes.upstream(of: watch)
         let shell = processes.shell(of: watch)
         return [.init(role: .writer, watch: watch, thread: caller.process)]
             + (shell.map { [.init(role: .shell, watch: $0, thread: $0.process)] } ?? [])
             + upstream.processes.map { .init(role: .upstream, watch: $0, thread: $0.process) }
             + (upstream.isUnknown ? [.init(role: .upstream, watch: nil, thread: 0)] : [])
+    }
+
+    /// The process that writes, to be followed to its end and to be told of in the record.
+    func watch(_ caller: Caller, among makers: [ArtifactFile.Maker]) -> (any WatchedProcess)? {
+        if let maker = makers.first(where: { $0.role == .writer }) { return maker.watch }
+        guard store.schema.publishing == .close, let watch = processes.watch(caller.process) else { return nil }
+        processes.observe(watch, closingAs: nil)
+        return watch
     }
 
     /// Whether a caller is of the job that makes a file. Asked without the file's lock: what `/proc` says may wait for a process that closes

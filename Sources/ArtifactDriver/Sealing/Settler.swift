@@ -43,7 +43,7 @@ final class Settler: Sendable {
         var hasThread = false
         var isEnded = false
         /// Who waits until no file waits.
-        var idle: [FuseKernel.Semaphore] = []
+        var idle: [PosixSemaphore] = []
     }
 
     /// In nanoseconds.
@@ -123,7 +123,7 @@ final class Settler: Sendable {
     ///
     /// - Parameter limit: for so many milliseconds at most.
     func finish(atMost limit: Int32) {
-        let idle = FuseKernel.Semaphore()
+        let idle = PosixSemaphore()
         let waits = state.withLock { state in
             guard Self.isAnyTimed(state) else { return false }
             state.idle.append(idle)
@@ -245,7 +245,7 @@ final class Settler: Sendable {
             }
             return
         }
-        let idle = state.withLock { state -> [FuseKernel.Semaphore] in
+        let idle = state.withLock { state -> [PosixSemaphore] in
             // Written to again and closed again meanwhile: then it waits anew.
             guard state.waiting[file.id.rawValue]?.end == end else { return [] }
             Self.remove(file.id.rawValue, &state)

@@ -89,6 +89,7 @@ package final class GoneProcess: WatchedProcess {
     package var program: String { failure.program }
     package func lookAgain() {}
     package func isCalled(_ program: String) {}
+    package var facts: WriterFacts? { nil }
     package var ending: WriterEnding { failure.ending }
     package var descriptor: Int32 { -1 }
 }

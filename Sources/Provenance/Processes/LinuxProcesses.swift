@@ -15,8 +15,10 @@ package final class LinuxProcesses: ProcessObserver {
     /// leaf in the order of locks.
     private let known = Lock<[LinuxProcess]>([])
     private static let most = 64
+    let capture: ProcessCapture
 
-    package init() {}
+    /// - Parameter environment: which members of a writer's environment are kept.
+    package init(environment: EnvironmentNames = .builtIn) { capture = ProcessCapture(environment) }
 
     package func look(at thread: Int32) -> ProcessSight {
         writers.look(at: thread, seesCode: seesEnding(ofThread: thread))
@@ -77,14 +79,20 @@ package final class LinuxProcesses: ProcessObserver {
         }
     }
 
+    package func observe(_ watched: any WatchedProcess, closingAs name: String?) {
+        guard let process = watched as? LinuxProcess, !process.isSeen(as: name) else { return }
+        capture.observe(process, closingAs: name) { [self] in watch($0) as? LinuxProcess }
+    }
+
     package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
 
     // MARK: - Shells
 
     package func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
         guard let known = watched as? LinuxProcess, !known.isProgram.load(ordering: .relaxed) else { return nil }
-        guard let (parent, isProgram) = ProcFile.origin(of: watched.process) else { return nil }
-        if isProgram {
+        guard let origin = ProcFile.origin(of: watched.process) else { return nil }
+        let parent = origin.parent
+        if origin.isProgram {
             known.isProgram.store(true, ordering: .relaxed)
             return nil
         }
@@ -194,6 +202,16 @@ package final class LinuxProcess: WatchedProcess {
     fileprivate let pipeline = Lock<Upstream?>(nil)
     /// Whether it was seen to have become a program of its own.
     fileprivate let isProgram = Atomic(false)
+    /// What it was seen to be. A leaf in the order of locks.
+    private let seen = Lock<WriterFacts?>(nil)
+    /// The same without its ancestors, of one that is an ancestor itself.
+    private let image = Lock<ProcessImage?>(nil)
+    /// Whether what was seen is of the program that it has become: it is hardly ever another one after that.
+    private let isSeenProgram = Atomic(false)
+    /// Whether it may have become a program that nobody saw.
+    private let isDoubtful = Atomic(false)
+    /// Whether somebody is looking at it, or has got stuck in that.
+    private let isBeingSeen = Atomic(false)
     /// How it ended, once that was seen.
     private let end = Lock<WriterEnding?>(nil)
 
@@ -219,6 +237,52 @@ package final class LinuxProcess: WatchedProcess {
     deinit { if let file = file.withLock({ $0 }) { SystemCall.close(file) } }
 
     package var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
+
+    package var facts: WriterFacts? {
+        seen.withLock { $0 }.map { isDoubtful.load(ordering: .relaxed) ? $0.withoutProgram : $0 }
+    }
+
+    /// Whether it was seen as the program that it is.
+    ///
+    /// - Parameter name: what it is called by now, if that is known: another program has another name, or nearly always.
+    func isSeen(as name: String?) -> Bool {
+        guard isSeenProgram.load(ordering: .acquiring) else { return false }
+        return name.map { name in seen.withLock { $0?.image.name == name } } ?? true
+    }
+
+    /// Notes what was seen, unless more is known of the same program already: one that ends has given up its memory.
+    func note(_ facts: WriterFacts) {
+        seen.withLock { seen in
+            if facts.image.arguments == nil, let known = seen?.image, known.name == facts.image.name,
+                known.origin.isProgram == facts.image.origin.isProgram
+            {
+                return
+            }
+            seen = facts
+            isDoubtful.store(false, ordering: .relaxed)
+        }
+        if facts.image.isOfProgram { isSeenProgram.store(true, ordering: .releasing) }
+    }
+
+    /// It is called something else than when it was seen, or may have become a program, and nobody could look: what it was is not what wrote.
+    func doubt(closingAs name: String) {
+        if !isSeen(as: name) { isDoubtful.store(true, ordering: .relaxed) }
+    }
+
+    /// What it is as somebody's ancestor: read once, when it has become a program of its own.
+    func image(_ environment: EnvironmentNames) -> ProcessImage? {
+        if let known = image.withLock({ $0 }) ?? facts?.image, known.isOfProgram { return known.now }
+        guard let seen = ProcessImage(process, environment), isThere else { return nil }
+        if seen.isOfProgram { image.withLock { $0 = seen } }
+        return seen
+    }
+
+    /// Whether the caller may look at it now: one at a time does.
+    func beginLooking() -> Bool { !isBeingSeen.exchange(true, ordering: .acquiringAndReleasing) }
+
+    var isBeingLookedAt: Bool { isBeingSeen.load(ordering: .acquiring) }
+
+    func endLooking() { isBeingSeen.store(false, ordering: .releasing) }
 
     package var program: String { name.withLock { $0 } }
 

@@ -37,23 +37,61 @@ extension ProcFile {
         facts(of: process).flatMap { $0.parent > 0 ? $0.parent : nil }
     }
 
-    /// Who made a process, and whether it has become a program of its own since (`PF_FORKNOEXEC` of include/linux/sched.h is gone then); nil
-    /// when it is gone.
+    /// What `/proc/<pid>/stat` says that `status` does not.
+    package struct Descent: Sendable {
+        /// Who made it, or took it over.
+        package var parent: Int32
+        /// Its session (setsid(2)).
+        package var session: Int32
+        /// Whether it has become a program of its own since it was made (`PF_FORKNOEXEC` of include/linux/sched.h is gone then).
+        package var isProgram: Bool
+        /// When it was made, in ticks since the machine's start.
+        package var start: UInt64
+    }
+
+    /// Where a process comes from; nil when it is gone.
     ///
-    /// Only of a process one of whose threads waits for our answer, to a request that is no close: nobody runs another program in it
-    /// meanwhile, for which reading `stat` would wait (`WriterEnding.of`). Of its parent that is not known.
-    package static func origin(of process: Int32) -> (parent: Int32, isProgram: Bool)? {
-        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> (Int32, Bool)? in
-            guard let line = read(process, "stat", into: buffer), let end = line.lastIndex(of: UInt8(ascii: ")")) else {
-                return nil
-            }
-            // From the third field on.
-            let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
-            guard fields.count > 6, let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
-                let flags = UInt64(String(decoding: fields[6], as: UTF8.self))
-            else { return nil }
-            return (parent, flags & 0x40 == 0)
+    /// By a worker of the mount only of a process one of whose threads waits for our answer, to a request that is no close: nobody runs
+    /// another program in it meanwhile, for which reading `stat` would wait (`WriterEnding.of`). Of its parent that is not known.
+    package static func origin(of process: Int32) -> Descent? {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> Descent? in
+            read(process, "stat", into: buffer).flatMap(origin(inStat:))
         }
+    }
+
+    /// Reads a stat line (proc_pid_stat(5)).
+    package static func origin(inStat line: UnsafeRawBufferPointer) -> Descent? {
+        // The command may hold anything, parentheses too: fields count from the last one, and the next is the third.
+        guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 21)
+        func number<Number: FixedWidthInteger>(_ field: Int) -> Number? {
+            fields.count > field - 3 ? Number(String(decoding: fields[field - 3], as: UTF8.self)) : nil
+        }
+        guard let parent: Int32 = number(4), let session: Int32 = number(6), let flags: UInt64 = number(9),
+            let start: UInt64 = number(22)
+        else { return nil }
+        return Descent(parent: parent, session: session, isProgram: flags & 0x40 == 0, start: start)
+    }
+
+    /// Where a link of `/proc/<pid>` leads, as text; nil when that is not shown.
+    static func link(_ process: Int32, _ name: String) -> String? {
+        guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/\(name)") else {
+            return nil
+        }
+        return EscapedText.text(target)
+    }
+
+    /// A file of `/proc/<pid>`, or its beginning; nil when it is not shown.
+    static func whole(_ process: Int32, _ name: StaticString, atMost most: Int) -> [UInt8]? {
+        guard let file = SystemCall.openProcFile(process, name) else { return nil }
+        defer { SystemCall.close(file) }
+        var bytes: [UInt8] = []
+        while bytes.count < most {
+            guard let next = try? SystemCall.bytes(file, atMost: min(most - bytes.count, 1 << 16)) else { return nil }
+            if next.isEmpty { break }
+            bytes.append(contentsOf: next)
+        }
+        return bytes
     }
 
     /// The processes that a process has made and that are there, zombies too; empty when that is not shown.

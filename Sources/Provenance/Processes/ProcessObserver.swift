@@ -38,6 +38,14 @@ package protocol ProcessObserver: Sendable {
     /// a command that it is about to run. Nil when it has, and when the two are in different process groups.
     func shell(of process: any WatchedProcess) -> (any WatchedProcess)?
 
+    /// Sees what a process is that writes, and of which job, so that it is known when the process is gone (``WatchedProcess/facts``).
+    ///
+    /// What `/proc` says may have to wait for the process; that is waited for a moment only.
+    ///
+    /// - Parameter name: of a process that closes what it has written, what it is called by now: it may have become another program since
+    ///   it was observed, and be it no longer in a moment. Nil of one that opens something.
+    func observe(_ process: any WatchedProcess, closingAs name: String?)
+
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?
@@ -79,6 +87,8 @@ package protocol WatchedProcess: AnyObject, Sendable {
     func lookAgain()
     /// What it runs by now was seen.
     func isCalled(_ program: String)
+    /// What it is, once it was observed; nil when that could not be seen.
+    var facts: WriterFacts? { get }
     /// How it is doing, or how it ended.
     var ending: WriterEnding { get }
     /// Becomes readable when it ends (pidfd_open(2)); -1 when nothing does, and it has to be asked.

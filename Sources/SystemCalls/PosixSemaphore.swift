@@ -1,8 +1,7 @@
 internal import Glibc
-internal import SystemCalls
 
 /// A POSIX semaphore (sem_overview(7)).
-package final class Semaphore: @unchecked Sendable {
+package final class PosixSemaphore: @unchecked Sendable {
     // Proof: `sem_wait` and `sem_post` are thread-safe, and the pointer never changes.
     private let raw: UnsafeMutablePointer<sem_t>
 

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import SystemCalls
 
 /// A thread of the driver's own (pthreads(7)). It takes no signals: one thread of the program waits for them.
 ///
