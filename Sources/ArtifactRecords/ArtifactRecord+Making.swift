@@ -25,6 +25,23 @@ extension ArtifactRecord {
         }
     }
 
+    /// What is known of an artifact from the directory that it is in and its name there.
+    ///
+    /// - Parameters:
+    ///   - name: its name on the mount.
+    ///   - path: on the mount, relative to it.
+    ///   - isDirectory: whether it is a directory.
+    public init(
+        _ name: String, of type: TypeDefinition, in layer: Layer, _ scope: Scope?, path: String,
+        isDirectory: Bool = false
+    ) {
+        self.init(
+            path: path, type: type.name, layer: layer, scope: scope,
+            key: isDirectory ? type.key(ofDirectory: name) : type.key(of: name),
+            format: isDirectory ? type.format(ofDirectory: name) : type.format(of: name))
+        if isDirectory { artifact.kind = .directory }
+    }
+
     /// What is known of an artifact that anybody may have made.
     public func written(by writer: Writer, opened: timespec? = nil, closed: timespec? = nil) -> ArtifactRecord {
         var all = self

@@ -29,15 +29,18 @@ struct DirectoryPublication {
     /// All of it is on disk then, with relaxed durability too: nothing at a directory's real path says what of it a power loss has left.
     ///
     /// - Parameters:
-    ///   - manifests: `.artifactfs/manifests`.
+    ///   - own: `.artifactfs`, where the manifest is kept.
     ///   - mode: the permissions that each file gets (`publish_mode`); nil for its own.
     ///   - progress: what was done, also when this fails.
     ///   - step: is told of each step.
     init(
-        _ request: PublishRequest, of type: TypeDefinition?, mount: String, host: String, manifests: Directory,
+        _ request: PublishRequest, of type: TypeDefinition?, mount: String, host: String, own: Directory,
         mode: UInt32?, checks: CheckProcesses, _ progress: inout Progress,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
+        let manifests = try attempt("described") { () throws(Errno) in
+            try own.directory(StoreFormat.manifests, orMakeWith: 0o700)
+        }
         let root = try attempt("opened") { () throws(Errno) in
             try request.staged.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
         }
@@ -63,6 +66,12 @@ struct DirectoryPublication {
             mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
             inode: UInt64(attributes.st_ino), size: manifest.size, modified: TimeText.rfc3339(attributes.st_mtim),
             sha256: sha256, record: record.json)
+    }
+
+    /// Writes the intent's line. It is on disk before the directory has its name, with relaxed durability too.
+    func announce(in ledger: Ledger) throws(PublishFailure) {
+        try attempt("recorded in the ledger") { () throws(Errno) in try ledger.append([entry]) }
+        ledger.sync(always: true)
     }
 
     /// The manifest's hash of a directory as it is; its files are not checked.

@@ -1,4 +1,4 @@
-public import ArtifactFormats
+internal import ArtifactFormats
 public import ArtifactRecords
 public import Artifacts
 public import Glibc
@@ -23,40 +23,6 @@ public enum PromotionObstacle: Error, Sendable {
 /// A file that is promoted is not copied: it is renamed, first into staging, where nobody but the store reaches it, then to its place. Who
 /// promotes for others has asked before what they may do in both directories.
 public struct Promotion: Sendable {
-    /// The artifact that the file is to become.
-    public struct Destination: Sendable {
-        /// Its type.
-        public let type: TypeDefinition
-        /// Its layer.
-        public let layer: Layer
-        /// Its name on the mount.
-        public let name: String
-        /// Its name in the real directory.
-        public let realName: String
-
-        /// An artifact; nil when the name is none of the type's.
-        public init?(_ name: String, of type: TypeDefinition, in layer: Layer) {
-            guard case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type)) else { return nil }
-            self.type = type
-            self.layer = layer
-            self.name = name
-            realName = real
-        }
-
-        /// Its directory.
-        public var location: TreeLocation { .typed(.production, layer, type) }
-
-        /// Its path on the mount, from the mount point.
-        public var path: String {
-            "\(StoreLayout.shownDirectory(of: .production))/\(layer.rawValue)/\(type.name)/\(name)"
-        }
-
-        /// The check that it must pass; nil when its type's checks are off.
-        public var check: FormatCheck? {
-            type.format(of: name).flatMap { type.check(ofFormat: $0) }
-        }
-    }
-
     private let store: Store
     /// The file, where it is now.
     public let source: RealFile
@@ -168,19 +134,11 @@ public struct Promotion: Sendable {
     ///
     /// - Parameter writer: who promotes it.
     public func request(_ staged: RealFile, by writer: ArtifactRecord.Writer, at time: timespec) -> PublishRequest {
-        let (type, name) = (destination.type, destination.name)
-        let target = target
-        var record = ArtifactRecord(
-            path: destination.path, type: type.name, layer: destination.layer, scope: .production,
-            key: type.key(of: name), format: type.format(of: name)
-        ).written(by: writer, opened: time, closed: time)
+        var record = destination.record.written(by: writer, opened: time, closed: time)
         record.origin = .init(path: origin)
-        record.origin?.check = destination.check == nil ? nil : type.format(of: name)
-        var request = PublishRequest(
-            staged: staged, target: target.directory, name: target.name, check: destination.check, record: record,
-            origin: source)
+        record.origin?.check = destination.check == nil ? nil : record.artifact.format
+        var request = destination.request(staged, at: target.directory, record, origin: source)
         request.requiresNoWriters = true
-        request.notesTime = type.hasLatest
         return request
     }
 

@@ -4,9 +4,9 @@ internal import Glibc
 public import SystemCalls
 public import SystemPackage
 
-/// A file that was kept back: what is known of it from the file itself and from the reason beside it.
+/// A file or directory that was kept back: what is known of it from itself and from the reason beside it.
 ///
-/// A reason that is missing or cannot be read is *unknown*: the file is there all the same.
+/// A reason that is missing or cannot be read is *unknown*: the bytes are there all the same.
 public struct QuarantineEntry: Sendable {
     /// Its name in quarantine.
     public let id: String
@@ -14,7 +14,7 @@ public struct QuarantineEntry: Sendable {
     public let identity: FileIdentity
     /// Whose it is, by the file itself.
     public let owner: UInt32
-    /// In bytes.
+    /// A file's, in bytes; of a directory ``QuarantineReader/extent(of:)`` tells.
     public let size: Int64
     /// When it was put away (RFC 3339); empty when that is not known.
     public let time: String
@@ -42,13 +42,16 @@ public struct QuarantineEntry: Sendable {
         self.id = id
         identity = found.identity
         owner = found.attributes.st_uid
-        size = Int64(found.attributes.st_size)
+        size = found.attributes.isDirectory ? 0 : Int64(found.attributes.st_size)
         reason = value?["reason"]?.string
         rule = value?["rule"]?.string.flatMap(Rule.init(rawValue:))
         time = value?["time"]?.string ?? Self.time(inName: id)
         path = record?.artifact.path ?? Self.path(inName: id)
         self.record = record ?? ArtifactRecord(path: path).quarantined
     }
+
+    /// Whether it is a directory, which is one artifact.
+    public var isDirectory: Bool { identity.kind == S_IFDIR }
 
     /// Whether it is published only with a reason for that.
     public var needsReason: Bool { KeptBytes.mayBeCut(keptBy: rule) }
@@ -146,6 +149,17 @@ public struct QuarantineReader: Sendable {
         let descriptor = try directory.file(id + Quarantine.reasonSuffix).open(O_RDONLY | O_NONBLOCK)
         defer { SystemCall.close(descriptor) }
         return try SystemCall.bytes(descriptor, at: 0, count: QuarantineEntry.longestReason)
+    }
+
+    /// How many files an entry has, and how many bytes they have together.
+    ///
+    /// - Throws: `ESTALE` when something else has its name, `EACCES` where the caller may not look.
+    public func extent(of entry: QuarantineEntry) throws(Errno) -> (files: Int64, bytes: Int64) {
+        guard entry.isDirectory else { return (1, entry.size) }
+        let descriptor = try file(entry).open(O_RDONLY | O_DIRECTORY, seen: entry.identity)
+        defer { SystemCall.close(descriptor) }
+        let extent = try DirectoryTree.extent(of: descriptor)
+        return (extent.files, extent.bytes)
     }
 
     /// The file of an entry.

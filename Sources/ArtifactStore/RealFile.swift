@@ -81,6 +81,21 @@ public struct RealFile: Sendable {
         }
     }
 
+    /// Moves it without replacing anything. A directory goes as it is: its owner needs the right to write to it for that (rename(2)), and has it
+    /// meanwhile.
+    func moveWhole(to other: RealFile) throws(Errno) {
+        do throws(Errno) { return try rename(to: other, flags: SystemCall.noReplace) } catch {
+            guard error == .permissionDenied, let found = try? attributes(), found.isDirectory,
+                found.permissions & 0o200 == 0, (try? setMode(found.permissions | 0o200)) != nil
+            else { throw error }
+            do throws(Errno) { try rename(to: other, flags: SystemCall.noReplace) } catch {
+                try? setMode(found.permissions)
+                throw error
+            }
+            try? other.setMode(found.permissions)
+        }
+    }
+
     /// Gives a file that is known another name, replacing what has it. A call that was done and reports an error all the same, as when a
     /// server's reply is lost, is a success.
     public func rename(to other: RealFile, seen identity: FileIdentity) throws(Errno) {

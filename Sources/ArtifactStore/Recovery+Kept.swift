@@ -15,10 +15,19 @@ extension Recovery {
     }
 
     /// What was to be discarded goes, what was to be taken out and is here stays, and what was published has no reason here any more.
-    mutating func finishLeaving(_ history: MountHistory) throws(Errno) {
+    ///
+    /// - Parameter staging: the mount's staging directory.
+    mutating func finishLeaving(_ history: MountHistory, in staging: Directory) throws(Errno) {
         for (id, event) in history.left.sorted(by: { $0.key < $1.key }) {
             let file = quarantine.file(id)
             switch event {
+            case .discarded where (try? file.attributes())?.isDirectory == true:
+                // What is left half-removed is not seen as something that was kept back.
+                let doomed = staging.file(StagedName.text(.discarded, "0", EscapedName.encode(id, limit: 200)))
+                if doomed.exists { try DirectoryTree.remove(doomed) }
+                try file.moveWhole(to: doomed)
+                // What cannot be removed is seen as any file of the mount's.
+                try? DirectoryTree.remove(doomed)
             case .discarded where file.exists: try file.unlink()
             case .takenOut(let left) where file.exists:
                 let entry = try QuarantineReader(quarantine).entry(id)
@@ -38,7 +47,7 @@ extension Recovery {
         for intent in history.open + history.sealed {
             guard let id = intent.kept,
                 let artifact = try? RealDirectory.open(intent.directory, beneath: root)?.file(intent.name).attributes(),
-                Int64(artifact.st_size) == intent.size
+                artifact.isDirectory ? UInt64(artifact.st_ino) == intent.inode : Int64(artifact.st_size) == intent.size
             else { continue }
             let file = quarantine.file(id)
             // On another file system it was copied, and the ledger has it as sealed.

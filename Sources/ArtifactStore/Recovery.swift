@@ -168,7 +168,7 @@ struct Recovery {
                 waits = true
                 waiting.insert(intent.staged)
             }
-            try finishLeaving(intents)
+            try finishLeaving(intents, in: directory)
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()
@@ -235,46 +235,28 @@ struct Recovery {
         return (try? hash(of: file)) == seal.sha256
     }
 
-    /// What a finished file is to become.
-    private struct Target {
-        let path: String
-        let name: String
-        let realName: String
-        let layer: Layer
-        let type: TypeDefinition
-        var directory: String { StoreLayout.directory(of: .typed(.production, layer, type)) }
-    }
-
-    /// From a path on the mount; nil when it is none of production, or when its name in staging had no room for all of it.
-    private func finishedTarget(_ path: String) -> Target? {
-        let (location, rest) = schema.locate(path)
-        guard case .typed(.production, let layer, let type) = location, rest.count == 1,
-            case .artifact(let realName) = type.classify(rest[0])
-        else { return nil }
-        return Target(path: path, name: rest[0], realName: realName, layer: layer, type: type)
+    /// What a finished file is to become, by its path on the mount; nil when it is none of production, or when its name in staging had no room
+    /// for all of it.
+    private func finishedTarget(_ path: String) -> Promotion.Destination? {
+        Promotion.Destination(path: path, in: schema, isDirectory: false)
     }
 
     /// Does what the driver was about to do with a file that was finished.
     private mutating func publish(
-        _ file: RealFile, _ attributes: stat, _ process: Int32, _ target: Target, in staging: Directory, mount: String,
+        _ file: RealFile, _ attributes: stat, _ process: Int32, _ target: Promotion.Destination,
+        in staging: Directory, mount: String,
         _ waits: inout Bool
     ) throws(Errno) {
         // How those ended who made it nobody knows any more.
-        let format = target.type.format(of: target.name)
-        var draft = ArtifactRecord(
-            path: target.path, type: target.type.name, layer: target.layer, scope: .production,
-            key: target.type.key(of: target.name), format: format)
+        var draft = target.record
         draft.times.closed = attributes.st_ctim
         var writer = ArtifactRecord.Writer()
         (writer.uid, writer.gid, writer.exit) = (attributes.st_uid, attributes.st_gid, .unknown)
         writer.pid = process > 0 ? process : nil
         draft.writer = writer
-        let check = format.flatMap { target.type.check(ofFormat: $0) }
-        var request = PublishRequest(
-            staged: file, target: realDirectory(target.directory), name: target.realName, check: check, record: draft)
+        var request = target.request(file, at: realDirectory(StoreLayout.directory(of: target.location)), draft)
         // Not the driver's word alone: what is mapped can still change.
         request.requiresNoWriters = true
-        request.notesTime = target.type.hasLatest
         var writeBits: UInt32 = 0
         let failure: PublishFailure
         do throws(PublishFailure) {
@@ -406,7 +388,7 @@ struct Recovery {
             else { throw .fileExists }
             let directory = try target.ensure()
             do throws(Errno) {
-                try staged.rename(to: directory.file(intent.name), flags: SystemCall.noReplace)
+                try staged.moveWhole(to: directory.file(intent.name))
             } catch .improperLink {
                 try copyAcross(staged, intent, to: directory)
             }

@@ -21,6 +21,8 @@ public final class Staging: Sendable {
         case transient = "t"
         /// An artifact whose writers are known to be done with it: what the driver had no time for, recovery does.
         case finished = "f"
+        /// A directory of quarantine that was discarded: it is removed, and what was left of it when that was ended.
+        case discarded = "d"
 
         /// By the first byte of a staged file's name.
         init?(firstByte: UInt8) {
@@ -28,6 +30,7 @@ public final class Staging: Sendable {
             case UInt8(ascii: "a"): self = .artifact
             case UInt8(ascii: "t"): self = .transient
             case UInt8(ascii: "f"): self = .finished
+            case UInt8(ascii: "d"): self = .discarded
             default: return nil
             }
         }

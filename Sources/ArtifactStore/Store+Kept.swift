@@ -20,7 +20,7 @@ public struct Agent: Sendable {
     }
 }
 
-/// What becomes of files in quarantine. Each step leaves the bytes where they are found again, and a ledger that recovery makes true:
+/// What becomes of files and directories in quarantine. Each step leaves the bytes where they are found again, and a ledger that recovery makes true:
 /// `discarded` and `taken-out` come before the file goes, and a `seal-intent` before it has its name.
 extension Store {
     /// What was kept back.
@@ -30,8 +30,8 @@ extension Store {
             try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.quarantine))
     }
 
-    /// Publishes a file from quarantine after every check, without replacing anything. Until it has its name it is in quarantine, and it
-    /// stays there when it cannot be published.
+    /// Publishes a file or a directory from quarantine after every check, without replacing anything. Until it has its name it is in quarantine,
+    /// and it stays there when it cannot be published.
     ///
     /// Who does it for others has asked what they may do in the directory.
     ///
@@ -42,6 +42,9 @@ extension Store {
         _ entry: QuarantineEntry, as destination: Promotion.Destination, despite: String?, by user: UInt32
     ) throws(PromotionObstacle) {
         guard let writable else { throw .system(.readOnlyFileSystem) }
+        guard entry.isDirectory == destination.isDirectory else {
+            throw .system(entry.isDirectory ? .isDirectory : .notDirectory)
+        }
         if let refusal = KeptBytes.judgePublishing(keptBy: entry.rule, despite: despite).refusal {
             throw .refused(RefusedRename(.source, refusal))
         }
@@ -59,10 +62,10 @@ extension Store {
         defer { writable.staging.release(holder) }
         var request = request(entry, file, target, destination, despite: despite, by: user)
         request.descriptor = descriptor
-        switch publish(request) {
+        switch entry.isDirectory ? publishDirectory(request, of: destination.type) : publish(request) {
         case .sealed:
             // On another file system it was copied.
-            if file.exists { try? file.unlink() }
+            if !entry.isDirectory, file.exists { try? file.unlink() }
             if !file.exists { try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink() }
         case .restored(let reason, let rule), .quarantined(let reason, let rule), .waiting(let reason, let rule):
             throw .refused(RefusedRename(.target, .ofPublishing(rule)), detail: reason)
@@ -74,13 +77,8 @@ extension Store {
         _ entry: QuarantineEntry, _ file: RealFile, _ target: Staging.Target, _ destination: Promotion.Destination,
         despite: String?, by user: UInt32
     ) -> PublishRequest {
-        let (type, name) = (destination.type, destination.name)
         var record = entry.record
-        record.artifact =
-            ArtifactRecord(
-                path: destination.path, type: type.name, layer: destination.layer, scope: .production,
-                key: type.key(of: name), format: type.format(of: name)
-            ).artifact
+        record.artifact = destination.record.artifact
         if record.writer == nil {
             record.writer = .init()
             record.writer?.uid = entry.owner
@@ -89,22 +87,26 @@ extension Store {
         (recovery.id, recovery.rule, recovery.reason) = (entry.id, entry.rule?.rawValue, entry.reason)
         (recovery.despite, recovery.uid) = (despite.flatMap { KeptBytes.isReason($0) ? $0 : nil }, user)
         record.recovered = recovery
-        var request = PublishRequest(
-            staged: file, target: target.directory, name: target.name, check: destination.check, record: record)
+        var request = destination.request(file, at: target.directory, record)
         request.isKept = true
         request.requiresNoWriters = true
-        request.notesTime = type.hasLatest
         return request
     }
 
-    /// Removes a file from quarantine for ever, and says so in the ledger.
+    /// Removes a file or a directory from quarantine for ever, and says so in the ledger. A directory leaves quarantine by one rename, so that
+    /// nothing that is half removed is seen there; what of it cannot be removed then goes with the next recovery.
     ///
-    /// - Throws: `ESTALE` when another file has its name.
+    /// - Throws: `ESTALE` when something else has its name.
     public func discard(_ entry: QuarantineEntry, by agent: Agent) throws(Errno) {
-        try leave(entry, .discarded(left(entry, agent))) { file throws(Errno) in try file.unlink() }
+        guard let staging else { throw .readOnlyFileSystem }
+        let doomed = staging.unusedName(hint: entry.id, kind: .discarded)
+        let isGone = try leave(entry, .discarded(left(entry, agent))) { file throws(Errno) in
+            if entry.isDirectory { try file.moveWhole(to: doomed) } else { try file.unlink() }
+        }
+        if entry.isDirectory, isGone { try? DirectoryTree.remove(doomed) }
     }
 
-    /// Moves a file from quarantine to a session's or a test's real directory, replacing nothing.
+    /// Moves a file or a directory from quarantine to a session's or a test's real directory, replacing nothing.
     ///
     /// - Parameter path: where that is on the mount.
     /// - Throws: `EEXIST`, `EXDEV`, `ESTALE` when another file has its name.
@@ -116,21 +118,24 @@ extension Store {
             throw .improperLink
         }
         try leave(entry, .takenOut(left(entry, agent, to: path))) { file throws(Errno) in
-            try file.rename(to: target, flags: SystemCall.noReplace)
+            try file.moveWhole(to: target)
         }
         if durability == .synced { try? SystemCall.sync(target.directory.descriptor) }
     }
 
     private func left(_ entry: QuarantineEntry, _ agent: Agent, to path: String? = nil) -> LedgerEvent.LeftQuarantine {
         .init(
-            mount: writable?.staging.mountID ?? "", quarantined: entry.id, path: entry.path, to: path, size: entry.size,
+            mount: writable?.staging.mountID ?? "", quarantined: entry.id, path: entry.path, to: path,
+            size: (try? quarantine().extent(of: entry))?.bytes ?? entry.size,
             sha256: entry.record.artifact.sha256, reason: entry.reason, uid: Int64(agent.user),
             pid: Int64(agent.process), command: agent.program)
     }
 
+    /// - Returns: false when a test stopped it on its way.
+    @discardableResult
     private func leave(
         _ entry: QuarantineEntry, _ event: LedgerEvent, _ go: (RealFile) throws(Errno) -> Void
-    ) throws(Errno) {
+    ) throws(Errno) -> Bool {
         guard let writable else { throw .readOnlyFileSystem }
         let (file, descriptor) = try hold(entry, writable)
         defer { SystemCall.close(descriptor) }
@@ -144,7 +149,7 @@ extension Store {
             }
             isSaid = false
         }
-        if stopAfter.withLock({ $0 == .intentLogged }) { return }
+        if stopAfter.withLock({ $0 == .intentLogged }) { return false }
         do throws(Errno) { try go(file) } catch {
             // One that is not here any more went, and the reply was lost.
             if file.exists {
@@ -154,12 +159,13 @@ extension Store {
                 throw error
             }
         }
-        if stopAfter.withLock({ $0 == .moved }) { return }
+        if stopAfter.withLock({ $0 == .moved }) { return false }
         try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink()
         if durability == .synced { try? SystemCall.sync(writable.quarantine.descriptor) }
-        guard !isSaid else { return }
+        guard !isSaid else { return true }
         writable.ledger.appendLater([LedgerEntry(event)])
         settle()
+        return true
     }
 
     /// That a file is in quarantine after all.

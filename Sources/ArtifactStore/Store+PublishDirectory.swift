@@ -8,7 +8,7 @@ extension Store {
     /// Checks a staged directory, and publishes it whole without replacing anything, in the steps of `PublishStep`. The caller has made sure that
     /// nothing in it is open for writing on the mount.
     ///
-    /// - Parameter type: by which the files in it are checked; nil for no checks.
+    /// - Parameter type: by which the files in it are checked.
     /// - Returns: what became of it. Whatever goes wrong, the bytes are kept, as of a file (``publish(_:)-(PublishRequest)``).
     public func publishDirectory(_ request: PublishRequest, of type: TypeDefinition) -> PublishOutcome {
         guard let writable else {
@@ -19,23 +19,17 @@ extension Store {
         sayUnsynced()
         var progress = DirectoryPublication.Progress()
         do throws(PublishFailure) {
-            let manifests = try attempt("described") { () throws(Errno) in
-                try writable.ownDirectory.directory(StoreFormat.manifests, orMakeWith: 0o700)
-            }
             let publication = try DirectoryPublication(
-                request, of: type, mount: writable.staging.mountID, host: host, manifests: manifests,
+                request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
                 mode: schema.publishMode, checks: checks, &progress,
                 step: { step throws(PublishFailure) in try self.step(step) })
             let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
                 try request.target.ensure()
             }
-            try attempt("recorded in the ledger") { () throws(Errno) in
-                try writable.ledger.append([publication.entry])
-            }
-            writable.ledger.sync(always: true)
+            try publication.announce(in: writable.ledger)
             try step(.intentLogged)
             do throws(Errno) {
-                try request.staged.rename(to: target.file(request.name), flags: SystemCall.noReplace)
+                try request.staged.moveWhole(to: target.file(request.name))
             } catch .fileExists {
                 throw .lost(name: request.name)
             } catch .improperLink {

@@ -76,7 +76,7 @@ struct Quarantine {
 
     private func move(_ file: RealFile, to target: RealFile) throws(Errno) {
         do throws(Errno) {
-            try file.rename(to: target, flags: SystemCall.noReplace)
+            try file.moveWhole(to: target)
         } catch .improperLink {
             // From a layer on another file system.
             try copy(file, to: target)

@@ -90,7 +90,8 @@ public struct Explanation: Sendable {
             place = isHidden ? .hidden : rest.isEmpty ? scopes : isInArtifact ? .ordinaryTree : location.place
             // What is not there has not ended: where it would be made counts.
             if rest.isEmpty { standing = .production }
-            subject = .nothing(OverwritePolicy.classify(name, in: place))
+            subject =
+                Self.isInKept(path) ? .nothingInKept : .nothing(OverwritePolicy.classify(name, in: place))
             // While a directory is being made in production, things are made in it.
             if isInArtifact, Self.state(of: parent, sight).map({ $0 == .transient || $0 == .writing }) == true {
                 standing = .live
@@ -99,8 +100,10 @@ public struct Explanation: Sendable {
         }
         place = isHidden ? .hidden : isInArtifact ? .ordinaryTree : location.place
         let isSiblingLink = kind == .symbolicLink && isTyped && standing != .production
-        if isHidden, Self.isKept(path, sight) {
-            subject = .kept
+        if isHidden, Self.isInKept(path) {
+            subject = .inKept(isDirectory: kind == .directory)
+        } else if isHidden, Self.isKept(path, sight) {
+            subject = .kept(isDirectory: kind == .directory)
         } else if isHidden || kind == .symbolicLink && place != .ordinaryTree && !isSiblingLink {
             subject = .made(isDirectory: kind == .directory)
         } else if rest.isEmpty {
@@ -129,7 +132,13 @@ public struct Explanation: Sendable {
         return facts
     }
 
-    /// Whether a path is that of a file in quarantine, and not of a reason beside one.
+    /// Whether a path is below a directory in quarantine.
+    private static func isInKept(_ path: String) -> Bool {
+        let directory = StoreLayout.quarantineDirectory + "/"
+        return path.hasPrefix(directory) && path.utf8.dropFirst(directory.utf8.count).contains(UInt8(ascii: "/"))
+    }
+
+    /// Whether a path is that of something in quarantine, and not of a reason beside it.
     private static func isKept(_ path: String, _ sight: some TreeSight) -> Bool {
         let (suffix, directory) = (StoreLayout.reasonSuffix, StoreLayout.quarantineDirectory)
         return path.hasPrefix(directory + "/")
@@ -194,6 +203,8 @@ public struct Explanation: Sendable {
         case .nothing(.invalid): "no name of this directory"
         case .directory, .ordinaryDirectory: "a directory"
         case .kept: "bytes that were kept back"
+        case .inKept: "part of a directory that was kept back"
+        case .nothingInKept: "nothing, in a directory that was kept back"
         case .made: "an entry that the driver makes"
         case .file(.transient): "\(FileState.transient)\(pattern)"
         case .file(let state): state.rawValue

@@ -34,15 +34,43 @@ public enum KeptBytes {
 }
 
 extension OverwritePolicy {
-    /// Judges an action on a file of quarantine, by who may know of it: it is read, it goes away, and it never changes.
-    public static func judgeKept(_ action: Action) -> Verdict {
+    /// Judges an action on a file or a directory of quarantine, by who may know of it: it is read, it goes away whole, and it never changes.
+    public static func judgeKept(_ action: Action, isDirectory: Bool) -> Verdict {
         switch action {
-        case .operation(.openToRead), .operation(.renameFrom), .operation(.unlink): .allowed
+        case .operation(.renameFrom): .allowed
+        case .operation(.unlink) where !isDirectory: .allowed
+        case .removeDirectory where isDirectory: .allowed
+        default: judgeInKept(action, isDirectory: isDirectory)
+        }
+    }
+
+    /// Judges an action on what is in a directory of quarantine: nothing in it goes by itself, so that what is left of it is never taken for a
+    /// whole.
+    public static func judgeInKept(_ action: Action, isDirectory: Bool) -> Verdict {
+        if isDirectory {
+            return switch action {
+            case .operation(.renameFrom), .operation(.exchange), .operation(.setAttributes), .operation(.setOwner),
+                .operation(.setExtendedAttribute), .removeDirectory:
+                .refused(Refusal(.notPermitted, .keptBack))
+            default: onDirectory(action)
+            }
+        }
+        return switch action {
+        case .operation(.openToRead): .allowed
         case .operation(.link): .refused(Refusal(.notPermitted, .noLinks))
         case .creation(.directory), .creation(.symbolicLink), .creation(.specialFile):
             .refused(Refusal(.fileExists, .posix))
         case .removeDirectory: .refused(Refusal(.notDirectory, .posix))
         case .operation, .creation(.file): .refused(Refusal(.notPermitted, .keptBack))
+        }
+    }
+
+    /// Judges making something in a directory of quarantine, or doing something to what is not there.
+    public static func judgeMakingInKept(_ action: Action) -> Verdict {
+        switch action {
+        case .creation, .operation(.openTruncating), .operation(.openToWrite), .operation(.renameOnto):
+            .refused(Refusal(.notPermitted, .keptBack))
+        case .operation, .removeDirectory: .refused(Refusal(.noSuchFileOrDirectory, .posix))
         }
     }
 }

@@ -47,8 +47,12 @@ public enum Subject: Hashable, Sendable {
     case directory(TreeLocation, isEmpty: Bool)
     /// An entry that the driver makes: `.artifactfs` and what is in it, `current`, `latest`.
     case made(isDirectory: Bool)
-    /// A file of quarantine.
-    case kept
+    /// A file or a directory of quarantine.
+    case kept(isDirectory: Bool)
+    /// What is in a directory of quarantine.
+    case inKept(isDirectory: Bool)
+    /// Nothing, in a directory of quarantine.
+    case nothingInKept
     /// A file, or anything else but a directory in `logs/` and `scratch/`.
     case file(FileState)
     /// A directory below `logs/` or `scratch/`, or one that is an artifact or is in it, with the state that it is judged by.
@@ -70,7 +74,9 @@ extension OverwritePolicy {
         case .directory(let location, let isEmpty):
             judge(action, onTree: location, standing: standing, isEmpty: isEmpty)
         case .made(let isDirectory): judge(action, onMade: isDirectory)
-        case .kept: judgeKept(action)
+        case .kept(let isDirectory): judgeKept(action, isDirectory: isDirectory)
+        case .inKept(let isDirectory): judgeInKept(action, isDirectory: isDirectory)
+        case .nothingInKept: judgeMakingInKept(action)
         case .file(let state): judge(action, onFile: state, facts)
         case .ordinaryDirectory(let isEmpty, let state): judge(action, onOrdinaryDirectory: isEmpty, state)
         }
@@ -168,7 +174,7 @@ extension OverwritePolicy {
     }
 
     /// What the kernel says of any directory.
-    private static func onDirectory(_ action: Action) -> Verdict {
+    static func onDirectory(_ action: Action) -> Verdict {
         switch action {
         case .operation(.openToRead): .allowed
         case .operation(.link): posix(.notPermitted)

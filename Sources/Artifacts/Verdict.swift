@@ -222,7 +222,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
             "look at it with 'artifactfs recover show', and if it is whole say why: 'artifactfs recover publish --despite REASON', or set "
                 + "the attribute user.artifact.despite before the rename"
         case .keptBack:
-            "publish it ('artifactfs recover publish', or rename it into production), copy it out, or remove it to discard it"
+            "publish it ('artifactfs recover publish', or rename it into production), copy it out, or discard it whole ('artifactfs recover "
+                + "discard', 'rm', and 'rmdir' for a directory with all that is in it)"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"

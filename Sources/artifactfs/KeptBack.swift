@@ -116,7 +116,8 @@ struct KeptBack {
             guard let info = try? SystemCall.attributes(SystemCall.currentDirectory, own + "quarantine/" + name)
             else { continue }
             files += 1
-            bytes = bytes.addingReportingOverflow(Int64(info.st_size)).partialValue
+            let size = info.isDirectory ? Self.extent(own + "quarantine/" + name) : Int64(info.st_size)
+            bytes = bytes.addingReportingOverflow(size).partialValue
             guard let mount, name >= mount.earliest,
                 let text = Paths.contents(own + "quarantine/" + name + suffix, limit: 1 << 20),
                 let reason = JSONValue(parsing: text), mount.isName(reason["mount"]?.string ?? "")
@@ -142,6 +143,16 @@ struct KeptBack {
             "empty": .array(mount.map { empty(in: own + "ledger", of: $0) } ?? []),
         ]
         return .object(fields)
+    }
+
+    /// How many bytes are in a directory, as far as that may be looked at.
+    private static func extent(_ path: String) -> Int64 {
+        guard
+            let directory = try? SystemCall.open(
+                SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        else { return 0 }
+        defer { SystemCall.close(directory) }
+        return (try? DirectoryTree.extent(of: directory))?.bytes ?? 0
     }
 
     /// So many bytes, for people.

@@ -18,11 +18,11 @@ extension KeptPlace {
         let store = try openStore()
         defer { store.close() }
         let (location, rest) = store.schema.locate(newPath)
-        guard case .typed(.production, let layer, let type) = location, rest.count == 1,
-            let destination = Promotion.Destination(rest[0], of: type, in: layer)
+        guard let destination = Promotion.Destination(path: newPath, in: store.schema, isDirectory: entry.isDirectory)
         else {
-            let name = OverwritePolicy.classify(rest.first ?? "", in: location.place)
-            let verdict = OverwritePolicy.judge(.file, named: name, in: location.place, standing: .production)
+            let kind: Creation = entry.isDirectory ? .directory : .file
+            let name = OverwritePolicy.classify(rest.first ?? "", in: location.place, as: kind)
+            let verdict = OverwritePolicy.judge(kind, named: name, in: location.place, standing: .production)
             if let refusal = verdict.refusal { throw Self.failure(refusal, newPath, location.place, nil) }
             throw Failure(.cannotAnswer, "\(newPath) is no place of production; it stays in quarantine")
         }
@@ -47,7 +47,7 @@ extension KeptPlace {
     func discard(_ entry: QuarantineEntry) throws {
         guard mount == nil else {
             return try change("discard \(entry.id)", of: entry, []) { file throws(Errno) in
-                try SystemCall.unlink(SystemCall.currentDirectory, file)
+                try SystemCall.unlink(SystemCall.currentDirectory, file, isDirectory: entry.isDirectory)
             }
         }
         let store = try openStore()

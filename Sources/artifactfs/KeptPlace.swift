@@ -142,6 +142,19 @@ struct KeptPlace {
         entry.time.utf8.count >= 20 ? String(entry.time.prefix(19)) + "Z" : "a time that is not known"
     }
 
+    /// How much an entry has; nil where it cannot be looked at.
+    func extent(of entry: QuarantineEntry) -> (files: Int64, bytes: Int64)? {
+        entry.isDirectory ? try? reader()?.extent(of: entry) : (1, entry.size)
+    }
+
+    /// The same for people.
+    func size(of entry: QuarantineEntry) -> String {
+        guard let extent = extent(of: entry) else { return "a directory" }
+        let size = KeptBack.size(extent.bytes)
+        guard entry.isDirectory else { return size }
+        return "\(size) in \(extent.files) \(extent.files == 1 ? "file" : "files")"
+    }
+
     /// Opens an entry to read.
     func open(_ entry: QuarantineEntry) throws -> FileDescriptor {
         do throws(Errno) {
@@ -157,7 +170,10 @@ struct KeptPlace {
         let fields: JSONObject = [
             "id": .string(entry.id), "path": .string(entry.path), "uid": .integer(Int64(entry.owner)),
             "user": UserName.known(entry.owner).map { .string($0) } ?? .null,
-            "time": entry.time.isEmpty ? .null : .string(entry.time), "size": .integer(entry.size),
+            "time": entry.time.isEmpty ? .null : .string(entry.time),
+            "kind": .string(entry.isDirectory ? "directory" : "file"),
+            "size": extent(of: entry).map { .integer($0.bytes) } ?? .null,
+            "files": extent(of: entry).map { .integer($0.files) } ?? .null,
             "rule": entry.rule.map { .string($0.rawValue) } ?? .null,
             "reason": entry.reason.map { .string($0) } ?? .null, "needs_reason": .bool(entry.needsReason),
             "file": .string(file(of: entry)), "record": .object(entry.record.json),

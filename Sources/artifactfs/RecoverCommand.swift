@@ -8,7 +8,8 @@ struct RecoverCommand: ParsableCommand {
         abstract: "See, publish, fetch and discard what was kept back.",
         discussion: """
             What a failed or killed program left, what failed its check, and what came second for a name is kept in quarantine. \
-            Users have their own on the mount, in MOUNT/.artifactfs/quarantine, and need no root; a store's directory is its owner's.
+            Users have their own on the mount, in MOUNT/.artifactfs/quarantine, and need no root; a store's directory is its owner's. \
+            An artifact that is a directory is kept, published, copied and discarded whole.
 
             PLACE is a mount, a path on it, or a store's directory. ID is a name in quarantine, the beginning of one, or the \
             artifact's path on the mount, which means the newest of it.

@@ -6,7 +6,7 @@ struct RecoverDiscardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "discard",
         abstract: "Remove what was kept back, for ever.",
-        discussion: "The ledger keeps what it was, and who removed it.")
+        discussion: "A directory goes with all that is in it. The ledger keeps what it was, and who removed it.")
 
     @OptionGroup var which: KeptArguments
 

@@ -24,7 +24,7 @@ struct RecoverListCommand: ParsableCommand {
             guard !entries.isEmpty else { return Terminal.show("nothing was kept back") }
             let names = KeptPlace.shortNames(of: entries.map(\.id))
             for (entry, name) in zip(entries, names) {
-                Terminal.show("\(name)  \(KeptBack.size(entry.size))  \(UserName.of(entry.owner))")
+                Terminal.show("\(name)  \(place.size(of: entry))  \(UserName.of(entry.owner))")
                 Terminal.show("    \(entry.path)", indent: 4)
                 Terminal.show(
                     "    \(entry.rule?.rawValue ?? "unknown"): \(entry.reason ?? KeptPlace.unknownReason)", indent: 6)

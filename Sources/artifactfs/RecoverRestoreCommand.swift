@@ -9,14 +9,17 @@ import SystemPackage
 struct RecoverRestoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Copy what was kept back to a file of your own.",
-        discussion: "Nothing is replaced, and what was kept back stays in quarantine.")
+        abstract: "Copy what was kept back to a place of your own.",
+        discussion: """
+            Nothing is replaced, and what was kept back stays in quarantine. A directory is copied whole, with modes and times, and links \
+            in it as links; it has its name when all is there.
+            """)
 
     @Argument(help: "A mount, a path on it, or a store's directory.", completion: .directory)
     var place: String
     @Argument(help: "A name in quarantine, its beginning, or the artifact's path.")
     var id: String
-    @Argument(help: "A file that is not there yet, or a directory.", completion: .file())
+    @Argument(help: "A name that nothing has yet, or a directory to copy it into.", completion: .file())
     var to: String
 
     func run() throws {
@@ -30,7 +33,11 @@ struct RecoverRestoreCommand: ParsableCommand {
                 target = real + "/" + (entry.path.split(separator: "/").last.map(String.init) ?? entry.id)
             }
             try checkPlace(target, place)
-            try copy(place.open(entry), to: target)
+            if entry.isDirectory {
+                try KeptCopy(target).make(of: place.open(entry))
+            } else {
+                try copy(place.open(entry), to: target)
+            }
             Terminal.show("copied to \(target)")
         }
     }

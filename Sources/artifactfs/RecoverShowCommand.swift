@@ -7,7 +7,7 @@ import SystemPackage
 /// `artifactfs recover show`
 struct RecoverShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show all that is known of one file that was kept back, and how to go on.")
+        commandName: "show", abstract: "Show all that is known of what was kept back, and how to go on.")
 
     @OptionGroup var which: KeptArguments
     @Flag(name: .long, help: "Print JSON.")
@@ -32,7 +32,7 @@ struct RecoverShowCommand: ParsableCommand {
         line("kept", KeptPlace.time(of: entry))
         line("why", entry.reason ?? KeptPlace.unknownReason)
         line("rule", entry.rule?.rawValue ?? "unknown")
-        line("size", KeptBack.size(entry.size))
+        line("size", place.size(of: entry))
         line("owner", UserName.of(entry.owner))
         line("writer", writer(record))
         line("directory", record.writer?.cwd)
@@ -43,7 +43,7 @@ struct RecoverShowCommand: ParsableCommand {
         line("bytes", place.file(of: entry))
         let name = place.argument + " " + place.shortName(of: entry)
         line("publish", "artifactfs recover publish \(name)\(entry.needsReason ? " --despite REASON" : "")")
-        line("fetch", "artifactfs recover restore \(name) FILE")
+        line("fetch", "artifactfs recover restore \(name) \(entry.isDirectory ? "DIRECTORY" : "FILE")")
         line("discard", "artifactfs recover discard \(name)")
     }
 

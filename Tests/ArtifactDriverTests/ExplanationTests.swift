@@ -167,6 +167,19 @@ import Testing
             return StoreLayout.quarantineDirectory + "/" + id
         }
 
+        /// A directory in quarantine.
+        func keptDirectory() throws -> String {
+            let path = "production/meta/meta_checkpoints/\(fresh("checkpoint-", ""))"
+            let staged = try #require(harness.store.staging).makeDirectory(
+                hint: path, kind: .artifact, mode: 0o755, owner: nil, target: nil)
+            let inside = String(decoding: try SystemCall.path(of: staged.directory.descriptor), as: UTF8.self)
+            guard mkdir("\(inside)/\(staged.name)/d", 0o755) == 0 else { throw Errno.ioError }
+            try write("x", to: "\(inside)/\(staged.name)/x")
+            let id = try harness.store.quarantine(
+                staged, reason: "it was killed", rule: .failedCheck, record: ArtifactRecord(path: path))
+            return StoreLayout.quarantineDirectory + "/" + id
+        }
+
         func test(_ file: String? = nil) throws -> String {
             let path = "test/" + fresh("t", "")
             try maker.make(.directory, path)
@@ -301,6 +314,15 @@ import Testing
                 fixed("quarantine", StoreLayout.quarantineDirectory),
                 fixed("nothing in quarantine", StoreLayout.quarantineDirectory + "/new"),
                 made("in quarantine") { try self.kept() },
+                // It goes to where directories go, which another test looks at.
+                Case(
+                    kind: "a directory in quarantine", path: { try self.keptDirectory() },
+                    isLeftOut: {
+                        [.operation(.renameFrom), .operation(.renameOnto), .operation(.exchange)].contains($0)
+                    }),
+                whole("a file in one in quarantine") { try self.keptDirectory() + "/x" },
+                whole("a directory in one in quarantine") { try self.keptDirectory() + "/d" },
+                whole("nothing in one in quarantine") { try self.keptDirectory() + "/y" },
                 made("why it is there") { try self.kept() + StoreLayout.reasonSuffix },
                 fixed("nothing hidden", ".artifactfs/new"), fixed("nothing in the root", "new"),
                 fixed("nothing in production", "production/new"), fixed("nothing in a layer", "production/base/new"),

@@ -184,6 +184,173 @@ extension MountedTests {
             try mount.unmount()
         }
 
+        /// Lets a script fail that makes a directory in production, and waits until it is put away.
+        private func failDirectory(_ mount: Mount, _ name: String, user: User? = nil) throws -> String {
+            let before = Set(try kept(mount, user: user))
+            let path = mount.production("meta/meta_checkpoints/" + name)
+            let script = #"""
+                mkdir "$0" "$0/sub"; echo '{}' > "$0/a.json"; echo z > "$0/sub/x y"; ln -s x "$0/sub/l"; rm "$0/sub/l"
+                chmod 640 "$0/a.json"; touch -d @1000000000 "$0/sub/x y"; touch -d @1000000001 "$0/sub"; exit 3
+                """#
+            _ = try run(["setsid", "--wait", "bash", "-c", script, path], user: user)
+            var new: Set<String> = []
+            let isThere = try eventually {
+                new = Set(try kept(mount, user: user)).subtracting(before)
+                return new.count == 1 && !exists(path)
+            }
+            #expect(isThere, "\(path) is kept back; log: \(mount.log)")
+            return try #require(new.first)
+        }
+
+        /// What a tree has: kinds, modes, sizes, times and bytes.
+        private func tree(_ path: String, user: User? = nil) throws -> String {
+            let script = #"cd "$0" && find . -mindepth 1 -printf '%P %y %m %T@\n' | sort && cat a.json 'sub/x y'"#
+            return try run(["bash", "-c", script, path], user: user).output
+        }
+
+        private static let wholeTree =
+            "sub d 755 1000000001.0000000000\nsub/x y f 644 1000000000.0000000000\n{}\nz\n"
+
+        /// A directory whose maker failed: listed, seen, copied, published with the reason, whole.
+        @Test(arguments: MountVariant.both) func aDirectory(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let path = "production/meta/meta_checkpoints/c1"
+            let id = try failDirectory(mount, "c1")
+            let list = try recover("list", mount.root)
+            #expect(list.output.contains("5 bytes in 2 files") && list.output.contains("maker-failed: "), "\(list)")
+            let json = try recover("list", mount.root, "--json").output
+            #expect(try value(json, "kind") == "directory" && value(json, "size") == "5", "\(json)")
+            let shown = try recover("show", mount.root, path)
+            #expect(
+                shown.output.contains("restore \(mount.root) \(id.prefix(20)) DIRECTORY")
+                    && shown.output.contains("5 bytes in 2 files"), "\(shown)")
+            let status = try run([try Mount.binary(), "status", mount.root])
+            #expect(status.output.contains("5 bytes"), "\(status)")
+
+            let there = mount.path(".artifactfs/quarantine/" + id)
+            let before = try tree(there)
+            #expect(before.hasSuffix(Self.wholeTree) && before.contains("a.json f 640"), "\(before)")
+            let copy = mount.store + "/../copy"
+            let restored = try recover("restore", mount.root, id, copy)
+            #expect(restored.succeeded && restored.output.hasPrefix("copied to /"), "\(restored)")
+            #expect(try tree(copy) == before)
+            let again = try recover("restore", mount.root, id, copy)
+            // It is a directory: the copy goes into it, once.
+            #expect(again.succeeded && exists(copy + "/c1/a.json"), "\(again)")
+            let third = try recover("restore", mount.root, id, copy)
+            #expect(third.status == 1 && third.errors.contains("nothing is replaced"), "\(third)")
+            #expect(try names(in: copy) == ["a.json", "c1", "sub"])
+            let scratch = mount.session("scratch/here")
+            #expect(try recover("restore", mount.root, id, scratch).succeeded)
+            #expect(try tree(scratch) == before)
+            #expect(try recover("restore", mount.root, id, mount.production("meta/meta_checkpoints/c2")).status == 1)
+
+            let refused = try recover("publish", mount.root, path)
+            #expect(refused.status == 1 && refused.errors.contains("--despite"), "\(refused)")
+            #expect(
+                try recover("publish", mount.root, id, "--as", "production/base/splice_errors/chr1.tsv").status == 1)
+            let published = try recover("publish", mount.root, path, "--despite", "only its last line failed")
+            #expect(published.succeeded && published.output == "published \(path)\n", "\(published)")
+            #expect(try extendedAttribute("user.artifact.state", of: mount.path(path)) == "sealed")
+            #expect(try tree(mount.path(path)).hasSuffix("{}\nz\n"))
+            #expect(try names(in: mount.real(".artifactfs/quarantine")) == [])
+            for what in ["open(p[0] + '/a.json', 'w')", "os.mkdir(p[0] + '/d')", "os.rename(p[0], p[0] + 'x')"] {
+                #expect(try ["EEXIST", "EPERM"].contains(answer(what, mount.path(path))), "\(what)")
+            }
+            let ledger = try shell(
+                "grep -h '\"event\":\"sealed\"' \(mount.real(".artifactfs/ledger"))/*.jsonl | tail -n 1"
+            ).output
+            #expect(try value(ledger, "record", "recovered_from", "id") == id)
+            #expect(try value(ledger, "record", "artifact", "kind") == "directory")
+            try mount.unmount()
+        }
+
+        /// With the tools that everybody has: what is in it is read and does not change; mv takes it out, and rmdir discards it whole.
+        @Test(arguments: MountVariant.both) func aDirectoryByHand(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let checkpoints = mount.production("meta/meta_checkpoints")
+            let id = try failDirectory(mount, "c1")
+            let there = mount.path(".artifactfs/quarantine/" + id)
+            let before = try tree(there)
+            #expect(try names(in: there) == ["a.json", "sub"] && contents(there + "/sub/x y") == "z\n")
+            for (what, expected) in [
+                ("open(p[0] + '/a.json', 'w')", "EPERM"), ("open(p[0] + '/a.json', 'a')", "EPERM"),
+                ("open(p[0] + '/new', 'w')", "EPERM"), ("os.mkdir(p[0] + '/new')", "EPERM"),
+                ("os.symlink('x', p[0] + '/sub/new')", "EPERM"), ("os.mkfifo(p[0] + '/new')", "EPERM"),
+                ("os.unlink(p[0] + '/a.json')", "EPERM"), ("os.rmdir(p[0] + '/sub')", "EPERM"),
+                ("os.rename(p[0] + '/a.json', p[0] + '/b.json')", "EPERM"), ("os.chmod(p[0] + '/sub', 0o700)", "EPERM"),
+                ("os.link(p[0] + '/a.json', p[0] + '/b.json')", "EPERM"), ("os.truncate(p[0] + '/a.json', 0)", "EPERM"),
+                ("os.utime(p[0] + '/sub/x y')", "EPERM"), ("os.setxattr(p[0] + '/sub', 'user.a', b'x')", "EPERM"),
+                ("os.chmod(p[0], 0o700)", "EPERM"), ("os.rename(p[0], p[0] + 'x')", "EPERM"),
+                ("os.rename(p[0], p[1])", "EPERM"),
+            ] {
+                #expect(try answer(what, there, checkpoints + "/c1") == expected, "\(what)")
+            }
+            let refused = try shell("LC_ALL=C rm -r '\(there)'")
+            #expect(!refused.succeeded && refused.errors.contains("Operation not permitted"), "\(refused)")
+            let told = try run([try Mount.binary(), "explain", "remove", there + "/a.json"])
+            #expect(told.output.contains("rule:    kept-back") && told.output.contains("rmdir"), "\(told)")
+            #expect(try tree(there) == before)
+
+            #expect(try answer("os.setxattr(p[0], 'user.artifact.despite', b'it is whole')", there) == "ok")
+            #expect(try answer("os.rename(p[0], p[1])", there, checkpoints + "/c 2") == "EINVAL")
+            #expect(try answer("os.rename(p[0], p[1])", there, checkpoints + "/tmp-c") == "EINVAL")
+            #expect(try run(["mv", there, checkpoints + "/c2"]).succeeded, "log: \(mount.log)")
+            #expect(try extendedAttribute("user.artifact.state", of: checkpoints + "/c2") == "sealed")
+            #expect(try contents(checkpoints + "/c2/sub/x y") == "z\n" && names(in: checkpoints) == ["c2"])
+
+            // Into a session, where it is the session's, and nothing is replaced.
+            let second = mount.path(".artifactfs/quarantine/" + (try failDirectory(mount, "c3")))
+            #expect(try contents(second + "/a.json") == "{}\n")
+            let session = mount.session("meta/meta_checkpoints")
+            try check(mkdir(session + "/c3", 0o755))
+            #expect(try answer("os.rename(p[0], p[1])", second, session + "/c3") == "EEXIST")
+            #expect(try answer("os.rename(p[0], p[1])", second, checkpoints + "/c2") == "EEXIST")
+            #expect(try run(["mv", second, session + "/c4"]).succeeded, "log: \(mount.log)")
+            #expect(
+                try shell("cd '\(session)/c4' && echo more >> a.json && mkdir d && mv a.json d && ls").output
+                    == "d\nsub\n")
+
+            let third = mount.path(".artifactfs/quarantine/" + (try failDirectory(mount, "c5")))
+            #expect(try answer("os.unlink(p[0])", third) == "EISDIR")
+            #expect(try run(["rmdir", third]).succeeded, "log: \(mount.log)")
+            #expect(try !exists(third) && names(in: mount.real(".artifactfs/quarantine")) == [])
+            let fourth = try failDirectory(mount, "c6")
+            #expect(try recover("discard", mount.root, fourth).output == "discarded \(fourth)\n")
+            #expect(try names(in: mount.real(".artifactfs/quarantine")) == [])
+            let discarded = try shell("grep -h '\"event\":\"discarded\"' \(mount.real(".artifactfs/ledger"))/*.jsonl")
+            #expect(discarded.output.split(separator: "\n").count == 2 && discarded.output.contains("\"size\":5"))
+            try mount.unmount()
+            #expect(try names(in: mount.real(".artifactfs/staging")) == [])
+        }
+
+        /// In the store itself, without a mount; and on a read-only one, which shows it and copies.
+        @Test func aDirectoryWithoutAMount() throws {
+            let mount = try Mount()
+            let (first, second) = (try failDirectory(mount, "c1"), try failDirectory(mount, "c2"))
+            let reading = try Mount(store: mount.store, MountVariant(readOnly: true))
+            let there = reading.path(".artifactfs/quarantine/" + first)
+            for _ in 0..<2 { #expect(try tree(there).hasSuffix(Self.wholeTree)) }
+            let top = mount.store + "/.."
+            #expect(try recover("restore", reading.root, first, top + "/from-mount").succeeded)
+            #expect(try answer("os.rmdir(p[0])", there) == "EROFS")
+            try reading.unmount()
+            try mount.unmount()
+
+            #expect(try recover("list", mount.store).output.contains("2 kept back"))
+            #expect(try recover("restore", mount.store, first, top + "/from-store").succeeded)
+            #expect(try tree(top + "/from-store") == tree(top + "/from-mount"))
+            #expect(try recover("publish", mount.store, first).errors.contains("--despite"))
+            let wrong = try recover(
+                "publish", mount.store, first, "--as", "production/base/splice_errors/chr1.tsv", "--despite", "whole")
+            #expect(wrong.status == 1 && wrong.errors.contains("stays in quarantine"), "\(wrong)")
+            #expect(try recover("publish", mount.store, first, "--despite", "whole").succeeded)
+            #expect(try contents(mount.real("meta_layer/checkpoints/c1/sub/x y")) == "z\n")
+            #expect(try recover("discard", mount.store, second).succeeded)
+            #expect(try recover("list", mount.store).output == "nothing was kept back\n")
+            #expect(try names(in: mount.real(".artifactfs/staging")) == [])
+        }
+
         /// What a check refuses is published by no word, and what it finds is said.
         @Test func aCheckIsNotTalkedOver() throws {
             let mount = try Mount()
@@ -294,6 +461,42 @@ extension MountedTests {
             #expect(try person.artifactfs("unmount", mount).succeeded)
             #expect(try person.artifactfs("recover", "list", store).output == "nothing was kept back\n")
         }
+
+        /// The same of directories, whose permissions bind an ordinary user.
+        @Test func anOrdinaryUsersDirectories() throws {
+            let person = try OrdinaryUser()
+            let (store, mount) = (person.home + "/eval", person.home + "/m")
+            #expect(try person.artifactfs("init", store).succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            #expect(try person.artifactfs("mount", store, mount).succeeded)
+            let made = try person.shell(
+                #"""
+                cd m/production/meta/meta_checkpoints; Q=../../../.artifactfs/quarantine
+                for c in c1 c2 c3; do
+                    setsid --wait bash -c "mkdir $c $c/sub; echo '{}' > $c/sub/a.json; chmod 555 $c/sub $c; false"
+                    for i in $(seq 500); do [ -e $c ] || break; sleep 0.02; done
+                done
+                ls $Q | grep -vc reason
+                """#)
+            #expect(made.output == "3\n", "\(made)")
+            let checkpoints = "production/meta/meta_checkpoints/"
+            let published = try person.artifactfs("recover", "publish", mount, checkpoints + "c1", "--despite", "whole")
+            #expect(published.succeeded, "\(published)")
+            let there = try person.shell(
+                "stat -c '%a %n' m/\(checkpoints)c1 m/\(checkpoints)c1/sub; cat m/\(checkpoints)c1/sub/a.json")
+            #expect(there.output == "555 m/\(checkpoints)c1\n555 m/\(checkpoints)c1/sub\n{}\n", "\(there)")
+            let restored = try person.artifactfs("recover", "restore", mount, checkpoints + "c2", person.home + "/copy")
+            #expect(restored.succeeded, "\(restored)")
+            #expect(
+                try person.shell("cat copy/sub/a.json; stat -c %a copy/sub; chmod -R u+w copy").output == "{}\n555\n")
+            let discarded = try person.artifactfs("recover", "discard", mount, checkpoints + "c2")
+            #expect(discarded.succeeded, "\(discarded)")
+            #expect(try person.artifactfs("unmount", mount).succeeded)
+            #expect(try person.artifactfs("recover", "list", store).output.contains("1 kept back"))
+            #expect(try person.artifactfs("recover", "discard", store, checkpoints + "c3").succeeded)
+            #expect(
+                try person.shell("ls eval/.artifactfs/quarantine eval/.artifactfs/staging | grep -v :").output == "\n")
+        }
     }
 
     /// Several users on one mount: each sees and changes their own, and root all.
@@ -361,6 +564,43 @@ extension MountedTests {
             let lines = try shell("grep -h '\"event\":\"discarded\"' \(mount.real(".artifactfs/ledger"))/*.jsonl")
                 .output
             #expect(lines.contains("\"uid\":61002") && lines.contains("\"command\":\"rm\""), "\(lines)")
+        }
+
+        /// What is in a directory is its owner's as well, though its modes would let everybody read it.
+        @Test(arguments: MountVariant.bothForAll) func nobodyElseSeesADirectory(_ variant: MountVariant) throws {
+            let stage = try SharedStage(variant)
+            let mount = stage.mount
+            let path = mount.production("meta/meta_checkpoints/c1")
+            // No JSON: it is renamed into place, and its check refuses it.
+            let script = #"mkdir "$0.tmp" "$0.tmp/sub"; echo '{' > "$0.tmp/sub/a.json"; mv "$0.tmp" "$0""#
+            _ = try run(["bash", "-c", script, path], user: .alice)
+            let directory = mount.path(".artifactfs/quarantine")
+            var id: String?
+            let isThere = try eventually {
+                id = try names(in: directory).first { !$0.hasSuffix(".reason.json") }
+                return id != nil && !exists(path)
+            }
+            #expect(isThere, "log: \(mount.log)")
+            let there = directory + "/" + (try #require(id))
+            for _ in 0..<2 {
+                #expect(try run(["cat", there + "/sub/a.json"], user: .alice).output == "{\n")
+                #expect(try run(["cat", there + "/sub/a.json"]).output == "{\n")
+                for what in [
+                    "os.listdir(p[0])", "open(p[0] + '/sub/a.json')", "os.rmdir(p[0])", "os.rename(p[0], p[1])",
+                ] {
+                    let target = mount.production("meta/meta_checkpoints/c9")
+                    #expect(try answer(what, there, target, as: .bob) == "ENOENT", "\(what)")
+                }
+            }
+            try setMode(stage.directory.path, 0o777)
+            let copied = try recover("restore", mount.root, path, stage.directory.path + "/copy", user: .bob)
+            #expect(copied.status == 2, "\(copied)")
+            let refused = try recover("publish", mount.root, path, "--despite", "whole", user: .alice)
+            #expect(refused.status == 1 && refused.errors.contains("'sub/a.json' in it"), "\(refused)")
+            #expect(try recover("restore", mount.root, path, stage.directory.path + "/copy", user: .alice).succeeded)
+            #expect(try ownership(stage.directory.path + "/copy/sub").hasPrefix("61001:"))
+            #expect(try recover("discard", mount.root, path, user: .alice).succeeded)
+            #expect(try names(in: directory) == [])
         }
 
         /// Who may not make a file in a directory publishes nothing there.

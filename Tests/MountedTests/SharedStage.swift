@@ -39,7 +39,7 @@ func answer(_ operation: String, _ paths: String..., as user: User? = nil) throw
 /// A store that several users work in, with a mount for all of them.
 final class SharedStage {
     let mount: Mount
-    private let directory: TemporaryDirectory
+    let directory: TemporaryDirectory
 
     /// - Parameters:
     ///   - mode: the mode of the layers' real directories, which decides who may make something in them.

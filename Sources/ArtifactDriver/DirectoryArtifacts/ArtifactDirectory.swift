@@ -15,6 +15,8 @@ final class ArtifactDirectory: Sendable {
         case making
         /// Staged, on its way into production: nothing in it changes any more.
         case sealing
+        /// In quarantine: nothing in it changes, and it goes from there whole.
+        case kept
     }
 
     private struct State {
@@ -34,13 +36,17 @@ final class ArtifactDirectory: Sendable {
     var stage: Stage { state.withLock { $0.stage } }
 
     var isMaking: Bool { if case .making = stage { true } else { false } }
+    var isKept: Bool { if case .kept = stage { true } else { false } }
 
     /// Begins a change of what is in it, or opens a file of it to write; ``endChange()`` ends that.
     ///
-    /// - Throws: `EPERM` when it is being sealed: the policy was asked in the moment before.
+    /// - Throws: `EPERM` when it is being sealed or was kept back: the policy was asked in the moment before.
     func beginChange() throws(Errno) {
         let isAllowed = state.withLock { state in
-            if case .sealing = state.stage { return false }
+            switch state.stage {
+            case .sealing, .kept: return false
+            case .published, .making: break
+            }
             state.changes += 1
             return true
         }
@@ -63,7 +69,10 @@ final class ArtifactDirectory: Sendable {
     /// - Returns: false while something in it is changed or open to write.
     func beginSealing(isSure: Bool = false) -> Bool {
         state.withLock { state in
-            if case .sealing = state.stage { return false }
+            switch state.stage {
+            case .sealing, .kept: return false
+            case .published, .making: break
+            }
             guard isSure || state.changes == 0 else { return false }
             state.stage = .sealing
             return true
@@ -72,6 +81,16 @@ final class ArtifactDirectory: Sendable {
 
     /// It is at a real path, sealed or as it was.
     func endSealing(in scope: Scope) { state.withLock { $0.stage = .published(scope) } }
+
+    /// It was found in quarantine, or where it went from there.
+    func wasFound(_ stage: Stage) {
+        state.withLock { state in
+            switch (state.stage, stage) {
+            case (_, .kept), (.kept, _): state.stage = stage
+            default: break
+            }
+        }
+    }
 
     /// What was to be sealed is being made, as before.
     func makeOn() { state.withLock { $0.stage = .making } }
@@ -94,9 +113,16 @@ final class ArtifactDirectories: Sendable {
     private let count = Atomic<Int>(0)
 
     /// The one that a real directory is. Two nodes of one never disagree: a node may be forgotten while files in it are known.
-    func directory(_ identity: FileIdentity, _ stage: ArtifactDirectory.Stage) -> ArtifactDirectory {
+    ///
+    /// - Parameter isSure: whether it was looked at just now; false takes the word of who knows it already.
+    func directory(
+        _ identity: FileIdentity, _ stage: ArtifactDirectory.Stage, isSure: Bool = true
+    ) -> ArtifactDirectory {
         state.withLock { state in
-            if let known = state.known[identity]?.directory { return known }
+            if let known = state.known[identity]?.directory {
+                if isSure { known.wasFound(stage) }
+                return known
+            }
             if state.known.count >= 64 { state.known = state.known.filter { $0.value.directory != nil } }
             let made = ArtifactDirectory(stage)
             state.known[identity] = Known(directory: made)
@@ -152,6 +178,7 @@ extension Volume {
         // Whoever makes the whole does with its parts what it likes.
         case .making?: .transient
         case .sealing?: .sealing
+        case .kept?: .sealed
         case .published?, nil: OverwritePolicy.stateOfPublished(in: standing(of: scope))
         }
     }

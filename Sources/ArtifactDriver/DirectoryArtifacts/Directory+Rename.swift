@@ -170,13 +170,15 @@ extension Volume {
         }
     }
 
-    /// The state of what has a name of production, be it a file or a directory; nil when nothing has it.
-    private func stateOfAnything(_ name: String, in directory: TreeDirectory) throws(Errno) -> FileState? {
+    /// The state of what has a name in a typed directory, be it a file or a directory; nil when nothing has it.
+    func stateOfAnything(_ name: String, in directory: TreeDirectory) throws(Errno) -> FileState? {
         let entry: Entry
         do throws(Errno) { entry = try treeEntry(name, in: directory) } catch .noSuchFileOrDirectory { return nil }
         defer { namespace.forget(entry.inode, lookups: 1) }
         switch namespace[entry.inode] {
-        case .artifact(let file)?: return file.state.withLock { $0.fileState(standing: .production) }
+        case .artifact(let file)?:
+            let standing = standing(of: directory.scope)
+            return file.state.withLock { $0.fileState(standing: standing) }
         case .free(let node)?: return node.artifact.map { state(ofWhole: $0, in: node.scope) } ?? .sealed
         case .tree?, .made?, .kept?, nil: return .sealed
         }

@@ -171,24 +171,17 @@ extension Volume {
     private func request(_ staged: StagedDirectory) -> (PublishRequest, TypeDefinition)? {
         let state = staged.state.withLock { $0 }
         guard case .typed(_, let layer, let type) = state.parent.location,
-            case .artifact(let realName) = classify(state.name, in: state.parent, as: .directory)
+            let destination = Promotion.Destination(state.name, of: type, in: layer, isDirectory: true)
         else { return nil }
         let caller = staged.caller
         var writer = ArtifactRecord.Writer()
         (writer.uid, writer.gid) = (caller.user, caller.group)
         writer.pid = caller.process > 0 ? caller.process : nil
         if state.makers.contains(where: { $0.fact.ending == .unknown }) { writer.exit = .unknown }
-        var record = ArtifactRecord(
-            path: state.path, type: type.name, layer: layer, scope: .production, key: type.key(ofDirectory: state.name),
-            format: type.format(ofDirectory: state.name)
-        ).written(by: writer, opened: staged.time, closed: Clock.now())
-        record.artifact.kind = .directory
+        var record = destination.record.written(by: writer, opened: staged.time, closed: Clock.now())
         record.origin = state.origin.map { .init(path: $0.path) }
         state.makers.first { $0.role == .writer }?.watch?.facts?.fill(&record)
-        var request = PublishRequest(
-            staged: state.real, target: state.parent.real, name: realName, check: nil, record: record,
-            origin: state.origin?.file)
-        request.notesTime = type.hasLatest
+        let request = destination.request(state.real, at: state.parent.real, record, origin: state.origin?.file)
         return (request, type)
     }
 

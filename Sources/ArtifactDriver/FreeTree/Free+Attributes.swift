@@ -45,12 +45,12 @@ extension Volume {
         }
     }
 
-    /// Refuses a change of a file in an ended session's tree, or in what is sealed.
+    /// Refuses a change of a file in an ended session's tree, or in what is sealed or was kept back.
     func enforceLive(_ node: FreeNode, _ operation: Operation, _ caller: Caller) throws(Errno) {
         try enforceLive(node.scope, node.artifact, operation, shownPath(of: node), caller)
     }
 
-    /// Refuses a change of a name in an ended session's tree, or in what is sealed.
+    /// Refuses a change of a name in an ended session's tree, or in what is sealed or was kept back.
     func enforceLive(
         _ name: EntryName, in parent: FreeParent, _ operation: Operation, _ caller: Caller
     ) throws(Errno) {
@@ -61,8 +61,11 @@ extension Volume {
         _ scope: Scope, _ artifact: ArtifactDirectory?, _ operation: Operation, _ path: @autoclosure () -> String,
         _ caller: Caller
     ) throws(Errno) {
-        let state = self.state(of: artifact, in: scope)
-        let verdict = OverwritePolicy.judge(operation, on: state, facts: Facts(isInOrdinaryTree: true))
+        let verdict =
+            artifact?.isKept == true
+            ? OverwritePolicy.judgeInKept(.operation(operation), isDirectory: false)
+            : OverwritePolicy.judge(
+                operation, on: state(of: artifact, in: scope), facts: Facts(isInOrdinaryTree: true))
         try enforce(verdict, operation.rawValue, path(), caller)
     }
 }

@@ -12,9 +12,12 @@ extension Volume {
     func enforceCreation(
         _ creation: Creation, _ name: EntryName, in parent: FreeParent, _ caller: Caller
     ) throws(Errno) {
-        let verdict = OverwritePolicy.judge(
-            creation, named: .artifact(realName: ""), in: .ordinaryTree,
-            standing: parent.artifact?.isMaking == true ? .live : standing(of: parent.scope))
+        let verdict =
+            parent.artifact?.isKept == true
+            ? OverwritePolicy.judgeMakingInKept(.creation(creation))
+            : OverwritePolicy.judge(
+                creation, named: .artifact(realName: ""), in: .ordinaryTree,
+                standing: parent.artifact?.isMaking == true ? .live : standing(of: parent.scope))
         try enforce(verdict, creation.rawValue, shownPath(of: name, in: parent.number), caller)
     }
 

@@ -14,7 +14,7 @@ extension Volume {
             guard case .tree(let directory)? = namespace[parent.number] else { throw Errno.staleNFSFileHandle }
             return try listing(ofTop: directory, withDots: true)
         case .staging: throw Errno.notDirectory
-        case .node(let node): return try node.withDescriptor { path throws(Errno) in try Listing(of: path) }
+        case .node, .kept: return try parent.directory.withDescriptor { path throws(Errno) in try Listing(of: path) }
         }
     }
 

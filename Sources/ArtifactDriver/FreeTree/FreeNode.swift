@@ -222,6 +222,8 @@ enum FreeDirectory: Sendable {
     case top(RealDirectory)
     /// The mount's staging directory: of an artifact that is being sealed.
     case staging(Directory)
+    /// A directory that was kept back.
+    case kept(KeptFile, Store)
     case node(FreeNode)
 
     /// Runs with a descriptor that names can be looked up in.
@@ -233,6 +235,10 @@ enum FreeDirectory: Sendable {
             guard let real = try directory.current() else { throw Errno.noSuchFileOrDirectory }
             return try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) }
         case .staging(let directory): return try body(directory.descriptor)
+        case .kept(let kept, let store):
+            let path = try kept.openPath(in: store)
+            defer { SystemCall.close(path) }
+            return try body(path)
         case .node(let node): return try node.withDescriptor(body)
         }
     }

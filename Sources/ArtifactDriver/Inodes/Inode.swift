@@ -14,7 +14,7 @@ enum Inode: Sendable {
     case free(FreeNode)
     /// An entry that is made when it is read.
     case made(MadeEntry)
-    /// A file that was kept back.
+    /// A file or a directory that was kept back.
     case kept(KeptFile)
 }
 

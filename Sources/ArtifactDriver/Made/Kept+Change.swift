@@ -42,11 +42,24 @@ final class DespiteReasons: Sendable {
 }
 
 /// What leaves quarantine by the mount: by a rename into production it is published, by one into a session or test it goes there, and by
-/// `unlink` it is discarded. The driver acts for who asks; the kernel has asked for the permissions, and so does this.
+/// `unlink`, or `rmdir` of a directory, it is discarded. The driver acts for who asks; the kernel has asked for the permissions, and so does this.
 extension Volume {
     func unlinkKept(_ name: EntryName, _ caller: Caller) throws(Errno) {
         let name = try text(name)
         let entry = try changeable(name, .operation(.unlink), caller)
+        try store.discard(entry, by: agent(caller))
+        despite.remove(entry.id, entry.identity)
+    }
+
+    /// A directory goes with all that is in it: what `rm -r` would leave when it is ended half way could be taken for a whole.
+    func removeKeptDirectory(_ name: EntryName, _ caller: Caller) throws(Errno) {
+        let name = try text(name)
+        let entry = try changeable(name, .removeDirectory, caller)
+        guard entry.isDirectory else {
+            try refuseKept(.removeDirectory, StoreLayout.quarantineDirectory + "/" + name, caller)
+        }
+        // All that is in it is removed.
+        if caller.isMovable { throw Errno.takesLong }
         try store.discard(entry, by: agent(caller))
         despite.remove(entry.id, entry.identity)
     }
@@ -70,20 +83,22 @@ extension Volume {
         let (name, newName) = (try text(name), try text(newName))
         let entry = try changeable(name, .operation(.renameFrom), caller)
         let path = StoreLayout.quarantineDirectory + "/" + name
-        guard flags.isSubset(of: [.noReplace]) else { try refuseKept(.operation(.exchange), path, caller) }
+        guard flags.isSubset(of: [.noReplace]) else {
+            try refuseKept(.operation(.exchange), isDirectory: entry.isDirectory, path, caller)
+        }
         let to = target.path(of: newName)
         if try subdirectory(newName, of: target) != nil { throw Errno.isDirectory }
         if let made = madeEntry(newName, in: target) { try refuseMade(.operation(.renameOnto), made, to, caller) }
         let standing = standing(of: target.scope)
-        var named = classify(newName, in: target)
+        let kind: Creation = entry.isDirectory ? .directory : .file
+        var named = classify(newName, in: target, as: kind)
         // A temporary name would lead to another one by which nothing is asked.
         if named == .transient { named = .invalid(.notInSchema) }
         try enforce(
-            OverwritePolicy.judge(.file, named: named, in: target.place, standing: standing), Creation.file.rawValue,
-            to,
-            caller, detail: hint(target))
+            OverwritePolicy.judge(kind, named: named, in: target.place, standing: standing), kind.rawValue, to, caller,
+            detail: hint(target))
         guard case .artifact(let realName) = named else { throw Errno.invalidArgument }
-        try refuseReplacing(newName, in: target, standing, caller)
+        try refuseReplacing(newName, in: target, caller)
         try rights.checkCreation(in: target.real.nearestExisting(), for: caller)
         if target.isProduction {
             try publish(entry, path, newName, in: target, caller)
@@ -93,16 +108,17 @@ extension Volume {
                 entry, to: RealFile(directory: try ensure(target), name: realName), path: to, by: agent(caller))
         }
         despite.remove(entry.id, entry.identity)
+        if entry.isDirectory, let scope = target.scope {
+            // What is in it, and known, is there from now on.
+            _ = artifactDirectories.directory(entry.identity, .published(scope))
+        }
     }
 
     /// Nothing is replaced by what was kept back, in a session neither.
     private func refuseReplacing(
-        _ name: String, in target: TreeDirectory, _ standing: Standing, _ caller: Caller
+        _ name: String, in target: TreeDirectory, _ caller: Caller
     ) throws(Errno) {
-        let there: ArtifactFile
-        do throws(Errno) { there = try file(name, in: target) } catch .noSuchFileOrDirectory { return }
-        defer { namespace.forget(there.id, lookups: 1) }
-        let state = there.state.withLock { $0.fileState(standing: standing) }
+        guard let state = try stateOfAnything(name, in: target) else { return }
         try enforce(
             OverwritePolicy.judge(.renameOnto, on: state), Operation.renameOnto.rawValue, target.path(of: name), caller)
         throw Errno.fileExists
@@ -112,7 +128,7 @@ extension Volume {
         _ entry: QuarantineEntry, _ path: String, _ newName: String, in target: TreeDirectory, _ caller: Caller
     ) throws(Errno) {
         guard case .typed(_, let layer, let type) = target.location,
-            let destination = Promotion.Destination(newName, of: type, in: layer)
+            let destination = Promotion.Destination(newName, of: type, in: layer, isDirectory: entry.isDirectory)
         else { throw Errno.invalidArgument }
         let reason = despite[entry.id, entry.identity].map { String(decoding: $0, as: UTF8.self) }
         try enforce(

@@ -5,7 +5,7 @@ internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
-/// A file in `.artifactfs/quarantine/`: bytes that were kept back.
+/// A file or a directory in `.artifactfs/quarantine/`: bytes that were kept back.
 final class KeptFile: Sendable {
     /// Its name in quarantine.
     let name: String
@@ -16,6 +16,15 @@ final class KeptFile: Sendable {
 
     /// From the mount point.
     var path: String { StoreLayout.quarantineDirectory + "/" + name }
+
+    var isDirectory: Bool { identity.kind == S_IFDIR }
+
+    /// A descriptor that names it and needs no permission on it; the caller closes it.
+    ///
+    /// - Throws: `ESTALE` when something else has the name, `ENOENT`.
+    func openPath(in store: Store) throws(Errno) -> FileDescriptor {
+        try store.quarantine().file(named: name).open(SystemCall.pathOnly, seen: identity)
+    }
 }
 
 /// `.artifactfs/quarantine/`: each user sees their own, root and who runs the driver see all.
@@ -32,6 +41,7 @@ extension Volume {
         do throws(Errno) {
             let found = try reader.look(name)
             guard seesKept(found.attributes.st_uid, caller) else { throw Errno.noSuchFileOrDirectory }
+            if found.attributes.isDirectory { _ = artifactDirectories.directory(found.identity, .kept) }
             // The kernel keeps an inode's bytes: another file is another inode.
             let key = "\(name)/\(found.identity.number)-\(found.identity.born)"
             let number = namespace.findOrInsert(
@@ -46,6 +56,13 @@ extension Volume {
         let owner = try reader.look(id).attributes.st_uid
         guard seesKept(owner, caller), try !reader.reason(of: id).isEmpty else { throw Errno.noSuchFileOrDirectory }
         return entry(madeInode(.keptReason(of: id, owner: owner), name, in: parent))
+    }
+
+    /// A directory that was kept back, as the parent of names: what is in it are nodes of an ordinary tree that does not change.
+    func parent(_ number: InodeNumber, _ kept: KeptFile) -> FreeParent {
+        FreeParent(
+            directory: .kept(kept, store), scope: .production, number: number,
+            artifact: artifactDirectories.directory(kept.identity, .kept, isSure: false))
     }
 
     /// As on the whole mount, the owner's write bit shows, so that a change is refused with a reason, and not by the kernel.
@@ -99,13 +116,17 @@ extension Volume {
     func refuseReplacingKept(_ name: EntryName, _ caller: Caller) throws(Errno) -> Never {
         let name = try text(name)
         let path = StoreLayout.quarantineDirectory + "/" + name
-        if (try? keptFile(name, caller)) != nil { try refuseKept(.operation(.renameOnto), path, caller) }
+        if let entry = try? keptFile(name, caller) {
+            try refuseKept(.operation(.renameOnto), isDirectory: entry.isDirectory, path, caller)
+        }
         try refuseHidden(.operation(.renameFrom), path, caller)
     }
 
     /// Nothing there changes but by going away.
-    func refuseKept(_ action: Action, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) -> Never {
-        try enforce(OverwritePolicy.judgeKept(action), action.name, path(), caller)
+    func refuseKept(
+        _ action: Action, isDirectory: Bool = false, _ path: @autoclosure () -> String, _ caller: Caller
+    ) throws(Errno) -> Never {
+        try enforce(OverwritePolicy.judgeKept(action, isDirectory: isDirectory), action.name, path(), caller)
         throw Errno.notPermitted
     }
 }

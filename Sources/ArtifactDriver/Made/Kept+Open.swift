@@ -29,7 +29,7 @@ extension Volume {
     func withPath<Result>(
         of kept: KeptFile, for caller: Caller?, _ body: (FileDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
-        let path = try store.quarantine().file(named: kept.name).open(SystemCall.pathOnly, seen: kept.identity)
+        let path = try kept.openPath(in: store)
         defer { SystemCall.close(path) }
         if let caller {
             let owner = try SystemCall.attributes(path).st_uid

@@ -230,9 +230,7 @@ extension Volume {
         let path = place.parent.path(of: place.name)
         var record = ArtifactRecord(path: path, scope: place.parent.scope)
         if case .typed(_, let layer, let type) = place.parent.location {
-            record = ArtifactRecord(
-                path: path, type: type.name, layer: layer, scope: place.parent.scope, key: type.key(of: place.name),
-                format: type.format(of: place.name))
+            record = ArtifactRecord(place.name, of: type, in: layer, place.parent.scope, path: path)
         }
         (record.times.opened, record.times.closed) = (birth?.time, Clock.now())
         if let birth {

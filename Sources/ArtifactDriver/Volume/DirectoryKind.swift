@@ -39,6 +39,7 @@ extension Volume {
                 FreeParent(directory: .node(node), scope: node.scope, number: node.id, artifact: node.artifact))
         case .made(.hiddenDirectory): return .made(directory)
         case .made(.quarantine): return .quarantine(directory)
+        case .kept(let kept) where kept.isDirectory: return .free(parent(directory, kept))
         case .artifact, .made, .kept: throw Errno.notDirectory
         }
     }

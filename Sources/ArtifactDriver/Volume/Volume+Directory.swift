@@ -13,7 +13,8 @@ extension Volume {
         switch node {
         case .tree, .made(.hiddenDirectory), .made(.quarantine): break
         case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
-        case .artifact, .made, .kept: throw Errno.notDirectory
+        case .kept(let kept): guard kept.isDirectory else { throw Errno.notDirectory }
+        case .artifact, .made: throw Errno.notDirectory
         }
         return OpenedDirectory(handle: handles.openDirectory(inode), traits: try listingTraits(of: node))
     }

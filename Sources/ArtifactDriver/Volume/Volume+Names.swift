@@ -126,8 +126,9 @@ extension Volume {
         switch try directoryKind(parent) {
         case .artifacts(let directory): try removeTreeDirectory(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, AT_REMOVEDIR, request.caller)
+        case .quarantine: try removeKeptDirectory(name, request.caller)
         // The kernel asks for directories only, and there is one.
-        case .made, .quarantine:
+        case .made:
             try refuseHidden(.removeDirectory, isDirectory: true, shownPath(of: name, in: parent), request.caller)
         }
     }

@@ -18,7 +18,8 @@ extension Volume {
         case .free(let node)?: return shownPath(of: node) + "/" + name
         case .made(.quarantine)?: return StoreLayout.quarantineDirectory + "/" + name
         case .made?: return StoreLayout.privateDirectory + "/" + name
-        case .artifact?, .kept?, nil: return name
+        case .kept(let kept)?: return kept.path + "/" + name
+        case .artifact?, nil: return name
         }
     }
 
@@ -52,6 +53,10 @@ extension Volume {
             let top = (try? root.real.current()).flatMap({ $0.map { real($0.descriptor) } ?? nil })
         else { return place }
         guard path.hasPrefix(top + "/") else { return place }
+        // Quarantine is on the mount where it is in the store.
+        if path.hasPrefix(top + "/" + StoreLayout.quarantineDirectory + "/") {
+            return String(decoding: path.utf8.dropFirst(top.utf8.count + 1), as: UTF8.self)
+        }
         if let staged = node.artifact.flatMap({ artifactDirectories.staged($0) }) {
             let (shown, name) = staged.state.withLock { ($0.path, $0.real.name) }
             // `.artifactfs/staging/<mount>/<name>` and what is below.

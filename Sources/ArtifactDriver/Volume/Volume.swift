@@ -216,7 +216,7 @@ public final class Volume: FileSystem {
         case .artifact(let file)?: "a file of \(words(namespace.place(of: file.id)?.parent.scope))"
         case .free(let node)?: "an ordinary file of \(words(node.scope))"
         case .made?: "an entry of the driver's own"
-        case .kept?: "a file of quarantine"
+        case .kept?: "a file or directory of quarantine"
         case nil: "an inode that is not known"
         }
     }
