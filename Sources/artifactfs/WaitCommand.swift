@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactRecords
 import ArtifactStore
+import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -57,7 +58,7 @@ struct WaitCommand: ParsableCommand {
         if let problem = answer["problem"]?.string { throw Failure(.cannotAnswer, problem) }
         guard case .array(let kept)? = answer["kept"] else { return true }
         for line in kept { Terminal.complain(line.string ?? "") }
-        if !kept.isEmpty {
+        if answer["is_in_quarantine"] == .bool(true) {
             Terminal.complain(
                 "'artifactfs recover list \(Shell.quoted(mount.mountPoint))' lists what was kept back, and how to go on"
             )
@@ -67,7 +68,13 @@ struct WaitCommand: ParsableCommand {
 
     /// Looks until there is nothing to wait for.
     private static func settled(_ path: String, on mount: MountEntry) -> JSONValue {
-        func answer(_ kept: [String]) -> JSONValue { .object(["kept": .array(kept.map { .string($0) })]) }
+        func answer(_ told: [Told]) -> JSONValue {
+            let fields: JSONObject = [
+                "kept": .array(told.map { .string($0.text) }),
+                "is_in_quarantine": .bool(isInQuarantine(told, on: mount)),
+            ]
+            return .object(fields)
+        }
         // A directory that is an artifact has a state of its own.
         let isDirectory =
             (try? SystemCall.attributes(atPath: path))?.isDirectory == true
@@ -93,7 +100,8 @@ struct WaitCommand: ParsableCommand {
                     looks += 1
                     if kept.isEmpty, looks < 100, isPublishing(mount) { break }
                     if kept.isEmpty, !wasThere { return .object(["problem": .string("\(path) is not there")]) }
-                    return answer(kept.isEmpty ? ["\(path) was kept back or removed"] : kept)
+                    let rest = Paths.rest(of: path, in: mount.mountPoint)
+                    return answer(kept.isEmpty ? [(rest, "\(path) was kept back or removed")] : kept)
                 default: return answer([])
                 }
             }
@@ -106,17 +114,27 @@ struct WaitCommand: ParsableCommand {
         return (status?["publishing"]?.integer ?? 0) > 0
     }
 
+    /// Whether bytes of what was not published are in quarantine: what was promoted may be back where it was.
+    private static func isInQuarantine(_ told: [Told], on mount: MountEntry) -> Bool {
+        guard !told.isEmpty else { return false }
+        let names = Paths.names(mount.mountPoint + "/" + StoreLayout.quarantineDirectory)
+        return told.contains { told in names.contains { QuarantineEntry.isName($0, of: told.path) } }
+    }
+
+    /// What was not published, by its path from the mount point, in words.
+    private typealias Told = (path: String, text: String)
+
     /// What was not published, with its reasons: the last of a path, or all.
-    private static func refusals(of path: String?, on mount: MountEntry) -> [String] {
+    private static func refusals(of path: String?, on mount: MountEntry) -> [Told] {
         let lines = Paths.contents(mount.mountPoint + "/.artifactfs/denials.jsonl") ?? []
-        let told = lines.split(separator: UInt8(ascii: "\n")).compactMap { line -> (path: String, text: String)? in
+        let told = lines.split(separator: UInt8(ascii: "\n")).compactMap { line -> Told? in
             guard let denial = JSONValue(parsing: line),
                 denial["operation"]?.string == "publish" || denial["operation"]?.string == "close",
                 let place = denial["path"]?.string
             else { return nil }
             return (place, "\(place): \(denial["detail"]?.string ?? denial["reason"]?.string ?? "it was refused")")
         }
-        guard let path else { return told.map(\.text) }
-        return told.last { $0.path == path }.map { [$0.text] } ?? []
+        guard let path else { return told }
+        return told.last { $0.path == path }.map { [$0] } ?? []
     }
 }

@@ -120,12 +120,13 @@ extension MountedTests {
                 "$P" -c 'import numpy; from safetensors.numpy import save_file
                 save_file({"a": numpy.zeros(1000)}, "'$C'/checkpoint-7/model.safetensors")'
                 truncate -s 4000 $C/checkpoint-7/model.safetensors; chmod 640 $C/checkpoint-7/model.safetensors
-                mv $C/checkpoint-7 $D/; "$A" wait $D/checkpoint-7 2>&1 | head -n 1 | cut -d: -f1-3 || true
+                mv $C/checkpoint-7 $D/; "$A" wait $D/checkpoint-7 2> ../told || true; cut -d: -f1-3 ../told | head -n 1
+                grep -c 'recover list' ../told || true; "$A" wait . 2>&1 | grep -c 'recover list' || true
                 ls $C; ls $D; stat -c %a $C/checkpoint-7/model.safetensors
                 mv $C/checkpoint-7 $C/checkpoint-8; ls $C
                 """#,
                 "artifactfs: production/meta/meta_checkpoints/checkpoint-7: 'model.safetensors' in it\n"
-                    + "checkpoint-7\n640\ncheckpoint-8\n")
+                    + "0\n0\ncheckpoint-7\n640\ncheckpoint-8\n")
         }
 
         /// Made in its place, it is published when all who made it have ended well, and the script that ran them; it is kept when one failed.
