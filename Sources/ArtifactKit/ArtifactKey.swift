@@ -8,14 +8,10 @@ struct ArtifactKey: Hashable, Sendable {
     let virtualName: String
     /// The name in the real directory, such as `analysis_sequences_chr1.tsv`.
     let realName: String
-    /// The format's extension with its dot.
+    /// The format's extension with its dot; empty for a directory without one.
     let format: String
-
-    /// What stands for the artifact besides its type, such as `chr1`; nil for the whole.
-    var key: String? {
-        let stem = String(decoding: virtualName.utf8.dropLast(format.utf8.count), as: UTF8.self)
-        return stem == type.name ? nil : stem
-    }
+    /// Whether it is a directory.
+    let isDirectory: Bool
 
     /// Finds the artifact that a program means.
     ///
@@ -23,10 +19,11 @@ struct ArtifactKey: Hashable, Sendable {
     ///   - chromosome: `1` or `chr1`; nil for the whole.
     ///   - name: the stem of a free name, such as `epoch_001`.
     ///   - layer: nil for the type's only layer, and `base` where it has both.
-    ///   - format: `.tsv` or `tsv`; nil for the type's default.
+    ///   - format: `.tsv` or `tsv`; nil for the type's default, and of a directory for none.
+    ///   - isDirectory: whether a directory is meant.
     init(
         type wanted: ArtifactType, chromosome: String?, name: String?, layer: Layer?, format: String?,
-        schema: ArtifactSchema
+        isDirectory: Bool = false, schema: ArtifactSchema
     ) throws(ArtifactError) {
         guard let type = schema.type(named: wanted.name) else {
             throw .unknownType(wanted.name, known: schema.types.map(\.name))
@@ -35,9 +32,11 @@ struct ArtifactKey: Hashable, Sendable {
         guard type.layers.contains(layer) else {
             throw .notInLayer(type: type.name, layer: layer, has: type.layers)
         }
-        let ending = try Self.ending(format, of: type)
+        let ending = try Self.ending(format, of: type, isDirectory)
         let virtual = try Self.stem(chromosome: chromosome, name: name, of: type) + ending
-        guard case .artifact(let real) = type.classify(virtual) else {
+        guard isDirectory ? type.kind.hasDirectories : true,
+            case .artifact(let real) = type.classify(virtual, ofDirectory: isDirectory)
+        else {
             throw .invalidName(virtual, type: type.name, names: type.nameHint)
         }
         self.type = type
@@ -45,13 +44,17 @@ struct ArtifactKey: Hashable, Sendable {
         virtualName = virtual
         realName = real
         self.format = ending
+        self.isDirectory = isDirectory
     }
 
-    private static func ending(_ format: String?, of type: TypeDefinition) throws(ArtifactError) -> String {
-        guard let format else { return type.formats.first ?? "" }
+    private static func ending(
+        _ format: String?, of type: TypeDefinition, _ isDirectory: Bool
+    ) throws(ArtifactError) -> String {
+        guard let format else { return isDirectory ? "" : type.formats.first ?? "" }
+        let formats = type.formats + (isDirectory ? TypeDefinition.directoryFormats : [])
         let ending = format.utf8.first == UInt8(ascii: ".") ? format : "." + format
-        guard let known = type.formats.first(where: { $0.utf8.elementsEqual(ending.utf8) }) else {
-            throw .unknownFormat(type: type.name, format: format, known: type.formats)
+        guard let known = formats.first(where: { $0.utf8.elementsEqual(ending.utf8) }) else {
+            throw .unknownFormat(type: type.name, format: format, known: formats)
         }
         return known
     }

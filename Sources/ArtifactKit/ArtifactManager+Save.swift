@@ -53,14 +53,15 @@ extension ArtifactManager {
     }
 
     /// Asks the policy before anything is made.
-    private func askToSave(_ key: ArtifactKey, path: String) throws(ArtifactError) {
+    func askToSave(_ key: ArtifactKey, path: String) throws(ArtifactError) {
         if store.isReadOnly { throw .system(.readOnlyFileSystem, path: path) }
         if try existingFile(key) != nil {
             guard let refusal = refusalToOverwrite else { return }
             throw refusal.errno == .fileExists ? .exists(path: path, mode: scope.mode) : .refused(refusal, path: path)
         }
-        let name = key.type.classify(key.virtualName)
-        let verdict = OverwritePolicy.judge(.file, named: name, in: .typed(key.type), standing: standing)
+        let verdict = OverwritePolicy.judge(
+            key.isDirectory ? .directory : .file, named: .artifact(realName: key.realName), in: .typed(key.type),
+            standing: standing)
         if let refusal = verdict.refusal { throw .refused(refusal, path: path) }
     }
 
@@ -87,13 +88,9 @@ extension ArtifactManager {
             try? staging.remove(staged)
             throw error
         }
-        let record = ArtifactRecord(
-            path: virtualPath, type: key.type.name, layer: key.layer, scope: scope, key: key.key, format: key.format
-        ).written(by: Self.writer(), opened: opened, closed: Clock.now())
-        let outcome = store.publish(
-            PublishRequest(
-                staged: staged, target: target.directory, name: target.name,
-                check: key.type.check(ofFormat: key.format), record: record))
+        let destination = try destination(of: key)
+        let record = destination.record.written(by: Self.writer(), opened: opened, closed: Clock.now())
+        let outcome = store.publish(destination.request(staged, at: target.directory, record))
         try Self.check(outcome, path: path, in: scope.mode)
     }
 

@@ -123,7 +123,7 @@ public final class ArtifactManager: Sendable {
 
     var standing: Standing { scope == .production ? .production : .live }
 
-    /// Where an artifact is or would be, whether it exists or not.
+    /// Where an artifact is or would be, whether it exists or not. Of one that is a directory ``directoryPath(of:chromosome:name:layer:format:)`` tells.
     ///
     /// - Parameters:
     ///   - type: a type of the store's schema, such as `.analysisSequences`.
@@ -140,10 +140,12 @@ public final class ArtifactManager: Sendable {
     }
 
     func key(
-        _ type: ArtifactType, _ chromosome: String?, _ name: String?, _ layer: Layer?, _ format: String?
+        _ type: ArtifactType, _ chromosome: String?, _ name: String?, _ layer: Layer?, _ format: String?,
+        isDirectory: Bool = false
     ) throws(ArtifactError) -> ArtifactKey {
         try ArtifactKey(
-            type: type, chromosome: chromosome, name: name, layer: layer, format: format, schema: schema)
+            type: type, chromosome: chromosome, name: name, layer: layer, format: format, isDirectory: isDirectory,
+            schema: schema)
     }
 
     /// The directory of an artifact, relative to the store.

@@ -17,7 +17,7 @@ public enum PromotionObstacle: Error, Sendable {
     case system(Errno)
 }
 
-/// The way of a session's or a test's file into production: judged, checked, moved into staging, and from there sealed, or put back when it
+/// The way of a session's or a test's file or directory into production: judged, checked, moved into staging, and from there sealed, or put back when it
 /// cannot be.
 ///
 /// A file that is promoted is not copied: it is renamed, first into staging, where nobody but the store reaches it, then to its place. Who
@@ -58,8 +58,9 @@ public struct Promotion: Sendable {
     /// - Throws: the first refusal.
     public func judge(_ state: FileState, facts: Facts = Facts(), onto other: FileState?) throws(PromotionObstacle) {
         let refused = OverwritePolicy.judgeRename(
-            of: state, facts: facts, to: .artifact(realName: destination.realName), in: destination.location.place,
-            standing: .production, onto: other)
+            of: state, facts: facts, to: .artifact(realName: destination.realName),
+            as: destination.isDirectory ? .directory : .file, in: destination.location.place, standing: .production,
+            onto: other)
         if let refused { throw .refused(refused) }
     }
 
@@ -100,6 +101,10 @@ public struct Promotion: Sendable {
     private func checkNames() throws(PromotionObstacle) {
         let found = try attempt { () throws(Errno) in try source.look() }
         guard found.identity == identity else { throw .system(.staleNFSFileHandle) }
+        if destination.isDirectory {
+            guard found.attributes.isDirectory else { throw .system(.notDirectory) }
+            return
+        }
         let refused = OverwritePolicy.judgeMoving(
             isRegular: found.attributes.isRegular, links: UInt64(found.attributes.st_nlink))
         if let refused { throw .refused(refused) }
@@ -126,7 +131,8 @@ public struct Promotion: Sendable {
     public func begin(replacing former: RealFile? = nil) throws(PromotionObstacle) -> RealFile {
         try attempt { () throws(Errno) in
             try store.restage(
-                source, seen: identity, as: destination.path, .artifact, for: target, replacing: former)
+                source, seen: identity, as: destination.path, destination.isDirectory ? .finished : .artifact,
+                for: target, replacing: former)
         }
     }
 
@@ -138,11 +144,13 @@ public struct Promotion: Sendable {
         record.origin = .init(path: origin)
         record.origin?.check = destination.check == nil ? nil : record.artifact.format
         var request = destination.request(staged, at: target.directory, record, origin: source)
-        request.requiresNoWriters = true
+        request.requiresNoWriters = !destination.isDirectory
         return request
     }
 
-    /// Promotes at once, for who has no handles of the file to think of: judged and checked whole before anything moves, and sealed.
+    /// Promotes at once, for who has no handles of it to think of: judged, a file is checked whole before anything moves, and sealed. A directory
+    /// is checked when it has moved, so that nothing in it changes meanwhile. A file on another file system than staging is copied, and goes when
+    /// the copy is sealed, if it is what was copied still.
     ///
     /// - Parameters:
     ///   - state: the file's, for the policy.
@@ -157,13 +165,57 @@ public struct Promotion: Sendable {
             try target.directory.refresh().map { $0.file(target.name).exists } ?? false
         }
         try judge(state, onto: isThere ? OverwritePolicy.stateOfPublished(in: .production) : nil)
-        let checked = try checkWhole()
         guard let writable = store.writable else { throw .system(.readOnlyFileSystem) }
-        var request = request(try begin(), by: writer, at: Clock.now())
+        if destination.isDirectory {
+            try checkNames()
+            return store.publishDirectory(
+                request(try begin(), by: writer, at: Clock.now()), of: destination.type)
+        }
+        let checked = try checkWhole()
+        let staged: RealFile
+        do throws(PromotionObstacle) { staged = try begin() } catch {
+            guard case .system(.improperLink) = error else { throw error }
+            return try publishCopy(checked, by: writer, writable)
+        }
+        var request = request(staged, by: writer, at: Clock.now())
         request.checked = checked
         let outcome = store.publish(request)
         // Opened in the moment before it was moved.
         if case .stillOpen = outcome { return store.keep(request, .stillOpen, writable) }
+        return outcome
+    }
+
+    /// Until the copy is sealed the file is where it was. Who is killed in between leaves both.
+    private func publishCopy(
+        _ checked: CheckedContents?, by writer: ArtifactRecord.Writer, _ writable: Store.Writable
+    ) throws(PromotionObstacle) -> PublishOutcome {
+        let copy = writable.staging.unusedName(hint: destination.path, kind: .artifact)
+        try attempt { () throws(Errno) in try writable.staging.reserve(target, for: copy) }
+        let before: stat
+        do throws(Errno) {
+            let original = try source.open(O_RDONLY, seen: identity)
+            defer { SystemCall.close(original) }
+            before = try SystemCall.attributes(original)
+            try FileCopy.copy(original, to: copy, isSynced: false)
+            guard try SystemCall.attributes(original).hasSameModification(as: before) else { throw .resourceBusy }
+        } catch {
+            try? copy.unlink()
+            writable.staging.release(copy)
+            throw .system(error)
+        }
+        var request = request(copy, by: writer, at: Clock.now())
+        (request.origin, request.isCopy, request.checked) = (nil, true, checked)
+        let outcome = store.publish(request)
+        switch outcome {
+        case .sealed:
+            if let found = try? source.look(), found.identity == identity,
+                found.attributes.hasSameModification(as: before)
+            {
+                try? source.unlink()
+            }
+        case .stillOpen: return store.keep(request, .stillOpen, writable)
+        case .quarantined, .restored, .waiting: break
+        }
         return outcome
     }
 }

@@ -27,6 +27,8 @@ public struct PublishRequest: Sendable {
     public var origin: RealFile?
     /// Whether the file is in quarantine, and stays there when it cannot be published; its record says so (``ArtifactRecord/recovered``).
     public var isKept = false
+    /// Whether it is a copy of what is still where it was: it is removed when it cannot be published.
+    var isCopy = false
     /// Whether the file itself is to say when it was sealed.
     public var notesTime = false
     /// Whether it stays staged, to be tried again, when the store has no room for it or fails (``PublishOutcome/waiting(reason:rule:)``).

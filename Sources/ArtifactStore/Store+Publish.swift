@@ -288,7 +288,8 @@ extension Store {
         _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable, as known: Rule? = nil
     ) -> PublishOutcome {
         let (reason, rule) = (failure.reason, known ?? failure.rule)
-        if request.isKept || request.origin.map({ putBack(request.staged, to: $0) }) ?? false {
+        if request.isCopy { try? writable.staging.remove(request.staged) }
+        if request.isKept || request.isCopy || request.origin.map({ putBack(request.staged, to: $0) }) ?? false {
             let file = LedgerEvent.NotPublished(
                 mount: writable.staging.mountID, staged: request.staged.name, reason: reason, rule: rule.rawValue,
                 record: request.record.json)

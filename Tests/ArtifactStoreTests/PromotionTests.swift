@@ -96,6 +96,83 @@ import Testing
         try scene.place.verifyLedger()
     }
 
+    /// From a layer on another file system it is copied, and goes when the copy is sealed.
+    @Test(.enabled(if: geteuid() == 0), arguments: [nil, "taken", "changed", "no room", "killed"])
+    func fromAnotherFileSystem(_ fault: String?) throws {
+        let first = try Scene()
+        first.store.close()
+        let mounted = try FileSystemTests.Mounted(first.place.path + "/base_layer", size: "4m")
+        defer { withExtendedLifetime(mounted) {} }
+        let (place, destination) = (first.place, first.promotion.destination)
+        let again: Store
+        do {
+            let store = try place.open()
+            let source = try store.directory(Self.session).ensure().file(Self.name)
+            try Scene.write(table, to: source)
+            let promotion = Promotion(
+                of: source, seen: try source.look().identity, from: "development/20260215_143022/x", to: destination,
+                in: store)
+            let isFirst = Atomic(true)
+            var outcome: PublishOutcome?
+            switch fault {
+            case "killed":
+                store.stopAfter.withLock { $0 = .copied }
+                outcome = try promotion.publish(.live, by: Self.writer)
+            case "no room":
+                outcome = Faults.with({ call, _ in
+                    call == .copyRange && isFirst.exchange(false, ordering: .relaxed) ? .fails(.noSpace) : nil
+                }) { try? promotion.publish(.live, by: Self.writer) }
+                #expect(outcome == nil)
+            case "taken":
+                // Another has the name when all is checked.
+                outcome = Faults.with({ call, _ in
+                    if call == .renameWithoutReplacing, isFirst.exchange(false, ordering: .relaxed) {
+                        try? place.write(Self.target, "first")
+                    }
+                    return nil
+                }) { try? promotion.publish(.live, by: Self.writer) }
+                guard case .restored(_, .anotherWriter)? = outcome else {
+                    Issue.record("\(String(describing: outcome))")
+                    return
+                }
+            case "changed":
+                // Its maker writes on when the copy is made: that stays.
+                outcome = Faults.with({ call, _ in
+                    if call == .renameWithoutReplacing, isFirst.exchange(false, ordering: .relaxed) {
+                        try? place.write(Self.session + "/" + Self.name, table + "C\t3\n")
+                    }
+                    return nil
+                }) { try? promotion.publish(.live, by: Self.writer) }
+                #expect(Self.isSealed(outcome))
+            default:
+                outcome = try promotion.publish(.live, by: Self.writer)
+                #expect(Self.isSealed(outcome) && !source.exists)
+            }
+            if fault != "killed" { store.close() }
+        }
+        again = try place.open()
+        #expect(again.recovery.problems == [])
+        let there = Self.session + "/" + Self.name
+        switch fault {
+        case "no room": #expect(!place.exists(Self.target))
+        case "taken": #expect(try place.read(Self.target) == "first")
+        default:
+            #expect(try place.read(Self.target) == table)
+            let record = try #require(try place.events("sealed").last?["record"])
+            #expect(record["origin"]?["path"]?.string == "development/20260215_143022/x")
+        }
+        switch fault {
+        case nil: #expect(!place.exists(there))
+        case "changed": #expect(try place.read(there) == table + "C\t3\n")
+        default: #expect(try place.read(there) == table)
+        }
+        #expect(try place.quarantined() == [])
+        #expect(try place.names("base_layer").filter { $0.hasPrefix(".") } == [])
+        again.close()
+        #expect(try place.names(".artifactfs/staging") == [] && place.names(".artifactfs/reserved") == [])
+        try place.verifyLedger()
+    }
+
     /// The policy is asked as the driver asks it: what a rename of the same states is refused, this is.
     @Test func thePolicyDecides() throws {
         let scene = try Scene()
