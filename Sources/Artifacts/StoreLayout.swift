@@ -52,6 +52,29 @@ public enum StoreLayout {
 }
 
 extension ArtifactSchema {
+    /// The path on the mount of a real file; nil when no type claims it and it is in no other directory of the tree.
+    ///
+    /// - Parameter real: its path in the store.
+    public func shownPath(ofReal real: String) -> String? {
+        var names = real.utf8.split(separator: UInt8(ascii: "/")).compactMap { String($0) }[...]
+        guard let layer = Layer.allCases.first(where: { $0.directoryName == names.first }) else { return nil }
+        names = names.dropFirst()
+        var scope = Scope.production
+        if names.count > 2, let name = names.dropFirst().first {
+            if names.first == StoreLayout.sessionsDirectory, let session = SessionName(name) {
+                scope = .session(session)
+            } else if names.first == StoreLayout.testsDirectory, let test = TestName(name) {
+                scope = .test(test)
+            }
+            if scope != .production { names = names.dropFirst(2) }
+        }
+        guard let last = names.last, names.count <= 2 else { return shownPath(ofReal: real, in: scope) }
+        let directory = names.count == 2 ? names.first ?? "." : "."
+        guard let type = claimant(ofReal: last, in: directory, layer: layer), let name = type.virtualName(forReal: last)
+        else { return shownPath(ofReal: real, in: scope) }
+        return [StoreLayout.shownDirectory(of: scope), layer.rawValue, type.name, name].joined(separator: "/")
+    }
+
     /// The path on the mount of something in `plots/`, `logs/`, `scratch/` or a directory that is an artifact; nil when the schema has no such.
     ///
     /// - Parameter real: its path in the store.

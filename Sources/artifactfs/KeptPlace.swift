@@ -213,6 +213,8 @@ enum Shell {
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "_"),
                 UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: ","), UInt8(ascii: "@"), UInt8(ascii: ":"):
                 true
+            // An option's value; of a first word it would be a variable's.
+            case UInt8(ascii: "="): word.hasPrefix("-")
             default: byte >= 0x80
             }
         }

@@ -220,8 +220,9 @@ extension MountedTests {
         /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
         @Test(
             arguments: [
-                "", "init", "mount", "unmount", "status", "wait", "explain", "recover", "recover list", "recover show",
-                "recover publish", "recover restore", "recover discard",
+                "", "init", "mount", "unmount", "status", "wait", "explain", "show", "history", "recover",
+                "recover list",
+                "recover show", "recover publish", "recover restore", "recover discard",
             ])
         func helpFitsEightyColumns(_ command: String) throws {
             let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

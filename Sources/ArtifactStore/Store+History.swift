@@ -1,0 +1,16 @@
+public import ArtifactRecords
+internal import Artifacts
+public import SystemPackage
+
+/// What the ledgers tell of artifacts.
+extension Store {
+    /// All that the ledgers say of a path.
+    ///
+    /// - Parameter path: on the mount, relative to it.
+    public func history(of path: String) throws(Errno) -> PathHistory {
+        let ledgers = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.ledger)
+        return try withExtendedLifetime(ledgers) { () throws(Errno) in
+            try PathHistory(of: path, in: LedgerReader(directory: ledgers.descriptor))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Glibc
+import SystemPackage
+
+/// `artifactfs history`
+struct HistoryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "history",
+        abstract: "List what happened to an artifact, and what was refused.",
+        discussion: """
+            Lists every event that the store's ledgers have of a path, the oldest first: sealed, kept back, recovered, promoted \
+            from there, attributes set, operations refused. Of what is refused very often the ledger has the first ones only.
+
+            The ledgers are the store owner's and root's.
+
+            EXAMPLE:
+              artifactfs history /mnt/art/production/base/analysis_sequences/chr1.tsv
+
+            EXIT STATUS: 0 there are events, 1 nothing is known of it, 2 it cannot be looked up, 3 not a store, 8 waited in vain.
+            """)
+
+    @OptionGroup var artifact: ArtifactArguments
+    @Flag(name: .long, help: "Print the ledgers' lines, one JSON object a line.")
+    var json = false
+
+    func run() throws {
+        try reporting {
+            let artifact = try artifact.find()
+            let history = try artifact.history()
+            guard !history.entries.isEmpty else {
+                throw Failure(.failed, "no ledger of the store tells of \(artifact.path)")
+            }
+            for entry in history.entries {
+                if json { print(entry.json) } else { Self.show(entry, of: history.path) }
+            }
+        }
+    }
+
+    private static func show(_ entry: PathHistory.Entry, of path: String) {
+        let time = entry.line.time.utf8.count >= 20 ? String(entry.line.time.prefix(19)) + "Z" : "time not known"
+        var (what, words) = words(for: entry.line, of: path)
+        words = words.filter { !$0.isEmpty }
+        what += String(repeating: " ", count: max(1, 15 - what.utf8.count))
+        Terminal.show("\(time)  \(what)\(words.joined(separator: ", "))", indent: 22)
+    }
+
+    private static func words(for line: LedgerLine, of path: String) -> (what: String, words: [String]) {
+        switch line.event {
+        case .sealIntent, .sealed:
+            guard let record = line.record else { return (line.event.name, []) }
+            let isSource = record.artifact.path.map { !$0.utf8.elementsEqual(path.utf8) } ?? false
+            let who = by(record)
+            if isSource { return ("promoted", ["to \(record.artifact.path ?? "?")", who]) }
+            let size = record.artifact.size.map { KeptBack.size($0) } ?? ""
+            let origin = record.origin?.path.map { "from \($0)" } ?? ""
+            if case .sealIntent = line.event { return ("seal-intent", [size, who, origin]) }
+            let what = record.recovered != nil ? "recovered" : record.origin != nil ? "promoted" : "sealed"
+            return (what, [size, who, origin, record.recovered?.reason.map { "kept back before: \($0)" } ?? ""])
+        case .quarantined(let file, let id):
+            return ("quarantined", [file.reason, line.record.map(by) ?? "", "as \(id)"])
+        case .restored(let file), .sealAbandoned(let file): return (line.event.name, [file.reason])
+        case .discarded(let left): return ("discarded", [by(left.uid, left.command), "it was \(left.quarantined)"])
+        case .takenOut(let left): return ("taken-out", [by(left.uid, left.command), left.to.map { "to \($0)" } ?? ""])
+        case .removedEmpty(let file), .removedTransient(let file):
+            return (line.event.name, [by(file.uid, file.command), file.detail ?? ""])
+        case .attributesSet(let change):
+            let mode = change.mode.map { "mode \($0)" } ?? ""
+            let modified = change.modified.map { "modified \($0)" } ?? ""
+            return ("attributes-set", [mode, modified, by(change.uid, change.command)])
+        case .denied(let denied):
+            return (
+                "denied", ["\(denied.operation): \(denied.errno), rule \(denied.rule)", by(denied.uid, denied.command)]
+            )
+        default: return (line.event.name, [])
+        }
+    }
+
+    private static func by(_ record: ArtifactRecord) -> String {
+        guard let writer = record.writer else { return "" }
+        let command = writer.argv?.map { Shell.quoted($0) }.joined(separator: " ") ?? writer.program ?? ""
+        return by(writer.uid.map(Int64.init), command, user: writer.user)
+    }
+
+    private static func by(_ uid: Int64?, _ command: String?, user: String? = nil) -> String {
+        let user = user ?? uid.flatMap { UInt32(exactly: $0) }.map { UserName.of($0) }
+        guard let user else { return "" }
+        return "by \(user)" + (command.flatMap { $0.isEmpty ? nil : " (\(RecordPage.shortened($0)))" } ?? "")
+    }
+}

@@ -1,0 +1,230 @@
+import ArtifactRecords
+import Artifacts
+import Glibc
+
+/// A record as a page for people, which fits 80 columns. What is not known is said to be so.
+struct RecordPage {
+    /// Where the texts begin.
+    private static let indent = 12
+    private static let width = 80
+    /// A command line that takes more lines than this ends with a word on the rest.
+    private static let mostCommandLines = 12
+    private static let unknown = "not known"
+
+    private(set) var text = ""
+
+    /// - Parameters:
+    ///   - state: what the artifact is now, in words.
+    ///   - showsPossible: whether inputs are listed that are a guess.
+    init(_ record: ArtifactRecord, state: String, showsPossible: Bool) {
+        what(record.artifact, state)
+        when(record.times)
+        who(record)
+        job(record.job)
+        code(record.code)
+        inputs(record, showsPossible)
+        line(
+            "run", record.run.map { Self.list([$0.id, $0.experiment.map { "of experiment \($0)" }]) } ?? Self.unknown)
+        origin(record.origin)
+        recovered(record.recovered)
+        for (index, member) in record.attributes.sorted.enumerated() {
+            let text = member.value.string ?? member.value.description
+            line(index == 0 ? "attributes" : "", "\(member.key): \(text)")
+        }
+    }
+
+    private mutating func what(_ artifact: ArtifactRecord.Artifact, _ state: String) {
+        line("artifact", artifact.path ?? Self.unknown)
+        line(
+            "",
+            Self.list([
+                artifact.type.map { "of type \($0)" }, artifact.kind == .directory ? "a directory" : nil,
+                artifact.layer.map { "layer \($0.rawValue)" }, artifact.key.map { "key \($0)" },
+                artifact.format.map { "format \($0)" },
+            ]))
+        line("state", Self.list([state, artifact.version.map { "version \($0)" }]))
+        let bytes = artifact.size.map { KeptBack.size($0) + ($0 >= 1024 ? " (\($0) bytes)" : "") }
+        line("size", bytes ?? Self.unknown)
+        content(artifact)
+        line("sha256", artifact.sha256 ?? Self.unknown)
+    }
+
+    private mutating func content(_ artifact: ArtifactRecord.Artifact) {
+        var record = ArtifactRecord()
+        record.artifact.content = artifact.content
+        var words: [String] = []
+        for member in (record.json["artifact"]?["content"]?.object ?? [:]).sorted {
+            switch (member.key, member.value) {
+            case ("rows", .integer(let rows)): words.insert("\(rows) \(rows == 1 ? "row" : "rows")", at: 0)
+            case ("columns", .array(let columns)):
+                let names = columns.prefix(12).map { $0["name"]?.string ?? "?" }.joined(separator: ", ")
+                words.append("\(columns.count) columns (\(names)\(columns.count > 12 ? ", ..." : ""))")
+            default: words.append("\(member.key) \(member.value.string ?? member.value.description)")
+            }
+        }
+        line("content", Self.list(words))
+    }
+
+    private mutating func when(_ times: ArtifactRecord.Times) {
+        func text(_ time: timespec?) -> String { time.map(Self.time) ?? Self.unknown }
+        line("opened", text(times.opened))
+        line("closed", text(times.closed))
+        line("sealed", text(times.sealed))
+    }
+
+    private mutating func who(_ record: ArtifactRecord) {
+        let writer = record.writer ?? .init()
+        let user = writer.uid.map { "\(writer.user ?? UserName.known($0).map { "\($0) here" } ?? "user") (\($0))" }
+        line("user", user ?? writer.user ?? Self.unknown)
+        line("host", writer.host ?? Self.unknown)
+        let started = writer.started.map { "started \(Self.time($0))" }
+        line("process", writer.pid == nil ? Self.unknown : Self.list([writer.pid.map(String.init), started]))
+        line("program", writer.program ?? Self.unknown)
+        if let argv = writer.argv {
+            command(argv.map { Shell.quoted($0) })
+        } else {
+            command((record.unknown["command"]?.string ?? Self.unknown).split(separator: " ").map(String.init))
+        }
+        line("directory", writer.cwd ?? Self.unknown)
+        line("exit", Self.words(for: writer.exit))
+        let environment = writer.environment.sorted.map { "\($0.key)=\($0.value.string ?? $0.value.description)" }
+        for (index, variable) in environment.enumerated() { line(index == 0 ? "environment" : "", variable) }
+    }
+
+    private static func words(for exit: ArtifactRecord.Exit?) -> String {
+        switch exit {
+        case .status(let status)?: "with status \(status)"
+        case .signal(let signal)?: "by signal \(signal)"
+        case .unknown?: "it could not be seen how"
+        case nil: "\(unknown); it may have run on"
+        }
+    }
+
+    private mutating func job(_ job: ArtifactRecord.WriterJob?) {
+        guard let job else { return line("job", Self.unknown) }
+        line("job", Self.list([job.kind, job.id]))
+        for process in job.processes {
+            let command = process.argv?.map { Shell.quoted($0) }.joined(separator: " ") ?? process.program
+            line("", Self.list(["in process \(process.pid.map(String.init) ?? "?")", command.map(Self.shortened)]))
+        }
+    }
+
+    private mutating func code(_ all: [ArtifactRecord.Code]) {
+        if all.isEmpty { line("code", Self.unknown) }
+        for (index, code) in all.enumerated() {
+            line(
+                index == 0 ? "code" : "",
+                Self.list([
+                    code.path, code.role.map { "found by the \($0 == "cwd" ? "working directory" : $0)" },
+                ]))
+            line("", "commit \(code.commit ?? Self.unknown)")
+            let dirty = code.dirty.map { $0 ? "with changes that are in no commit" : "without changes" }
+            line(
+                "",
+                Self.list([
+                    code.branch.map { "branch \($0)" } ?? "no branch known", dirty ?? "changes: not looked for",
+                ]))
+            line("", code.remote.map { "remote \($0)" })
+            line("", code.script.map { "script \($0)" })
+            line("  sha256", code.script == nil ? nil : code.sha256)
+        }
+    }
+
+    private mutating func inputs(_ record: ArtifactRecord, _ showsPossible: Bool) {
+        let shown = record.inputs.filter { showsPossible || $0.how != .job }
+        let guesses = record.inputs.count - shown.count
+        if shown.isEmpty { line("inputs", Self.unknown) }
+        for (index, input) in shown.enumerated() {
+            line(
+                index == 0 ? "inputs" : "",
+                input.path ?? "?")
+            line("", Self.list([input.version.map { "version \($0)" }, Self.words(for: input.how)]))
+            line("  sha256", input.sha256)
+        }
+        if guesses > 0 { line("", "\(guesses) more \(guesses == 1 ? "is" : "are") possible: --possible") }
+        for (index, input) in record.outside.enumerated() {
+            line(
+                index == 0 ? "outside" : "",
+                Self.list([
+                    input.path ?? "?", input.size.map { KeptBack.size($0) }, input.modified.map { "changed \($0)" },
+                ]))
+            line("  sha256", input.sha256)
+        }
+    }
+
+    private static func words(for how: ArtifactRecord.How?) -> String {
+        switch how {
+        case .process?: "process: the writer opened it"
+        case .ancestor?: "ancestor: a process that the writer comes from opened it"
+        case .pipe?: "pipe: a process joined to the writer by pipes opened it"
+        case .declared?: "declared: somebody said so"
+        case .job?: "job: another process of the job opened it, perhaps for this"
+        case nil: "how is \(unknown)"
+        }
+    }
+
+    private mutating func origin(_ origin: ArtifactRecord.PromotionOrigin?) {
+        guard let origin else { return }
+        line("promoted", "from \(origin.path ?? origin.session ?? origin.test ?? Self.unknown)")
+        line("  sha256", origin.sha256)
+        line("", origin.check.map { "checked as \($0)" })
+    }
+
+    private mutating func recovered(_ recovered: ArtifactRecord.RecoveredFrom?) {
+        guard let recovered else { return }
+        line(
+            "recovered",
+            "from quarantine" + (recovered.uid.map { " by \(UserName.of($0))" } ?? "")
+                + (recovered.id.map { ", where it was \($0)" } ?? ""))
+        line(
+            "", "kept back: " + Self.list([recovered.rule.map { "rule \($0)" }, recovered.reason ?? Self.unknown]))
+        line("", recovered.despite.map { "despite: \($0)" })
+    }
+
+    // MARK: - Lines
+
+    /// To the second, as people read it; the record has all digits.
+    static func time(_ time: timespec) -> String { String(TimeText.rfc3339(time).prefix(19)) + "Z" }
+
+    private static func list(_ words: [String?]) -> String { words.compactMap { $0 }.joined(separator: ", ") }
+
+    /// A few words of a command line.
+    static func shortened(_ command: String) -> String {
+        command.unicodeScalars.count <= 200 ? command : String(command.prefix(197)) + "..."
+    }
+
+    private mutating func line(_ name: String, _ text: String?) {
+        guard let text, !text.isEmpty else { return }
+        let label = name + String(repeating: " ", count: max(1, Self.indent - name.utf8.count))
+        let folded = Terminal.wrapped(label + Terminal.printable(text), indent: Self.indent, at: Self.width)
+        self.text += folded + "\n"
+    }
+
+    /// A command line, folded between its words as a shell's is; a word longer than a line is folded too.
+    private mutating func command(_ words: [String]) {
+        let room = Self.width - Self.indent - 2
+        var lines: [[Unicode.Scalar]] = []
+        var current: [Unicode.Scalar] = []
+        for word in words.map({ Array(Terminal.printable($0).unicodeScalars) }) {
+            if !current.isEmpty, current.count + 1 + word.count > room {
+                lines.append(current)
+                current = Array("  ".unicodeScalars)
+            } else if !current.isEmpty {
+                current.append(" ")
+            }
+            current += word
+            while current.count > room {
+                lines.append(Array(current.prefix(room)))
+                current = Array("  ".unicodeScalars) + current.dropFirst(room)
+            }
+        }
+        if !current.isEmpty { lines.append(current) }
+        let rest = lines.dropFirst(Self.mostCommandLines).reduce(0) { $0 + $1.count }
+        for (index, scalars) in lines.prefix(Self.mostCommandLines).enumerated() {
+            let isLast = index == lines.count - 1
+            text += index == 0 ? "command     " : String(repeating: " ", count: Self.indent)
+            text += String(String.UnicodeScalarView(scalars)) + (isLast ? "" : " \\") + "\n"
+        }
+        if rest > 0 { line("", "... and \(rest) characters more: --json has all") }
+    }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Glibc
+import SystemCalls
+import SystemPackage
+
+/// Which artifact a command is about.
+struct ArtifactArguments: ParsableArguments {
+    @Argument(
+        help: "A path on a mount, or the real path of an artifact. With --store also a path as the mount shows it.",
+        completion: .file())
+    var path: String
+    @Option(name: .long, help: "The store's directory, where it is not mounted.", completion: .directory)
+    var store: String?
+
+    func find() throws -> ShownArtifact { try ShownArtifact.find(path, store: store) }
+}
+
+/// `artifactfs show`
+struct ShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show who made an artifact, when, with which code and from what.",
+        discussion: """
+            Prints the artifact's record: what the store knows of it. What is not known is said to be so. Inputs come with how \
+            they are known; those that are only possible are listed with --possible. Of a name whose bytes were kept back it \
+            shows what was kept.
+
+            EXAMPLE:
+              artifactfs show /mnt/art/production/base/analysis_sequences/chr1.tsv
+              artifactfs show --store /data/spliceai_eval production/base/analysis_sequences/chr1.tsv --json
+
+            EXIT STATUS: 0 there is a record, 1 nothing is known of it, 2 no such path, or it cannot be looked up, 3 not a store, \
+            8 waited in vain.
+            """)
+
+    @OptionGroup var artifact: ArtifactArguments
+    @Flag(name: .long, help: "Print the record, one JSON object.")
+    var json = false
+    @Flag(name: .long, help: "List inputs too that are only possible.")
+    var possible = false
+
+    func run() throws {
+        try reporting {
+            let artifact = try artifact.find()
+            guard artifact.isInProduction else { throw try Self.withoutRecord(artifact) }
+            let (record, state) = try Self.find(artifact)
+            if json {
+                print(JSONValue.object(record.json))
+            } else {
+                print(RecordPage(record, state: state, showsPossible: possible).text, terminator: "")
+            }
+        }
+    }
+
+    /// What is to be shown, and its state in words.
+    private static func find(_ artifact: ShownArtifact) throws -> (ArtifactRecord, state: String) {
+        let (found, state) = (try artifact.found(), try artifact.state())
+        if found != nil, let state, state != "sealed" { throw unpublished(artifact, state) }
+        let history = try artifact.history()
+        if let kept = history.kept, found == nil {
+            let place = artifact.mount?.mountPoint ?? artifact.store ?? ""
+            let command = "artifactfs recover show \(Shell.quoted(place)) \(Shell.quoted(artifact.path))"
+            return (kept.record, "kept back: \(kept.reason); '\(command)' says how to go on")
+        }
+        guard let record = history.sealed else { throw nothing(of: artifact, isThere: found != nil) }
+        guard let found else { return (record, "it was sealed, and is not there any more") }
+        // A directory's own size says nothing of what is in it.
+        if !found.isDirectory, let size = record.artifact.size, size != Int64(found.st_size) {
+            return (record, "not what was sealed: what is there now has \(found.st_size) bytes")
+        }
+        return (record, "sealed")
+    }
+
+    private static func unpublished(_ artifact: ShownArtifact, _ state: String) -> Failure {
+        let wait = "'artifactfs wait \(Shell.quoted(artifact.full))' waits for that"
+        return Failure(
+            .failed,
+            "\(artifact.full) has no record yet: it is \(state == "empty" ? "empty, and" : "\(state);") "
+                + "it gets one when it is sealed; \(wait)")
+    }
+
+    private static func nothing(of artifact: ShownArtifact, isThere: Bool) -> Failure {
+        isThere
+            ? Failure(
+                .failed,
+                "nothing is known of \(artifact.full): it is there, and no ledger of the store tells of it; "
+                    + "it came to its real path without the driver")
+            : Failure(.cannotAnswer, "\(artifact.full) is not there, and no ledger of the store tells of it")
+    }
+
+    /// What can be said of a file that is not in production.
+    private static func withoutRecord(_ artifact: ShownArtifact) throws -> Failure {
+        guard let found = try artifact.found() else {
+            return Failure(.cannotAnswer, "\(artifact.full) is not there")
+        }
+        let size = found.isDirectory ? "a directory" : "a file of \(KeptBack.size(Int64(found.st_size)))"
+        let what = "\(size) of \(UserName.of(found.st_uid)), changed last at \(RecordPage.time(found.st_mtim))"
+        guard case .typed = artifact.location else {
+            return Failure(
+                .failed, "\(artifact.full) has no record: it is \(what). Records are of the artifacts in production")
+        }
+        return Failure(
+            .failed,
+            "\(artifact.full) has no record: it is \(what). What may still change has none; "
+                + "'mv' it into production, where it is sealed and gets one")
+    }
+}
