@@ -17,6 +17,8 @@ package enum DirectoryTree {
         package var files: Int64 = 0
         /// Their sizes added up, in bytes.
         package var bytes: Int64 = 0
+        /// Whether all was counted.
+        package var isWhole = true
 
         mutating func add(_ file: stat) {
             files &+= 1
@@ -49,21 +51,28 @@ package enum DirectoryTree {
     }
 
     /// How much is in a directory. What lies deeper than an artifact may be (``DirectoryWalk/deepest``) is not counted.
-    package static func extent(of directory: FileDescriptor) throws(Errno) -> Extent {
+    ///
+    /// - Parameter most: how many names are looked at.
+    package static func extent(of directory: FileDescriptor, most: Int = .max) throws(Errno) -> Extent {
         var extent = Extent()
-        try add(directory, depth: 0, to: &extent)
+        var left = most
+        try add(directory, depth: 0, to: &extent, &left)
         return extent
     }
 
-    private static func add(_ directory: FileDescriptor, depth: Int, to extent: inout Extent) throws(Errno) {
-        guard depth < DirectoryWalk.deepest else { return }
+    private static func add(
+        _ directory: FileDescriptor, depth: Int, to extent: inout Extent, _ left: inout Int
+    ) throws(Errno) {
+        guard depth < DirectoryWalk.deepest else { return extent.isWhole = false }
         for name in try names(in: directory) {
+            guard left > 0 else { return extent.isWhole = false }
+            left -= 1
             switch name.kind {
             case S_IFREG: extent.add(try SystemCall.attributes(directory, name.bytes))
             case S_IFDIR:
                 let inner = try open(name.bytes, in: directory)
                 defer { SystemCall.close(inner) }
-                try add(inner, depth: depth + 1, to: &extent)
+                try add(inner, depth: depth + 1, to: &extent, &left)
             default: break
             }
         }

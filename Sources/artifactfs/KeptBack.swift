@@ -21,6 +21,8 @@ struct KeptBack {
     /// All of the store.
     let files: Int
     let bytes: Int64
+    /// Whether there are more bytes: of large directories not all is looked at.
+    let isMore: Bool
     /// Of the mount that was asked for, in order of time.
     var ofMount: [File] = []
     /// How many it left in staging, for the next mount to look through.
@@ -68,7 +70,9 @@ struct KeptBack {
     static func read(_ store: String, of mount: MountID? = nil) -> KeptBack? {
         let found = Patience.find { Array((look(store, mount)?.description ?? "").utf8) }
         guard let found, let value = JSONValue(parsing: found), let files = value["files"]?.integer else { return nil }
-        var result = KeptBack(store: store, files: Int(clamping: files), bytes: value["bytes"]?.integer ?? 0)
+        var result = KeptBack(
+            store: store, files: Int(clamping: files), bytes: value["bytes"]?.integer ?? 0,
+            isMore: value["is_more"] == .bool(true))
         result.staged = Int(clamping: value["staged"]?.integer ?? 0)
         result.finished = Int(clamping: value["finished"]?.integer ?? 0)
         result.ofMount = Self.files(value["of_mount"])
@@ -111,12 +115,19 @@ struct KeptBack {
         guard (try? SystemCall.checkAccess(atPath: own + "quarantine", R_OK | X_OK)) != nil else { return nil }
         let suffix = ".reason.json"
         var (files, bytes) = (Int64(0), Int64(0))
+        var (left, isMore) = (mostNames, false)
         var ofMount: [JSONValue] = []
         for name in Paths.names(own + "quarantine").sorted() where !name.hasSuffix(suffix) {
             guard let info = try? SystemCall.attributes(SystemCall.currentDirectory, own + "quarantine/" + name)
             else { continue }
             files += 1
-            let size = info.isDirectory ? Self.extent(own + "quarantine/" + name) : Int64(info.st_size)
+            var size = Int64(info.st_size)
+            if info.isDirectory {
+                let extent = Self.extent(own + "quarantine/" + name, most: left)
+                size = extent?.bytes ?? 0
+                left -= Int(clamping: extent?.files ?? 0)
+                if extent?.isWhole != true { isMore = true }
+            }
             bytes = bytes.addingReportingOverflow(size).partialValue
             guard let mount, name >= mount.earliest,
                 let text = Paths.contents(own + "quarantine/" + name + suffix, limit: 1 << 20),
@@ -138,21 +149,24 @@ struct KeptBack {
             }
         }
         let fields: JSONObject = [
-            "files": .integer(files), "bytes": .integer(bytes), "of_mount": .array(ofMount), "staged": .integer(staged),
-            "finished": .integer(finished),
+            "files": .integer(files), "bytes": .integer(bytes), "is_more": .bool(isMore), "of_mount": .array(ofMount),
+            "staged": .integer(staged), "finished": .integer(finished),
             "empty": .array(mount.map { empty(in: own + "ledger", of: $0) } ?? []),
         ]
         return .object(fields)
     }
 
-    /// How many bytes are in a directory, as far as that may be looked at.
-    private static func extent(_ path: String) -> Int64 {
+    /// How many names in directories are looked at, so that an answer comes soon.
+    private static let mostNames = 20_000
+
+    /// How much is in a directory; nil where that may not be looked at.
+    private static func extent(_ path: String, most: Int) -> DirectoryTree.Extent? {
         guard
             let directory = try? SystemCall.open(
                 SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        else { return 0 }
+        else { return nil }
         defer { SystemCall.close(directory) }
-        return (try? DirectoryTree.extent(of: directory))?.bytes ?? 0
+        return try? DirectoryTree.extent(of: directory, most: most)
     }
 
     /// So many bytes, for people.

@@ -152,7 +152,10 @@ struct MountStatus {
     func withQuarantine(_ kept: KeptBack?) -> JSONValue {
         guard case .object(var fields) = value else { return value }
         let counts: JSONObject? = kept.map {
-            ["files": .integer(Int64($0.files)), "bytes": .integer($0.bytes), "directory": .string($0.directory)]
+            [
+                "files": .integer(Int64($0.files)), "bytes": .integer($0.bytes), "is_more": .bool($0.isMore),
+                "directory": .string($0.directory),
+            ]
         }
         fields["quarantine"] = counts.map { .object($0) } ?? .null
         return .object(fields)
@@ -203,7 +206,8 @@ struct MountStatus {
                 "quarantine",
                 kept.files == 0
                     ? "empty"
-                    : "\(files), \(KeptBack.size(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'")
+                    : "\(files), \(kept.isMore ? "more than " : "")\(KeptBack.size(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'"
+            )
         } else {
             line("quarantine", "only the store's owner may look")
         }

@@ -126,6 +126,11 @@ import Testing
         let extent = try scene.store.quarantine().extent(of: entry)
         #expect(extent.files == 4 && extent.bytes == Int64(Self.files.values.map(\.utf8.count).reduce(0, +)))
         #expect(try QuarantineReader(ofStore: scene.place.path).entries().map(\.isDirectory) == [true])
+        let directory = try FileDescriptor.open(scene.place.path + "/" + scene.there, .readOnly)
+        defer { SystemCall.close(directory) }
+        let part = try DirectoryTree.extent(of: directory, most: 1)
+        #expect(!part.isWhole && part.files <= 1)
+        #expect(try DirectoryTree.extent(of: directory, most: 6).isWhole)
     }
 
     @Test(arguments: Durability.allCases) func isPublishedWithItsRecord(durability: Durability) throws {
