@@ -55,7 +55,8 @@ let package = Package(
 
         // Who a process is, with which code it works, how it ended.
         .target(
-            name: "Provenance", dependencies: ["ArtifactRecords", "Artifacts", "SystemCalls", system],
+            name: "Provenance",
+            dependencies: ["ArtifactFormats", "ArtifactRecords", "Artifacts", "SystemCalls", system],
             swiftSettings: strict),
 
         // The driver joins them to the kernel.

@@ -57,6 +57,14 @@ enum GzipStream {
         _ source: some ByteSource, _ sink: (UnsafeRawBufferPointer) throws(FormatError) -> Void
     ) throws(FormatError) {
         var inflater = Inflater(source, from: 0, to: source.count, name: "its zlib stream")
+        try decompressZlib(&inflater, sink)
+        guard try inflater.isAtEnd() else { throw .invalid(reason: "it goes on after its zlib stream") }
+    }
+
+    /// Decompresses a zlib stream, and stops where it ends.
+    static func decompressZlib(
+        _ inflater: inout Inflater<some ByteSource>, _ sink: (UnsafeRawBufferPointer) throws(FormatError) -> Void
+    ) throws(FormatError) {
         let header = try inflater.number(2, bigEndian: true)
         guard header % 31 == 0, header >> 8 & 15 == 8, header & 0x20 == 0 else {
             throw .invalid(reason: "its zlib stream is damaged: its header")
@@ -69,7 +77,6 @@ enum GzipStream {
         guard try inflater.number(4, bigEndian: true) == sum.value else {
             throw .invalid(reason: "its zlib stream is damaged: its check sum")
         }
-        guard try inflater.isAtEnd() else { throw .invalid(reason: "it goes on after its zlib stream") }
     }
 
     private static let rest = FormatError.invalid(reason: "it goes on after its gzip stream with something else")

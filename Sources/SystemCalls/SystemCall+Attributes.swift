@@ -47,6 +47,16 @@ extension SystemCall {
         return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
     }
 
+    /// What is known here of an open descriptor's file, `O_PATH` too: a file system that is a process, or a server's, is not asked (statx(2),
+    /// `AT_STATX_DONT_SYNC`). Device, number and kind are right, the rest may be old.
+    package static func knownAttributes(_ descriptor: FileDescriptor) throws(Errno) -> stat {
+        var attributes = stat()
+        var born: Int64 = 0
+        let flags = Int32(CLINUX_AT_EMPTY_PATH | CLINUX_AT_STATX_DONT_SYNC)
+        try retry(.attributes, descriptor) { clinux_stat_at(descriptor.rawValue, "", flags, &attributes, &born) }
+        return attributes
+    }
+
     // MARK: - Mode
 
     /// fchmod(2), without the bits that are no permissions.

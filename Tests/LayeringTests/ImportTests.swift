@@ -17,7 +17,8 @@ import Testing
         ],
         // Processes and their code, as the machine shows them; it knows neither store nor mount.
         "Provenance": [
-            "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
+            "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",
+            "SystemPackage",
         ],
         // The real directories. It knows no kernel interface of FUSE.
         "ArtifactStore": [

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 // What <fcntl.h> shows with _GNU_SOURCE only.
-enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_O_PATH = 010000000 };
+enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_AT_STATX_DONT_SYNC = 0x4000, CLINUX_O_PATH = 010000000 };
 
 // What <unistd.h> shows with _GNU_SOURCE only (lseek(2)).
 enum { CLINUX_SEEK_DATA = 3, CLINUX_SEEK_HOLE = 4 };
