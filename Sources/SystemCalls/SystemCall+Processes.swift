@@ -50,14 +50,19 @@ extension SystemCall {
     }
 
     /// The name of a user (getpwuid_r(3)); nil when there is none. May ask a service on the network.
-    package static func userName(_ user: UInt32) -> String? {
+    package static func userName(_ user: UInt32) -> String? { account(user) { $0.pw_name } }
+
+    /// The home directory of a user, likewise.
+    package static func homeDirectory(_ user: UInt32) -> String? { account(user) { $0.pw_dir } }
+
+    private static func account(_ user: UInt32, _ text: (passwd) -> UnsafeMutablePointer<CChar>?) -> String? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16384) { buffer in
             var entry = passwd()
             var found: UnsafeMutablePointer<passwd>?
             guard let start = buffer.baseAddress,
-                getpwuid_r(user, &entry, start, buffer.count, &found) == 0, found != nil, let name = entry.pw_name
+                getpwuid_r(user, &entry, start, buffer.count, &found) == 0, found != nil, let text = text(entry)
             else { return nil }
-            return String(cString: name)
+            return String(cString: text)
         }
     }
 

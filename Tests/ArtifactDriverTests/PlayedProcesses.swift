@@ -25,6 +25,7 @@ final class PlayedProcesses: ProcessObserver {
         deinit { SystemCall.close(event) }
 
         var facts: WriterFacts? { nil }
+        func awaitFacts(atMost milliseconds: Int32) {}
         func lookAgain() {}
         func isCalled(_ program: String) {}
         var ending: WriterEnding { state.withLock { $0 } }

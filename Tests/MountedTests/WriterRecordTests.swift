@@ -115,5 +115,41 @@ extension MountedTests {
             #expect(ran.output.contains(#""argv":["cat"]"#) && ran.output.contains(#""kind":"shell""#), "\(ran)")
             #expect(try person.artifactfs("unmount", person.home + "/m").succeeded)
         }
+
+        /// The commit of the directory and of the script, whether files differ, and the remote without its token. What could not be looked at in
+        /// time is left out; nothing that is said is wrong.
+        @Test func theCode() throws {
+            let mount = try Mount()
+            let directory = try TemporaryDirectory()
+            let ran = try shell(
+                #"""
+                set -e; cd "$D"; git init -q -b work .; git remote add origin https://anna:token@example.org/x.git
+                printf 'printf "a\\tb\\n1\\t2\\n" | sort > "$1"\n' > run.sh; git add .
+                git -c user.email=a@b -c user.name=n commit -qm x; git rev-parse HEAD; sha256sum < run.sh | cut -c-64
+                """#, environment: ["D": directory.path])
+            let facts = ran.output.split(separator: "\n").map(String.init)
+            #expect(ran.succeeded && facts.count == 2, "\(ran)")
+            func codes(_ isChanged: Bool) throws -> [String] {
+                let made = try records(
+                    mount,
+                    "cd '\(directory.path)'; for i in $(seq 10); do bash run.sh '\(mount.root)'/${T#'\(mount.root)'/}/chr\(isChanged ? 2 : 1)$i.tsv; sleep 0.2; done",
+                    #"json.dumps([[c.get(k) for k in ("path", "commit", "branch", "remote", "dirty", "role", "script", "sha256")] for c in r.get("code", []) if c.get("path")]) if "/chr\#(isChanged ? 2 : 1)" in r["artifact"]["path"] else "[]""#
+                )
+                return made.filter { $0 != "[]" }
+            }
+            func expected(_ dirty: String, _ hash: String) -> String {
+                let known = #"["\#(directory.path)", "\#(facts[0])", "work", "https://example.org/x.git", \#(dirty), "#
+                return #"[\#(known)"cwd", null, null], \#(known)"script", "\#(directory.path)/run.sh", "\#(hash)"]]"#
+            }
+            let clean = try codes(false)
+            #expect(clean.contains(expected("false", facts[1])), "\(clean)")
+            #expect(
+                clean.allSatisfy { [expected("false", facts[1]), expected("null", facts[1])].contains($0) }, "\(clean)")
+            let changed = try shell("cd '\(directory.path)'; echo '# more' >> run.sh; sha256sum < run.sh | cut -c-64")
+            let hash = String(changed.output.dropLast())
+            let dirty = try codes(true)
+            #expect(dirty.contains(expected("true", hash)), "\(dirty)")
+            #expect(dirty.allSatisfy { [expected("true", hash), expected("null", hash)].contains($0) }, "\(dirty)")
+        }
     }
 }

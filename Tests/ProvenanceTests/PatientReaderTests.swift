@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func whatIsStuckIsLeft() {
-        let reader = PatientReader()
+        let reader = PatientReader(stuckAfter: 1)
         let gate = PosixSemaphore()
         let begun = Atomic(0)
         let ended = Atomic(0)
@@ -39,7 +39,7 @@ import Testing
 
     /// As long as some threads are left, what is stuck delays nobody else.
     @Test func othersGoOn() {
-        let reader = PatientReader()
+        let reader = PatientReader(stuckAfter: 1)
         let gate = PosixSemaphore()
         for _ in 0..<20 { _ = reader.run(within: 10) { gate.wait() } }
         for _ in 0..<50 { #expect(reader.run(within: 60_000) {} == true) }

@@ -180,7 +180,9 @@ extension Volume {
         if state.makers.contains(where: { $0.fact.ending == .unknown }) { writer.exit = .unknown }
         var record = destination.record.written(by: writer, opened: staged.time, closed: Clock.now())
         record.origin = state.origin.map { .init(path: $0.path) }
-        state.makers.first { $0.role == .writer }?.watch?.facts?.fill(&record)
+        let maker = state.makers.first { $0.role == .writer }?.watch
+        maker?.awaitFacts(atMost: Self.patience)
+        maker?.facts?.fill(&record)
         let request = destination.request(state.real, at: state.parent.real, record, origin: state.origin?.file)
         return (request, type)
     }

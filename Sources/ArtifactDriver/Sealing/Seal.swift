@@ -58,6 +58,8 @@ extension Volume {
         }
     }
 
+    /// For so many milliseconds it is waited for what is being found out of a writer's code; of a large repository it is not known in time.
+    static let patience: Int32 = 250
     /// In milliseconds; 50 doubled a few times.
     private static let longestDelay = 3200
 
@@ -243,6 +245,7 @@ extension Volume {
             record.writer = writer
         }
         record.origin = birth?.origin.map { ArtifactRecord.PromotionOrigin(path: $0.path) }
+        maker?.awaitFacts(atMost: Self.patience)
         maker?.facts?.fill(&record)
         return record
     }

@@ -10,35 +10,36 @@ package final class PatientReader: Sendable {
     private final class Task: Sendable {
         let body: @Sendable () -> Void
         let done = PosixSemaphore()
-        /// Guarded by the reader's lock.
-        let stage = Atomic(Stage.waits.rawValue)
+        /// When it was begun, on the monotonic clock; 0 before.
+        let begin = Atomic<UInt64>(0)
 
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    private enum Stage: Int { case waits, runs, isStuck, isOver }
-
     private struct State {
         var tasks: [Task] = []
+        var running: [Task] = []
         var threads = 0
-        /// Threads whose task nobody waits for any more.
-        var stuck = 0
         /// How many threads wait, less those that are called.
         var idle = 0
     }
 
     /// So many do their work at a time, and so many may be stuck besides.
     private static let (mostAtWork, mostThreads) = (8, 64)
+    private static let mostTasks = 1024
     /// When as many are stuck as work otherwise, somebody does it on purpose, and nobody waits for longer than so many milliseconds.
     private static let shortLimit: Int32 = 5
     /// An idle thread ends, so that an idle mount costs nothing. In milliseconds.
     private static let rest: Int32 = 2000
 
+    /// In nanoseconds.
+    private let stuckAfter: UInt64
     /// A leaf in the order of locks.
     private let state = Lock(State())
     private let bell = PosixSemaphore()
 
-    package init() {}
+    /// - Parameter milliseconds: what takes longer counts as stuck, and another thread may work in its place.
+    package init(stuckAfter milliseconds: UInt64 = 1000) { stuckAfter = milliseconds * 1_000_000 }
 
     /// Does something and waits until it is done.
     ///
@@ -46,18 +47,37 @@ package final class PatientReader: Sendable {
     /// - Returns: whether it was done by then; nil when it was not begun, and is not.
     package func run(within limit: Int32, _ body: @escaping @Sendable () -> Void) -> Bool? {
         let task = Task(body)
-        var limit = limit
-        let starts = state.withLock { state -> Bool in
-            if state.stuck >= Self.mostAtWork { limit = min(limit, Self.shortLimit) }
+        guard let limit = add(task, limit) else { return nil }
+        if task.done.wait(milliseconds: limit) { return true }
+        return state.withLock { state in
+            guard let index = state.tasks.firstIndex(where: { $0 === task }) else { return false }
+            state.tasks.remove(at: index)
+            return nil
+        }
+    }
+
+    /// Does something soon, for which nobody waits.
+    ///
+    /// - Returns: false when there is too much to do already.
+    package func submit(_ body: @escaping @Sendable () -> Void) -> Bool { add(Task(body), 0) != nil }
+
+    /// - Returns: for how many milliseconds its end may be waited for; nil when it was not taken.
+    private func add(_ task: Task, _ limit: Int32) -> Int32? {
+        let now = Clock.monotonic()
+        let (isTaken, starts, stuck) = state.withLock { state -> (Bool, Bool, Int) in
+            let stuck = state.running.count { $0.begin.load(ordering: .relaxed) &+ stuckAfter < now }
+            guard state.tasks.count < Self.mostTasks else { return (false, false, stuck) }
             state.tasks.append(task)
             if state.idle > 0 {
                 state.idle -= 1
                 bell.post()
-                return false
+                return (true, false, stuck)
             }
-            guard state.threads - state.stuck < Self.mostAtWork, state.threads < Self.mostThreads else { return false }
+            guard state.threads - stuck < Self.mostAtWork, state.threads < Self.mostThreads else {
+                return (true, false, stuck)
+            }
             state.threads += 1
-            return true
+            return (true, true, stuck)
         }
         if starts {
             if let thread = WorkerThread(name: "artifactfs-look", { self.serve() }) {
@@ -66,29 +86,15 @@ package final class PatientReader: Sendable {
                 state.withLock { $0.threads -= 1 }
             }
         }
-        if task.done.wait(milliseconds: limit) { return true }
-        return state.withLock { state in
-            switch Stage(rawValue: task.stage.load(ordering: .relaxed)) {
-            case .waits:
-                state.tasks.removeAll { $0 === task }
-                return nil
-            case .runs:
-                task.stage.store(Stage.isStuck.rawValue, ordering: .relaxed)
-                state.stuck += 1
-                return false
-            case .isStuck, .isOver, nil: return true
-            }
-        }
+        guard isTaken else { return nil }
+        return stuck >= Self.mostAtWork ? min(limit, Self.shortLimit) : limit
     }
 
     private func serve() {
         while true {
             while let task = next() {
                 task.body()
-                state.withLock { state in
-                    if task.stage.load(ordering: .relaxed) == Stage.isStuck.rawValue { state.stuck -= 1 }
-                    task.stage.store(Stage.isOver.rawValue, ordering: .relaxed)
-                }
+                state.withLock { $0.running.removeAll { $0 === task } }
                 task.done.post()
             }
             let isCalled = bell.wait(milliseconds: Self.rest)
@@ -111,7 +117,8 @@ package final class PatientReader: Sendable {
                 return nil
             }
             let task = state.tasks.removeFirst()
-            task.stage.store(Stage.runs.rawValue, ordering: .relaxed)
+            task.begin.store(max(1, Clock.monotonic()), ordering: .relaxed)
+            state.running.append(task)
             return task
         }
     }

@@ -34,6 +34,7 @@ final class ProcessCapture: Sendable {
 
     private let environment: EnvironmentNames
     private let reader = PatientReader()
+    private let code = CodeCapture()
     private let bell = PosixSemaphore()
     /// A leaf in the order of locks.
     private let state = Lock(State())
@@ -44,12 +45,12 @@ final class ProcessCapture: Sendable {
     ///   - name: what it is called by now, when its request is a close.
     ///   - find: a process by its number.
     func observe(_ process: LinuxProcess, closingAs name: String?, _ find: @escaping Finder) {
-        var isDone = look(process, find)
+        var isDone = look(process, closingAs: name, find)
         // Somebody is looking, who may have begun before it was what it is now.
         let end = Clock.monotonic() &+ UInt64(Self.patience) &* 1_000_000
         while name != nil, isDone == nil, process.isBeingLookedAt, Clock.monotonic() < end {
             _ = PosixSemaphore().wait(milliseconds: 1)
-            isDone = look(process, find)
+            isDone = look(process, closingAs: name, find)
         }
         if let name {
             if isDone != true { process.doubt(closingAs: name) }
@@ -61,22 +62,28 @@ final class ProcessCapture: Sendable {
     /// Looks at a process whose program may be another than was seen.
     ///
     /// - Returns: whether it was seen; nil when somebody else is looking, or nobody can.
-    private func look(_ process: LinuxProcess, _ find: @escaping Finder) -> Bool? {
+    private func look(_ process: LinuxProcess, closingAs name: String?, _ find: @escaping Finder) -> Bool? {
         guard process.beginLooking() else { return nil }
         let isSeen = Atomic(false)
+        let isClosing = name != nil
         let isDone = reader.run(within: Self.patience) { [self] in
             defer { process.endLooking() }
             // Nothing has changed since it was made: a look at its name and flags is enough.
             if let known = process.facts?.image, let now = ProcFile.origin(of: process.process),
                 now.isProgram == known.isOfProgram, ProcFile.program(ofThread: process.process) == known.name
             {
+                // What closes a file is what it is, though it has not become another program.
+                if isClosing, let facts = process.facts {
+                    code.look(process, facts.image, facts.ancestors, again: false)
+                }
                 return isSeen.store(true, ordering: .releasing)
             }
             // First: it may be gone when all else is known.
             let owner = ProcFile.owner(ofThread: process.process)
             guard let image = ProcessImage(process.process, environment), process.isThere else { return }
-            process.note(
-                WriterFacts(image: image, ancestors: ancestors(of: image, find), user: owner.flatMap(userName)))
+            let ancestors = ancestors(of: image, find)
+            process.note(WriterFacts(image: image, ancestors: ancestors, user: owner.flatMap(userName)))
+            if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
             isSeen.store(true, ordering: .releasing)
         }
         if isDone == nil { process.endLooking() }
@@ -138,7 +145,7 @@ final class ProcessCapture: Sendable {
             let now = Clock.monotonic()
             for followed in state.withLock({ state in state.followed.filter { $0.next <= now } }) {
                 let process = followed.process
-                if process.isThere { _ = look(process, followed.find) }
+                if process.isThere { _ = look(process, closingAs: nil, followed.find) }
                 state.withLock { state in
                     guard let index = state.followed.firstIndex(where: { $0.process === process }) else { return }
                     let pause = followed.pause &* 2

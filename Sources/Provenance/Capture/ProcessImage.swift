@@ -24,6 +24,11 @@ package struct ProcessImage: Sendable {
     /// Its pid namespace, where that is not the driver's: it may be a container's.
     package let namespace: String?
 
+    /// Whether it sees the same files under the same names as the driver: its mount namespace and root directory are the driver's.
+    let seesOwnFiles: Bool
+    /// The rights with which it reads files; nil when they are not shown.
+    let rights: UserRights?
+
     /// Of a command line that much is kept, in bytes: the kernel takes up to 2 MiB.
     static let mostArgumentBytes = 32 << 10
     /// Of an environment that much is looked at.
@@ -44,6 +49,10 @@ package struct ProcessImage: Sendable {
         }
         let own = ProcFile.link(getpid(), "ns/pid")
         namespace = ProcFile.link(process, "ns/pid").flatMap { $0 == own ? nil : $0 }
+        seesOwnFiles = ["ns/mnt", "root"].allSatisfy { name in
+            ProcFile.link(process, name).map { $0 == ProcFile.link(getpid(), name) } ?? false
+        }
+        rights = ProcFile.rights(of: process)
         // What was read is of one process, and of one program, when it began at the same time and is as far.
         guard let after = ProcFile.origin(of: process), after.start == before.start,
             after.isProgram == before.isProgram
@@ -86,7 +95,7 @@ package struct ProcessImage: Sendable {
         } else if bytes.last == 0 {
             bytes = bytes.dropLast()
         }
-        return (bytes.split(separator: 0, omittingEmptySubsequences: false).map { EscapedText.text($0) }, isCut)
+        return (bytes.split(separator: 0, omittingEmptySubsequences: false).map { ShownText.text($0) }, isCut)
     }
 
     /// The chosen members of an environment.
@@ -94,42 +103,12 @@ package struct ProcessImage: Sendable {
         var chosen = JSONObject()
         for member in bytes.split(separator: 0) {
             guard let end = member.firstIndex(of: UInt8(ascii: "=")), end > member.startIndex else { continue }
-            let name = EscapedText.text(member[..<end])
+            let name = ShownText.text(member[..<end])
             guard names.contains(name), chosen[name] == nil else { continue }
             let isSecret = ArgumentMask.isSecretName(member[..<end])
-            let value = EscapedText.text(member[(end + 1)...].prefix(mostValueBytes))
+            let value = ShownText.text(member[(end + 1)...].prefix(mostValueBytes))
             chosen.add(name, .string(isSecret ? ArgumentMask.mask : ArgumentMask.masked(value)))
         }
         return chosen
-    }
-}
-
-/// Bytes that somebody else chose, as text: what is no UTF-8 is written as `\xHH`.
-enum EscapedText {
-    static func text(_ bytes: some Collection<UInt8>) -> String {
-        if let text = String(validating: bytes, as: UTF8.self) { return text }
-        var rest = Array(bytes)[...]
-        var text = ""
-        while !rest.isEmpty {
-            // The longest beginning that is UTF-8, found by halves of what is left: a character has four bytes at most.
-            var length = 0
-            while length < rest.count {
-                let next = (1...4).first { count in
-                    rest.count >= length + count
-                        && String(
-                            validating: rest[(rest.startIndex + length)..<(rest.startIndex + length + count)],
-                            as: UTF8.self)
-                            != nil
-                }
-                guard let next else { break }
-                length += next
-            }
-            text += String(decoding: rest.prefix(length), as: UTF8.self)
-            rest = rest.dropFirst(length)
-            if let byte = rest.popFirst() {
-                text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-            }
-        }
-        return text
     }
 }

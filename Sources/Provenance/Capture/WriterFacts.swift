@@ -10,10 +10,13 @@ package struct WriterFacts: Sendable {
     package let ancestors: [ProcessImage]
     /// The user's name; nil when it has none that is known here.
     package let user: String?
+    /// With which code it works.
+    package internal(set) var code: [ArtifactRecord.Code] = []
 
     /// The same of a process that has become another program since, which was not seen.
     var withoutProgram: WriterFacts {
-        WriterFacts(image: image.withoutProgram, ancestors: ancestors, user: user)
+        WriterFacts(
+            image: image.withoutProgram, ancestors: ancestors, user: user, code: code.filter { $0.role == "cwd" })
     }
 
     /// What a record says of the writer.
@@ -29,6 +32,7 @@ package struct WriterFacts: Sendable {
         writer.namespace = image.namespace
         record.writer = writer
         record.job = job
+        record.code = code
     }
 
     private var job: ArtifactRecord.WriterJob? {

@@ -90,6 +90,7 @@ package final class GoneProcess: WatchedProcess {
     package func lookAgain() {}
     package func isCalled(_ program: String) {}
     package var facts: WriterFacts? { nil }
+    package func awaitFacts(atMost milliseconds: Int32) {}
     package var ending: WriterEnding { failure.ending }
     package var descriptor: Int32 { -1 }
 }

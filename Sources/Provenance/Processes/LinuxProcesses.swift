@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 package import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -204,6 +205,7 @@ package final class LinuxProcess: WatchedProcess {
     fileprivate let isProgram = Atomic(false)
     /// What it was seen to be. A leaf in the order of locks.
     private let seen = Lock<WriterFacts?>(nil)
+    private let codeState = Lock(CodeState.unasked)
     /// The same without its ancestors, of one that is an ancestor itself.
     private let image = Lock<ProcessImage?>(nil)
     /// Whether what was seen is of the program that it has become: it is hardly ever another one after that.
@@ -239,7 +241,49 @@ package final class LinuxProcess: WatchedProcess {
     package var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
 
     package var facts: WriterFacts? {
-        seen.withLock { $0 }.map { isDoubtful.load(ordering: .relaxed) ? $0.withoutProgram : $0 }
+        guard var facts = seen.withLock({ $0 }) else { return nil }
+        if case .known(let code) = codeState.withLock({ $0 }) { facts.code = code }
+        return isDoubtful.load(ordering: .relaxed) ? facts.withoutProgram : facts
+    }
+
+    /// What is known of its code.
+    private enum CodeState {
+        case unasked
+        /// Somebody looks; who waits for it is told.
+        case asked([PosixSemaphore])
+        case known([ArtifactRecord.Code])
+    }
+
+    /// Whether the caller is to look with which code it works: once for a program.
+    func beginLookingForCode(again isOther: Bool) -> Bool {
+        codeState.withLock { code in
+            switch code {
+            case .asked: return false
+            case .known where !isOther: return false
+            case .unasked, .known:
+                code = .asked([])
+                return true
+            }
+        }
+    }
+
+    func noteCode(_ found: [ArtifactRecord.Code]) {
+        let waiting = codeState.withLock { code -> [PosixSemaphore] in
+            defer { code = .known(found) }
+            if case .asked(let waiting) = code { return waiting }
+            return []
+        }
+        for semaphore in waiting { semaphore.post() }
+    }
+
+    package func awaitFacts(atMost milliseconds: Int32) {
+        let told = PosixSemaphore()
+        let waits = codeState.withLock { code in
+            guard case .asked(let waiting) = code else { return false }
+            code = .asked(waiting + [told])
+            return true
+        }
+        if waits { _ = told.wait(milliseconds: milliseconds) }
     }
 
     /// Whether it was seen as the program that it is.

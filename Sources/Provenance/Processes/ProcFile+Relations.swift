@@ -78,7 +78,7 @@ extension ProcFile {
         guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/\(name)") else {
             return nil
         }
-        return EscapedText.text(target)
+        return ShownText.text(target)
     }
 
     /// A file of `/proc/<pid>`, or its beginning; nil when it is not shown.

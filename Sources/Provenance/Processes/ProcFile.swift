@@ -131,6 +131,23 @@ package enum ProcFile {
         return whole ? groups(inStatus: text) : nil
     }
 
+    /// The rights with which a process reads files: its file system ids and groups; nil when it is gone.
+    static func rights(of process: Int32) -> UserRights? {
+        guard let text = whole(process, "status", atMost: 1 << 20), let groups = groups(inStatus: text),
+            let user = fileSystemID("Uid:", inStatus: text), let group = fileSystemID("Gid:", inStatus: text)
+        else { return nil }
+        return UserRights(user: user, group: group, groups: groups)
+    }
+
+    /// The last of the four numbers of a line (proc_pid_status(5)).
+    static func fileSystemID(_ key: String, inStatus text: [UInt8]) -> UInt32? {
+        guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key.utf8) }) else {
+            return nil
+        }
+        let words = line.dropFirst(key.utf8.count).split(whereSeparator: { $0 == 9 || $0 == 32 })
+        return words.count == 4 ? UInt32(String(decoding: words[3], as: UTF8.self)) : nil
+    }
+
     /// The numbers of the line `Groups:`; nil when there is no such line, or something else is in it.
     package static func groups(inStatus text: [UInt8]) -> [gid_t]? {
         let key = Array("Groups:".utf8)

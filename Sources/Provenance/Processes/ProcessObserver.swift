@@ -89,6 +89,8 @@ package protocol WatchedProcess: AnyObject, Sendable {
     func isCalled(_ program: String)
     /// What it is, once it was observed; nil when that could not be seen.
     var facts: WriterFacts? { get }
+    /// Waits until all of that is known which somebody is looking for, or for so many milliseconds.
+    func awaitFacts(atMost milliseconds: Int32)
     /// How it is doing, or how it ended.
     var ending: WriterEnding { get }
     /// Becomes readable when it ends (pidfd_open(2)); -1 when nothing does, and it has to be asked.

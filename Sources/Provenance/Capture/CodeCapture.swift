@@ -1,0 +1,124 @@
+internal import ArtifactRecords
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Sees with which code a process works: the repositories of its directory, of its script and program, and of the script that runs it.
+///
+/// A repository's files are where their user put them, and may be as slow as that: they are read on threads of their own, and nobody waits.
+final class CodeCapture: Sendable {
+    /// When it was looked whether a repository's files differ, and how long that took.
+    private struct Look {
+        /// On the monotonic clock, in nanoseconds.
+        var next: UInt64
+    }
+
+    private struct Key: Hashable {
+        let user: UInt32
+        let path: String
+    }
+
+    /// Of a job with many scripts the nearest are told.
+    private static let mostScripts = 4
+    private static let mostKept = 4096
+    /// Between two looks at every file of a repository so many times as long as one took goes by, whatever is run how often: meanwhile it is not known.
+    private static let share: UInt64 = 4
+
+    private let repositories = GitRepositories { OwnMounts.contains(device: $0) }
+    private let reader = PatientReader()
+    private let looks = Lock<[Key: Look]>([:])
+
+    /// Finds out and notes it, soon.
+    ///
+    /// - Parameter isOther: whether it has become another program since that was found out.
+    func look(_ process: LinuxProcess, _ image: ProcessImage, _ ancestors: [ProcessImage], again isOther: Bool) {
+        guard process.beginLookingForCode(again: isOther) else { return }
+        // In a container the same paths lead to other files.
+        guard image.seesOwnFiles, let rights = image.rights,
+            reader.submit({ [self] in process.noteCode(code(of: image, ancestors, rights)) })
+        else { return process.noteCode([]) }
+    }
+
+    private func code(of image: ProcessImage, _ ancestors: [ProcessImage], _ rights: UserRights) -> [ArtifactRecord
+        .Code]
+    {
+        var all: [ArtifactRecord.Code] = []
+        func add(_ found: ArtifactRecord.Code?) {
+            guard var found else { return }
+            let same = all.filter { $0.path == found.path }
+            guard !same.contains(where: { found.script == nil || $0.script == found.script }) else { return }
+            // It was looked at just now.
+            if found.dirty == nil, found.path != nil { found.dirty = same.lazy.compactMap(\.dirty).first }
+            all.append(found)
+        }
+        if let directory = image.directory {
+            add(
+                found(rights) {
+                    repositories.code(forDirectory: FilePath(directory), role: .cwd, for: rights, changes: $0)
+                })
+        }
+        for runner in [image] + ancestors where runner.seesOwnFiles && all.count <= Self.mostScripts {
+            guard let program = runner.program, let arguments = runner.arguments,
+                let script = ScriptArgument.script(of: program, arguments)
+            else { continue }
+            let directory = runner.directory.map { FilePath($0) }
+            add(
+                found(rights) {
+                    repositories.code(forFile: FilePath(script), in: directory, role: .script, for: rights, changes: $0)
+                })
+        }
+        if let program = image.program {
+            add(
+                found(rights) {
+                    repositories.code(forFile: FilePath(program), in: nil, role: .program, for: rights, changes: $0)
+                })
+        }
+        return all
+    }
+
+    /// What a repository says, and whether its files differ where it is time to look.
+    private func found(_ rights: UserRights, _ read: (LookForChanges) -> ArtifactRecord.Code?) -> ArtifactRecord.Code? {
+        guard let code = read(.no) else { return nil }
+        guard let path = code.path else { return code }
+        let key = Key(user: rights.user, path: path)
+        let begin = Clock.monotonic()
+        let mayLook = looks.withLock { looks in
+            guard looks[key].map({ $0.next <= begin }) ?? true else { return false }
+            if looks.count >= Self.mostKept { looks = [:] }
+            // Nobody else meanwhile.
+            looks[key] = Look(next: .max)
+            return true
+        }
+        guard mayLook else { return code }
+        let whole = read(.yes(home: SystemCall.homeDirectory(rights.user).map { FilePath($0) }))
+        let end = Clock.monotonic()
+        looks.withLock { $0[key] = Look(next: end &+ (end &- begin) &* Self.share) }
+        return whole ?? code
+    }
+}
+
+/// The mounts of this file system: what is read of a process's code is never asked of ourselves.
+enum OwnMounts {
+    static func contains(device: UInt64) -> Bool {
+        let name = "\((device >> 8) & 0xfff):\((device & 0xff) | (device >> 12) & 0xfff00)"
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, "/proc/self/mountinfo", O_RDONLY) else {
+            return false
+        }
+        defer { SystemCall.close(file) }
+        var text: [UInt8] = []
+        while text.count < 4 << 20, let next = try? SystemCall.bytes(file, atMost: 1 << 16), !next.isEmpty {
+            text.append(contentsOf: next)
+        }
+        return text.split(separator: UInt8(ascii: "\n")).contains { isOwn($0, name) }
+    }
+
+    /// Whether a line of mountinfo (proc_pid_mountinfo(5)) is of a device and of this file system.
+    static func isOwn(_ line: ArraySlice<UInt8>, _ device: String) -> Bool {
+        let fields = line.split(separator: UInt8(ascii: " "))
+        guard fields.count > 3, fields[2].elementsEqual(device.utf8),
+            let end = fields.firstIndex(where: { $0.elementsEqual("-".utf8) }), end + 1 < fields.count
+        else { return false }
+        return fields[end + 1].elementsEqual("fuse.artifactfs".utf8)
+    }
+}
