@@ -42,6 +42,11 @@ extension ArtifactRecord {
         if isDirectory { artifact.kind = .directory }
     }
 
+    /// The writer's command line as one text; nil where it is not known.
+    public var commandLine: String? {
+        writer?.argv.map { $0.map(ShellWord.quoted).joined(separator: " ") } ?? unknown["command"]?.string
+    }
+
     /// What is known of an artifact that anybody may have made.
     public func written(by writer: Writer, opened: timespec? = nil, closed: timespec? = nil) -> ArtifactRecord {
         var all = self

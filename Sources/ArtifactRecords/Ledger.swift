@@ -42,6 +42,8 @@ package final class Ledger: Sendable {
     /// Where the next file is made.
     private let directory: FileDescriptor
     private let lost = Atomic<Bool>(false)
+    /// Where the next line came, when that was looked at last. A leaf in the order of locks.
+    private let reached = Lock<(number: Int, offset: Int64)?>(nil)
     /// Guards what waits to be written. A leaf in the order of locks.
     private let queue = Lock<[Pending]>([])
     /// Guards the file's end; held while writing and syncing. Before `queue` in the order of locks.
@@ -87,6 +89,19 @@ package final class Ledger: Sendable {
                 Int64(try SystemCall.attributes(end.descriptor).st_size)
             )
         }
+    }
+
+    /// A place that what is appended from now on is not before, and not far from: nobody is waited for, who may be writing and waiting for the
+    /// disk just now. Nil when none is known.
+    package func placeBefore() -> (file: String, offset: Int64)? {
+        let now = end.withLockIfAvailable { end -> (number: Int, offset: Int64)? in
+            (try? SystemCall.attributes(end.descriptor)).map { (end.number, Int64($0.st_size)) }
+        }
+        let found = reached.withLock { reached -> (number: Int, offset: Int64)? in
+            if let now = now ?? nil { reached = now }
+            return reached
+        }
+        return found.map { (LedgerFiles.name(of: host, number: $0.number), $0.offset) }
     }
 
     /// Appends lines, together or not at all; where the ledger is synced they are on disk when this returns. Concurrent callers share
@@ -231,6 +246,9 @@ package final class Ledger: Sendable {
             try? SystemCall.truncate(end.descriptor, to: end.tail.size)
             throw error
         }
+        // Before these lines: who has not written yet may be among them.
+        let begin = (number: end.number, offset: end.tail.size)
+        reached.withLock { $0 = begin }
         next.size += Int64(bytes.count)
         next.needsNewline = false
         next.isDamaged = false

@@ -4,7 +4,7 @@ public import SystemPackage
 
 /// Reads the ledgers of a store, from their beginning or from where somebody stopped.
 public struct LedgerReader: Sendable {
-    private let directory: FileDescriptor
+    let directory: FileDescriptor
 
     /// A reader.
     ///

@@ -31,11 +31,13 @@ struct DirectoryPublication {
     /// - Parameters:
     ///   - own: `.artifactfs`, where the manifest is kept.
     ///   - mode: the permissions that each file gets (`publish_mode`); nil for its own.
+    ///   - ledger: where it will be recorded.
+    ///   - finder: finds the records of inputs that the writer names.
     ///   - progress: what was done, also when this fails.
     ///   - step: is told of each step.
     init(
         _ request: PublishRequest, of type: TypeDefinition?, mount: String, host: String, own: Directory,
-        mode: UInt32?, checks: CheckProcesses, _ progress: inout Progress,
+        mode: UInt32?, checks: CheckProcesses, ledger: Ledger, finder: RecordFinder, _ progress: inout Progress,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
         let manifests = try attempt("described") { () throws(Errno) in
@@ -49,6 +51,7 @@ struct DirectoryPublication {
         let sha256 = try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
         try step(.checked)
         if request.notesTime { SealingTime.write(to: root) }
+        LedgerNote.write(LedgerPlace(before: ledger), to: root)
         try Self.makeReadOnly(root, mode, &progress)
         try step(.madeReadOnly)
         try attempt("described") { () throws(Errno) in
@@ -57,7 +60,7 @@ struct DirectoryPublication {
         }
         try step(.fileSynced)
         let attributes = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(root) }
-        var record = request.record
+        var record = request.record.saying(WriterStatement(of: root), finder)
         record.artifact.kind = .directory
         var facts = FormatFacts()
         facts.details = ["files": String(manifest.files), "directories": String(manifest.directories)]

@@ -13,6 +13,12 @@ struct LedgerPlace {
         (file, offset) = place
     }
 
+    /// A place that what a ledger is appended is not before; nil when none is known. Nobody is waited for.
+    init?(before ledger: Ledger) {
+        guard let place = ledger.placeBefore() else { return nil }
+        (file, offset) = place
+    }
+
     /// Reads ``json``.
     init?(_ json: JSONValue) {
         guard let file = json["file"]?.string, LedgerFiles.understand(file) != nil,

@@ -25,11 +25,13 @@ struct Publication {
     /// - Parameters:
     ///   - leavesSeal: whether the file says itself what it is, because the ledger's line may be lost.
     ///   - mode: the permissions that it gets (`publish_mode`); nil for its own.
+    ///   - ledger: where it will be recorded.
+    ///   - finder: finds the records of inputs that the writer names.
     ///   - writeBits: the bits that were taken away, also when this fails.
     ///   - step: is told of each step.
     init(
         _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, mode: UInt32?,
-        checks: CheckProcesses,
+        checks: CheckProcesses, ledger: Ledger, finder: RecordFinder,
         _ writeBits: inout UInt32,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
@@ -53,6 +55,7 @@ struct Publication {
             try step(.checked)
 
             if request.notesTime { SealingTime.write(to: descriptor) }
+            LedgerNote.write(LedgerPlace(before: ledger), to: descriptor)
             if leavesSeal { Seal(size: Int64(before.st_size), sha256: sha256).write(to: descriptor) }
             var after = try Self.makeReadOnly(descriptor, request, mode, &writeBits)
             var known = before
@@ -66,11 +69,12 @@ struct Publication {
             }
             try step(.madeReadOnly)
 
+            let record = request.record.saying(WriterStatement(of: descriptor), finder)
             intent = SealIntent(
                 mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
                 inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),
                 sha256: sha256,
-                record: request.record.sealed(facts, sha256: sha256, size: Int64(after.st_size), host: host).json)
+                record: record.sealed(facts, sha256: sha256, size: Int64(after.st_size), host: host).json)
         } catch {
             if request.descriptor == nil { SystemCall.close(descriptor) }
             throw error

@@ -51,7 +51,9 @@ extension Recovery {
         do throws(PublishFailure) {
             let publication = try DirectoryPublication(
                 destination.request(directory, at: target, record), of: destination.type, mount: mount, host: host,
-                own: own, mode: schema.publishMode, checks: checks, &progress, step: { _ in })
+                own: own, mode: schema.publishMode, checks: checks, ledger: ledger,
+                finder: RecordFinder(root: root, ledgers: ledgers, schema: schema, shown: nil), &progress,
+                step: { _ in })
             try publication.announce(in: ledger)
             let isSettled = try attempt("published") { () throws(Errno) in
                 try settle(publication.intent, in: staging)

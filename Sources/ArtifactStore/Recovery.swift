@@ -262,7 +262,8 @@ struct Recovery {
         do throws(PublishFailure) {
             let publication = try Publication(
                 request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed,
-                mode: schema.publishMode, checks: checks, &writeBits,
+                mode: schema.publishMode, checks: checks, ledger: ledger,
+                finder: RecordFinder(root: root, ledgers: ledgers, schema: schema, shown: nil), &writeBits,
                 step: { _ in })
             defer { publication.close() }
             if durability == .synced {

@@ -128,13 +128,15 @@ extension Store {
         var files: [Publication] = []
         files.reserveCapacity(requests.count)
         defer { for file in files { file.close() } }
+        let finder = writable.finder(root, schema, shownPlace)
         for (index, request) in requests.enumerated() {
             var writeBits: UInt32 = 0
             do throws(PublishFailure) {
                 files.append(
                     try Publication(
                         request, index: index, mount: writable.staging.mountID, host: host,
-                        leavesSeal: durability == .relaxed, mode: schema.publishMode, checks: checks, &writeBits,
+                        leavesSeal: durability == .relaxed, mode: schema.publishMode, checks: checks,
+                        ledger: writable.ledger, finder: finder, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 end(index, error, writeBits)

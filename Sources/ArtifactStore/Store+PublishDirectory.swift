@@ -21,7 +21,8 @@ extension Store {
         do throws(PublishFailure) {
             let publication = try DirectoryPublication(
                 request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
-                mode: schema.publishMode, checks: checks, &progress,
+                mode: schema.publishMode, checks: checks, ledger: writable.ledger,
+                finder: writable.finder(root, schema, shownPlace), &progress,
                 step: { step throws(PublishFailure) in try self.step(step) })
             let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
                 try request.target.ensure()

@@ -59,11 +59,14 @@ public final class Store: Sendable {
     let denialBudget = Lock(DenialBudget())
     /// Where checks run that could trap.
     public let checks = CheckProcesses()
+    /// Where it is shown. A leaf.
+    private let shown = Lock<ShownPlace?>(nil)
     /// For tests: publishing stops after this step as if the process had been killed there.
     let stopAfter = Lock<PublishStep?>(nil)
 
     /// What a store has that was opened to write.
     struct Writable: Sendable {
+        let ledgers: Directory
         let ownDirectory: Directory
         let stagings: Directory
         let quarantine: Directory
@@ -72,6 +75,10 @@ public final class Store: Sendable {
         let spare: Spare?
         let staging: Staging
         let ledger: Ledger
+
+        func finder(_ root: Directory, _ schema: ArtifactSchema, _ shown: ShownPlace?) -> RecordFinder {
+            RecordFinder(root: root, ledgers: ledgers, schema: schema, shown: shown)
+        }
     }
 
     /// Opens a store, and recovers what mounts that were killed left in it.
@@ -138,7 +145,8 @@ public final class Store: Sendable {
                 schema: schema, reserved: parts.reserved, spare: spare)
             spare?.refill()
             let writable = Writable(
-                ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine, sessions: parts.sessions,
+                ledgers: parts.ledger, ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine,
+                sessions: parts.sessions,
                 reserved: parts.reserved, spare: spare, staging: staging, ledger: ledger)
             return (writable, report, isMarked)
         }
@@ -148,6 +156,17 @@ public final class Store: Sendable {
     deinit {
         for (_, descriptor) in heldSessions.withLock({ $0 }) { SystemCall.close(descriptor) }
     }
+
+    /// Says where the store is shown, for the paths by which writers name the inputs of their artifacts.
+    ///
+    /// - Parameters:
+    ///   - mountPoint: an absolute path.
+    ///   - session: the session that `current` leads to when it is asked.
+    public func isShown(at mountPoint: String, session: @escaping @Sendable () -> String?) {
+        shown.withLock { $0 = ShownPlace(mountPoint: mountPoint, session: session) }
+    }
+
+    var shownPlace: ShownPlace? { shown.withLock { $0 } }
 
     /// A directory of the store by its relative path; the same object for the same path.
     public func directory(_ relativePath: String) -> RealDirectory {

@@ -10,10 +10,26 @@ public enum ArtifactAttribute {
     public static let asker = "user.artifact.asker"
     /// Why what was kept back is to be published although it may be cut (``KeptBytes``); of an entry of quarantine.
     public static let despite = "user.artifact.despite"
+    /// Of a sealed artifact: its SHA-256.
+    public static let sha256 = "user.artifact.sha256"
+    /// The id of the run that it is of.
+    public static let run = "user.artifact.run"
+    /// The commit of the code that made it.
+    public static let commit = "user.artifact.commit"
+    /// The command line of its writer.
+    public static let command = "user.artifact.command"
+    /// Its whole record, as JSON.
+    public static let record = "user.artifact.record"
+    /// Those that a record answers.
+    public static let ofRecord: Set<String> = [sha256, run, commit, command, record]
+    /// What an artifact was made from, as its writer says: paths on the mount, a JSON array or one a line.
+    public static let inputs = "user.artifact.inputs"
     /// What a writer may set, for the record.
     public static let settable: Set<String> = [
-        "user.artifact.config", "user.artifact.note", "user.artifact.experiment_id",
+        "user.artifact.config", "user.artifact.note", "user.artifact.experiment_id", inputs,
     ]
+    /// Of these, what stands in the record as JSON where it is JSON.
+    public static let parsed: Set<String> = ["user.artifact.config", "user.artifact.note"]
 
     /// Whether an artifact's real file may have an attribute of this name.
     public static func isKept(_ name: String) -> Bool { name.hasPrefix("user.") || isAccessList(name) }

@@ -65,7 +65,8 @@ public struct Explanation: Sendable {
         let (parent, name) = Self.split(path)
         self.name = name
         let own = StoreLayout.privateDirectory
-        let isHidden = path == own || path.hasPrefix(own + "/")
+        let isRecord = rest.first == StoreLayout.recordsDirectory && location.hasRecords
+        let isHidden = path == own || path.hasPrefix(own + "/") || isRecord
         let kind = sight.kind(of: path)
         let whole = path.split(separator: "/").dropLast(max(0, rest.count - 1)).joined(separator: "/")
         // What is in a directory that is an artifact is as in an ordinary tree.

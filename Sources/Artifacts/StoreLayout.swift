@@ -4,6 +4,10 @@ public enum StoreLayout {
     public static let privateDirectory = ".artifactfs"
     /// What was kept back, in a store and on its mount.
     public static let quarantineDirectory = privateDirectory + "/quarantine"
+    /// In a directory of production on the mount: the records of what is in it.
+    public static let recordsDirectory = ".meta"
+    /// What is added to an artifact's name for its record there.
+    public static let recordSuffix = ".json"
     /// What is added to the name of a file there for the file that says why it is there.
     public static let reasonSuffix = ".reason.json"
     /// The directory in a layer that holds sessions.

@@ -52,6 +52,11 @@ public enum UntypedDirectory: String, CaseIterable, Hashable, Sendable {
     }
 }
 
+extension TreeLocation {
+    /// Whether what is in it has records: artifacts of production.
+    public var hasRecords: Bool { if case .typed(.production, _, _) = self { true } else { false } }
+}
+
 extension ArtifactSchema {
     /// The directories that are always in a location, in order. Sessions and tests come from the store.
     public func fixedChildren(of location: TreeLocation) -> [(name: String, location: TreeLocation)] {

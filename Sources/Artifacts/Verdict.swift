@@ -173,7 +173,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .storeFailed: "its file system did not do what publishing needs"
         case .crossesTrees: "it has other names or is a special file, so moving it would not make it independent"
         case .reservedAttribute:
-            "user.artifact.* is the artifact's record; .config, .note and .experiment_id may be set"
+            "user.artifact.* is the artifact's record; .config, .note, .experiment_id and .inputs may be set"
         case .foreignAttribute: "artifacts keep user.* attributes only"
         case .hiddenEntry: "they are made by the driver when they are read"
         case .readOnlyMount: "a mount made with --read-only refuses every change"

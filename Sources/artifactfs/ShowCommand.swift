@@ -29,8 +29,9 @@ struct ShowCommand: ParsableCommand {
             shows what was kept.
 
             EXAMPLE:
-              artifactfs show /mnt/art/production/base/analysis_sequences/chr1.tsv
-              artifactfs show --store /data/spliceai_eval production/base/analysis_sequences/chr1.tsv --json
+              cd /mnt/art/production/base/analysis_sequences
+              artifactfs show chr1.tsv
+              artifactfs show --json chr1.tsv | jq .inputs
 
             EXIT STATUS: 0 there is a record, 1 nothing is known of it, 2 no such path, or it cannot be looked up, 3 not a store, \
             8 waited in vain.
@@ -59,12 +60,12 @@ struct ShowCommand: ParsableCommand {
     private static func find(_ artifact: ShownArtifact) throws -> (ArtifactRecord, state: String) {
         let (found, state) = (try artifact.found(), try artifact.state())
         if found != nil, let state, state != "sealed" { throw unpublished(artifact, state) }
-        let history = try artifact.history()
-        if let kept = history.kept, found == nil {
-            let place = artifact.mount?.mountPoint ?? artifact.store ?? ""
-            let command = "artifactfs recover show \(Shell.quoted(place)) \(Shell.quoted(artifact.path))"
-            return (kept.record, "kept back: \(kept.reason); '\(command)' says how to go on")
+        if found != nil, let record = try artifact.shownRecord() { return (record, "sealed") }
+        if found == nil, let kept = try artifact.keptBack() {
+            return (kept.record, Self.keptBack(kept.reason, artifact))
         }
+        let history = try artifact.history()
+        if let kept = history.kept, found == nil { return (kept.record, Self.keptBack(kept.reason, artifact)) }
         guard let record = history.sealed else { throw nothing(of: artifact, isThere: found != nil) }
         guard let found else { return (record, "it was sealed, and is not there any more") }
         // A directory's own size says nothing of what is in it.
@@ -72,6 +73,12 @@ struct ShowCommand: ParsableCommand {
             return (record, "not what was sealed: what is there now has \(found.st_size) bytes")
         }
         return (record, "sealed")
+    }
+
+    private static func keptBack(_ reason: String?, _ artifact: ShownArtifact) -> String {
+        let place = artifact.mount?.mountPoint ?? artifact.store ?? ""
+        let command = "artifactfs recover show \(Shell.quoted(place)) \(Shell.quoted(artifact.path))"
+        return "kept back: \(reason ?? KeptPlace.unknownReason); '\(command)' says how to go on"
     }
 
     private static func unpublished(_ artifact: ShownArtifact, _ state: String) -> Failure {

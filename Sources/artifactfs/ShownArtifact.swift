@@ -122,14 +122,36 @@ struct ShownArtifact {
     /// What is there now; nil when nothing is.
     func found() throws -> stat? {
         let answer = Patience.find(on: mount) { () -> [UInt8] in
-            guard var found = try? SystemCall.attributes(SystemCall.currentDirectory, full) else { return [] }
-            return withUnsafeBytes(of: &found) { Array($0) }
+            do throws(Errno) {
+                var found = try SystemCall.attributes(SystemCall.currentDirectory, full)
+                return withUnsafeBytes(of: &found) { Array($0) }
+            } catch { return [UInt8(truncatingIfNeeded: error.rawValue)] }
         }
         guard let answer else { throw MountEntry.silence(on: full) }
-        guard answer.count == MemoryLayout<stat>.size else { return nil }
+        guard answer.count == MemoryLayout<stat>.size else {
+            guard Int32(answer.first ?? 0) == EACCES else { return nil }
+            throw Failure(.cannotAnswer, "\(full) is not this user's to look at")
+        }
         var found = stat()
         withUnsafeMutableBytes(of: &found) { $0.copyBytes(from: answer) }
         return found
+    }
+
+    /// The record that the mount shows; nil where none is shown to this user.
+    func shownRecord() throws -> ArtifactRecord? {
+        guard let mount, let slash = full.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        let name = full[full.utf8.index(after: slash)...] + StoreLayout.recordSuffix
+        let file = "\(full[..<slash])/\(StoreLayout.recordsDirectory)/\(name)"
+        guard let text = Patience.find(on: mount, { Paths.contents(file, limit: 64 << 20) ?? [] }) else {
+            throw mount.silence
+        }
+        return JSONValue(parsing: text)?.object.map { ArtifactRecord($0) }
+    }
+
+    /// What of it this user has in quarantine, the newest; nil where no mount shows any.
+    func keptBack() throws -> QuarantineEntry? {
+        guard mount != nil else { return nil }
+        return try KeptPlace(full).entries().last { $0.path.utf8.elementsEqual(path.utf8) }
     }
 
     /// What the driver says of its state; nil where no driver is asked, and of what has none.
@@ -143,7 +165,5 @@ struct ShownArtifact {
     }
 
     /// Whether it is in production, where records are.
-    var isInProduction: Bool {
-        if case .typed(.production, _, _) = location { true } else { false }
-    }
+    var isInProduction: Bool { location.hasRecords }
 }

@@ -123,6 +123,7 @@ import Testing
             ("user.artifact.state", Rule.reservedAttribute), ("user.artifact.asker", .reservedAttribute),
             ("user.artifact.seal", .reservedAttribute), ("user.artifact.", .reservedAttribute),
             ("user.artifact.config", nil), ("user.artifact.note", nil), ("user.artifact.experiment_id", nil),
+            ("user.artifact.inputs", nil),
             ("user.artifact", nil), ("user.x", nil), ("user.", nil), ("system.posix_acl_access", nil),
             ("system.posix_acl_default", .foreignAttribute), ("security.selinux", .foreignAttribute),
             ("trusted.x", .foreignAttribute), ("", .foreignAttribute), ("User.x", .foreignAttribute),

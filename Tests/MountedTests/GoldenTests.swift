@@ -56,6 +56,15 @@ extension MountedTests {
 
             let note = mount.production("meta/meta_checkpoints/epoch_001.pkl")
             #expect(try extendedAttribute("user.artifact.note", of: note) == "the first epoch")
+            // Records without parts are shown as those of today.
+            let chr1 = mount.production("base/analysis_sequences/chr1.tsv")
+            let shown = try run([try Mount.binary(), "show", chr1])
+            #expect(
+                shown.succeeded && shown.output.contains("artifact    production/base/analysis_sequences/chr1.tsv\n")
+                    && shown.output.contains("inputs      not known\n"), "\(shown)")
+            let record = try contents(mount.production("base/analysis_sequences/.meta/chr1.tsv.json"))
+            #expect(
+                record.hasPrefix(#"{"artifact":{"path":"production/base/analysis_sequences/chr1.tsv""#), "\(record)")
             let overwritten = try shell("echo x > '\(mount.production("base/analysis_sequences/chr1.tsv"))'")
             #expect(overwritten.errors.contains("File exists"), "\(overwritten)")
 

@@ -17,6 +17,12 @@ extension Volume {
             guard let asker = asker(caller, of: file) else { throw Errno.noData }
             return Array(asker.text.utf8)
         }
+        if let record = name.string, ArtifactAttribute.ofRecord.contains(record) {
+            guard let place = namespace.place(of: file.id), file.state.withLock({ $0.isPublished }) else {
+                throw Errno.noData
+            }
+            return try recordAttribute(record, of: place.name, in: place.parent, caller)
+        }
         // "Not supported" is also what setting it gives; ls(1) then asks for no other file's `security.selinux`.
         guard name.string.map(ArtifactAttribute.isKept) ?? false else { throw Errno.notSupported }
         return try withDescriptor(of: file) { descriptor throws(Errno) in

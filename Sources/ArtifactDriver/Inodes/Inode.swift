@@ -18,6 +18,11 @@ enum Inode: Sendable {
     case kept(KeptFile)
 }
 
+extension TreeDirectory: Hashable {
+    static func == (one: TreeDirectory, other: TreeDirectory) -> Bool { one === other }
+    func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
 /// A directory of the virtual tree, with the real directory it shows, which may not exist yet.
 final class TreeDirectory: Sendable {
     let id: InodeNumber
@@ -106,6 +111,10 @@ indirect enum MadeEntry: Hashable, Sendable {
     case quarantine
     /// Why a file in it is there; its owner's, as the file is.
     case keptReason(of: String, owner: UInt32)
+    /// `.meta/` in a directory of production.
+    case records(TreeDirectory)
+    /// The record of an artifact, in it.
+    case record(RecordFile)
     /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
     case currentSession(newest: String?)
     /// `latest`, `latest.pkl` and so on in a directory of checkpoints.
@@ -117,7 +126,9 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// inode; `/` is in no name that a program asks for.
     func key(_ name: String) -> String {
         switch self {
-        case .hiddenDirectory, .quarantine, .hiddenFile(_, for: .everybody), .currentSession(newest: nil): name
+        case .hiddenDirectory, .quarantine, .records, .hiddenFile(_, for: .everybody), .currentSession(newest: nil):
+            name
+        case .record(let file): name + "/" + file.line
         case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let newest?): name + "/" + newest

@@ -15,6 +15,9 @@ extension Volume {
             return Opened(
                 handle: handles.openContent(try store.quarantine().reason(of: id)), traits: [.directIO, .noFlush])
         }
+        if case .record(let record) = made, !flags.isWritable, !flags.truncates {
+            return Opened(handle: handles.openContent(record.content), traits: [.directIO, .noFlush])
+        }
         guard made.isFile else { throw Errno.tooManySymbolicLinkLevels }
         guard !flags.isWritable, !flags.truncates else {
             try refuseMade(.operation(.openToWrite), made, shownPath(of: .made(made)), caller)
@@ -149,13 +152,18 @@ extension MadeEntry {
     /// Whether it can be opened as a file.
     var isFile: Bool {
         switch self {
-        case .hiddenFile, .keptReason: true
-        case .hiddenDirectory, .quarantine, .currentSession, .latestCheckpoint, .siblingLink: false
+        case .hiddenFile, .keptReason, .record: true
+        case .hiddenDirectory, .quarantine, .records, .currentSession, .latestCheckpoint, .siblingLink: false
         }
     }
 
     /// Whether it is a directory.
-    var isDirectory: Bool { self == .hiddenDirectory || self == .quarantine }
+    var isDirectory: Bool {
+        switch self {
+        case .hiddenDirectory, .quarantine, .records: true
+        default: false
+        }
+    }
 }
 
 extension HiddenFile {

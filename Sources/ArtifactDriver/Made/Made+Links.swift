@@ -15,7 +15,7 @@ extension Volume {
             case .currentSession(let newest): newest ?? currentSession?.description
             case .latestCheckpoint(_, _, let newest): newest
             case .siblingLink(_, _, let target): target
-            case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason: throw Errno.invalidArgument
+            case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason, .records, .record: throw Errno.invalidArgument
             }
         guard let target else { throw Errno.noSuchFileOrDirectory }
         return target

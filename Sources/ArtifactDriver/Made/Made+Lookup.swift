@@ -17,6 +17,7 @@ extension Volume {
             } else {
                 sessionTarget().map { .currentSession(newest: $0) }
             }
+        case .typed(.production, _, _) where name == StoreLayout.recordsDirectory: .records(directory)
         case .typed(.production, _, let type):
             type.latest(name).flatMap { latestTarget($0, name, in: directory) }
                 .map { .latestCheckpoint(directory.id, name: name, target: $0) }
@@ -46,6 +47,7 @@ extension Volume {
     }
 
     func attributes(of made: MadeEntry) -> stat {
+        if case .record(let record) = made { return attributes(of: record) }
         // They look like the root: the same owner, and times that do not matter.
         var shown = (try? attributes(of: root)) ?? stat()
         shown.st_nlink = 1
@@ -53,6 +55,10 @@ extension Volume {
         switch made {
         case .hiddenDirectory:
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
+            shown.st_mode = S_IFDIR | 0o555
+        case .record: break
+        case .records(let directory):
+            shown.st_ino = ino_t(StableNumber.of(directory.path(of: StoreLayout.recordsDirectory)))
             shown.st_mode = S_IFDIR | 0o555
         case .quarantine:
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.quarantineDirectory))
@@ -136,6 +142,11 @@ extension Volume {
 
     func listing(ofMade number: InodeNumber) throws(Errno) -> Listing {
         var listing = Listing()
+        if case .made(.records(let directory))? = namespace[number] {
+            let own = StableNumber.of(directory.path(of: StoreLayout.recordsDirectory))
+            try addDots(own, directory.stableNumber, to: &listing)
+            return listing
+        }
         try addDots(StableNumber.of(StoreLayout.privateDirectory), root.stableNumber, to: &listing)
         for file in HiddenFile.allCases {
             let path = StoreLayout.privateDirectory + "/" + file.rawValue

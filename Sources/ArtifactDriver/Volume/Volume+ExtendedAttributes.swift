@@ -39,9 +39,13 @@ extension Volume {
                     isWhole ? state(ofWhole: artifact, in: node.scope) : state(of: artifact, in: node.scope)
                 return Array(state.rawValue.utf8)
             }
+            if node.artifact != nil, let record = name.string, ArtifactAttribute.ofRecord.contains(record) {
+                return try recordAttribute(record, of: node, caller)
+            }
             return try node.withDescriptor { descriptor throws(Errno) in
                 try attribute(name, of: descriptor, for: caller)
             }
+        case .made(.record(let record)): return try attribute(name, of: record, caller)
         case .kept(let kept): return try attribute(name, of: kept, caller)
         case .made: throw Errno.noData
         }

@@ -21,6 +21,9 @@ extension Volume {
         case .free(let parent): return try freeEntry(name, in: parent)
         case .quarantine(let parent): return try keptEntry(name, in: parent, caller)
         case .made(let parent):
+            if case .made(.records(let directory))? = namespace[parent] {
+                return try recordEntry(name, of: directory, in: parent, caller)
+            }
             if name.string == MadeNames.quarantine {
                 return entry(madeInode(.quarantine, MadeNames.quarantine, in: parent))
             }

@@ -17,6 +17,8 @@ extension Volume {
         case .tree(let directory)?: return directory.path(of: name)
         case .free(let node)?: return shownPath(of: node) + "/" + name
         case .made(.quarantine)?: return StoreLayout.quarantineDirectory + "/" + name
+        case .made(.records(let directory))?:
+            return directory.path(of: StoreLayout.recordsDirectory) + "/" + name
         case .made?: return StoreLayout.privateDirectory + "/" + name
         case .kept(let kept)?: return kept.path + "/" + name
         case .artifact?, nil: return name
@@ -35,6 +37,9 @@ extension Volume {
         case .made(.quarantine): return StoreLayout.quarantineDirectory
         case .made(.keptReason(let id, _)):
             return StoreLayout.quarantineDirectory + "/" + QuarantineReader.reasonName(of: id)
+        case .made(.records(let directory)): return directory.path(of: StoreLayout.recordsDirectory)
+        case .made(.record(let record)):
+            return record.directory.path(of: StoreLayout.recordsDirectory) + "/" + record.name
         case .kept(let kept): return kept.path
         case .made(.currentSession): return "development/" + MadeNames.current
         case .made(.latestCheckpoint(let parent, let name, _)), .made(.siblingLink(let parent, let name, _)):

@@ -119,6 +119,7 @@ public final class Volume: FileSystem {
         }
         self.root = root
         if !store.isReadOnly { settler.start { [weak self] waiting in self?.settle(waiting) ?? false } }
+        store.isShown(at: options.mountPoint) { [weak self] in self?.currentSession?.description }
         if !store.recovery.waiting.isEmpty {
             waiting.noteLeftovers(true, now: Clock.monotonic())
             setTimerForWaiting()
