@@ -205,7 +205,11 @@ struct RecordPage {
         let room = Self.width - Self.indent - 2
         var lines: [[Unicode.Scalar]] = []
         var current: [Unicode.Scalar] = []
-        for word in words.map({ Array(Terminal.printable($0).unicodeScalars) }) {
+        // Of a word longer than a line, such as a script, its own words.
+        let parts = words.map(Terminal.printable).flatMap {
+            $0.unicodeScalars.count > room ? $0.split(separator: " ").map(String.init) : [$0]
+        }
+        for word in parts.map({ Array($0.unicodeScalars) }) {
             if !current.isEmpty, current.count + 1 + word.count > room {
                 lines.append(current)
                 current = Array("  ".unicodeScalars)
