@@ -71,10 +71,11 @@ extension MountedTests {
             let record = try extendedAttribute("user.artifact.record", of: file)
             #expect(try record + "\n" == contents(mount.path(directory + "/.meta/chr1.tsv.json")))
             // What is not known is no attribute.
-            for name in ["user.artifact.run", "user.artifact.commit"] {
-                let outcome = try run(["getfattr", "-n", name, file])
-                #expect(!outcome.succeeded && outcome.errors.contains("No such attribute"), "\(outcome)")
-            }
+            let outcome = try run(["getfattr", "-n", "user.artifact.run", file])
+            #expect(!outcome.succeeded && outcome.errors.contains("No such attribute"), "\(outcome)")
+            let commit = try run(["getfattr", "--only-values", "-n", "user.artifact.commit", file])
+            #expect(
+                commit.succeeded ? record.contains("\"commit\":\"\(commit.output)\"") : !record.contains("\"commit\""))
             #expect(try !run(["setfattr", "-n", "user.artifact.sha256", "-v", "x", file]).succeeded)
             let session = mount.session("base/analysis_sequences/chr1.tsv")
             try write(table, to: session)

@@ -19,7 +19,9 @@ extension Volume {
         // The program too, now: when publishing fails, it may be gone.
         let sight = processes.look(at: thread)
         // A shell's child has become its command since it opened the file.
-        if let watch = opener?.watch, watch.process == thread { processes.observe(watch, closingAs: sight.program) }
+        if let watch = opener?.watch, watch.process == thread, !watch.isSeen(as: sight.program) {
+            processes.observe(watch, closingAs: sight.program)
+        }
         guard isToBePublished else { return }
         let place = namespace.place(of: file.id)
         let check = place.flatMap { contentCheck($0.name, in: $0.parent) }

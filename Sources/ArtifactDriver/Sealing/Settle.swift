@@ -20,14 +20,14 @@ extension Volume {
         case drop(reason: String)
     }
 
-    /// Who has to do with a file's bytes when a caller opens it to write, or gives it its name.
+    /// Who has to do with a file's bytes when a caller opens it to write, or gives it its name: the caller's process, and then others.
     func makers(of caller: Caller) -> [ArtifactFile.Maker] {
         // With `publish: close` nobody is waited for.
         guard store.schema.publishing == .exit else { return [] }
         guard let watch = processes.watch(caller.process) else {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }
-        processes.observe(watch, closingAs: nil)
+        if !watch.isSeen(as: nil) { processes.observe(watch, closingAs: nil) }
         let upstream = processes.upstream(of: watch)
         let shell = processes.shell(of: watch)
         return [.init(role: .writer, watch: watch, thread: caller.process)]
@@ -38,9 +38,10 @@ extension Volume {
 
     /// The process that writes, to be followed to its end and to be told of in the record.
     func watch(_ caller: Caller, among makers: [ArtifactFile.Maker]) -> (any WatchedProcess)? {
-        if let maker = makers.first(where: { $0.role == .writer }) { return maker.watch }
+        // It comes first.
+        if let maker = makers.first { return maker.watch }
         guard store.schema.publishing == .close, let watch = processes.watch(caller.process) else { return nil }
-        processes.observe(watch, closingAs: nil)
+        if !watch.isSeen(as: nil) { processes.observe(watch, closingAs: nil) }
         return watch
     }
 

@@ -25,9 +25,14 @@ final class CodeCapture: Sendable {
     /// Between two looks at every file of a repository so many times as long as one took goes by, whatever is run how often: meanwhile it is not known.
     private static let share: UInt64 = 4
 
-    private let repositories = GitRepositories { OwnMounts.contains(device: $0) }
+    private let repositories: GitRepositories
     private let reader = PatientReader()
     private let looks = Lock<[Key: Look]>([:])
+
+    init() {
+        let mounts = OwnMounts()
+        repositories = GitRepositories { mounts.contains(device: $0) }
+    }
 
     /// Finds out and notes it, soon.
     ///
@@ -69,10 +74,8 @@ final class CodeCapture: Sendable {
                 })
         }
         if let program = image.program {
-            add(
-                found(rights) {
-                    repositories.code(forFile: FilePath(program), in: nil, role: .program, for: rights, changes: $0)
-                })
+            // Often an interpreter's own: whether its thousands of files differ is not looked at.
+            add(repositories.code(forFile: FilePath(program), in: nil, role: .program, for: rights))
         }
         return all
     }
@@ -99,8 +102,30 @@ final class CodeCapture: Sendable {
 }
 
 /// The mounts of this file system: what is read of a process's code is never asked of ourselves.
-enum OwnMounts {
-    static func contains(device: UInt64) -> Bool {
+final class OwnMounts: Sendable {
+    private struct State {
+        var known: [UInt64: Bool] = [:]
+        /// Until when that counts: numbers of devices are given again.
+        var end: UInt64 = 0
+    }
+
+    /// In nanoseconds.
+    private static let validity: UInt64 = 1_000_000_000
+    /// A leaf in the order of locks.
+    private let state = Lock(State())
+
+    func contains(device: UInt64) -> Bool {
+        let now = Clock.monotonic()
+        if let known = state.withLock({ now < $0.end ? $0.known[device] : nil }) { return known }
+        let isOwn = Self.lookUp(device)
+        state.withLock { state in
+            if now >= state.end { (state.known, state.end) = ([:], now &+ Self.validity) }
+            state.known[device] = isOwn
+        }
+        return isOwn
+    }
+
+    private static func lookUp(_ device: UInt64) -> Bool {
         let name = "\((device >> 8) & 0xfff):\((device & 0xff) | (device >> 12) & 0xfff00)"
         guard let file = try? SystemCall.open(SystemCall.currentDirectory, "/proc/self/mountinfo", O_RDONLY) else {
             return false
@@ -110,7 +135,7 @@ enum OwnMounts {
         while text.count < 4 << 20, let next = try? SystemCall.bytes(file, atMost: 1 << 16), !next.isEmpty {
             text.append(contentsOf: next)
         }
-        return text.split(separator: UInt8(ascii: "\n")).contains { isOwn($0, name) }
+        return text.split(separator: UInt8(ascii: "\n")).contains { Self.isOwn($0, name) }
     }
 
     /// Whether a line of mountinfo (proc_pid_mountinfo(5)) is of a device and of this file system.

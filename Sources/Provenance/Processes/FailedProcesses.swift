@@ -89,6 +89,7 @@ package final class GoneProcess: WatchedProcess {
     package var program: String { failure.program }
     package func lookAgain() {}
     package func isCalled(_ program: String) {}
+    package func isSeen(as name: String?) -> Bool { true }
     package var facts: WriterFacts? { nil }
     package func awaitFacts(atMost milliseconds: Int32) {}
     package var ending: WriterEnding { failure.ending }

@@ -81,7 +81,7 @@ package final class LinuxProcesses: ProcessObserver {
     }
 
     package func observe(_ watched: any WatchedProcess, closingAs name: String?) {
-        guard let process = watched as? LinuxProcess, !process.isSeen(as: name) else { return }
+        guard let process = watched as? LinuxProcess else { return }
         capture.observe(process, closingAs: name) { [self] in watch($0) as? LinuxProcess }
     }
 
@@ -286,10 +286,7 @@ package final class LinuxProcess: WatchedProcess {
         if waits { _ = told.wait(milliseconds: milliseconds) }
     }
 
-    /// Whether it was seen as the program that it is.
-    ///
-    /// - Parameter name: what it is called by now, if that is known: another program has another name, or nearly always.
-    func isSeen(as name: String?) -> Bool {
+    package func isSeen(as name: String?) -> Bool {
         guard isSeenProgram.load(ordering: .acquiring) else { return false }
         return name.map { name in seen.withLock { $0?.image.name == name } } ?? true
     }

@@ -87,6 +87,10 @@ package protocol WatchedProcess: AnyObject, Sendable {
     func lookAgain()
     /// What it runs by now was seen.
     func isCalled(_ program: String)
+    /// Whether it was observed as what it is.
+    ///
+    /// - Parameter name: what it is called by now, if that is known: another program has another name, or nearly always.
+    func isSeen(as name: String?) -> Bool
     /// What it is, once it was observed; nil when that could not be seen.
     var facts: WriterFacts? { get }
     /// Waits until all of that is known which somebody is looking for, or for so many milliseconds.
