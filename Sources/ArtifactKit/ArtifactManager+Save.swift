@@ -98,7 +98,7 @@ extension ArtifactManager {
     static func writer() -> ArtifactRecord.Writer {
         var writer = ArtifactRecord.Writer()
         (writer.uid, writer.gid, writer.pid) = (geteuid(), getegid(), getpid())
-        writer.argv = CommandLine.arguments
+        writer.argv = ArgumentMask.masked(CommandLine.arguments)
         return writer
     }
 

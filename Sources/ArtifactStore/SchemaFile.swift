@@ -115,11 +115,15 @@ public enum SchemaFile {
             # Names that programs give to files which they rename when they are whole: files of such names are never published. '*' stands for
             # anything, '?' for a letter or digit.
             transient_names:
-            \(patternsText(schema.transientNames))
+            \(patternsText(schema.transientNames.patterns))
 
             # The permissions of a sealed file: 'writer' for those that its writer gave it, without those to write; or 0444, and then everybody
             # may read what a program saved with 0600.
             publish_mode: \(schema.publishMode.map { "0" + String($0, radix: 8) } ?? "writer")
+
+            # Which variables of its writer's environment a record has; '*' stands for anything. Secrets in them are masked where their form shows them.
+            environment:
+            \(patternsText(schema.environment.patterns))
 
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
@@ -180,9 +184,9 @@ public enum SchemaFile {
         return "\(count / unit.bytes) \(unit.name)"
     }
 
-    private static func patternsText(_ names: TransientNames) -> String {
-        guard !names.patterns.isEmpty else { return "  []" }
-        return names.patterns.map { "  - \"\($0)\"" }.joined(separator: "\n")
+    private static func patternsText(_ patterns: [NamePattern]) -> String {
+        guard !patterns.isEmpty else { return "  []" }
+        return patterns.map { "  - \"\($0)\"" }.joined(separator: "\n")
     }
 
     private static func chromosomesText(_ names: ChromosomeNames) -> String {
@@ -226,6 +230,7 @@ private struct SchemaReader {
         var transientNames = TransientNames.builtIn
         var chromosomes = ChromosomeNames.assemblies
         var publishMode: UInt32?
+        var environment = EnvironmentNames.builtIn
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -242,7 +247,10 @@ private struct SchemaReader {
                 publishing = found
             case "settle_seconds": settle = try integer(value, "settle_seconds")
             case "benign_exits": benign = try benignExits(value)
-            case "transient_names": transientNames = try patterns(value)
+            case "transient_names":
+                transientNames = TransientNames(try patterns(value, "transient_names", of: "a file's name"))
+            case "environment":
+                environment = EnvironmentNames(try patterns(value, "environment", of: "a variable's name"))
             case "publish_mode": publishMode = try mode(value)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
@@ -258,7 +266,8 @@ private struct SchemaReader {
                 throw fault(
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
-                        + "settling_seconds, transient_seconds, transient_names, publish_mode, chromosomes and types")
+                        + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, chromosomes and types"
+                )
             }
         }
         guard let version else { throw fault(node, "'version: 1' is missing") }
@@ -268,20 +277,21 @@ private struct SchemaReader {
             return try ArtifactSchema(
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
-                transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode)
+                transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
+                environment: environment)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
     }
 
-    private func patterns(_ node: Node) throws(StoreError) -> TransientNames {
+    private func patterns(_ node: Node, _ key: String, of what: String) throws(StoreError) -> [NamePattern] {
         var read: [NamePattern] = []
-        for item in try list(node, "transient_names") {
+        for item in try list(node, key) {
             let text = try name(item)
-            guard let pattern = NamePattern(text) else { throw fault(item, "'\(text)' is no pattern of a file's name") }
+            guard let pattern = NamePattern(text) else { throw fault(item, "'\(text)' is no pattern of \(what)") }
             read.append(pattern)
         }
-        return TransientNames(read)
+        return read
     }
 
     private func mode(_ node: Node) throws(StoreError) -> UInt32? {

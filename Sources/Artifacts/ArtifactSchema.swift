@@ -28,6 +28,8 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let chromosomes: ChromosomeNames
     /// The permissions that a sealed file has; nil for those that its writer gave it, without those to write.
     public let publishMode: UInt32?
+    /// Which members of a writer's environment its record has.
+    public let environment: EnvironmentNames
 
     /// A schema of these types.
     ///
@@ -37,7 +39,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
-        publishMode: UInt32? = nil
+        publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn
     ) throws(SchemaError) {
         let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
@@ -88,6 +90,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.transientNames = transientNames
         self.chromosomes = chromosomes
         self.publishMode = publishMode
+        self.environment = environment
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -251,5 +254,6 @@ extension ArtifactSchema {
         transientNames = .builtIn
         chromosomes = .assemblies
         publishMode = nil
+        environment = .builtIn
     }
 }

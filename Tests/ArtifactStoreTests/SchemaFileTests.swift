@@ -62,6 +62,8 @@ import Testing
         ("version: 1\ntypes:\n  a: [\"x\n  \", *x, \"\"]\n", 4, "anchors"),
         ("version: 1\ntypes:\n  a: [\"\\\"\", *x, \"\"]\n", 3, "anchors"),
         ("version: 1\ntransient_names: \"*.x\"\ntypes: {}\n", 2, "list"),
+        ("version: 1\nenvironment: HOME\ntypes: {}\n", 2, "list"),
+        ("version: 1\nenvironment:\n  - A\n  - \"A B\"\ntypes: {}\n", 4, "a variable's name"),
         ("version: 1\ntransient_names:\n  - \"*.x\"\n  - \"a/b\"\ntypes: {}\n", 4, "no pattern"),
         (
             "version: 1\ntransient_names: [\"*\"]\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n", 4,
@@ -150,6 +152,14 @@ import Testing
             #expect(schema.publishMode == (mode == "writer" ? nil : mode == "0444" ? 0o444 : 0o440))
             #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
         }
+        for (text, names) in [("[]", []), ("[MINE, 'X_*']", ["MINE", "X_1"])] {
+            let schema = try SchemaFile.parse("version: 1\nenvironment: \(text)\n" + types, file: "f")
+            for name in ["MINE", "X_1", "MINES", "HOME", "SLURM_JOB_ID"] {
+                #expect(schema.environment.contains(name) == names.contains(name), "\(name)")
+            }
+            #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
+        }
+        #expect(try SchemaFile.parse("version: 1\n" + types, file: "f").environment.contains("SLURM_JOB_ID"))
         for chromosomes in ["assemblies", "[\"HLA-A*01:01\", NC_1.1]", "[]"] {
             let schema = try SchemaFile.parse("version: 1\nchromosomes: \(chromosomes)\n" + types, file: "f")
             #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)

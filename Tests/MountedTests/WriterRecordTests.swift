@@ -116,6 +116,48 @@ extension MountedTests {
             #expect(try person.artifactfs("unmount", person.home + "/m").succeeded)
         }
 
+        /// What another user does who started the writer is not told to those who may read the artifact.
+        @Test(.enabled(if: geteuid() == 0, "only root acts as several users")) func othersAncestors() throws {
+            let stage = try SharedStage(MountVariant.both[0].with { $0.allowOther = true })
+            let path = stage.mount.production("base/splice_errors/chr1.tsv")
+            try stage.write(path, as: .bob)
+            #expect(stage.mount.isSealed(path))
+            let told = try records(
+                stage.mount, "true",
+                #"json.dumps([r["writer"]["uid"], [p["argv"][0] for p in r["job"].get("processes", [])]])"#)
+            #expect(told == ["[\(User.bob.user), []]"], "\(told)")
+        }
+
+        /// Jobs of any depth, and command lines of any length: as much is told as is bounded, and the rest is said to be missing.
+        @Test func whatIsVeryLong() throws {
+            let mount = try Mount()
+            let told = try records(
+                mount,
+                #"""
+                python3 - "$T" <<'PYTHON'
+                import os, subprocess, sys
+                def nest(depth):
+                    if depth == 0:
+                        with open(sys.argv[1] + "/chr1.tsv", "w") as file: file.write("a\tb\n")
+                        return
+                    child = os.fork()
+                    if child == 0:
+                        nest(depth - 1)
+                        os._exit(0)
+                    assert os.waitpid(child, 0)[1] == 0
+                nest(100)
+                words = ["x" * 90000] * 15
+                subprocess.run(["sh", "-c", "printf 'a\\tb\\n' > \"$0\"; true", sys.argv[1] + "/chr2.tsv"] + words, check=True)
+                subprocess.run([b"sh", b"-c", b"printf 'a\\tb\\n' > \"$0\"; true", sys.argv[1].encode() + b"/chr3.tsv", b"\xff\n"], check=True)
+                PYTHON
+                """#,
+                #"str(len(r["job"]["processes"])) + " " + str(r["writer"].get("argv_is_cut")) + " " + ascii(r["writer"]["argv"][-1][-6:])"#
+            )
+            #expect(told.count == 3 && told[0].hasPrefix("64 None "), "\(told)")
+            #expect(told.last?.hasSuffix(#"'\\xff\n'"#) == true, "\(told)")
+            #expect(told.dropFirst().first?.contains(" True ") == true, "\(told)")
+        }
+
         /// The commit of the directory and of the script, whether files differ, and the remote without its token. What could not be looked at in
         /// time is left out; nothing that is said is wrong.
         @Test func theCode() throws {
@@ -129,11 +171,13 @@ extension MountedTests {
                 """#, environment: ["D": directory.path])
             let facts = ran.output.split(separator: "\n").map(String.init)
             #expect(ran.succeeded && facts.count == 2, "\(ran)")
+            // Whoever runs this test may be in another one.
+            let place = "'\(directory.path)'"
             func codes(_ isChanged: Bool) throws -> [String] {
                 let made = try records(
                     mount,
                     "cd '\(directory.path)'; for i in $(seq 10); do bash run.sh '\(mount.root)'/${T#'\(mount.root)'/}/chr\(isChanged ? 2 : 1)$i.tsv; sleep 0.2; done",
-                    #"json.dumps([[c.get(k) for k in ("path", "commit", "branch", "remote", "dirty", "role", "script", "sha256")] for c in r.get("code", []) if c.get("path")]) if "/chr\#(isChanged ? 2 : 1)" in r["artifact"]["path"] else "[]""#
+                    #"json.dumps([[c.get(k) for k in ("path", "commit", "branch", "remote", "dirty", "role", "script", "sha256")] for c in r.get("code", []) if c.get("path") == \#(place)]) if "/chr\#(isChanged ? 2 : 1)" in r["artifact"]["path"] else "[]""#
                 )
                 return made.filter { $0 != "[]" }
             }

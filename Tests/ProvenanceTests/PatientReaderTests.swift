@@ -46,6 +46,15 @@ import Testing
         for _ in 0..<20 { gate.post() }
     }
 
+    /// Where the system has no thread to give, nobody waits for one.
+    @Test func withoutThreads() {
+        let reader = PatientReader(startThread: { _ in nil })
+        for _ in 0..<100 {
+            #expect(reader.run(within: 3_600_000) {} == nil)
+            #expect(!reader.submit {})
+        }
+    }
+
     @Test func fromManyThreads() {
         let reader = PatientReader()
         let done = Atomic(0)

@@ -1,4 +1,5 @@
 import ArtifactRecords
+import Artifacts
 import Glibc
 import SystemCalls
 import TestSupport

@@ -26,7 +26,8 @@ final class CodeCapture: Sendable {
     private static let share: UInt64 = 4
 
     private let repositories: GitRepositories
-    private let reader = PatientReader()
+    /// Few: each holds the descriptors of a whole path.
+    private let reader = PatientReader(mostAtWork: 2, mostThreads: 8)
     private let looks = Lock<[Key: Look]>([:])
 
     init() {

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import SystemCalls
+package import SystemCalls
 
 /// Does on threads of its own what may have to wait for a process, and lets who asks wait for a while only.
 ///
@@ -24,22 +24,37 @@ package final class PatientReader: Sendable {
         var idle = 0
     }
 
-    /// So many do their work at a time, and so many may be stuck besides.
-    private static let (mostAtWork, mostThreads) = (8, 64)
     private static let mostTasks = 1024
+
+    /// Starts a thread; nil when there is none to be had.
+    package typealias ThreadSource = @Sendable (@escaping @Sendable () -> Void) -> WorkerThread?
+
     /// When as many are stuck as work otherwise, somebody does it on purpose, and nobody waits for longer than so many milliseconds.
     private static let shortLimit: Int32 = 5
     /// An idle thread ends, so that an idle mount costs nothing. In milliseconds.
     private static let rest: Int32 = 2000
 
+    private let startThread: ThreadSource
+    private let mostAtWork: Int
+    private let mostThreads: Int
     /// In nanoseconds.
     private let stuckAfter: UInt64
     /// A leaf in the order of locks.
     private let state = Lock(State())
     private let bell = PosixSemaphore()
 
-    /// - Parameter milliseconds: what takes longer counts as stuck, and another thread may work in its place.
-    package init(stuckAfter milliseconds: UInt64 = 1000) { stuckAfter = milliseconds * 1_000_000 }
+    /// - Parameters:
+    ///   - mostAtWork: so many do their work at a time.
+    ///   - mostThreads: so many there are with those that are stuck.
+    ///   - milliseconds: what takes longer counts as stuck, and another thread may work in its place.
+    ///   - startThread: for tests.
+    package init(
+        mostAtWork: Int = 8, mostThreads: Int = 64, stuckAfter milliseconds: UInt64 = 1000,
+        startThread: @escaping ThreadSource = { WorkerThread(name: "artifactfs-look", $0) }
+    ) {
+        (self.mostAtWork, self.mostThreads, self.startThread) = (mostAtWork, mostThreads, startThread)
+        stuckAfter = milliseconds * 1_000_000
+    }
 
     /// Does something and waits until it is done.
     ///
@@ -73,21 +88,26 @@ package final class PatientReader: Sendable {
                 bell.post()
                 return (true, false, stuck)
             }
-            guard state.threads - stuck < Self.mostAtWork, state.threads < Self.mostThreads else {
+            guard state.threads - stuck < mostAtWork, state.threads < mostThreads else {
                 return (true, false, stuck)
             }
             state.threads += 1
             return (true, true, stuck)
         }
         if starts {
-            if let thread = WorkerThread(name: "artifactfs-look", { self.serve() }) {
+            if let thread = startThread({ self.serve() }) {
                 thread.detach()
             } else {
-                state.withLock { $0.threads -= 1 }
+                let isServed = state.withLock { state in
+                    state.threads -= 1
+                    if state.threads == 0 { state.tasks.removeAll { $0 === task } }
+                    return state.threads > 0
+                }
+                if !isServed { return nil }
             }
         }
         guard isTaken else { return nil }
-        return stuck >= Self.mostAtWork ? min(limit, Self.shortLimit) : limit
+        return stuck >= mostAtWork ? min(limit, Self.shortLimit) : limit
     }
 
     private func serve() {

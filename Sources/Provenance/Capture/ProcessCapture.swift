@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
@@ -5,20 +6,25 @@ internal import SystemCalls
 /// Sees what processes are that write, as long as they are there: at their first request, again once a shell's child has become its command,
 /// and when it closes.
 final class ProcessCapture: Sendable {
-    typealias Finder = @Sendable (Int32) -> LinuxProcess?
-
     private struct Followed {
         let process: LinuxProcess
-        let find: Finder
         /// When it is looked at next, on the monotonic clock.
         var next: UInt64
         /// How long after that, in nanoseconds.
         var pause: UInt64
     }
 
+    private struct Ancestor {
+        let image: ProcessImage
+        /// Until when it is taken to be the same, on the monotonic clock.
+        var end: UInt64
+    }
+
     private struct State {
         var followed: [Followed] = []
         var hasThread = false
+        /// Ancestors by their numbers, as they were seen last.
+        var ancestors: [Int32: Ancestor] = [:]
         /// Names of users. What a name service does not answer is asked again.
         var users: [UInt32: String] = [:]
     }
@@ -28,7 +34,9 @@ final class ProcessCapture: Sendable {
     /// Commands are run within a millisecond; what has not become one for a second is a shell of its own.
     private static let (firstPause, longestPause): (UInt64, UInt64) = (500_000, 1_000_000_000)
     private static let mostFollowed = 1024
-    private static let mostUsers = 1024
+    private static let mostKnown = 1024
+    /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
+    private static let ancestorTime: UInt64 = 200_000_000
     /// A job is told with its nearest ancestors.
     private static let mostAncestors = 64
 
@@ -41,28 +49,26 @@ final class ProcessCapture: Sendable {
 
     init(_ environment: EnvironmentNames) { self.environment = environment }
 
-    /// - Parameters:
-    ///   - name: what it is called by now, when its request is a close.
-    ///   - find: a process by its number.
-    func observe(_ process: LinuxProcess, closingAs name: String?, _ find: @escaping Finder) {
-        var isDone = look(process, closingAs: name, find)
+    /// - Parameter name: what it is called by now, when its request is a close.
+    func observe(_ process: LinuxProcess, closingAs name: String?) {
+        var isDone = look(process, closingAs: name)
         // Somebody is looking, who may have begun before it was what it is now.
         let end = Clock.monotonic() &+ UInt64(Self.patience) &* 1_000_000
         while name != nil, isDone == nil, process.isBeingLookedAt, Clock.monotonic() < end {
             _ = PosixSemaphore().wait(milliseconds: 1)
-            isDone = look(process, closingAs: name, find)
+            isDone = look(process, closingAs: name)
         }
         if let name {
             if isDone != true { process.doubt(closingAs: name) }
         } else if isDone == true, !process.isSeen(as: nil) {
-            follow(process, find)
+            follow(process)
         }
     }
 
     /// Looks at a process whose program may be another than was seen.
     ///
     /// - Returns: whether it was seen; nil when somebody else is looking, or nobody can.
-    private func look(_ process: LinuxProcess, closingAs name: String?, _ find: @escaping Finder) -> Bool? {
+    private func look(_ process: LinuxProcess, closingAs name: String?) -> Bool? {
         guard process.beginLooking() else { return nil }
         let isSeen = Atomic(false)
         let isClosing = name != nil
@@ -81,7 +87,7 @@ final class ProcessCapture: Sendable {
             // First: it may be gone when all else is known.
             let owner = ProcFile.owner(ofThread: process.process)
             guard let image = ProcessImage(process.process, environment), process.isThere else { return }
-            let ancestors = ancestors(of: image, find)
+            let ancestors = ancestors(of: image)
             process.note(WriterFacts(image: image, ancestors: ancestors, user: owner.flatMap(userName)))
             if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
             isSeen.store(true, ordering: .releasing)
@@ -90,14 +96,16 @@ final class ProcessCapture: Sendable {
         return isDone == true ? isSeen.load(ordering: .acquiring) : nil
     }
 
-    /// From the parent to the leader of the session, or as far as they are seen.
-    private func ancestors(of image: ProcessImage, _ find: Finder) -> [ProcessImage] {
+    /// From the parent to the leader of the session, or as far as they are seen and the same user's.
+    private func ancestors(of image: ProcessImage) -> [ProcessImage] {
         var ancestors: [ProcessImage] = []
         var last = image
         while last.process != image.origin.session, last.origin.parent > 1, ancestors.count < Self.mostAncestors {
-            guard let seen = find(last.origin.parent)?.image(environment),
+            guard let seen = ancestor(last.origin.parent),
                 // A child is no older; who has the number of a parent that is gone may be.
-                seen.origin.start <= last.origin.start, seen.origin.session == image.origin.session
+                seen.origin.start <= last.origin.start, seen.origin.session == image.origin.session,
+                // What another user does, of whom this one was given a process, is not for those to see who may read the artifact.
+                seen.rights?.user == image.rights?.user
             else { break }
             ancestors.append(seen)
             last = seen
@@ -105,11 +113,33 @@ final class ProcessCapture: Sendable {
         return ancestors
     }
 
+    /// An ancestor of a process that is there: it is read once, and that it is the same is asked once in a while. It costs no descriptor.
+    private func ancestor(_ process: Int32) -> ProcessImage? {
+        let now = Clock.monotonic()
+        if let known = state.withLock({ $0.ancestors[process] }) {
+            if now < known.end { return known.image.now }
+            if let origin = ProcFile.origin(of: process), origin.start == known.image.origin.start,
+                origin.parent == known.image.origin.parent, origin.session == known.image.origin.session,
+                origin.isProgram == known.image.isOfProgram, ProcFile.program(ofThread: process) == known.image.name
+            {
+                state.withLock { $0.ancestors[process]?.end = now &+ Self.ancestorTime }
+                return known.image.now
+            }
+        }
+        guard let seen = ProcessImage(process, environment) else { return nil }
+        guard seen.isOfProgram else { return seen }
+        state.withLock { state in
+            if state.ancestors.count >= Self.mostKnown { state.ancestors = [:] }
+            state.ancestors[process] = Ancestor(image: seen, end: now &+ Self.ancestorTime)
+        }
+        return seen
+    }
+
     private func userName(_ number: UInt32) -> String? {
         if let known = state.withLock({ $0.users[number] }) { return known }
         guard let name = SystemCall.userName(number) else { return nil }
         state.withLock { state in
-            if state.users.count >= Self.mostUsers { state.users = [:] }
+            if state.users.count >= Self.mostKnown { state.users = [:] }
             state.users[number] = name
         }
         return name
@@ -119,13 +149,13 @@ final class ProcessCapture: Sendable {
 
     /// Looks at a process again and again while it is young: it becomes a program, which may be a script that becomes another one, and may close
     /// nothing before it ends, and then what it ran is not to be seen any more.
-    private func follow(_ process: LinuxProcess, _ find: @escaping Finder) {
+    private func follow(_ process: LinuxProcess) {
         let starts = state.withLock { state -> Bool? in
             guard state.followed.count < Self.mostFollowed, !state.followed.contains(where: { $0.process === process })
             else { return nil }
             state.followed.append(
                 Followed(
-                    process: process, find: find, next: Clock.monotonic() &+ Self.firstPause, pause: Self.firstPause))
+                    process: process, next: Clock.monotonic() &+ Self.firstPause, pause: Self.firstPause))
             defer { state.hasThread = true }
             return !state.hasThread
         }
@@ -145,7 +175,7 @@ final class ProcessCapture: Sendable {
             let now = Clock.monotonic()
             for followed in state.withLock({ state in state.followed.filter { $0.next <= now } }) {
                 let process = followed.process
-                if process.isThere { _ = look(process, closingAs: nil, followed.find) }
+                if process.isThere { _ = look(process, closingAs: nil) }
                 state.withLock { state in
                     guard let index = state.followed.firstIndex(where: { $0.process === process }) else { return }
                     let pause = followed.pause &* 2

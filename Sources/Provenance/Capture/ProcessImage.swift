@@ -1,4 +1,5 @@
 package import ArtifactRecords
+internal import Artifacts
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage

@@ -82,7 +82,7 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func observe(_ watched: any WatchedProcess, closingAs name: String?) {
         guard let process = watched as? LinuxProcess else { return }
-        capture.observe(process, closingAs: name) { [self] in watch($0) as? LinuxProcess }
+        capture.observe(process, closingAs: name)
     }
 
     package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
@@ -206,8 +206,6 @@ package final class LinuxProcess: WatchedProcess {
     /// What it was seen to be. A leaf in the order of locks.
     private let seen = Lock<WriterFacts?>(nil)
     private let codeState = Lock(CodeState.unasked)
-    /// The same without its ancestors, of one that is an ancestor itself.
-    private let image = Lock<ProcessImage?>(nil)
     /// Whether what was seen is of the program that it has become: it is hardly ever another one after that.
     private let isSeenProgram = Atomic(false)
     /// Whether it may have become a program that nobody saw.
@@ -308,14 +306,6 @@ package final class LinuxProcess: WatchedProcess {
     /// It is called something else than when it was seen, or may have become a program, and nobody could look: what it was is not what wrote.
     func doubt(closingAs name: String) {
         if !isSeen(as: name) { isDoubtful.store(true, ordering: .relaxed) }
-    }
-
-    /// What it is as somebody's ancestor: read once, when it has become a program of its own.
-    func image(_ environment: EnvironmentNames) -> ProcessImage? {
-        if let known = image.withLock({ $0 }) ?? facts?.image, known.isOfProgram { return known.now }
-        guard let seen = ProcessImage(process, environment), isThere else { return nil }
-        if seen.isOfProgram { image.withLock { $0 = seen } }
-        return seen
     }
 
     /// Whether the caller may look at it now: one at a time does.

@@ -1,4 +1,4 @@
-import Provenance
+import ArtifactRecords
 import TestSupport
 import Testing
 

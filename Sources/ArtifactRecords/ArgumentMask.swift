@@ -76,7 +76,7 @@ package enum ArgumentMask {
     }
 
     /// Whether what a name stands for is a secret.
-    static func isSecretName(_ name: ArraySlice<UInt8>) -> Bool {
+    package static func isSecretName(_ name: ArraySlice<UInt8>) -> Bool {
         guard name.count <= 64 else { return false }
         var plain: [UInt8] = []
         for byte in name where byte != UInt8(ascii: "-") && byte != UInt8(ascii: "_") {
