@@ -8,12 +8,6 @@ internal import SystemPackage
 ///
 /// A repository's files are where their user put them, and may be as slow as that: they are read on threads of their own, and nobody waits.
 final class CodeCapture: Sendable {
-    /// When it was looked whether a repository's files differ, and how long that took.
-    private struct Look {
-        /// On the monotonic clock, in nanoseconds.
-        var next: UInt64
-    }
-
     private struct Key: Hashable {
         let user: UInt32
         let path: String
@@ -28,7 +22,8 @@ final class CodeCapture: Sendable {
     private let repositories: GitRepositories
     /// Few: each holds the descriptors of a whole path.
     private let reader = PatientReader(mostAtWork: 2, mostThreads: 8)
-    private let looks = Lock<[Key: Look]>([:])
+    /// When it may be looked again whether a repository's files differ, on the monotonic clock. A leaf in the order of locks.
+    private let looks = Lock<[Key: UInt64]>([:])
 
     init() {
         let mounts = OwnMounts()
@@ -88,16 +83,16 @@ final class CodeCapture: Sendable {
         let key = Key(user: rights.user, path: path)
         let begin = Clock.monotonic()
         let mayLook = looks.withLock { looks in
-            guard looks[key].map({ $0.next <= begin }) ?? true else { return false }
+            guard looks[key].map({ $0 <= begin }) ?? true else { return false }
             if looks.count >= Self.mostKept { looks = [:] }
             // Nobody else meanwhile.
-            looks[key] = Look(next: .max)
+            looks[key] = .max
             return true
         }
         guard mayLook else { return code }
         let whole = read(.yes(home: SystemCall.homeDirectory(rights.user).map { FilePath($0) }))
         let end = Clock.monotonic()
-        looks.withLock { $0[key] = Look(next: end &+ (end &- begin) &* Self.share) }
+        looks.withLock { $0[key] = end &+ (end &- begin) &* Self.share }
         return whole ?? code
     }
 }

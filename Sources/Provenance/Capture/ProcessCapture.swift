@@ -84,11 +84,9 @@ final class ProcessCapture: Sendable {
                 }
                 return isSeen.store(true, ordering: .releasing)
             }
-            // First: it may be gone when all else is known.
-            let owner = ProcFile.owner(ofThread: process.process)
             guard let image = ProcessImage(process.process, environment), process.isThere else { return }
             let ancestors = ancestors(of: image)
-            process.note(WriterFacts(image: image, ancestors: ancestors, user: owner.flatMap(userName)))
+            process.note(WriterFacts(image: image, ancestors: ancestors, user: (image.rights?.user).flatMap(userName)))
             if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
             isSeen.store(true, ordering: .releasing)
         }

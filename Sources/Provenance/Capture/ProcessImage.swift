@@ -56,7 +56,7 @@ package struct ProcessImage: Sendable {
         rights = ProcFile.rights(of: process)
         // What was read is of one process, and of one program, when it began at the same time and is as far.
         guard let after = ProcFile.origin(of: process), after.start == before.start,
-            after.isProgram == before.isProgram
+            after.isProgram == before.isProgram, ProcFile.program(ofThread: process) == name
         else { return nil }
         (self.process, origin) = (process, after)
     }
