@@ -61,7 +61,8 @@ func removeExtendedAttribute(_ name: String, of path: String) throws(Errno) {
 }
 
 func extendedAttribute(_ name: String, of path: String) throws(Errno) -> String {
-    var buffer = [UInt8](repeating: 0, count: 4096)
+    // The longest value that there can be (xattr(7)): a record is as long as the command lines of the writer's ancestors.
+    var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = clinux_getxattr(path, name, &buffer, buffer.count)
     if count < 0 { throw Errno(rawValue: errno) }
     return String(decoding: buffer[..<count], as: UTF8.self)
