@@ -394,6 +394,10 @@ int clinux_pidfd_open(pid_t process) {
     return (int)syscall(SYS_pidfd_open, process, 0);
 }
 
+ssize_t clinux_getdents(int directory, void *buffer, size_t size) {
+    return syscall(SYS_getdents64, directory, buffer, size);
+}
+
 int clinux_pidfd_exit_code(int pidfd, int *code) {
     // struct pidfd_info of linux/pidfd.h, which Debian 12's headers lack.
     struct {

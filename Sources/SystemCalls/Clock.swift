@@ -9,6 +9,13 @@ package enum Clock {
         return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
     }
 
+    /// Nanoseconds since the machine's start (`CLOCK_BOOTTIME`).
+    package static func sinceBoot() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+    }
+
     /// The time of day, UTC (`CLOCK_REALTIME`).
     package static func now() -> timespec {
         var time = timespec()

@@ -49,6 +49,72 @@ extension SystemCall {
         }
     }
 
+    /// The same of a thread: `/proc/<process>/task/<task>/<name>`.
+    package static func openProcFile(_ process: Int32, task: Int32, _ name: StaticString) -> FileDescriptor? {
+        guard process > 0, task > 0 else { return nil }
+        return try? withShortPath { path in
+            path.append("/proc/")
+            path.append(process)
+            path.append("/task/")
+            path.append(task)
+            path.append("/")
+            path.append(name)
+        } _: { path throws(Errno) in
+            try open(currentDirectory, path, O_RDONLY)
+        }
+    }
+
+    /// What a descriptor of a process is, as proc_pid_fd(5) shows it; nil when it is not shown.
+    package static func target(ofProcess process: Int32, descriptor: Int32) -> [UInt8]? {
+        guard process > 0, descriptor >= 0 else { return nil }
+        return try? withShortPath { path in
+            path.append("/proc/")
+            path.append(process)
+            path.append("/fd/")
+            path.append(descriptor)
+        } _: { path throws(Errno) in
+            try linkTarget(atPath: path)
+        }
+    }
+
+    /// The mode of that link, which says how the descriptor was opened; nil when it is not shown.
+    package static func mode(ofProcess process: Int32, descriptor: Int32) -> UInt32? {
+        guard process > 0, descriptor >= 0 else { return nil }
+        return try? withShortPath { path in
+            path.append("/proc/")
+            path.append(process)
+            path.append("/fd/")
+            path.append(descriptor)
+        } _: { path throws(Errno) in
+            var found = stat()
+            try retry(.attributes, path) { lstat(path, &found) }
+            return found.st_mode
+        }
+    }
+
+    /// The names in the directory `/proc/<process>/<name>` that are numbers, in its order; empty when it is not shown.
+    package static func numbers(ofProcess process: Int32, _ name: StaticString, most: Int) -> [Int32] {
+        guard let directory = openProcFile(process, name) else { return [] }
+        defer { close(directory) }
+        var numbers: [Int32] = []
+        withUnsafeTemporaryAllocation(byteCount: 2048, alignment: 8) { buffer in
+            while numbers.count < most {
+                let count = clinux_getdents(directory.rawValue, buffer.baseAddress, buffer.count)
+                guard count > 0 else { return }
+                // struct linux_dirent64 (getdents(2)): inode number, offset, length of the entry, type, name.
+                var entry = 0
+                while entry + 19 < count {
+                    let length = Int(buffer.loadUnaligned(fromByteOffset: entry + 16, as: UInt16.self))
+                    guard length > 19, entry + length <= count else { return }
+                    let digits = buffer[(entry + 19)..<(entry + length)].prefix { $0 != 0 }
+                    if numbers.count < most, let number = Int32(decimal: digits) { numbers.append(number) }
+                    entry += length
+                }
+            }
+        }
+        return numbers
+    }
+
     /// The name of a user (getpwuid_r(3)); nil when there is none. May ask a service on the network.
     package static func userName(_ user: UInt32) -> String? { account(user) { $0.pw_name } }
 
@@ -135,5 +201,21 @@ extension SystemCall {
             return .found(process: failure.process, parent: failure.parent, code: failure.code, program: program)
         default: return .lost
         }
+    }
+}
+
+extension Int32 {
+    /// A number in decimal digits and nothing else.
+    fileprivate init?(decimal digits: some Collection<UInt8>) {
+        guard !digits.isEmpty else { return nil }
+        var value: Int32 = 0
+        for digit in digits {
+            guard digit &- UInt8(ascii: "0") < 10 else { return nil }
+            let (tens, isTooMuch) = value.multipliedReportingOverflow(by: 10)
+            let (sum, isOver) = tens.addingReportingOverflow(Int32(digit &- UInt8(ascii: "0")))
+            guard !isTooMuch, !isOver else { return nil }
+            value = sum
+        }
+        self = value
     }
 }

@@ -58,7 +58,8 @@ final class PlayedProcesses: ProcessObserver {
     func program(ofThread thread: Int32) -> String { all[thread]?.program ?? "" }
     func isSameProcess(_ one: Int32, _ other: Int32) -> Bool? { one == other }
     func bytesWritten(byThread thread: Int32) -> UInt64? { nil }
-    func observe(_ process: any WatchedProcess, closingAs name: String?) {}
+    func observeOpening(_ process: any WatchedProcess) {}
+    func observeClosing(_ process: any WatchedProcess, as name: String, mayBeLater: Bool) {}
     func groups(ofThread thread: Int32) -> [UInt32]? { [] }
     func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }
     func upstream(of process: any WatchedProcess) -> Upstream {

@@ -173,7 +173,12 @@ extension Volume {
     /// `close` returns before RELEASE is handled, but RELEASE is in the queue before the next request of the same process
     /// (fs/fuse/file.c, `fuse_file_put`). Without this a program could close an artifact and then append to it, depending on which
     /// worker is faster. A shell's `>` (open, dup2, close) looks the same until its command writes: it costs that time once.
+    ///
+    /// What is on its way to quarantine gives its name back in a moment: who begins anew is answered then.
     func deferIfClosing(_ file: ArtifactFile, _ caller: Caller) throws(Errno) {
-        if caller.canWait, file.state.withLock({ $0.isPerhapsClosing }) { throw Errno.answerLater }
+        guard caller.canWait else { return }
+        let (isPerhapsClosing, isKeptBack) = file.state.withLock { ($0.isPerhapsClosing, $0.isKeptBack) }
+        if isKeptBack { throw Errno.answerWhenTold }
+        if isPerhapsClosing { throw Errno.answerLater }
     }
 }

@@ -20,7 +20,7 @@ extension Volume {
         let sight = processes.look(at: thread)
         // A shell's child has become its command since it opened the file.
         if let watch = opener?.watch, watch.process == thread, !watch.isSeen(as: sight.program) {
-            processes.observe(watch, closingAs: sight.program)
+            processes.observeClosing(watch, as: sight.program, mayBeLater: opener?.isFlushed == false)
         }
         guard isToBePublished else { return }
         let place = namespace.place(of: file.id)

@@ -27,7 +27,7 @@ extension Volume {
         guard let watch = processes.watch(caller.process) else {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }
-        if !watch.isSeen(as: nil) { processes.observe(watch, closingAs: nil) }
+        if !watch.isSeen(as: nil) { processes.observeOpening(watch) }
         let upstream = processes.upstream(of: watch)
         let shell = processes.shell(of: watch)
         return [.init(role: .writer, watch: watch, thread: caller.process)]
@@ -41,7 +41,7 @@ extension Volume {
         // It comes first.
         if let maker = makers.first { return maker.watch }
         guard store.schema.publishing == .close, let watch = processes.watch(caller.process) else { return nil }
-        if !watch.isSeen(as: nil) { processes.observe(watch, closingAs: nil) }
+        if !watch.isSeen(as: nil) { processes.observeOpening(watch) }
         return watch
     }
 

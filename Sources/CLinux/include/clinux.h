@@ -131,6 +131,9 @@ int clinux_pidfd_open(pid_t process);
 // The exit code of a process that has ended and was waited for, as wait(2) tells it (PIDFD_GET_INFO); -1 when the kernel does not say.
 int clinux_pidfd_exit_code(int pidfd, int *code);
 
+// getdents64(2): fills a buffer with `struct linux_dirent64`; the bytes that it took, 0 at the end.
+ssize_t clinux_getdents(int directory, void *buffer, size_t size);
+
 // memfd_create(2), close-on-exec: a regular file in memory.
 int clinux_memfd(const char *name);
 

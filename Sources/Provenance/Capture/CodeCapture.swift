@@ -16,14 +16,24 @@ final class CodeCapture: Sendable {
     /// Of a job with many scripts the nearest are told.
     private static let mostScripts = 4
     private static let mostKept = 4096
+    /// In nanoseconds: a loop's programs are hardly ever in a repository that was made meanwhile.
+    private static let withoutTime: UInt64 = 1_000_000_000
     /// Between two looks at every file of a repository so many times as long as one took goes by, whatever is run how often: meanwhile it is not known.
-    private static let share: UInt64 = 4
+    private static let share: UInt64 = 24
 
     private let repositories: GitRepositories
     /// Few: each holds the descriptors of a whole path.
     private let reader = PatientReader(mostAtWork: 2, mostThreads: 8)
-    /// When it may be looked again whether a repository's files differ, on the monotonic clock. A leaf in the order of locks.
-    private let looks = Lock<[Key: UInt64]>([:])
+    /// A leaf in the order of locks.
+    private let memory = Lock(Memory())
+
+    /// Times on the monotonic clock.
+    private struct Memory {
+        /// When it may be looked again whether a repository's files differ.
+        var looks: [Key: UInt64] = [:]
+        /// Until when a path counts as one that is in no repository.
+        var without: [Key: UInt64] = [:]
+    }
 
     init() {
         let mounts = OwnMounts()
@@ -55,7 +65,7 @@ final class CodeCapture: Sendable {
         }
         if let directory = image.directory {
             add(
-                found(rights) {
+                found(directory, rights) {
                     repositories.code(forDirectory: FilePath(directory), role: .cwd, for: rights, changes: $0)
                 })
         }
@@ -65,34 +75,58 @@ final class CodeCapture: Sendable {
             else { continue }
             let directory = runner.directory.map { FilePath($0) }
             add(
-                found(rights) {
+                found(nil, rights) {
                     repositories.code(forFile: FilePath(script), in: directory, role: .script, for: rights, changes: $0)
                 })
         }
         if let program = image.program {
             // Often an interpreter's own: whether its thousands of files differ is not looked at.
-            add(repositories.code(forFile: FilePath(program), in: nil, role: .program, for: rights))
+            add(
+                known(program, rights) {
+                    repositories.code(forFile: FilePath(program), in: nil, role: .program, for: rights)
+                })
         }
         return all
     }
 
+    /// What is known of a path; nil, for a moment, of one that was in no repository a moment ago.
+    private func known(_ path: String, _ rights: UserRights, _ read: () -> ArtifactRecord.Code?) -> ArtifactRecord.Code?
+    {
+        let key = Key(user: rights.user, path: path)
+        let begin = Clock.monotonic()
+        if memory.withLock({ $0.without[key].map { begin < $0 } ?? false }) { return nil }
+        let found = read()
+        if found == nil {
+            memory.withLock { memory in
+                if memory.without.count >= Self.mostKept { memory.without = [:] }
+                memory.without[key] = begin &+ Self.withoutTime
+            }
+        }
+        return found
+    }
+
     /// What a repository says, and whether its files differ where it is time to look.
-    private func found(_ rights: UserRights, _ read: (LookForChanges) -> ArtifactRecord.Code?) -> ArtifactRecord.Code? {
-        guard let code = read(.no) else { return nil }
+    ///
+    /// - Parameter place: a directory that it is asked for; nil of a file, which may be in none.
+    private func found(
+        _ place: String?, _ rights: UserRights, _ read: (LookForChanges) -> ArtifactRecord.Code?
+    ) -> ArtifactRecord.Code? {
+        let code = if let place { known(place, rights) { read(.no) } } else { read(.no) }
+        guard let code else { return nil }
         guard let path = code.path else { return code }
         let key = Key(user: rights.user, path: path)
         let begin = Clock.monotonic()
-        let mayLook = looks.withLock { looks in
-            guard looks[key].map({ $0 <= begin }) ?? true else { return false }
-            if looks.count >= Self.mostKept { looks = [:] }
+        let mayLook = memory.withLock { memory in
+            guard memory.looks[key].map({ $0 <= begin }) ?? true else { return false }
+            if memory.looks.count >= Self.mostKept { memory.looks = [:] }
             // Nobody else meanwhile.
-            looks[key] = .max
+            memory.looks[key] = .max
             return true
         }
         guard mayLook else { return code }
         let whole = read(.yes(home: SystemCall.homeDirectory(rights.user).map { FilePath($0) }))
         let end = Clock.monotonic()
-        looks.withLock { $0[key] = end &+ (end &- begin) &* Self.share }
+        memory.withLock { $0.looks[key] = end &+ (end &- begin) &* Self.share }
         return whole ?? code
     }
 }

@@ -49,88 +49,146 @@ final class ProcessCapture: Sendable {
 
     init(_ environment: EnvironmentNames) { self.environment = environment }
 
-    /// - Parameter name: what it is called by now, when its request is a close.
-    func observe(_ process: LinuxProcess, closingAs name: String?) {
-        var isDone = look(process, closingAs: name)
+    /// Sees what a process is that opens something.
+    func observeOpening(_ process: LinuxProcess) {
+        guard !seeFork(process) else { return follow(process) }
+        if look(process, isClosing: false) == true, !process.isSeen(as: nil) { follow(process) }
+    }
+
+    /// Sees what a process is that closes something, before it is answered.
+    ///
+    /// - Parameters:
+    ///   - name: what it is called by now.
+    ///   - mayBeLater: whether it may still be another program when it closes that for the last time.
+    func observeClosing(_ process: LinuxProcess, as name: String, mayBeLater: Bool) {
+        // A shell's child closes what it opened for its command as soon as it has another descriptor of it. Whether it is the same still is looked at
+        // without letting it wait.
+        if mayBeLater, process.isFork(called: name) {
+            let isTaken = reader.submit { [self] in
+                guard process.beginLooking() else { return }
+                if !see(process, isClosing: false) { process.doubt(closingAs: name) }
+                process.endLooking()
+            }
+            if isTaken { return }
+        }
+        var isDone = look(process, isClosing: true)
         // Somebody is looking, who may have begun before it was what it is now.
         let end = Clock.monotonic() &+ UInt64(Self.patience) &* 1_000_000
-        while name != nil, isDone == nil, process.isBeingLookedAt, Clock.monotonic() < end {
+        while isDone == nil, process.isBeingLookedAt, Clock.monotonic() < end {
             _ = PosixSemaphore().wait(milliseconds: 1)
-            isDone = look(process, closingAs: name)
+            isDone = look(process, isClosing: true)
         }
-        if let name {
-            if isDone != true { process.doubt(closingAs: name) }
-        } else if isDone == true, !process.isSeen(as: nil) {
-            follow(process)
-        }
+        if isDone == true { process.confirm() } else { process.doubt(closingAs: name) }
+    }
+
+    /// Of a process that another one has made, and that has run no program of its own, nothing has to be asked that is known of that one. What is
+    /// read here waits for nobody (`ProcFile.origin`).
+    private func seeFork(_ process: LinuxProcess) -> Bool {
+        guard process.beginLooking() else { return false }
+        defer { process.endLooking() }
+        guard process.facts == nil, let origin = ProcFile.origin(of: process.process), !origin.isProgram,
+            let parent = knownAncestor(origin.parent),
+            let image = parent.child(process.process, origin, process.rights),
+            let ancestors = ancestors(of: image, known: true)
+        else { return false }
+        note(process, image, ancestors)
+        return true
     }
 
     /// Looks at a process whose program may be another than was seen.
     ///
     /// - Returns: whether it was seen; nil when somebody else is looking, or nobody can.
-    private func look(_ process: LinuxProcess, closingAs name: String?) -> Bool? {
+    private func look(_ process: LinuxProcess, isClosing: Bool) -> Bool? {
         guard process.beginLooking() else { return nil }
         let isSeen = Atomic(false)
-        let isClosing = name != nil
         let isDone = reader.run(within: Self.patience) { [self] in
             defer { process.endLooking() }
-            // Nothing has changed since it was made: a look at its name and flags is enough.
-            if let known = process.facts?.image, let now = ProcFile.origin(of: process.process),
-                now.isProgram == known.isOfProgram, ProcFile.program(ofThread: process.process) == known.name
-            {
-                // What closes a file is what it is, though it has not become another program.
-                if isClosing, let facts = process.facts {
-                    code.look(process, facts.image, facts.ancestors, again: false)
-                }
-                return isSeen.store(true, ordering: .releasing)
-            }
-            guard let image = ProcessImage(process.process, environment), process.isThere else { return }
-            let ancestors = ancestors(of: image)
-            process.note(WriterFacts(image: image, ancestors: ancestors, user: (image.rights?.user).flatMap(userName)))
-            if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
-            isSeen.store(true, ordering: .releasing)
+            isSeen.store(see(process, isClosing: isClosing), ordering: .releasing)
         }
         if isDone == nil { process.endLooking() }
         return isDone == true ? isSeen.load(ordering: .acquiring) : nil
     }
 
+    /// Sees what a process is, on a thread that may wait.
+    private func see(_ process: LinuxProcess, isClosing: Bool) -> Bool {
+        // Nothing has changed since it was made: a look at its name and flags is enough.
+        if let known = process.facts, isUnchanged(process, known.image) {
+            // What closes a file is what it is, though it has not become another program.
+            if isClosing { code.look(process, known.image, known.ancestors, again: false) }
+            return true
+        }
+        guard let image = ProcessImage(process.process, environment), process.isThere,
+            let ancestors = ancestors(of: image)
+        else { return false }
+        note(process, image, ancestors)
+        if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
+        return true
+    }
+
+    private func isUnchanged(_ process: LinuxProcess, _ known: ProcessImage) -> Bool {
+        guard let now = ProcFile.origin(of: process.process) else { return false }
+        // What has given up its memory ends.
+        let isSameMemory = now.memory == nil || known.origin.memory == nil || now.memory == known.origin.memory
+        return now.isProgram == known.isOfProgram && isSameMemory
+            && ProcFile.program(ofThread: process.process) == known.name
+    }
+
+    private func note(_ process: LinuxProcess, _ image: ProcessImage, _ ancestors: [ProcessImage]) {
+        process.note(WriterFacts(image: image, ancestors: ancestors, user: (image.rights?.user).flatMap(userName)))
+    }
+
+    /// Asks with which code a process works, when nobody has: of one that was not seen to close anything.
+    func lookForCode(_ process: LinuxProcess) {
+        guard let facts = process.facts else { return }
+        code.look(process, facts.image, facts.ancestors, again: false)
+    }
+
     /// From the parent to the leader of the session, or as far as they are seen and the same user's.
-    private func ancestors(of image: ProcessImage) -> [ProcessImage] {
+    ///
+    /// - Parameter known: only those that were seen a moment ago count: nobody waits.
+    /// - Returns: nil when one of them was not seen a moment ago.
+    private func ancestors(of image: ProcessImage, known isKnown: Bool = false) -> [ProcessImage]? {
         var ancestors: [ProcessImage] = []
         var last = image
         while last.process != image.origin.session, last.origin.parent > 1, ancestors.count < Self.mostAncestors {
-            guard let seen = ancestor(last.origin.parent),
+            let found = isKnown ? knownAncestor(last.origin.parent) : ancestor(last.origin.parent)
+            if isKnown, found == nil { return nil }
+            guard let found,
                 // A child is no older; who has the number of a parent that is gone may be.
-                seen.origin.start <= last.origin.start, seen.origin.session == image.origin.session,
+                found.origin.start <= last.origin.start, found.origin.session == image.origin.session,
                 // What another user does, of whom this one was given a process, is not for those to see who may read the artifact.
-                seen.rights?.user == image.rights?.user
+                found.rights?.user == image.rights?.user
             else { break }
-            ancestors.append(seen)
-            last = seen
+            ancestors.append(found)
+            last = found
         }
         return ancestors
     }
 
     /// An ancestor of a process that is there: it is read once, and that it is the same is asked once in a while. It costs no descriptor.
     private func ancestor(_ process: Int32) -> ProcessImage? {
-        let now = Clock.monotonic()
-        if let known = state.withLock({ $0.ancestors[process] }) {
-            if now < known.end { return known.image.now }
-            if let origin = ProcFile.origin(of: process), origin.start == known.image.origin.start,
-                origin.parent == known.image.origin.parent, origin.session == known.image.origin.session,
-                origin.isProgram == known.image.isOfProgram, ProcFile.program(ofThread: process) == known.image.name
-            {
-                state.withLock { $0.ancestors[process]?.end = now &+ Self.ancestorTime }
-                return known.image.now
-            }
+        if let known = knownAncestor(process) { return known }
+        if let known = state.withLock({ $0.ancestors[process] })?.image, let origin = ProcFile.origin(of: process),
+            origin == known.origin, ProcFile.program(ofThread: process) == known.name
+        {
+            state.withLock { $0.ancestors[process]?.end = Clock.monotonic() &+ Self.ancestorTime }
+            return known.now
         }
         guard let seen = ProcessImage(process, environment) else { return nil }
         guard seen.isOfProgram else { return seen }
         state.withLock { state in
             if state.ancestors.count >= Self.mostKnown { state.ancestors = [:] }
-            state.ancestors[process] = Ancestor(image: seen, end: now &+ Self.ancestorTime)
+            state.ancestors[process] = Ancestor(image: seen, end: Clock.monotonic() &+ Self.ancestorTime)
         }
         return seen
+    }
+
+    /// One that was looked at a moment ago.
+    private func knownAncestor(_ process: Int32) -> ProcessImage? {
+        let now = Clock.monotonic()
+        return state.withLock { state in
+            state.ancestors[process].flatMap { now < $0.end ? $0.image : nil }
+        }?.now
     }
 
     private func userName(_ number: UInt32) -> String? {
@@ -173,7 +231,10 @@ final class ProcessCapture: Sendable {
             let now = Clock.monotonic()
             for followed in state.withLock({ state in state.followed.filter { $0.next <= now } }) {
                 let process = followed.process
-                if process.isThere { _ = look(process, closingAs: nil) }
+                // Most have become nothing else.
+                if process.isThere, process.facts.map({ !isUnchanged(process, $0.image) }) ?? true {
+                    _ = look(process, isClosing: false)
+                }
                 state.withLock { state in
                     guard let index = state.followed.firstIndex(where: { $0.process === process }) else { return }
                     let pause = followed.pause &* 2

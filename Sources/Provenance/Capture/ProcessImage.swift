@@ -7,9 +7,9 @@ internal import SystemPackage
 /// What a process was seen to be at one time: which program, with which arguments, where.
 package struct ProcessImage: Sendable {
     /// Its number, in the driver's pid namespace.
-    package let process: Int32
+    package private(set) var process: Int32
     /// Where it comes from.
-    package let origin: ProcFile.Descent
+    package private(set) var origin: ProcFile.Descent
     /// What `/proc/<pid>/comm` has.
     package let name: String
     /// The path of its program; nil when that is not shown, or is none in the driver's mount namespace.
@@ -30,6 +30,21 @@ package struct ProcessImage: Sendable {
     /// The rights with which it reads files; nil when they are not shown.
     let rights: UserRights?
 
+    /// The driver's own pid and mount namespaces and its root directory.
+    private static let own = (
+        processes: ProcFile.link(getpid(), "ns/pid"), files: ProcFile.link(getpid(), "ns/mnt"),
+        root: ProcFile.link(getpid(), "root")
+    )
+
+    private static func namespace(of process: Int32) -> String? {
+        ProcFile.link(process, "ns/pid").flatMap { $0 == own.processes ? nil : $0 }
+    }
+
+    private static func seesOwnFiles(_ process: Int32) -> Bool {
+        own.files != nil && ProcFile.link(process, "ns/mnt") == own.files
+            && own.root != nil && ProcFile.link(process, "root") == own.root
+    }
+
     /// Of a command line that much is kept, in bytes: the kernel takes up to 2 MiB.
     static let mostArgumentBytes = 32 << 10
     /// Of an environment that much is looked at.
@@ -48,17 +63,27 @@ package struct ProcessImage: Sendable {
         environment = ProcFile.whole(process, "environ", atMost: Self.mostEnvironmentBytes).map {
             Self.environment($0, names)
         }
-        let own = ProcFile.link(getpid(), "ns/pid")
-        namespace = ProcFile.link(process, "ns/pid").flatMap { $0 == own ? nil : $0 }
-        seesOwnFiles = ["ns/mnt", "root"].allSatisfy { name in
-            ProcFile.link(process, name).map { $0 == ProcFile.link(getpid(), name) } ?? false
-        }
+        (namespace, seesOwnFiles) = (Self.namespace(of: process), Self.seesOwnFiles(process))
         rights = ProcFile.rights(of: process)
         // What was read is of one process, and of one program, when it began at the same time and is as far.
         guard let after = ProcFile.origin(of: process), after.start == before.start,
             after.isProgram == before.isProgram, ProcFile.program(ofThread: process) == name
         else { return nil }
         (self.process, origin) = (process, after)
+    }
+
+    /// What a process is that this one has made and that has run no other program since: the same, somewhere else perhaps.
+    ///
+    /// - Returns: nil when it is not certain that it is such a one, or when what it may have changed is not shown.
+    func child(_ process: Int32, _ origin: ProcFile.Descent, _ rights: UserRights?) -> ProcessImage? {
+        guard !origin.isProgram, origin.parent == self.process, origin.memory != nil,
+            origin.memory == self.origin.memory, rights != nil, self.rights == rights,
+            ProcFile.program(ofThread: process) == name, Self.namespace(of: process) == namespace,
+            Self.seesOwnFiles(process) == seesOwnFiles
+        else { return nil }
+        var image = self
+        (image.process, image.origin) = (process, origin)
+        return image.now
     }
 
     /// Whether it had become a program of its own.

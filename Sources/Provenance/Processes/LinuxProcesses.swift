@@ -80,9 +80,13 @@ package final class LinuxProcesses: ProcessObserver {
         }
     }
 
-    package func observe(_ watched: any WatchedProcess, closingAs name: String?) {
+    package func observeOpening(_ watched: any WatchedProcess) {
+        if let process = watched as? LinuxProcess { capture.observeOpening(process) }
+    }
+
+    package func observeClosing(_ watched: any WatchedProcess, as name: String, mayBeLater: Bool) {
         guard let process = watched as? LinuxProcess else { return }
-        capture.observe(process, closingAs: name)
+        capture.observeClosing(process, as: name, mayBeLater: mayBeLater)
     }
 
     package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
@@ -91,7 +95,7 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
         guard let known = watched as? LinuxProcess, !known.isProgram.load(ordering: .relaxed) else { return nil }
-        guard let origin = ProcFile.origin(of: watched.process) else { return nil }
+        guard let origin = known.lastOrigin ?? ProcFile.origin(of: watched.process) else { return nil }
         let parent = origin.parent
         if origin.isProgram {
             known.isProgram.store(true, ordering: .relaxed)
@@ -112,50 +116,29 @@ package final class LinuxProcesses: ProcessObserver {
     package func upstream(of watched: any WatchedProcess) -> Upstream {
         guard let known = watched as? LinuxProcess else { return Upstream() }
         if let found = known.pipeline.withLock({ $0 }) { return found }
-        let found = findUpstream(of: watched.process)
+        let found = findUpstream(of: watched.process, childOf: known.parent)
         known.pipeline.withLock { $0 = found }
         return found
     }
 
-    private func findUpstream(of process: Int32) -> Upstream {
-        var process = process
-        guard let input = ProcFile.pipeNumber(ofProcess: process, descriptor: 0),
-            var parent = ProcFile.parent(of: process)
-        else { return Upstream() }
+    private func findUpstream(of process: Int32, childOf parent: Int32) -> Upstream {
+        var (process, parent) = (process, parent)
+        guard parent > 0, let input = ProcFile.pipeNumber(ofProcess: process, descriptor: 0) else { return Upstream() }
         // A shell's commands read what the shell reads, where nothing else is said: it is the one that stands in the pipeline.
         while ProcFile.pipeNumber(ofProcess: parent, descriptor: 0) == input {
             guard let next = ProcFile.parent(of: parent) else { return Upstream() }
             (process, parent) = (parent, next)
         }
         // Who is in the same pipeline: the shell's other children, and theirs.
-        var members: [Int32] = []
-        var next = ProcFile.children(of: parent)
-        while let member = next.popLast(), members.count < Self.mostOfPipeline {
-            guard member != process else { continue }
-            members.append(member)
-            next.append(contentsOf: ProcFile.children(of: member))
-        }
-        let ends = members.map { member in
-            // A shell's child may have its ends of pipes under other numbers still.
-            (member, pipes: ProcFile.pipes(ofProcess: member))
-        }
-        var sought: Set<UInt64> = [input]
-        var found: [Int32] = []
-        var isMore = true
-        while isMore {
-            isMore = false
-            for (member, pipes) in ends where !found.contains(member) && !sought.isDisjoint(with: pipes.written) {
-                found.append(member)
-                sought.formUnion(pipes.read)
-                isMore = true
-            }
-        }
-        let processes = found.compactMap { watch($0) }
-        if !processes.isEmpty { return Upstream(processes: processes) }
-        // The parent itself may write to it, as a program does that starts another, or one above it: that is no pipeline.
+        let found = writers(to: input, among: ProcFile.children(of: parent), but: process).compactMap { watch($0) }
+        if !found.isEmpty { return Upstream(processes: found) }
+        // The parent itself may write to it, as a program does that starts another, or one above it that has it too: that is no pipeline.
         var ancestor: Int32? = parent
         while let current = ancestor {
-            if ProcFile.pipes(ofProcess: current).written.contains(input) { return Upstream() }
+            let pipes = ProcFile.pipes(ofProcess: current)
+            if pipes.written.contains(input) { return Upstream() }
+            // Who made it has closed it by now, or never had it.
+            guard pipes.read.contains(input) else { break }
             ancestor = ProcFile.parent(of: current)
         }
         // It was quicker than we are. Where the kernel tells, a failure of it is known.
@@ -167,6 +150,41 @@ package final class LinuxProcesses: ProcessObserver {
             if failed.allEndedWell(childrenOf: parent) { return Upstream() }
         }
         return Upstream(isUnknown: true)
+    }
+
+    /// Who writes to a pipe, and to those that these read.
+    ///
+    /// - Parameters:
+    ///   - children: of the one that made the pipeline. They and theirs are looked at.
+    ///   - reader: the one that is asked for.
+    private func writers(to input: UInt64, among children: [Int32], but reader: Int32) -> [Int32] {
+        var sought: Set<UInt64> = [input]
+        var found: [Int32] = []
+        var known: [(process: Int32, pipes: (read: [UInt64], written: [UInt64]))] = []
+        func extend() {
+            var isMore = true
+            while isMore {
+                isMore = false
+                for (process, pipes) in known
+                where !found.contains(process) && !sought.isDisjoint(with: pipes.written) {
+                    found.append(process)
+                    sought.formUnion(pipes.read)
+                    isMore = true
+                }
+            }
+        }
+        // A shell makes the programs of a pipeline one after the other: the nearest are the likeliest.
+        for child in children.sorted(by: { abs(Int($0) - Int(reader)) < abs(Int($1) - Int(reader)) })
+        where child != reader {
+            var next = [child]
+            while let member = next.popLast(), known.count < Self.mostOfPipeline {
+                // A shell's child may have its ends of pipes under other numbers still.
+                known.append((member, ProcFile.pipes(ofProcess: member)))
+                next.append(contentsOf: ProcFile.children(of: member))
+            }
+            extend()
+        }
+        return found
     }
 
     // MARK: - Jobs
@@ -195,6 +213,10 @@ package final class LinuxProcesses: ProcessObserver {
 package final class LinuxProcess: WatchedProcess {
     package let process: Int32
     package let session: Int32
+    /// Who made it, when it was found; 0 when that is not seen.
+    let parent: Int32
+    /// The rights that it had when it was found; nil when they are not shown.
+    let rights: UserRights?
     /// Given up once it is known how the process ended. A leaf in the order of locks.
     private let file: Lock<FileDescriptor?>
     private let seesCode: Bool
@@ -204,12 +226,10 @@ package final class LinuxProcess: WatchedProcess {
     /// Whether it was seen to have become a program of its own.
     fileprivate let isProgram = Atomic(false)
     /// What it was seen to be. A leaf in the order of locks.
-    private let seen = Lock<WriterFacts?>(nil)
+    private let seen = Lock(Seen())
     private let codeState = Lock(CodeState.unasked)
     /// Whether what was seen is of the program that it has become: it is hardly ever another one after that.
     private let isSeenProgram = Atomic(false)
-    /// Whether it may have become a program that nobody saw.
-    private let isDoubtful = Atomic(false)
     /// Whether somebody is looking at it, or has got stuck in that.
     private let isBeingSeen = Atomic(false)
     /// How it ended, once that was seen.
@@ -217,8 +237,10 @@ package final class LinuxProcess: WatchedProcess {
 
     private let failures: FailedProcesses?
 
+    private let capture: ProcessCapture
+
     package init?(ofThread thread: Int32, observer: LinuxProcesses) {
-        failures = observer.failed
+        (failures, capture) = (observer.failed, observer.capture)
         // Only a process's own thread has a pidfd; of most programs it is that one which asks.
         var process = thread
         var opened = try? SystemCall.openProcess(thread)
@@ -230,7 +252,8 @@ package final class LinuxProcess: WatchedProcess {
         self.process = process
         file = Lock(opened)
         seesCode = observer.seesEnding(ofProcess: process)
-        session = ProcFile.facts(of: process)?.session ?? 0
+        let relations = ProcFile.facts(of: process)
+        (parent, session, rights) = (relations?.parent ?? 0, relations?.session ?? 0, relations?.rights)
         name = Lock(ProcFile.program(ofThread: process))
     }
 
@@ -239,9 +262,20 @@ package final class LinuxProcess: WatchedProcess {
     package var descriptor: Int32 { file.withLock { $0?.rawValue ?? -1 } }
 
     package var facts: WriterFacts? {
-        guard var facts = seen.withLock({ $0 }) else { return nil }
+        let seen = seen.withLock { $0 }
+        guard var facts = seen.facts else { return nil }
         if case .known(let code) = codeState.withLock({ $0 }) { facts.code = code }
-        return isDoubtful.load(ordering: .relaxed) ? facts.withoutProgram : facts
+        return seen.isDoubtful ? facts.withoutProgram : facts
+    }
+
+    private struct Seen {
+        var facts: WriterFacts?
+        /// When, on the monotonic clock.
+        var time: UInt64 = 0
+        /// Whether it may have become a program that nobody saw.
+        var isDoubtful = false
+        /// Whether it was seen to be the same still when it closed something.
+        var isConfirmed = false
     }
 
     /// What is known of its code.
@@ -275,6 +309,7 @@ package final class LinuxProcess: WatchedProcess {
     }
 
     package func awaitFacts(atMost milliseconds: Int32) {
+        capture.lookForCode(self)
         let told = PosixSemaphore()
         let waits = codeState.withLock { code in
             guard case .asked(let waiting) = code else { return false }
@@ -286,26 +321,42 @@ package final class LinuxProcess: WatchedProcess {
 
     package func isSeen(as name: String?) -> Bool {
         guard isSeenProgram.load(ordering: .acquiring) else { return false }
-        return name.map { name in seen.withLock { $0?.image.name == name } } ?? true
+        return name.map { name in seen.withLock { $0.facts?.image.name == name } } ?? true
+    }
+
+    /// Where it comes from, when it was seen a moment ago.
+    var lastOrigin: ProcFile.Descent? {
+        seen.withLock { seen in Clock.monotonic() &- seen.time < Self.moment ? seen.facts?.image.origin : nil }
+    }
+
+    /// In nanoseconds: within one request.
+    private static let moment: UInt64 = 1_000_000
+
+    /// Whether it was seen as what another process made, which had run no program of its own and had this name.
+    func isFork(called name: String) -> Bool {
+        seen.withLock { seen in seen.facts.map { !$0.image.isOfProgram && $0.image.name == name } ?? false }
     }
 
     /// Notes what was seen, unless more is known of the same program already: one that ends has given up its memory.
     func note(_ facts: WriterFacts) {
         seen.withLock { seen in
-            if facts.image.arguments == nil, let known = seen?.image, known.name == facts.image.name,
+            if facts.image.arguments == nil, let known = seen.facts?.image, known.name == facts.image.name,
                 known.origin.isProgram == facts.image.origin.isProgram
             {
                 return
             }
-            seen = facts
-            isDoubtful.store(false, ordering: .relaxed)
+            seen = Seen(facts: facts, time: Clock.monotonic())
         }
         if facts.image.isOfProgram { isSeenProgram.store(true, ordering: .releasing) }
     }
 
+    /// It was what it was seen to be when it closed something.
+    func confirm() { seen.withLock { $0.isConfirmed = true } }
+
     /// It is called something else than when it was seen, or may have become a program, and nobody could look: what it was is not what wrote.
     func doubt(closingAs name: String) {
-        if !isSeen(as: name) { isDoubtful.store(true, ordering: .relaxed) }
+        guard !isSeen(as: name) else { return }
+        seen.withLock { if !$0.isConfirmed { $0.isDoubtful = true } }
     }
 
     /// Whether the caller may look at it now: one at a time does.

@@ -5,9 +5,11 @@ internal import SystemPackage
 /// What `/proc` says of how processes belong together: parents, children, sessions, pipes, owners.
 extension ProcFile {
     /// What `/proc/<pid>/status` says: reading it waits for nothing, as `stat` may (`WriterEnding.of`).
-    package struct Relations {
+    package struct Relations: Sendable {
         var parent: Int32
         var session: Int32
+        /// The rights with which it reads files; nil when there are more groups than were read.
+        var rights: UserRights?
     }
 
     /// The parent and the session; nil when the process is gone.
@@ -16,7 +18,8 @@ extension ProcFile {
             guard let text = read(process, "status", into: buffer), let parent = number("\nPPid:\t", in: text) else {
                 return nil
             }
-            return Relations(parent: parent, session: number("\nNSsid:\t", in: text) ?? 0)
+            return Relations(
+                parent: parent, session: number("\nNSsid:\t", in: text) ?? 0, rights: rights(inStatus: Array(text)))
         }
     }
 
@@ -38,7 +41,7 @@ extension ProcFile {
     }
 
     /// What `/proc/<pid>/stat` says that `status` does not.
-    package struct Descent: Sendable {
+    package struct Descent: Sendable, Hashable {
         /// Who made it, or took it over.
         package var parent: Int32
         /// Its session (setsid(2)).
@@ -47,6 +50,20 @@ extension ProcFile {
         package var isProgram: Bool
         /// When it was made, in ticks since the machine's start.
         package var start: UInt64
+        /// Names its memory; nil when that is not shown, and of a process that has given it up.
+        package var memory: MemoryID?
+    }
+
+    /// Tells the memory of a program from that of another: where the kernel put its stack and its heap, which it draws by lot for each program that
+    /// is run, and which a process has from the one that made it as long as it has not run another (`randomize_stack_top`, `arch_randomize_brk`).
+    package struct MemoryID: Sendable, Hashable {
+        private let stack: UInt64
+        private let heap: UInt64
+
+        init?(stack: UInt64, heap: UInt64) {
+            guard stack > 1, heap > 0 else { return nil }
+            (self.stack, self.heap) = (stack, heap)
+        }
     }
 
     /// Where a process comes from; nil when it is gone.
@@ -59,18 +76,65 @@ extension ProcFile {
         }
     }
 
+    /// The same with its name, as `comm` has it.
+    package static func originAndName(of process: Int32) -> (Descent, String)? {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> (Descent, String)? in
+            guard let line = read(process, "stat", into: buffer), let origin = origin(inStat: line),
+                let begin = line.firstIndex(of: UInt8(ascii: "(")), let end = line.lastIndex(of: UInt8(ascii: ")")),
+                begin < end
+            else { return nil }
+            return (origin, String(decoding: line[(begin + 1)..<end], as: UTF8.self))
+        }
+    }
+
+    /// Whether a process sleeps, as it does that waits for something; false when that is not shown. Waits for nothing.
+    static func isAsleep(_ process: Int32) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Bool in
+            guard let text = read(process, "status", into: buffer) else { return false }
+            let key = Array("\nState:\t".utf8)
+            let range = text.firstRange(of: key)
+            return range.map { $0.upperBound < text.count && text[$0.upperBound] == UInt8(ascii: "S") } ?? false
+        }
+    }
+
+    /// A descriptor of a process.
+    struct OpenDescriptor {
+        let number: Int32
+        /// What it is, as proc_pid_fd(5) shows it.
+        let target: [UInt8]
+        /// The number of a pipe.
+        let pipe: UInt64?
+        let (isRead, isWritten): (Bool, Bool)
+    }
+
+    /// What of a process's descriptors is a pipe or has a path; empty when that is not shown. Waits for nothing.
+    static func descriptors(of process: Int32) -> [OpenDescriptor] {
+        SystemCall.numbers(ofProcess: process, "fd", most: mostDescriptors).compactMap { number in
+            guard let target = SystemCall.target(ofProcess: process, descriptor: number),
+                target.first == UInt8(ascii: "/") || target.first == UInt8(ascii: "p")
+            else { return nil }
+            // The link's own mode says how it was opened.
+            guard let mode = SystemCall.mode(ofProcess: process, descriptor: number) else { return nil }
+            return OpenDescriptor(
+                number: number, target: target, pipe: pipeNumber(target), isRead: mode & S_IRUSR != 0,
+                isWritten: mode & S_IWUSR != 0)
+        }
+    }
+
     /// Reads a stat line (proc_pid_stat(5)).
     package static func origin(inStat line: UnsafeRawBufferPointer) -> Descent? {
         // The command may hold anything, parentheses too: fields count from the last one, and the next is the third.
         guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 21)
+        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 45)
         func number<Number: FixedWidthInteger>(_ field: Int) -> Number? {
             fields.count > field - 3 ? Number(String(decoding: fields[field - 3], as: UTF8.self)) : nil
         }
         guard let parent: Int32 = number(4), let session: Int32 = number(6), let flags: UInt64 = number(9),
             let start: UInt64 = number(22)
         else { return nil }
-        return Descent(parent: parent, session: session, isProgram: flags & 0x40 == 0, start: start)
+        let memory = number(28).flatMap { stack in number(47).flatMap { MemoryID(stack: stack, heap: $0) } }
+        return Descent(
+            parent: parent, session: session, isProgram: flags & 0x40 == 0, start: start, memory: memory)
     }
 
     /// Where a link of `/proc/<pid>` leads, as text; nil when that is not shown.
@@ -97,9 +161,8 @@ extension ProcFile {
     /// The processes that a process has made and that are there, zombies too; empty when that is not shown.
     package static func children(of process: Int32) -> [Int32] {
         var children: [Int32] = []
-        for task in numbers(in: "/proc/\(process)/task") where children.count < mostSeen {
-            let path = "/proc/\(process)/task/\(task)/children"
-            guard let file = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY) else { continue }
+        for task in SystemCall.numbers(ofProcess: process, "task", most: mostSeen) where children.count < mostSeen {
+            guard let file = SystemCall.openProcFile(process, task: task, "children") else { continue }
             defer { SystemCall.close(file) }
             guard let text = try? SystemCall.bytes(file, atMost: 16384) else { continue }
             for word in text.split(separator: UInt8(ascii: " ")) {
@@ -114,40 +177,24 @@ extension ProcFile {
     /// A program of a pipeline has a few; what has thousands is a service.
     private static let mostDescriptors = 256
 
-    /// The names in a directory of `/proc` that are numbers.
-    private static func numbers(in path: String) -> [Int32] {
-        guard let directory = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY) else {
-            return []
-        }
-        defer { SystemCall.close(directory) }
-        var numbers: [Int32] = []
-        try? SystemCall.forEachName(in: directory) { name, _, _ throws(Errno) in
-            if numbers.count < mostSeen, let number = Int32(String(cString: name)) { numbers.append(number) }
-        }
-        return numbers
-    }
-
     /// The pipe that a process has as a descriptor, by its inode number; nil when it is none, or not shown.
     package static func pipeNumber(ofProcess process: Int32, descriptor: Int32) -> UInt64? {
-        guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/fd/\(descriptor)") else {
-            return nil
-        }
-        let text = String(decoding: target, as: UTF8.self)
-        guard text.hasPrefix("pipe:["), text.hasSuffix("]") else { return nil }
-        return UInt64(text.dropFirst(6).dropLast())
+        SystemCall.target(ofProcess: process, descriptor: descriptor).flatMap(pipeNumber)
+    }
+
+    /// The number in `pipe:[7]`.
+    private static func pipeNumber(_ target: [UInt8]) -> UInt64? {
+        guard target.starts(with: "pipe:[".utf8), target.last == UInt8(ascii: "]") else { return nil }
+        return UInt64(String(decoding: target.dropFirst(6).dropLast(), as: UTF8.self))
     }
 
     /// The pipes that a process can read from and write to, by their inode numbers.
     package static func pipes(ofProcess process: Int32) -> (read: [UInt64], written: [UInt64]) {
-        let place = "/proc/\(process)/fd"
         var (read, written): ([UInt64], [UInt64]) = ([], [])
-        for descriptor in numbers(in: place).prefix(mostDescriptors) {
-            guard let pipe = pipeNumber(ofProcess: process, descriptor: descriptor),
-                // The link's own mode says how it was opened (proc_pid_fd(5)).
-                let link = try? SystemCall.look(SystemCall.currentDirectory, "\(place)/\(descriptor)")
-            else { continue }
-            if link.attributes.st_mode & S_IRUSR != 0 { read.append(pipe) }
-            if link.attributes.st_mode & S_IWUSR != 0 { written.append(pipe) }
+        for descriptor in descriptors(of: process) {
+            guard let pipe = descriptor.pipe else { continue }
+            if descriptor.isRead { read.append(pipe) }
+            if descriptor.isWritten { written.append(pipe) }
         }
         return (read, written)
     }

@@ -133,14 +133,29 @@ package enum ProcFile {
 
     /// The rights with which a process reads files: its file system ids and groups; nil when it is gone.
     static func rights(of process: Int32) -> UserRights? {
-        guard let text = whole(process, "status", atMost: 1 << 20), let groups = groups(inStatus: text),
-            let user = fileSystemID("Uid:", inStatus: text), let group = fileSystemID("Gid:", inStatus: text)
-        else { return nil }
-        return UserRights(user: user, group: group, groups: groups)
+        whole(process, "status", atMost: 1 << 20).flatMap(rights)
+    }
+
+    /// The same in the text of that file; nil when it is not whole.
+    static func rights(inStatus text: [UInt8]) -> UserRights? {
+        var (user, group, groups): (UInt32?, UInt32?, [gid_t]?)
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            switch line.first {
+            case UInt8(ascii: "U") where user == nil: user = fileSystemID("Uid:", inStatus: line)
+            case UInt8(ascii: "G") where group == nil: group = fileSystemID("Gid:", inStatus: line)
+            case UInt8(ascii: "G"): groups = self.groups(inStatus: line)
+            // It comes after the groups, which may be many.
+            case UInt8(ascii: "N") where groups != nil:
+                guard let user, let group, let groups else { return nil }
+                return UserRights(user: user, group: group, groups: groups)
+            default: break
+            }
+        }
+        return nil
     }
 
     /// The last of the four numbers of a line (proc_pid_status(5)).
-    static func fileSystemID(_ key: String, inStatus text: [UInt8]) -> UInt32? {
+    static func fileSystemID(_ key: String, inStatus text: some Collection<UInt8>) -> UInt32? {
         guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key.utf8) }) else {
             return nil
         }
@@ -149,7 +164,7 @@ package enum ProcFile {
     }
 
     /// The numbers of the line `Groups:`; nil when there is no such line, or something else is in it.
-    package static func groups(inStatus text: [UInt8]) -> [gid_t]? {
+    package static func groups(inStatus text: some Collection<UInt8>) -> [gid_t]? {
         let key = Array("Groups:".utf8)
         guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) }) else {
             return nil

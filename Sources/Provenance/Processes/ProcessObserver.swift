@@ -38,13 +38,18 @@ package protocol ProcessObserver: Sendable {
     /// a command that it is about to run. Nil when it has, and when the two are in different process groups.
     func shell(of process: any WatchedProcess) -> (any WatchedProcess)?
 
-    /// Sees what a process is that writes, and of which job, so that it is known when the process is gone (``WatchedProcess/facts``).
+    /// Sees what a process is that opens something to write, and of which job, so that it is known when the process is gone
+    /// (``WatchedProcess/facts``).
     ///
     /// What `/proc` says may have to wait for the process; that is waited for a moment only.
+    func observeOpening(_ process: any WatchedProcess)
+
+    /// The same of a process that closes what it has written: it may have become another program since it was observed, and be no more in a moment.
     ///
-    /// - Parameter name: of a process that closes what it has written, what it is called by now: it may have become another program since
-    ///   it was observed, and be it no longer in a moment. Nil of one that opens something.
-    func observe(_ process: any WatchedProcess, closingAs name: String?)
+    /// - Parameters:
+    ///   - name: what it is called by now.
+    ///   - mayBeLater: whether more closes of the same may follow.
+    func observeClosing(_ process: any WatchedProcess, as name: String, mayBeLater: Bool)
 
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
