@@ -60,7 +60,7 @@ struct DirectoryPublication {
         }
         try step(.fileSynced)
         let attributes = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(root) }
-        var record = request.record.saying(WriterStatement(of: root), finder)
+        var record = request.record.using(request.used, finder).saying(WriterStatement(of: root), finder)
         record.artifact.kind = .directory
         var facts = FormatFacts()
         facts.details = ["files": String(manifest.files), "directories": String(manifest.directories)]

@@ -22,6 +22,8 @@ public struct PublishRequest: Sendable {
     public var checked: CheckedContents?
     /// What is known of it.
     public var record: ArtifactRecord
+    /// What its writers had read, for the record's inputs.
+    public var used: [UsedFile] = []
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?

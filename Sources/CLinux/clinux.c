@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <arpa/inet.h>
 #include <linux/capability.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
 #include <linux/filter.h>
 #include <linux/genetlink.h>
 #include <linux/openat2.h>
@@ -383,6 +386,91 @@ int clinux_failures_next(int fd, struct clinux_failure *failure) {
         memcpy(failure->program, found.ac_comm, sizeof failure->program);
         failure->program[sizeof failure->program - 1] = 0;
         return 1;
+    }
+}
+
+int clinux_is_read(long call) { return call == SYS_read || call == SYS_readv; }
+
+void clinux_hurry(void) { setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -15); }
+
+int clinux_process_events_open(void) {
+    int fd = socket(PF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_CONNECTOR);
+    if (fd < 0) return -1;
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+    int room = 1 << 20;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    // The event is 36 bytes in, after the heads of the message (16) and of the connector (20); what it is comes first, the numbers of thread and
+    // process 16 bytes later. Of a fork the parent's come before the child's.
+    struct sock_filter processes[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 36),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_EXEC), 10, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_EXIT), 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(PROC_EVENT_FORK), 0, 9),
+        // A child that is a process.
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 60),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 4, 5),
+        // The end of a process's own thread.
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 56),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 52),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog filter = {.len = sizeof processes / sizeof *processes, .filter = processes};
+    char message[NLMSG_LENGTH(sizeof(struct cn_msg) + sizeof(uint32_t))] = {0};
+    struct nlmsghdr head = {.nlmsg_len = sizeof message, .nlmsg_type = NLMSG_DONE};
+    struct cn_msg connector = {.id = {.idx = CN_IDX_PROC, .val = CN_VAL_PROC}, .len = sizeof(uint32_t)};
+    uint32_t operation = PROC_CN_MCAST_LISTEN;
+    memcpy(message, &head, sizeof head);
+    memcpy(message + NLMSG_HDRLEN, &connector, sizeof connector);
+    memcpy(message + NLMSG_HDRLEN + sizeof connector, &operation, sizeof operation);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0
+        || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || send(fd, message, sizeof message, 0) != sizeof message) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int clinux_process_events_next(int fd, struct clinux_process_event *event) {
+    for (;;) {
+        union {
+            struct nlmsghdr head;
+            char bytes[512];
+        } message;
+        ssize_t size = recv(fd, &message, sizeof message, MSG_DONTWAIT);
+        if (size < 0) {
+            if (errno == EINTR) continue;
+            if (errno != ENOBUFS) return 0;
+            memset(event, 0, sizeof *event);
+            return 1;
+        }
+        struct proc_event found = {0};
+        size_t start = NLMSG_HDRLEN + sizeof(struct cn_msg);
+        if ((size_t)size < start + offsetof(struct proc_event, event_data) + 16) continue;
+        size_t length = (size_t)size - start;
+        memcpy(&found, message.bytes + start, length < sizeof found ? length : sizeof found);
+        event->time = found.timestamp_ns;
+        event->parent = 0;
+        switch ((uint32_t)found.what) {
+        case PROC_EVENT_FORK:
+            event->what = 1;
+            event->process = found.event_data.fork.child_tgid;
+            event->parent = found.event_data.fork.parent_tgid;
+            return 1;
+        case PROC_EVENT_EXEC:
+            event->what = 2;
+            event->process = found.event_data.exec.process_tgid;
+            return 1;
+        case PROC_EVENT_EXIT:
+            event->what = 3;
+            event->process = found.event_data.exit.process_tgid;
+            return 1;
+        default: continue;
+        }
     }
 }
 

@@ -41,6 +41,19 @@ package enum Clock {
         return timespec(tv_sec: start / 1_000_000_000, tv_nsec: start % 1_000_000_000)
     }
 
+    /// How many nanoseconds there are from one time of day to another; 0 when that is not later.
+    package static func nanoseconds(from one: timespec, to other: timespec) -> UInt64 {
+        let seconds = Int64(other.tv_sec) &- Int64(one.tv_sec)
+        guard seconds >= 0, seconds < 1 << 32 else { return seconds < 0 ? 0 : .max }
+        return UInt64(max(0, seconds &* 1_000_000_000 &+ Int64(other.tv_nsec) &- Int64(one.tv_nsec)))
+    }
+
+    /// A time of day so many nanoseconds before another one.
+    package static func time(_ time: timespec, before nanoseconds: UInt64) -> timespec {
+        let all = time.tv_sec &* 1_000_000_000 &+ time.tv_nsec &- Int(clamping: nanoseconds)
+        return timespec(tv_sec: all / 1_000_000_000, tv_nsec: max(0, all % 1_000_000_000))
+    }
+
     /// How many seconds ago a time of day was; negative for one to come. A file may bear any time, so what does not fit is clamped.
     package static func secondsSince(_ time: timespec) -> Int {
         let (seconds, overflow) = now().tv_sec.subtractingReportingOverflow(time.tv_sec)

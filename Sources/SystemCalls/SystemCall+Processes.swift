@@ -92,6 +92,22 @@ extension SystemCall {
         }
     }
 
+    /// Whether the number of a system call is that of read(2) or readv(2), as proc_pid_syscall(5) has it.
+    package static func isRead(_ call: Int) -> Bool { clinux_is_read(call) != 0 }
+
+    /// Opens `/proc/<process>/fdinfo/<descriptor>`; nil when it is not there.
+    package static func openDescriptorInfo(ofProcess process: Int32, descriptor: Int32) -> FileDescriptor? {
+        guard process > 0, descriptor >= 0 else { return nil }
+        return try? withShortPath { path in
+            path.append("/proc/")
+            path.append(process)
+            path.append("/fdinfo/")
+            path.append(descriptor)
+        } _: { path throws(Errno) in
+            try open(currentDirectory, path, O_RDONLY)
+        }
+    }
+
     /// The names in the directory `/proc/<process>/<name>` that are numbers, in its order; empty when it is not shown.
     package static func numbers(ofProcess process: Int32, _ name: StaticString, most: Int) -> [Int32] {
         guard let directory = openProcFile(process, name) else { return [] }
@@ -199,6 +215,42 @@ extension SystemCall {
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             return .found(process: failure.process, parent: failure.parent, code: failure.code, program: program)
+        default: return .lost
+        }
+    }
+}
+
+/// What processes of this machine do: the process connector (Documentation/driver-api/connector.rst, linux/cn_proc.h).
+extension SystemCall {
+    /// One thing that a process did; times are in nanoseconds on the clock of `Clock.monotonic`.
+    package enum ProcessEvent: Sendable, Hashable {
+        /// `parent` made it.
+        case made(process: Int32, by: Int32, time: UInt64)
+        /// It has run another program.
+        case ran(process: Int32, time: UInt64)
+        /// It has ended.
+        case ended(process: Int32, time: UInt64)
+        /// Some were lost, because they were not read in time.
+        case lost
+    }
+
+    /// A socket on which the kernel tells of processes from now on.
+    ///
+    /// - Throws: `EPERM` without CAP_NET_ADMIN, in another than the first pid or user namespace, or where there is no process connector.
+    package static func openProcessEvents() throws(Errno) -> FileDescriptor {
+        let socket = clinux_process_events_open()
+        guard socket >= 0 else { throw .notPermitted }
+        return FileDescriptor(rawValue: socket)
+    }
+
+    /// The next one, without waiting; nil when there is none.
+    package static func nextProcessEvent(_ socket: FileDescriptor) -> ProcessEvent? {
+        var event = clinux_process_event()
+        guard clinux_process_events_next(socket.rawValue, &event) == 1 else { return nil }
+        switch event.what {
+        case 1: return .made(process: event.process, by: event.parent, time: event.time)
+        case 2: return .ran(process: event.process, time: event.time)
+        case 3: return .ended(process: event.process, time: event.time)
         default: return .lost
         }
     }

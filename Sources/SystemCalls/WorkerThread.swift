@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A thread of the driver's own (pthreads(7)). It takes no signals: one thread of the program waits for them.
@@ -36,6 +37,9 @@ package struct WorkerThread: Sendable {
         SystemCall.setName(of: thread, name)
         raw = thread
     }
+
+    /// The calling thread gets its turn before others, where that may be had (setpriority(2)): it has little to do, and what it looks at is gone soon.
+    package static func hurry() { clinux_hurry() }
 
     /// Waits for its end; once, and not by itself.
     package func join() { pthread_join(raw, nil) }

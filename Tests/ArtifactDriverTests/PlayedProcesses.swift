@@ -60,6 +60,11 @@ final class PlayedProcesses: ProcessObserver {
     func bytesWritten(byThread thread: Int32) -> UInt64? { nil }
     func observeOpening(_ process: any WatchedProcess) {}
     func observeClosing(_ process: any WatchedProcess, as name: String, mayBeLater: Bool) {}
+    func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? { nil }
+    func closed(_ number: UInt64) {}
+    func hasWritten(_ thread: Int32) -> Bool { false }
+    func opensToWrite(_ thread: Int32) {}
+    func closes(_ thread: Int32, called name: String) -> ProcessMemory? { nil }
     func groups(ofThread thread: Int32) -> [UInt32]? { [] }
     func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }
     func upstream(of process: any WatchedProcess) -> Upstream {

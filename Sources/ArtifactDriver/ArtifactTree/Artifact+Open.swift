@@ -11,10 +11,14 @@ internal import SystemPackage
 /// Opening an artifact, by the policy of the state that it is in.
 extension Volume {
     func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
-        if let opened = try open(file, flags, caller, isSameJob: nil) { return opened }
+        var found = try open(file, flags, caller, isSameJob: nil)
         // Only of files that are being made: sealed ones are opened without asking who asks.
-        if let opened = try open(file, flags, caller, isSameJob: isSameJob(caller, file)) { return opened }
-        throw Errno.resourceBusy
+        if found == nil { found = try open(file, flags, caller, isSameJob: isSameJob(caller, file)) }
+        guard var opened = found else { throw Errno.resourceBusy }
+        if flags.isReadable, let number = noteRead(file, caller), opened.handle.isReader {
+            opened.handle = HandleID(reading: number)
+        }
+        return opened
     }
 
     /// - Parameter isSameJob: whether the caller is of the job that makes the file; nil when that was not asked.
@@ -60,7 +64,9 @@ extension Volume {
             store.descriptors.fileOpened()
             if changes {
                 state.resumeWriting(in: store.staging)
-                if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count) { state.makers = [] }
+                if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count) {
+                    (state.makers, state.madeFrom) = ([], [])
+                }
                 if case .staged = state.phase { state.note(makers) }
             }
             if flags.truncates {

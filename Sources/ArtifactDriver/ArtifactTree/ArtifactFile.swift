@@ -96,6 +96,13 @@ final class ArtifactFile: AwaitsMakers {
         let name: String
     }
 
+    /// What a process may remember that wrote to a file.
+    struct MadeFrom: Sendable {
+        let memory: ProcessMemory
+        /// When it closed it last, in nanoseconds since the machine's start.
+        var time: UInt64
+    }
+
     /// Why what was written is not what a writer meant to leave.
     struct Spoiled: Sendable {
         let reason: String
@@ -129,6 +136,8 @@ final class ArtifactFile: AwaitsMakers {
         var settleEnd: UInt64 = 0
         var isKeptBack = false
         var spoiled: Spoiled?
+        var madeFrom: [MadeFrom] = []
+        var written: ReadFile.BytesState?
     }
 
     /// Small: the kernel may know millions of files, of which few are open and fewer being written.
@@ -206,6 +215,22 @@ final class ArtifactFile: AwaitsMakers {
         var spoiled: Spoiled? {
             get { writing.first?.spoiled }
             set { change(isNothing: newValue == nil) { $0.spoiled = newValue } }
+        }
+
+        /// Who wrote the bytes.
+        var madeFrom: [MadeFrom] {
+            get { writing.first?.madeFrom ?? [] }
+            _modify {
+                if writing.isEmpty { writing.append(Writing()) }
+                yield &writing[0].madeFrom
+            }
+            set { change(isNothing: newValue.isEmpty) { $0.madeFrom = newValue } }
+        }
+
+        /// How it was when somebody closed it last.
+        var written: ReadFile.BytesState? {
+            get { writing.first?.written }
+            set { change(isNothing: newValue == nil) { $0.written = newValue } }
         }
 
         private mutating func change(isNothing: Bool, _ body: (inout Writing) -> Void) {

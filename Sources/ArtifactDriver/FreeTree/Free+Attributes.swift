@@ -26,7 +26,7 @@ extension Volume {
         try node.withDescriptor { path throws(Errno) in
             if let size = changes.size {
                 guard node.kind == S_IFREG else { throw node.kind == S_IFDIR ? Errno.isDirectory : .invalidArgument }
-                let isWriter = handle.map { $0 != Self.readerHandle } ?? false
+                let isWriter = handle.map { !$0.isReader } ?? false
                 if try takesLong(toCut: path, to: size, caller) { throw Errno.takesLong }
                 if isWriter, let writing = node.open.withLock({ $0.writing }) {
                     try truncate(writing, to: size, caller)

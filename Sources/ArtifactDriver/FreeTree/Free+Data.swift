@@ -21,8 +21,8 @@ extension Volume {
     /// The last duplicate of a handle is closed and no mapping is left.
     func release(_ node: FreeNode, _ handle: HandleID) {
         store.descriptors.fileClosed()
-        node.open.withLock { $0.remove(writable: handle != Self.readerHandle, connection: passthrough) }
-        if handle != Self.readerHandle, let artifact = node.artifact {
+        node.open.withLock { $0.remove(writable: !handle.isReader, connection: passthrough) }
+        if !handle.isReader, let artifact = node.artifact {
             endChange(of: artifact)
             connection?.reconsider()
         }

@@ -14,7 +14,11 @@ extension Volume {
         }
         try enforceJob(node, flags, caller)
         guard flags.isWritable, let artifact = node.artifact else {
-            return try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+            var opened = try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
+            if flags.isReadable, let number = noteRead(node, caller), opened.handle.isReader {
+                opened.handle = HandleID(reading: number)
+            }
+            return opened
         }
         // Until it is released.
         try beginChange(of: artifact, caller)

@@ -22,6 +22,7 @@ extension Volume {
         if let watch = opener?.watch, watch.process == thread, !watch.isSeen(as: sight.program) {
             processes.observeClosing(watch, as: sight.program, mayBeLater: opener?.isFlushed == false)
         }
+        if opener != nil { noteWritten(file, by: thread, called: sight.program) }
         guard isToBePublished else { return }
         let place = namespace.place(of: file.id)
         let check = place.flatMap { contentCheck($0.name, in: $0.parent) }
@@ -120,7 +121,7 @@ extension Volume {
     /// The last duplicate of a handle is closed and no mapping is left.
     func release(_ file: ArtifactFile, _ handle: HandleID) {
         let closed = file.state.withLock { state -> Closed in
-            let isWriter = handle != Self.readerHandle
+            let isWriter = !handle.isReader
             var closed = Closed.nothing
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
                 var writer = state.writers.remove(at: index)

@@ -64,14 +64,14 @@ extension Volume {
     private static let longestDelay = 3200
 
     private func sealing(_ file: ArtifactFile) -> Sealing? {
-        let (phase, birth, goesBack, descriptor, isReadOnly, writer, maker) = file.state.withLock { state in
+        let (phase, birth, goesBack, descriptor, isReadOnly, writer, maker, madeFrom) = file.state.withLock { state in
             // What has waited for room had none.
             if state.open.holds == 0, case .sealing(let staged) = state.phase {
                 try? state.open.hold { flags throws(Errno) in try staged.open(flags | O_NOFOLLOW) }
             }
             return (
                 state.phase, state.birth, state.goesBack, state.open.holds > 0 ? state.open.readable : nil,
-                state.open.isReadOnly, state.lastWriter, whoMade(state)
+                state.open.isReadOnly, state.lastWriter, whoMade(state), state.madeFrom
             )
         }
         guard case .sealing(let staged) = phase, let place = namespace.place(of: file.id),
@@ -84,6 +84,7 @@ extension Volume {
             record: draft(place, birth, by: maker, ending: writer?.ending),
             origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
+        request.used = used(madeFrom)
         request.checked = writer?.checked
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly
@@ -219,6 +220,8 @@ extension Volume {
             state.lastWriter = nil
             state.goesBack = false
             state.makers = []
+            state.madeFrom = []
+            state.written = nil
             state.isKeptBack = false
             return staged != state.identity
         }

@@ -1,5 +1,6 @@
 internal import ArtifactStore
 public import FuseKernel
+internal import Provenance
 internal import Synchronization
 internal import SystemCalls
 public import SystemPackage
@@ -8,7 +9,7 @@ public import SystemPackage
 extension Volume {
     public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
         if store.isReadOnly { throw Errno.noFunction }
-        guard case .artifact(let file) = try self.inode(inode), handle != Self.readerHandle else { return }
+        guard case .artifact(let file) = try self.inode(inode), !handle.isReader else { return }
         try flush(file, handle, request.caller)
     }
 
@@ -19,6 +20,7 @@ extension Volume {
 
     /// The last duplicate of a handle is closed and no mapping is left.
     public func release(inode: InodeNumber, handle: HandleID) {
+        if let number = handle.readingNumber { processes.closed(number) }
         guard let found = namespace[inode] else { return }
         switch found {
         case .made: _ = handles.close(handle)
@@ -32,7 +34,7 @@ extension Volume {
             release(file, handle)
             connection?.reconsider()
         }
-        if handle != Self.readerHandle { endLeftSessions() }
+        if !handle.isReader { endLeftSessions() }
         sweepIfDue()
     }
 

@@ -7,7 +7,7 @@ public import SystemPackage
 
 /// Opening: what kind of inode it is decides who does it.
 extension Volume {
-    /// A handle that only reads a real file needs no number.
+    /// A handle that only reads a real file needs no number, unless it is to be known when it is closed.
     static let readerHandle = HandleID(rawValue: 0)
 
     public func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened {
@@ -29,4 +29,17 @@ extension Volume {
         if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
         return traits
     }
+}
+
+extension HandleID {
+    private static let readerBit: UInt64 = 1 << 63
+
+    /// A handle that only reads a real file, and of which is to be known when it is closed.
+    init(reading number: UInt64) { self.init(rawValue: number | Self.readerBit) }
+
+    /// Whether it only reads a real file.
+    var isReader: Bool { rawValue == 0 || rawValue & Self.readerBit != 0 }
+
+    /// The number of one that only reads, if it has one.
+    var readingNumber: UInt64? { rawValue & Self.readerBit != 0 ? rawValue ^ Self.readerBit : nil }
 }

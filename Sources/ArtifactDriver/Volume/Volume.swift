@@ -75,7 +75,9 @@ public final class Volume: FileSystem {
     /// Begins the mount's session, or resumes the one in `options`; a read-only store has none.
     /// - Throws: `StoreError` when the session cannot be begun or resumed.
     public convenience init(store: Store, options: VolumeOptions) throws(StoreError) {
-        try self.init(store: store, options: options, processes: LinuxProcesses(environment: store.schema.environment))
+        try self.init(
+            store: store, options: options,
+            processes: LinuxProcesses(environment: store.schema.environment, mountPoint: options.mountPoint))
     }
 
     /// - Parameter processes: who tells of processes.

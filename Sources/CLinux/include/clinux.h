@@ -131,6 +131,27 @@ int clinux_pidfd_open(pid_t process);
 // The exit code of a process that has ended and was waited for, as wait(2) tells it (PIDFD_GET_INFO); -1 when the kernel does not say.
 int clinux_pidfd_exit_code(int pidfd, int *code);
 
+// Whether the number of a system call is that of read(2) or readv(2).
+int clinux_is_read(long call);
+
+// The calling thread gets its turn before others, where that may be had (setpriority(2)).
+void clinux_hurry(void);
+
+// What a process of this machine did, as the process connector tells it (linux/cn_proc.h).
+struct clinux_process_event {
+    // 1: `parent` made `process`; 2: it has run another program; 3: it has ended; 0: some were lost because they were not read in time.
+    int32_t what;
+    int32_t process;
+    int32_t parent;
+    // In nanoseconds, on CLOCK_MONOTONIC.
+    uint64_t time;
+};
+// A socket on which the kernel tells of processes, not of threads, from now on; -1 without CAP_NET_ADMIN, in another than the first pid or user
+// namespace, or where the kernel has no process connector.
+int clinux_process_events_open(void);
+// The next one: 1, or 0 when there is none.
+int clinux_process_events_next(int fd, struct clinux_process_event *event);
+
 // getdents64(2): fills a buffer with `struct linux_dirent64`; the bytes that it took, 0 at the end.
 ssize_t clinux_getdents(int directory, void *buffer, size_t size);
 

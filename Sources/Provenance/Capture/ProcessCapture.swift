@@ -41,13 +41,19 @@ final class ProcessCapture: Sendable {
     private static let mostAncestors = 64
 
     private let environment: EnvironmentNames
-    private let reader = PatientReader()
+    private let reader: PatientReader
+    private let isOther: @Sendable (Int32) -> Void
     private let code = CodeCapture()
     private let bell = PosixSemaphore()
     /// A leaf in the order of locks.
     private let state = Lock(State())
 
-    init(_ environment: EnvironmentNames) { self.environment = environment }
+    /// - Parameter isOther: told of a process that has become another program, on a thread that may wait.
+    init(
+        _ environment: EnvironmentNames, _ reader: PatientReader, isOther: @escaping @Sendable (Int32) -> Void
+    ) {
+        (self.environment, self.reader, self.isOther) = (environment, reader, isOther)
+    }
 
     /// Sees what a process is that opens something.
     func observeOpening(_ process: LinuxProcess) {
@@ -121,6 +127,7 @@ final class ProcessCapture: Sendable {
             let ancestors = ancestors(of: image)
         else { return false }
         note(process, image, ancestors)
+        if image.isOfProgram { isOther(process.process) }
         if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
         return true
     }

@@ -2,7 +2,7 @@ internal import ArtifactRecords
 package import Artifacts
 internal import Glibc
 internal import Synchronization
-internal import SystemCalls
+package import SystemCalls
 internal import SystemPackage
 
 /// The processes of this machine, as `/proc` and pidfds show them.
@@ -17,9 +17,17 @@ package final class LinuxProcesses: ProcessObserver {
     private let known = Lock<[LinuxProcess]>([])
     private static let most = 64
     let capture: ProcessCapture
+    private let model: ProcessModel
 
-    /// - Parameter environment: which members of a writer's environment are kept.
-    package init(environment: EnvironmentNames = .builtIn) { capture = ProcessCapture(environment) }
+    /// - Parameters:
+    ///   - environment: which members of a writer's environment are kept.
+    ///   - mountPoint: where the files are shown that processes read; empty when that is not known.
+    package init(environment: EnvironmentNames = .builtIn, mountPoint: String = "") {
+        let reader = PatientReader()
+        let model = ProcessModel(mountPoint: mountPoint, reader: reader)
+        self.model = model
+        capture = ProcessCapture(environment, reader) { model.hasBecomeAnother($0) }
+    }
 
     package func look(at thread: Int32) -> ProcessSight {
         writers.look(at: thread, seesCode: seesEnding(ofThread: thread))
@@ -87,6 +95,22 @@ package final class LinuxProcesses: ProcessObserver {
     package func observeClosing(_ watched: any WatchedProcess, as name: String, mayBeLater: Bool) {
         guard let process = watched as? LinuxProcess else { return }
         capture.observeClosing(process, as: name, mayBeLater: mayBeLater)
+    }
+
+    // MARK: - What was read
+
+    package func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? {
+        model.opens(identity, by: thread, file)
+    }
+
+    package func hasWritten(_ thread: Int32) -> Bool { model.hasWritten(thread) }
+
+    package func closed(_ number: UInt64) { model.closed(number) }
+
+    package func opensToWrite(_ thread: Int32) { model.opensToWrite(thread) }
+
+    package func closes(_ thread: Int32, called name: String) -> ProcessMemory? {
+        model.closes(thread, called: name)
     }
 
     package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }

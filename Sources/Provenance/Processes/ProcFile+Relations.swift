@@ -87,13 +87,59 @@ extension ProcFile {
         }
     }
 
-    /// Whether a process sleeps, as it does that waits for something; false when that is not shown. Waits for nothing.
-    static func isAsleep(_ process: Int32) -> Bool {
-        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Bool in
-            guard let text = read(process, "status", into: buffer) else { return false }
-            let key = Array("\nState:\t".utf8)
-            let range = text.firstRange(of: key)
-            return range.map { $0.upperBound < text.count && text[$0.upperBound] == UInt8(ascii: "S") } ?? false
+    /// What a process waits for.
+    enum Wait {
+        case none
+        /// What comes through a pipe, in a thread.
+        case onPipe(thread: Int32)
+        /// One of several things.
+        case several
+    }
+
+    /// What one of a process's threads waits for, as far as that can be read (proc_pid_wchan(5): the name of a function of the kernel, such as
+    /// `anon_pipe_read`, `pipe_read`, `do_poll`, `do_select`, `ep_poll`). Waits for nothing.
+    static func wait(of process: Int32) -> Wait {
+        var found = Wait.none
+        for task in SystemCall.numbers(ofProcess: process, "task", most: mostTasks) {
+            withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
+                guard let text = read(task, "wchan", into: buffer) else { return }
+                if text.firstRange(of: "pipe_read".utf8) != nil { found = .onPipe(thread: task) }
+                if ["poll", "select"].contains(where: { text.firstRange(of: $0.utf8) != nil }), case .none = found {
+                    found = .several
+                }
+            }
+            if case .onPipe = found { return found }
+        }
+        return found
+    }
+
+    private static let mostTasks = 32
+
+    /// The descriptor that a thread reads from at this moment; nil when it does not, or that is not shown (proc_pid_syscall(5)). May wait for the process.
+    static func descriptorRead(by thread: Int32) -> Int32? {
+        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> Int32? in
+            guard let text = read(thread, "syscall", into: buffer) else { return nil }
+            let words = text.split(separator: UInt8(ascii: " "), maxSplits: 2)
+            guard words.count > 2, let call = Int(String(decoding: words[0], as: UTF8.self)),
+                SystemCall.isRead(call),
+                let descriptor = UInt64(String(decoding: words[1].dropFirst(2), as: UTF8.self), radix: 16)
+            else { return nil }
+            return Int32(exactly: descriptor)
+        }
+    }
+
+    /// Whether a process has not ended.
+    static func isAlive(_ process: Int32) -> Bool {
+        state(of: process).map { $0 != UInt8(ascii: "Z") && $0 != UInt8(ascii: "X") } ?? false
+    }
+
+    /// The letter of its state (proc_pid_status(5)).
+    private static func state(of process: Int32) -> UInt8? {
+        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> UInt8? in
+            guard let text = read(process, "status", into: buffer),
+                let place = text.firstRange(of: Array("\nState:\t".utf8))?.upperBound, place < text.count
+            else { return nil }
+            return text[place]
         }
     }
 
@@ -105,19 +151,35 @@ extension ProcFile {
         /// The number of a pipe.
         let pipe: UInt64?
         let (isRead, isWritten): (Bool, Bool)
+        /// Whether another program would not have it; known of none below 3, which hardly ever is.
+        let isClosedOnExec: Bool
+    }
+
+    /// The flag `O_CLOEXEC` of a descriptor (proc_pid_fdinfo(5)).
+    private static func isClosedOnExec(_ process: Int32, _ descriptor: Int32) -> Bool {
+        guard let file = SystemCall.openDescriptorInfo(ofProcess: process, descriptor: descriptor) else { return false }
+        defer { SystemCall.close(file) }
+        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer -> Bool in
+            guard let count = try? SystemCall.read(file, into: buffer) else { return false }
+            let text = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
+            guard let start = text.firstRange(of: Array("flags:\t".utf8))?.upperBound else { return false }
+            let digits = text[start...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }
+            return (Int32(String(decoding: digits, as: UTF8.self), radix: 8) ?? 0) & O_CLOEXEC != 0
+        }
     }
 
     /// What of a process's descriptors is a pipe or has a path; empty when that is not shown. Waits for nothing.
     static func descriptors(of process: Int32) -> [OpenDescriptor] {
         SystemCall.numbers(ofProcess: process, "fd", most: mostDescriptors).compactMap { number in
             guard let target = SystemCall.target(ofProcess: process, descriptor: number),
-                target.first == UInt8(ascii: "/") || target.first == UInt8(ascii: "p")
+                target.starts(with: "/".utf8) || target.starts(with: "pipe:".utf8)
             else { return nil }
             // The link's own mode says how it was opened.
             guard let mode = SystemCall.mode(ofProcess: process, descriptor: number) else { return nil }
             return OpenDescriptor(
                 number: number, target: target, pipe: pipeNumber(target), isRead: mode & S_IRUSR != 0,
-                isWritten: mode & S_IWUSR != 0)
+                isWritten: mode & S_IWUSR != 0,
+                isClosedOnExec: number > STDERR_FILENO && isClosedOnExec(process, number))
         }
     }
 

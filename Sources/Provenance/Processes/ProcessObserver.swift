@@ -1,4 +1,5 @@
 package import Artifacts
+package import SystemCalls
 
 /// What is asked about the processes of who uses the mount. The kernel answers (`LinuxProcesses`); a test plays it.
 ///
@@ -50,6 +51,27 @@ package protocol ProcessObserver: Sendable {
     ///   - name: what it is called by now.
     ///   - mayBeLater: whether more closes of the same may follow.
     func observeClosing(_ process: any WatchedProcess, as name: String, mayBeLater: Bool)
+
+    /// A thread opens a file to read, and waits for our answer.
+    ///
+    /// - Parameter file: called when it is new to its process.
+    /// - Returns: a number, when it is to be told that the handle is closed (``closed(_:)``).
+    func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64?
+
+    /// The last descriptor of a file that was opened to read is closed.
+    func closed(_ number: UInt64)
+
+    /// A thread opens a file to write, and waits for our answer.
+    func opensToWrite(_ thread: Int32)
+
+    /// A thread closes a file to which it has written, and waits for our answer.
+    ///
+    /// - Parameter name: what it is called by now.
+    /// - Returns: what it may remember, for what it was made from (``ProcessMemory/edges(of:)``); nil when that is not seen.
+    func closes(_ thread: Int32, called name: String) -> ProcessMemory?
+
+    /// Whether a thread's process, which waits for our answer, has written anything; false when that is not seen.
+    func hasWritten(_ thread: Int32) -> Bool
 
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.

@@ -1,0 +1,90 @@
+internal import Artifacts
+internal import ArtifactRecords
+internal import ArtifactStore
+internal import FuseKernel
+internal import Glibc
+internal import Provenance
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Who has read what: noted when it is opened, told when what was made from it is published.
+extension Volume {
+    /// A caller opened an artifact to read.
+    ///
+    /// - Returns: the number of its handle, when it is to be told that that is closed.
+    func noteRead(_ file: ArtifactFile, _ caller: Caller) -> UInt64? {
+        let identity = file.state.withLock { state in
+            // What its job reads while it settles is the file that it becomes.
+            state.identity ?? state.open.any.flatMap { try? SystemCall.look($0).identity }
+        }
+        guard let identity else { return nil }
+        return processes.opens(identity, by: caller.process) {
+            guard let place = namespace.place(of: file.id) else { return nil }
+            let attributes = file.state.withLock { state in
+                state.open.any.flatMap { try? SystemCall.attributes($0) }
+            }
+            let isSealed = place.parent.isProduction
+            guard isSealed || attributes != nil else { return nil }
+            return ReadFile(
+                identity, path: place.parent.path(of: place.name),
+                version: isSealed ? nil : attributes.map { ReadFile.BytesState($0) })
+        }
+    }
+
+    /// The same of a file in `logs/`, in `scratch/`, or in a directory that is an artifact: what is in one of production is that artifact.
+    func noteRead(_ node: FreeNode, _ caller: Caller) -> UInt64? {
+        if node.artifact?.isMaking == true { return nil }
+        return processes.opens(node.identity, by: caller.process) {
+            let path = shownPath(of: node)
+            if node.scope == .production {
+                let (_, rest) = store.schema.locate(path)
+                guard !rest.isEmpty else { return nil }
+                let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast(rest.count - 1)
+                return ReadFile(node.identity, path: parts.joined(separator: "/"), version: nil)
+            }
+            let attributes = try? node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
+            return attributes.map { ReadFile(node.identity, path: path, version: ReadFile.BytesState($0)) }
+        }
+    }
+
+    /// In nanoseconds: how much before a write the time of it may be told (a tick of a kernel with 100 a second).
+    private static let coarseness: UInt64 = 10_000_000
+
+    /// Notes who closes a staged file that was changed since somebody closed it last.
+    func noteWritten(_ file: ArtifactFile, by thread: Int32, called name: String) {
+        let (isChanged, opener, changed) = file.state.withLock { state -> (Bool, Int32?, timespec) in
+            guard let written = state.open.writing.flatMap({ try? SystemCall.attributes($0) }), written.st_size > 0
+            else { return (false, nil, timespec()) }
+            let version = ReadFile.BytesState(written)
+            defer { state.written = version }
+            return (version != state.written, state.writers.first?.thread, written.st_ctim)
+        }
+        guard let opener,
+            // Several may write at a time: who closes last changes nothing any more.
+            isChanged || opener != thread && processes.hasWritten(thread),
+            let memory = processes.closes(thread, called: name)
+        else { return }
+        // What is opened after the last write is no input. Its time is as coarse as the file system has it.
+        let ago = Clock.nanoseconds(from: changed, to: Clock.now())
+        let now = ProcessModel.now &- (ago > Self.coarseness ? ago &- Self.coarseness : 0)
+        file.state.withLock { state in
+            if let index = state.madeFrom.firstIndex(where: { $0.memory === memory }) {
+                state.madeFrom[index].time = now
+            } else {
+                state.madeFrom.append(.init(memory: memory, time: now))
+            }
+        }
+    }
+
+    /// What a file was made from that somebody had read.
+    func used(_ madeFrom: [ArtifactFile.MadeFrom]) -> [UsedFile] {
+        let now = Clock.now()
+        return ProcessMemory.edges(of: madeFrom.map { ($0.memory, $0.time) }).map { edge in
+            let opened = Clock.time(now, before: edge.age)
+            return UsedFile(
+                path: edge.file.path, how: edge.how, opened: opened, identity: edge.file.identity,
+                size: edge.file.version?.size, modified: edge.file.version?.modified)
+        }
+    }
+}

@@ -1,0 +1,235 @@
+package import ArtifactRecords
+internal import Synchronization
+internal import SystemCalls
+
+/// What a process may remember: from when it ran its program, or was made, until it runs another one. It only grows.
+package final class ProcessMemory: Sendable {
+    /// A file that it opened to read, or was given open.
+    struct PastRead: Sendable {
+        let file: ReadFile
+        let moment: Moment
+        let how: ArtifactRecord.How
+    }
+
+    /// What it was made from, when it has run no program since.
+    struct Parent: Sendable {
+        let memory: ProcessMemory
+        let time: Making
+    }
+
+    /// When a process was made.
+    enum Making: Sendable {
+        /// In nanoseconds since the machine's start.
+        case at(UInt64)
+        /// In ticks since the machine's start, and its number.
+        case start(UInt64, process: Int32)
+    }
+
+    private struct State {
+        var reads: [PastRead] = []
+        var known: Set<FileIdentity> = []
+        var parent: Parent?
+        var pipes: [PipeFlow] = []
+        var knownPipes: Set<ObjectIdentifier> = []
+        var id: ProcFile.MemoryID?
+    }
+
+    /// What it is called, as `/proc/<pid>/comm` has it; empty when that was not seen.
+    let name: String
+    /// Whether it is that of a program that the process itself has run; nil when that was not seen.
+    let isOfProgram: Bool?
+    /// A leaf in the order of locks.
+    private let state: Lock<State>
+
+    /// More than that one process has read is not kept: it is left out, and that is told.
+    private static let mostReads = 100_000
+
+    init(_ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?) {
+        (self.name, self.isOfProgram) = (name, isOfProgram)
+        state = Lock(State(id: id))
+    }
+
+    var id: ProcFile.MemoryID? { state.withLock { $0.id } }
+
+    /// It was seen later than the rest.
+    func isNamed(_ id: ProcFile.MemoryID?) { state.withLock { if $0.id == nil { $0.id = id } } }
+
+    func hasRead(_ file: FileIdentity) -> Bool { state.withLock { $0.known.contains(file) } }
+
+    /// - Returns: whether it is new.
+    @discardableResult
+    func note(_ read: PastRead) -> Bool {
+        state.withLock { state in
+            guard state.reads.count < Self.mostReads, state.known.insert(read.file.identity).inserted else {
+                return false
+            }
+            state.reads.append(read)
+            return true
+        }
+    }
+
+    var parent: Parent? { state.withLock { $0.parent } }
+
+    func note(_ parent: Parent) { state.withLock { $0.parent = parent } }
+
+    /// It reads a pipe.
+    func note(_ pipe: PipeFlow) {
+        state.withLock { state in
+            guard state.pipes.count < Self.mostReads, state.knownPipes.insert(ObjectIdentifier(pipe)).inserted else {
+                return
+            }
+            state.pipes.append(pipe)
+            pipe.hasReader()
+        }
+    }
+
+    /// All of it is another's: it was the same before it was seen what it is.
+    func hand(to other: ProcessMemory) {
+        let (reads, parent, pipes) = sources
+        for read in reads { other.note(read) }
+        if let parent { other.note(parent) }
+        for pipe in pipes {
+            other.note(pipe)
+        }
+    }
+
+    /// What it read itself.
+    var reads: [PastRead] { state.withLock { $0.reads } }
+
+    private var sources: (reads: [PastRead], parent: Parent?, pipes: [PipeFlow]) {
+        state.withLock { ($0.reads, $0.parent, $0.pipes) }
+    }
+
+    // MARK: - Edges
+
+    /// An input of what somebody wrote.
+    package struct Edge: Sendable {
+        /// What was read.
+        package let file: ReadFile
+        /// How that is known.
+        package let how: ArtifactRecord.How
+        /// For how long it was open before, in nanoseconds.
+        package let age: UInt64
+    }
+
+    /// Until when what was read counts.
+    private enum Limit {
+        case time(UInt64)
+        case making(Making)
+
+        func includes(_ moment: Moment) -> Bool? {
+            switch self {
+            case .time(let time), .making(.at(let time)): moment.time <= time
+            case .making(.start(let start, let process)): moment.isBefore(start: start, of: process)
+            }
+        }
+    }
+
+    /// So many memories are followed for one artifact at most.
+    private static let mostFollowed = 10_000
+
+    /// What a writer had read before a time, itself or through others (PROVENANCE.md, 2).
+    ///
+    /// - Parameter writers: each with when it wrote last, in nanoseconds since the machine's start.
+    package static func edges(of writers: [(memory: ProcessMemory, time: UInt64)]) -> [Edge] {
+        let now = Clock.sinceBoot()
+        var edges: [Edge] = []
+        var places: [FileIdentity: Int] = [:]
+        func add(_ read: PastRead, _ how: ArtifactRecord.How) {
+            let edge = Edge(file: read.file, how: how, age: now &- min(now, read.moment.time))
+            guard let place = places[read.file.identity] else {
+                places[read.file.identity] = edges.count
+                return edges.append(edge)
+            }
+            if how.rank < edges[place].how.rank { edges[place] = edge }
+        }
+        var next: [(ProcessMemory, Limit, ArtifactRecord.How)] =
+            writers
+            .sorted { $0.time > $1.time }.map { ($0.memory, .time($0.time), .process) }
+        var followed = 0
+        var best: [ObjectIdentifier: Int] = [:]
+        // Breadth first: what is known better comes before what is known worse.
+        while followed < next.count, followed < mostFollowed {
+            let (memory, limit, how) = next[followed]
+            followed += 1
+            if followed > writers.count {
+                let rank = best[ObjectIdentifier(memory)] ?? .max
+                guard how.rank < rank else { continue }
+                best[ObjectIdentifier(memory)] = how.rank
+            }
+            let (reads, parent, pipes) = memory.sources
+            for read in reads {
+                let least = how == .process ? read.how : how
+                switch limit.includes(read.moment) {
+                case true?: add(read, least)
+                case nil: add(read, .job)
+                case false?: break
+                }
+            }
+            if let parent {
+                next.append((parent.memory, .making(parent.time), max(how, .ancestor)))
+            }
+            for pipe in pipes {
+                for writer in pipe.writers where writer !== memory { next.append((writer, limit, max(how, .pipe))) }
+            }
+        }
+        return edges
+    }
+
+    private static func max(_ one: ArtifactRecord.How, _ other: ArtifactRecord.How) -> ArtifactRecord.How {
+        one.rank > other.rank ? one : other
+    }
+}
+
+extension ArtifactRecord.How {
+    /// The better it is known the lower.
+    fileprivate var rank: Int {
+        switch self {
+        case .process: 0
+        case .ancestor: 1
+        case .pipe: 2
+        case .declared: 3
+        case .job: 4
+        }
+    }
+}
+
+/// A pipe, and who writes to it.
+final class PipeFlow: Sendable {
+    private struct State {
+        var writers: [ProcessMemory] = []
+        var starter: ProcessMemory?
+        var isRead = false
+    }
+
+    /// A leaf in the order of locks, after that of a memory.
+    private let state = Lock(State())
+    private static let mostWriters = 1024
+
+    /// Whether it is known who reads it.
+    var isRead: Bool { state.withLock { $0.isRead } }
+
+    func hasReader() { state.withLock { $0.isRead = true } }
+
+    /// Who writes to it: whoever has it to write, or else the one that started its reader.
+    var writers: [ProcessMemory] {
+        state.withLock { state in
+            state.writers.isEmpty ? state.starter.map { [$0] } ?? [] : state.writers
+        }
+    }
+
+    /// Whether it is known who writes to it.
+    var isWritten: Bool { state.withLock { !$0.writers.isEmpty } }
+
+    func note(writer: ProcessMemory) {
+        state.withLock { state in
+            guard state.writers.count < Self.mostWriters, !state.writers.contains(where: { $0 === writer }) else {
+                return
+            }
+            state.writers.append(writer)
+        }
+    }
+
+    /// The one that started its reader has it too.
+    func note(starter: ProcessMemory) { state.withLock { $0.starter = starter } }
+}

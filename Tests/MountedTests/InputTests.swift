@@ -1,0 +1,138 @@
+import Glibc
+import TestSupport
+import Testing
+
+extension MountedTests {
+    /// What an artifact was made from, as its record has it, of real programs.
+    @Suite struct InputTests {
+        private func seal(_ mount: Mount, _ names: String...) throws {
+            for name in names {
+                try write("\(name)\tb\n1\t2\n", to: mount.production("base/analysis_sequences/\(name).tsv"))
+            }
+            #expect(mount.settle())
+        }
+
+        /// The inputs of `splice_errors/<name>.tsv`, as `path how` each, with the last two parts of the path.
+        private func inputs(_ mount: Mount, _ name: String) throws -> [String] {
+            #expect(mount.settle(), "log: \(mount.log)")
+            let script = """
+                import json, sys
+                r = json.load(open(sys.argv[1]))
+                for i in r.get('inputs', []): print('/'.join(i['path'].split('/')[-2:]), i['how'], 'sha256' in i, 'at' in i)
+                """
+            let record = mount.production("base/splice_errors/.meta/\(name).tsv.json")
+            return try python(script, [record]).output.split(separator: "\n").map(String.init).sorted()
+        }
+
+        private func python(_ script: String, _ arguments: [String]) throws -> Outcome {
+            try run([testPython, "-c", script] + arguments)
+        }
+
+        /// Python reads and writes in turns; what is read after the last write is no input of it.
+        @Test(arguments: MountVariant.both) func readingAndWritingInTurns(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try seal(mount, "chr1", "chr2", "chr3")
+            let script = """
+                import os, sys, time
+                a, b, c, x, y = sys.argv[1:]
+                rows = open(a).read()
+                open(x, "w").write(rows)
+                rows += open(b).read()
+                open(y, "w").write(rows)
+                open(c).read()
+                """
+            let read = ["chr1", "chr2", "chr3"].map { mount.production("base/analysis_sequences/\($0).tsv") }
+            let written = ["chr1", "chr2"].map { mount.production("base/splice_errors/\($0).tsv") }
+            let outcome = try python(script, read + written)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == ["analysis_sequences/chr1.tsv process True True"])
+            #expect(
+                try inputs(mount, "chr2")
+                    == [
+                        "analysis_sequences/chr1.tsv process True True",
+                        "analysis_sequences/chr2.tsv process True True",
+                    ])
+        }
+
+        /// A child remembers what its parent read before it was made, and nothing that that read later; another program remembers nothing.
+        @Test func memoryGoesOverForkAndNotOverExec() throws {
+            let mount = try Mount()
+            try seal(mount, "chr1", "chr2", "chr3")
+            let script = """
+                import os, sys
+                a, b, c, x, y, z = sys.argv[1:]
+                rows = open(a).read()
+                go, told = os.pipe()
+                child = os.fork()
+                if child == 0:
+                    os.read(go, 1)
+                    open(x, "w").write(rows)
+                    os._exit(0)
+                rows += open(b).read()
+                os.write(told, b"1")
+                assert os.waitpid(child, 0)[1] == 0
+                os.close(go); os.close(told)
+                child = os.fork()
+                if child == 0:
+                    os.execv(sys.executable, [sys.executable, "-c", "import sys; open(sys.argv[2], 'w').write(open(sys.argv[1]).read())", c, y])
+                assert os.waitpid(child, 0)[1] == 0
+                """
+            let read = ["chr1", "chr2", "chr3"].map { mount.production("base/analysis_sequences/\($0).tsv") }
+            let written = ["chr1", "chr2", "chr3"].map { mount.production("base/splice_errors/\($0).tsv") }
+            let outcome = try python(script, read + written)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == ["analysis_sequences/chr1.tsv ancestor True True"])
+            #expect(try inputs(mount, "chr2") == ["analysis_sequences/chr3.tsv process True True"])
+        }
+
+        /// Programs joined by pipes, each of which lives until the last has closed what it wrote.
+        @Test func pipelines() throws {
+            let mount = try Mount()
+            try seal(mount, "chr1", "chr2")
+            let stages = """
+                import os, subprocess, sys
+                a, x = sys.argv[1:]
+                first = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read()); sys.stdout.flush(); sys.stdin.read()", a],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                second = subprocess.Popen([sys.executable, "-c", "import os, sys; f = open(sys.argv[1], 'w'); f.write(sys.stdin.readline() + sys.stdin.readline()); f.close()", x],
+                    stdin=first.stdout)
+                assert second.wait() == 0
+                first.stdin.close()
+                assert first.wait() == 0
+                """
+            let outcome = try python(
+                stages,
+                [mount.production("base/analysis_sequences/chr1.tsv"), mount.production("base/splice_errors/chr1.tsv")])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == ["analysis_sequences/chr1.tsv pipe True True"])
+        }
+
+        /// A session's file is an input too: by the hash of what was read, unless it is another by now.
+        @Test func filesOfSessions() throws {
+            let mount = try Mount()
+            try write("a\tb\n1\t2\n", to: mount.session("base/analysis_sequences/chr1.tsv"))
+            try write("a\tb\n1\t2\n", to: mount.session("scratch/rows.tsv"))
+            let script = """
+                import sys
+                typed, free, x, y = sys.argv[1:]
+                rows = open(typed).read()
+                open(free).read()
+                open(x, "w").write(rows)
+                with open(y, "w") as file:
+                    file.write(rows)
+                    file.flush()
+                    with open(typed, "a") as other: other.write("3\\t4\\n")
+                """
+            let outcome = try python(
+                script,
+                [
+                    mount.session("base/analysis_sequences/chr1.tsv"), mount.session("scratch/rows.tsv"),
+                    mount.production("base/splice_errors/chr1.tsv"), mount.production("base/splice_errors/chr2.tsv"),
+                ])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(
+                try inputs(mount, "chr2")
+                    == ["analysis_sequences/chr1.tsv process False True", "scratch/rows.tsv process True True"])
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import ArtifactRecords
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Provenance
+@testable import SystemCalls
+
+/// What is concluded from what processes did.
+@Suite struct ProcessModelTests {
+    private func file(_ name: String) throws -> ReadFile {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/" + name
+        #expect(try run(["touch", path]).succeeded)
+        let found = try SystemCall.look(SystemCall.currentDirectory, path)
+        return ReadFile(found.identity, path: name, version: ReadFile.BytesState(found.attributes))
+    }
+
+    private func memory(_ isOfProgram: Bool = true) -> ProcessMemory {
+        ProcessMemory(nil, name: "test", isOfProgram: isOfProgram)
+    }
+
+    private func reads(
+        _ memory: ProcessMemory, _ file: ReadFile, at time: UInt64, last: Int32 = 0, how: ArtifactRecord.How = .process
+    ) {
+        memory.note(.init(file: file, moment: Moment(time: time, lastProcess: last), how: how))
+    }
+
+    private func edges(_ memory: ProcessMemory, at time: UInt64) -> [String: ArtifactRecord.How] {
+        Dictionary(uniqueKeysWithValues: ProcessMemory.edges(of: [(memory, time)]).map { ($0.file.path, $0.how) })
+    }
+
+    /// A process is after a moment when it began in a later tick, or in the same one with a later number; numbers begin again.
+    @Test func momentsAndProcesses() {
+        let tick = UInt64(1_000_000_000 / sysconf(Int32(_SC_CLK_TCK)))
+        let moment = Moment(time: 5 * tick + 3, lastProcess: 100)
+        #expect(moment.isBefore(start: 6, of: 7) == true && moment.isBefore(start: 4, of: 7) == false)
+        #expect(moment.isBefore(start: 5, of: 101) == true && moment.isBefore(start: 5, of: 100) == false)
+        #expect(moment.isBefore(start: 5, of: 99) == false)
+        // Numbers have begun again since.
+        #expect(Moment(time: 5 * tick, lastProcess: 32_700).isBefore(start: 5, of: 301) == true)
+        #expect(Moment(time: 5 * tick, lastProcess: 301).isBefore(start: 5, of: 32_700) == false)
+        #expect(Moment(time: 5 * tick, lastProcess: 0).isBefore(start: 5, of: 7) == nil)
+        for number in [Int32.min, -1, .max] {
+            _ = Moment(time: .max, lastProcess: number).isBefore(start: .max, of: .max)
+            _ = Moment(time: 5 * tick, lastProcess: number).isBefore(start: 5, of: .min)
+        }
+    }
+
+    /// Only what was read before the last write counts.
+    @Test func onlyWhatWasReadBefore() throws {
+        let (writer, a, b) = (memory(), try file("a"), try file("b"))
+        reads(writer, a, at: 10)
+        reads(writer, b, at: 30)
+        #expect(edges(writer, at: 20) == ["a": .process])
+        #expect(edges(writer, at: 30) == ["a": .process, "b": .process])
+        #expect(edges(writer, at: 9).isEmpty)
+    }
+
+    /// Memory goes to a child as it was when that was made; what cannot be told is a guess.
+    @Test func childrenRemember() throws {
+        let (parent, child) = (memory(), memory(false))
+        let files = try ["before", "after", "perhaps", "own"].map { try file($0) }
+        let tick = UInt64(1_000_000_000 / sysconf(Int32(_SC_CLK_TCK)))
+        reads(parent, files[0], at: 5 * tick, last: 40)
+        reads(parent, files[1], at: 5 * tick + 1, last: 50)
+        reads(parent, files[2], at: 5 * tick + 2, last: 0)
+        child.note(ProcessMemory.Parent(memory: parent, time: .start(5, process: 45)))
+        reads(child, files[3], at: 6 * tick)
+        #expect(edges(child, at: .max) == ["before": .ancestor, "perhaps": .job, "own": .process])
+        let heard = memory(false)
+        heard.note(ProcessMemory.Parent(memory: parent, time: .at(5 * tick)))
+        #expect(edges(heard, at: .max) == ["before": .ancestor])
+    }
+
+    /// Pipes lead from who writes to who reads, over others; the first of several ways that holds counts.
+    @Test func pipesJoin() throws {
+        let (cat, awk, sort, tee) = (memory(), memory(), memory(), memory())
+        let (a, b) = (try file("a"), try file("b"))
+        reads(cat, a, at: 1)
+        reads(awk, b, at: 2)
+        let (first, second) = (PipeFlow(), PipeFlow())
+        #expect(!first.isRead && !first.isWritten)
+        first.note(writer: cat)
+        awk.note(first)
+        second.note(writer: awk)
+        sort.note(second)
+        #expect(first.isRead && first.isWritten)
+        #expect(edges(sort, at: 5) == ["a": .pipe, "b": .pipe])
+        #expect(edges(awk, at: 5) == ["a": .pipe, "b": .process])
+        #expect(edges(cat, at: 5) == ["a": .process] && edges(tee, at: 5).isEmpty)
+        // A writer's own reading is the better way.
+        reads(sort, a, at: 3, how: .ancestor)
+        #expect(edges(sort, at: 5) == ["a": .ancestor, "b": .pipe])
+        // In a circle.
+        cat.note(second)
+        #expect(edges(cat, at: 5) == ["a": .process, "b": .pipe])
+    }
+
+    /// Who started a program writes to its pipe, unless somebody else does.
+    @Test func whoStartsWrites() throws {
+        let (starter, other, reader) = (memory(), memory(), memory())
+        let (a, b) = (try file("a"), try file("b"))
+        reads(starter, a, at: 1)
+        reads(other, b, at: 1)
+        let pipe = PipeFlow()
+        reader.note(pipe)
+        pipe.note(starter: starter)
+        #expect(edges(reader, at: 5) == ["a": .pipe] && !pipe.isWritten)
+        pipe.note(writer: other)
+        #expect(edges(reader, at: 5) == ["b": .pipe])
+    }
+
+    /// What real processes have open, and what they wait for.
+    @Test func descriptorsOfProcesses() throws {
+        let child = try Child(["bash", "-c", "exec 7< /etc/passwd; sleep 61 | sleep 60; true"])
+        var stages: [Int32] = []
+        #expect(
+            eventually(within: 30) {
+                stages = ProcFile.children(of: child.process)
+                return stages.count == 2 && stages.allSatisfy { ProcFile.program(ofThread: $0) == "sleep" }
+            })
+        let pipes = stages.map { ProcFile.pipes(ofProcess: $0) }
+        let sleeper = try #require(stages.max())
+        let input = try #require(ProcFile.pipeNumber(ofProcess: sleeper, descriptor: 0))
+        #expect(pipes.contains { $0.written.contains(input) })
+        let open = ProcFile.descriptors(of: sleeper)
+        #expect(open.contains { $0.pipe == input && $0.number == 0 && $0.isRead && !$0.isWritten })
+        #expect(open.contains { $0.number == 7 && $0.target.elementsEqual("/etc/passwd".utf8) && !$0.isClosedOnExec })
+        #expect(ProcFile.isAlive(sleeper))
+        guard case .none = ProcFile.wait(of: sleeper) else {
+            Issue.record("sleep waits for a clock")
+            return
+        }
+        let reader = try Child(["bash", "-c", "sleep 60 | cat; true"])
+        #expect(
+            eventually(within: 30) {
+                ProcFile.children(of: reader.process).contains { stage in
+                    guard case .onPipe(let thread) = ProcFile.wait(of: stage) else { return false }
+                    return thread == stage
+                }
+            })
+        for process in stages + ProcFile.children(of: reader.process) { kill(process, SIGKILL) }
+        child.kill()
+        reader.kill()
+        #expect(eventually(within: 30) { !ProcFile.isAlive(sleeper) } && ProcFile.descriptors(of: sleeper).isEmpty)
+    }
+
+    /// A program's memory is another one's than that of the program before it, and its child's is the same.
+    @Test func memoriesOfPrograms() throws {
+        let child = try Child(["sh", "-c", "read line < /proc/self/comm; (sleep 60; true); true"])
+        var fork: Int32 = 0
+        #expect(
+            eventually(within: 30) {
+                fork = ProcFile.children(of: child.process).first ?? 0
+                return !ProcFile.children(of: fork).isEmpty
+            })
+        let own = try #require(ProcFile.origin(of: child.process))
+        let made = try #require(ProcFile.originAndName(of: fork))
+        #expect(own.memory != nil && made.0.memory == own.memory && !made.0.isProgram && own.isProgram)
+        let program = try #require(ProcFile.children(of: fork).first)
+        #expect(eventually(within: 30) { ProcFile.originAndName(of: program)?.1 == "sleep" })
+        #expect(ProcFile.origin(of: program)?.memory != own.memory)
+        kill(program, SIGKILL)
+        child.kill()
+    }
+}
