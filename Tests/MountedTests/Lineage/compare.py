@@ -1,0 +1,260 @@
+"""Compares what traces and jobs' comments expect with what records say."""
+
+import hashlib
+import os
+import re
+
+import straced
+from job import short
+
+CERTAIN = ("process", "ancestor", "pipe")
+
+
+def retag(path, job, old, new):
+    """The same path of another run of a job."""
+    return path.replace(f"/{job}-{old}-", f"/{job}-{new}-")
+
+
+def by_hand(job, tag, outputs):
+    """Whether the job's comments and the trace agree; each difference in words."""
+    told = []
+    found = {short(path, job.name, tag): {short(inner, job.name, tag): how for inner, how in edges.items()}
+             for path, edges in outputs.items()}
+    for name, edges in job.expected.items():
+        seen = found.pop("O:" + name, None)
+        if seen is None:
+            told.append(f"the trace has no output {name}")
+            continue
+        for inner in sorted(edges.keys() | seen.keys()):
+            if inner not in seen or inner not in edges or seen[inner] not in edges[inner].split("|"):
+                told.append(f"{name} from {inner}: {edges.get(inner, 'no edge')} by its comments, "
+                            f"{seen.get(inner, 'no edge')} by the trace")
+    told += [f"the comments have no output {name}" for name in found]
+    return told
+
+
+def certain(record):
+    """The certain edges of a record, its other edges, by path."""
+    edges, others = {}, {}
+    for entry in record.get("inputs", []):
+        path, how = entry.get("path", "").strip("/"), entry.get("how")
+        (edges if how in CERTAIN else others)[path] = entry
+    return edges, others
+
+
+def judge_output(stage, job, tag, path, expected, allowed, alternatives, model):
+    """One output of one run."""
+    row = {"output": short(path, job.name, tag), "expected": {}, "found": {}, "missing": [], "false": [], "held": [],
+           "how": [], "job": [], "notes": []}
+
+    def name(inner):
+        return short(inner, job.name, tag)
+
+    record = stage.record(path)
+    row["expected"] = {name(inner): how for inner, how in expected.items()}
+    if record is None:
+        row["missing"] = sorted(row["expected"])
+        row["notes"].append("it has no record: was it kept back?")
+        row["no_record"] = True
+        return row
+    edges, others = certain(record)
+    row["found"] = {name(inner): entry["how"] for inner, entry in edges.items()}
+    row["missing"] = sorted(name(inner) for inner in expected.keys() - edges.keys())
+    for inner in sorted(edges.keys() - expected.keys()):
+        row["held" if inner in allowed else "false"].append(name(inner))
+    for inner, entry in edges.items():
+        ways = alternatives.get(name(inner), expected.get(inner, "")).split("|")
+        if inner in expected and entry["how"] not in ways:
+            row["how"].append(f"{name(inner)} {entry['how']}, not {'|'.join(ways)}")
+        row["notes"] += hash_notes(stage, model, inner, entry, name(inner))
+    row["job"] = sorted(name(inner) for inner, entry in others.items() if entry.get("how") == "job")
+    return row
+
+
+def hash_notes(stage, model, inner, entry, name):
+    """Whether an edge names the bytes that were read, where that can be told afterwards."""
+    hashed = entry.get("sha256")
+    known = stage.hashes.get(inner)
+    if known is None and inner.startswith("production/"):
+        made = stage.record(inner)
+        known = made and made["artifact"].get("sha256")
+    if known is None and inner.startswith("development/"):
+        try:
+            with open(os.path.join(stage.mount, inner), "rb") as file:
+                known = hashlib.sha256(file.read()).hexdigest()
+        except OSError:
+            return []
+    if known is not None and hashed != known:
+        return [f"{name} has {'no sha256' if hashed is None else 'the sha256 of other bytes'}"]
+    return []
+
+
+def judge(stage, job, troubles, arguments, understand):
+    """One job, all its runs."""
+    result = {"job": job.name, "problems": list(troubles), "runs": [], "varies": job.varies, "holds": job.holds}
+    try:
+        strict, upper, reading = understand(stage, job, "s")
+    except (straced.TraceError, OSError) as error:
+        result["problems"].append(f"the trace is not understood: {error}")
+        return result
+    result["problems"] += sorted(set(strict.problems))
+    outputs, allowed = strict.outputs(), upper.outputs()
+    only_opened = {path: edges.keys() - reading.outputs().get(path, {}).keys() for path, edges in outputs.items()}
+    result["opened_only"] = {short(path, job.name, "s"): sorted(short(inner, job.name, "s") for inner in inners)
+                             for path, inners in only_opened.items() if inners}
+    result["model"] = {short(path, job.name, "s"): {short(inner, job.name, "s"): how for inner, how in edges.items()}
+                       for path, edges in outputs.items()}
+    result["holding"] = {
+        short(path, job.name, "s"): sorted(short(inner, job.name, "s") for inner in edges if inner not in outputs[path])
+        for path, edges in allowed.items() if edges.keys() - outputs[path].keys()}
+    if not job.varies:
+        result["problems"] += by_hand(job, "s", outputs)
+    if arguments.model_only:
+        return result
+    tags = ["s"] + ([f"r{number}" for number in range(arguments.repeat)] if arguments.repeat else ["p"])
+    for tag in tags:
+        run = {"tag": tag, "outputs": []}
+        for path, edges in sorted(outputs.items()):
+            here = retag(path, job.name, "s", tag)
+            expected = {retag(inner, job.name, "s", tag): how for inner, how in edges.items()}
+            may = {retag(inner, job.name, "s", tag) for inner in allowed.get(path, {})}
+            name = short(path, job.name, "s").removeprefix("O:")
+            if job.varies and tag != "s":
+                # Who did what is not known here; what no output of the traced run could know is wrong still.
+                may = {retag(inner, job.name, "s", tag) for all_edges in allowed.values() for inner in all_edges}
+                expected = {}
+            row = judge_output(stage, job, tag, here, expected, may, job.expected.get(name, {}), strict)
+            if job.varies and tag != "s":
+                row["held"] = []
+            run["outputs"].append(row)
+        strange = set(stage.results(job, tag)) - {retag(path, job.name, "s", tag) for path in outputs}
+        result["problems"] += [f"{tag}: the trace has no output {short(path, job.name, tag)}" for path in sorted(strange)]
+        result["runs"].append(run)
+    return result
+
+
+def keep_traces(stage, jobs, directory):
+    """Keeps the lines that the model needs, with the paths of a mount at /mnt; a kept trace must say the same as the whole."""
+    from model import Model
+    os.makedirs(directory, exist_ok=True)
+    for job in jobs:
+        lines = stage.lines(job, "s")
+        whole = stage.model(straced.parse(lines), job, "s").outputs()
+        kept = reduce(stage, lines)
+        text = "".join(kept).replace(stage.mount, "/mnt").replace(stage.session, "20260101_000000")
+        text = text.replace(stage.directory, "/tmp/lineage")
+        text = re.sub(r"(\d{10}\.\d{6}) ", lambda m: m[1][6:] + " ", text)
+        events = straced.parse(text.splitlines(keepends=True))
+        again = Model("/mnt", {"development/current": "development/20260101_000000"},
+                      f"/tmp/lineage/work/{job.name}-s").run(events).outputs()
+        same = {path.replace(stage.session, "20260101_000000"): {
+            inner.replace(stage.session, "20260101_000000"): how for inner, how in edges.items()}
+            for path, edges in whole.items()}
+        if again != same:
+            raise straced.TraceError(f"{job.name}: the kept trace says {again}, the whole {same}")
+        with open(os.path.join(directory, job.name + ".trace"), "w") as file:
+            file.write(text)
+
+
+def reduce(stage, lines):
+    """Without what is done to files elsewhere, and without what failed."""
+    aside = re.compile(r"(openat|open|readlink|read|pread64|close|mmap|munmap|ioctl|fcntl|write|writev|chdir)\(")
+    matters = re.compile(re.escape(stage.mount) + r"|pipe:\[|UNIX|fifo|work/[a-z_0-9]+-s/(one|two)")
+    kept, numbers = [], {}
+    for number, line in enumerate(lines):
+        pid = line.split(" ", 1)[0]
+        if "resumed>" in line:
+            begun = numbers.pop(pid, None)
+            if begun is None or kept[begun] is None and not matters.search(line):
+                if begun is not None and kept[begun] is None:
+                    continue
+            if begun is not None and kept[begun] is None:
+                kept[begun] = lines_begun.pop(pid)
+            kept.append(line)
+            continue
+        text = line.split(" ", 2)[2]
+        dull = bool(aside.match(text)) and not matters.search(line) and not text.startswith("fcntl")
+        if re.match(r"(openat|open|close)\(", text) and not matters.search(line):
+            dull = True
+        if "<unfinished ...>" in line:
+            numbers[pid] = len(kept)
+            kept.append(line)
+            continue
+        if dull or re.search(r"= -1 E|\) += \? ERESTART", line):
+            continue
+        kept.append(line)
+    return [line for line in kept if line is not None]
+
+
+# Reporting
+
+
+def words(edges):
+    return ", ".join(f"{inner} {how}" for inner, how in sorted(edges.items())) or "nothing"
+
+
+def judgement(result):
+    """Counts: outputs, expected and found edges, missing, false, held, other ways."""
+    rows = [row for run in result["runs"] for row in run["outputs"]]
+    count = {key: sum(len(row[key]) for row in rows) for key in ("expected", "found", "missing", "false", "held", "how",
+                                                                 "job", "notes")}
+    count["outputs"] = len(rows)
+    return count
+
+
+def failed(result, precision_only=False):
+    count = judgement(result)
+    return bool(result["problems"] or count["false"] or (count["missing"] and not precision_only)
+                or (count["held"] and not result.get("holds")))
+
+
+def report(results, arguments):
+    """Prints the table and what differs. Whether all is well, as an exit status."""
+    precision_only = bool(arguments.repeat)
+    print(f"{'job':26} {'outputs':>7} {'expected':>8} {'found':>6} {'missing':>7} {'false':>6} {'held':>5} {'how':>4} {'job':>4}")
+    total, bad = {}, []
+    for result in results:
+        if "left_out" in result:
+            print(f"{result['job']:26} left out: no {', '.join(result['left_out'])}")
+            continue
+        count = judgement(result)
+        for key, value in count.items():
+            total[key] = total.get(key, 0) + value
+        mark = ""
+        if failed(result, precision_only):
+            bad.append(result)
+            mark = "  FAILED"
+        print(f"{result['job']:26} {count['outputs']:7} {count['expected']:8} {count['found']:6} {count['missing']:7} "
+              f"{count['false']:6} {count['held']:5} {count['how']:4} {count['job']:4}{mark}")
+    if total:
+        right = total["found"] - total["false"] - total["held"]
+        print(f"{'all':26} {total['outputs']:7} {total['expected']:8} {total['found']:6} {total['missing']:7} "
+              f"{total['false']:6} {total['held']:5} {total['how']:4} {total['job']:4}")
+        print(f"recall {1 - total['missing'] / total['expected'] if total['expected'] else 1:.3f}, "
+              f"precision {right / total['found'] if total['found'] else 1:.3f}")
+    names = {"s": "with strace", "p": "without"}
+    for result in results:
+        if "left_out" in result:
+            continue
+        for problem in result["problems"]:
+            print(f"{result['job']}: {problem}")
+        for run in result["runs"]:
+            for row in run["outputs"]:
+                differs = row["missing"] or row["false"] or row["held"] or row["how"] or row["notes"]
+                if not differs and not arguments.all:
+                    continue
+                if precision_only and not (row["false"] or row["held"]) and not arguments.all:
+                    continue
+                print(f"{result['job']}, {row['output']}, {names.get(run['tag'], run['tag'])}: expected {words(row['expected'])}; "
+                      f"found {words(row['found'])}")
+                opened_only = result.get("opened_only", {}).get(row["output"], [])
+                for key, label in (("missing", "MISSING"), ("false", "FALSE"), ("held", "held only"),
+                                   ("how", "known otherwise"), ("job", "possible (job)"), ("notes", "note")):
+                    if row[key]:
+                        shown = [inner + " (opened, never read)" if key == "missing" and inner in opened_only else inner
+                                 for inner in row[key]]
+                        print(f"    {label}: {', '.join(shown)}")
+    if bad:
+        print(f"FAILED: {len(bad)} of {len([r for r in results if 'left_out' not in r])} jobs: "
+              + ", ".join(result["job"] for result in bad))
+    return 1 if bad else 0
