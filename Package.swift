@@ -128,7 +128,8 @@ let package = Package(
             name: "ArtifactKitTests", dependencies: ["ArtifactKit", "Artifacts", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
-            name: "MountedTests", dependencies: ["CLinux", "TestSupport", "artifactfs", system], exclude: ["Lineage", "Posix"],
+            name: "MountedTests", dependencies: ["CLinux", "TestSupport", "artifactfs", system],
+            exclude: ["Lineage", "Posix"],
             swiftSettings: strict),
     ]
 )

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import re
+import sys
 
 import straced
-from job import short
+from job import HERE, short
 
 CERTAIN = ("process", "ancestor", "pipe")
 
@@ -42,10 +43,10 @@ def certain(record):
     return edges, others
 
 
-def judge_output(stage, job, tag, path, expected, allowed, alternatives, model):
+def judge_output(stage, job, tag, path, expected, allowed, alternatives):
     """One output of one run."""
     row = {"output": short(path, job.name, tag), "expected": {}, "found": {}, "missing": [], "false": [], "held": [],
-           "how": [], "job": [], "notes": []}
+           "how": [], "bytes": [], "job": [], "notes": []}
 
     def name(inner):
         return short(inner, job.name, tag)
@@ -66,27 +67,30 @@ def judge_output(stage, job, tag, path, expected, allowed, alternatives, model):
         ways = alternatives.get(name(inner), expected.get(inner, "")).split("|")
         if inner in expected and entry["how"] not in ways:
             row["how"].append(f"{name(inner)} {entry['how']}, not {'|'.join(ways)}")
-        row["notes"] += hash_notes(stage, model, inner, entry, name(inner))
+        look_at_hash(stage, job, row, inner, entry, name(inner))
     row["job"] = sorted(name(inner) for inner, entry in others.items() if entry.get("how") == "job")
     return row
 
 
-def hash_notes(stage, model, inner, entry, name):
+def look_at_hash(stage, job, row, inner, entry, name):
     """Whether an edge names the bytes that were read, where that can be told afterwards."""
-    hashed = entry.get("sha256")
-    known = stage.hashes.get(inner)
-    if known is None and inner.startswith("production/"):
+    hashed, known = entry.get("sha256"), stage.hashes.get(inner)
+    same = job.hashes.get((row["output"].removeprefix("O:"), name))
+    if same is not None:
+        known = stage.hashes[f"production/base/sources/{same}.txt"]
+    elif known is None and inner.startswith("production/"):
         made = stage.record(inner)
         known = made and made["artifact"].get("sha256")
-    if known is None and inner.startswith("development/"):
+    elif known is None and not job.hashes:
         try:
             with open(os.path.join(stage.mount, inner), "rb") as file:
                 known = hashlib.sha256(file.read()).hexdigest()
         except OSError:
-            return []
-    if known is not None and hashed != known:
-        return [f"{name} has {'no sha256' if hashed is None else 'the sha256 of other bytes'}"]
-    return []
+            return
+    if hashed is None:
+        row["notes"].append(f"{name} has no sha256")
+    elif known is not None and hashed != known:
+        row["bytes"].append(name)
 
 
 def judge(stage, job, troubles, arguments, understand):
@@ -123,7 +127,7 @@ def judge(stage, job, troubles, arguments, understand):
                 # Who did what is not known here; what no output of the traced run could know is wrong still.
                 may = {retag(inner, job.name, "s", tag) for all_edges in allowed.values() for inner in all_edges}
                 expected = {}
-            row = judge_output(stage, job, tag, here, expected, may, job.expected.get(name, {}), strict)
+            row = judge_output(stage, job, tag, here, expected, may, job.expected.get(name, {}))
             if job.varies and tag != "s":
                 row["held"] = []
             run["outputs"].append(row)
@@ -142,8 +146,9 @@ def keep_traces(stage, jobs, directory):
         whole = stage.model(straced.parse(lines), job, "s").outputs()
         kept = reduce(stage, lines)
         text = "".join(kept).replace(stage.mount, "/mnt").replace(stage.session, "20260101_000000")
-        text = text.replace(stage.directory, "/tmp/lineage")
+        text = text.replace(stage.directory, "/tmp/lineage").replace(HERE, "/lineage").replace(sys.prefix, "/usr")
         text = re.sub(r"(\d{10}\.\d{6}) ", lambda m: m[1][6:] + " ", text)
+        text = re.sub(r'execve\(("[^"]*"), \[[^]]*\]', r'execve(\1, ["..."]', text)
         events = straced.parse(text.splitlines(keepends=True))
         again = Model("/mnt", {"development/current": "development/20260101_000000"},
                       f"/tmp/lineage/work/{job.name}-s").run(events).outputs()
@@ -157,33 +162,26 @@ def keep_traces(stage, jobs, directory):
 
 
 def reduce(stage, lines):
-    """Without what is done to files elsewhere, and without what failed."""
-    aside = re.compile(r"(openat|open|readlink|read|pread64|close|mmap|munmap|ioctl|fcntl|write|writev|chdir)\(")
-    matters = re.compile(re.escape(stage.mount) + r"|pipe:\[|UNIX|fifo|work/[a-z_0-9]+-s/(one|two)")
-    kept, numbers = [], {}
+    """Without what failed, and what is done to files elsewhere."""
+    aside = re.compile(r"(openat|open|read|pread64|write|writev|close|mmap|munmap|ioctl|chdir|unlink|unlinkat|rename)\(")
+    matters = re.compile(re.escape(stage.mount) + r"|pipe:\[|UNIX|FIFO|/work/\w+-s/(one|two)")
+    dropped, pending, mapped = set(), {}, set()
     for number, line in enumerate(lines):
-        pid = line.split(" ", 1)[0]
-        if "resumed>" in line:
-            begun = numbers.pop(pid, None)
-            if begun is None or kept[begun] is None and not matters.search(line):
-                if begun is not None and kept[begun] is None:
-                    continue
-            if begun is not None and kept[begun] is None:
-                kept[begun] = lines_begun.pop(pid)
-            kept.append(line)
+        pid, _, text = line.split(" ", 1)[0], *line.split(None, 2)[1:]
+        numbers = [number]
+        if "resumed>" in text and pid in pending:
+            first, begun = pending.pop(pid)
+            numbers, text = [first, number], begun + text.split("resumed>", 1)[1]
+        if "<unfinished ...>" in text:
+            pending[pid] = numbers[0], text.split("<unfinished ...>")[0]
             continue
-        text = line.split(" ", 2)[2]
-        dull = bool(aside.match(text)) and not matters.search(line) and not text.startswith("fcntl")
-        if re.match(r"(openat|open|close)\(", text) and not matters.search(line):
-            dull = True
-        if "<unfinished ...>" in line:
-            numbers[pid] = len(kept)
-            kept.append(line)
+        if text.startswith("munmap(") and text[7:].split(",")[0] in mapped:
             continue
-        if dull or re.search(r"= -1 E|\) += \? ERESTART", line):
-            continue
-        kept.append(line)
-    return [line for line in kept if line is not None]
+        if re.search(r" = (-1 E|\? ERESTART)", text) or aside.match(text) and not matters.search(text):
+            dropped.update(numbers)
+        elif text.startswith("mmap("):
+            mapped.add(text.rsplit("= ", 1)[1].strip())
+    return [line for number, line in enumerate(lines) if number not in dropped]
 
 
 # Reporting
@@ -196,16 +194,40 @@ def words(edges):
 def judgement(result):
     """Counts: outputs, expected and found edges, missing, false, held, other ways."""
     rows = [row for run in result["runs"] for row in run["outputs"]]
-    count = {key: sum(len(row[key]) for row in rows) for key in ("expected", "found", "missing", "false", "held", "how",
-                                                                 "job", "notes")}
+    count = {key: sum(len(row[key]) for row in rows) for key in ("expected", "found", "missing", "false", "held",
+                                                                 "how", "bytes", "job", "notes")}
     count["outputs"] = len(rows)
     return count
 
 
 def failed(result, precision_only=False):
     count = judgement(result)
-    return bool(result["problems"] or count["false"] or (count["missing"] and not precision_only)
+    return bool(result["problems"] or count["false"] or count["bytes"] or (count["missing"] and not precision_only)
                 or (count["held"] and not result.get("holds")))
+
+
+RUNS = {"s": "with strace", "p": "without"}
+KINDS = (("missing", "MISSING"), ("false", "FALSE"), ("held", "HELD ONLY"), ("bytes", "SHA-256 OF OTHER BYTES"), ("how", "known otherwise"),
+         ("job", "possible (job)"), ("notes", "note"))
+
+
+def details(result, precision_only, everything=False):
+    """What differs, a line each."""
+    lines = [f"{result['job']}: {problem}" for problem in result["problems"]]
+    for run in result["runs"]:
+        for row in run["outputs"]:
+            keys = ("false", "held", "bytes") if precision_only else ("missing", "false", "held", "how", "bytes", "notes")
+            if not everything and not any(row[key] for key in keys):
+                continue
+            lines.append(f"{result['job']}, {row['output']}, {RUNS.get(run['tag'], run['tag'])}: "
+                         f"expected {words(row['expected'])}; found {words(row['found'])}")
+            opened_only = result.get("opened_only", {}).get(row["output"], [])
+            for key, label in KINDS:
+                if row[key]:
+                    shown = [inner + " (opened, never read)" if key == "missing" and inner in opened_only else inner
+                             for inner in row[key]]
+                    lines.append(f"    {label}: {', '.join(shown)}")
+    return lines
 
 
 def report(results, arguments):
@@ -232,28 +254,9 @@ def report(results, arguments):
               f"{total['false']:6} {total['held']:5} {total['how']:4} {total['job']:4}")
         print(f"recall {1 - total['missing'] / total['expected'] if total['expected'] else 1:.3f}, "
               f"precision {right / total['found'] if total['found'] else 1:.3f}")
-    names = {"s": "with strace", "p": "without"}
     for result in results:
-        if "left_out" in result:
-            continue
-        for problem in result["problems"]:
-            print(f"{result['job']}: {problem}")
-        for run in result["runs"]:
-            for row in run["outputs"]:
-                differs = row["missing"] or row["false"] or row["held"] or row["how"] or row["notes"]
-                if not differs and not arguments.all:
-                    continue
-                if precision_only and not (row["false"] or row["held"]) and not arguments.all:
-                    continue
-                print(f"{result['job']}, {row['output']}, {names.get(run['tag'], run['tag'])}: expected {words(row['expected'])}; "
-                      f"found {words(row['found'])}")
-                opened_only = result.get("opened_only", {}).get(row["output"], [])
-                for key, label in (("missing", "MISSING"), ("false", "FALSE"), ("held", "held only"),
-                                   ("how", "known otherwise"), ("job", "possible (job)"), ("notes", "note")):
-                    if row[key]:
-                        shown = [inner + " (opened, never read)" if key == "missing" and inner in opened_only else inner
-                                 for inner in row[key]]
-                        print(f"    {label}: {', '.join(shown)}")
+        for line in details(result, precision_only, arguments.all):
+            print(line)
     if bad:
         print(f"FAILED: {len(bad)} of {len([r for r in results if 'left_out' not in r])} jobs: "
               + ", ".join(result["job"] for result in bad))

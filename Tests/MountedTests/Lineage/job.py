@@ -5,6 +5,7 @@
     # varies                who does which part is left to chance: what a run gives is compared with that run's trace only
     # holds                 edges that come from holding a descriptor alone are no fault here: it is what this job is about
     # out x: a process, S:mid pipe      what ${OUT}x.txt is made from, and how that is known; "ancestor|pipe" for either
+    # sha256 x S:mid a      the draft that ${OUT}x.txt is made from had the bytes of a then
 
 `a` is `$IN/a.txt`, `S:mid` is `${S}mid.txt` of the session, `F:mid` is `${F}mid.txt` of its scratch directory, `O:x` is `${OUT}x.txt`.
 """
@@ -28,6 +29,7 @@ class Job:
     varies: bool = False
     holds: bool = False
     expected: dict = field(default_factory=dict)
+    hashes: dict = field(default_factory=dict)
 
     @staticmethod
     def read(path):
@@ -48,6 +50,9 @@ class Job:
                     job.varies = True
                 elif words == "holds":
                     job.holds = True
+                elif words.startswith("sha256 "):
+                    _, output, inner, same = words.split()
+                    job.hashes[output, inner] = same
                 elif key.startswith("out "):
                     edges = {}
                     for part in rest.split(","):

@@ -129,6 +129,9 @@ def main():
         for name, absent in left_out.items():
             results.append({"job": name, "left_out": absent, "problems": [], "runs": []})
         results.sort(key=lambda result: result["job"])
+        for result in results:
+            result["failed"] = "left_out" not in result and compare.failed(result, bool(arguments.repeat))
+            result["details"] = compare.details(result, bool(arguments.repeat))
         if arguments.json:
             with open(arguments.json, "w") as file:
                 json.dump(results, file, indent=1)

@@ -8,7 +8,7 @@ execve execveat exit exit_group read readv pread64 preadv preadv2 write writev p
 msync splice tee vmsplice sendfile copy_file_range rename renameat renameat2 unlink unlinkat link linkat mknod mknodat
 chdir fchdir sendto recvfrom sendmsg recvmsg ioctl unshare pidfd_getfd io_uring_setup""".split()
 
-OPTIONS = ["-f", "-qq", "-ttt", "-yy", "-s", "4", "--pidns-translation", "-e", "signal=none",
+OPTIONS = ["-f", "-q", "-ttt", "-yy", "-s", "4", "--pidns-translation", "-e", "signal=none",
            "-e", "trace=" + ",".join(CALLS)]
 
 # These count when they begin: what another process sees of them may be seen before they return.
@@ -110,7 +110,7 @@ def descriptor(text):
     """The descriptor that an argument is; nothing when it is none."""
     found = DESCRIPTOR.match(text.strip())
     if found:
-        target = found[2].removesuffix("(deleted)").removesuffix(" (deleted)")
+        target = found[2].removesuffix(" (deleted)").removesuffix("(deleted)")
         return Descriptor(None if found[1] == "AT_FDCWD" else int(found[1]), unescape(target))
     if re.fullmatch(r"-?\d+", text.strip()):
         return Descriptor(int(text), "")
@@ -140,7 +140,7 @@ def parse(lines):
         tail = returned[3]
         shown = re.match(r"<(.*)>", tail)
         if shown:
-            call.target = unescape(shown[1].removesuffix("(deleted)").removesuffix(" (deleted)"))
+            call.target = unescape(shown[1].removesuffix(" (deleted)").removesuffix("(deleted)"))
         translated = TRANSLATED.search(tail)
         if call.name in ("clone", "clone3", "fork", "vfork") and call.succeeded:
             call.child = int(translated[1]) if translated else call.value

@@ -1,0 +1,53 @@
+import Foundation
+import Glibc
+import TestSupport
+
+/// Real jobs on a mount of their own, under strace and without it, and what came of them (Lineage/main.py).
+enum EdgesHarness {
+    /// One job's outcome.
+    struct Result: Decodable {
+        var job: String
+        /// An edge is missing or false, or the job could not be judged.
+        var failed: Bool
+        /// What differs, a line each.
+        var details: [String]
+        /// The programs that the job needs and that are not here.
+        var leftOut: [String]?
+
+        private enum CodingKeys: String, CodingKey {
+            case job, failed, details
+            case leftOut = "left_out"
+        }
+    }
+
+    private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Lineage"
+
+    /// The jobs' names: a file each.
+    static let jobs: [String] = {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory + "/jobs")) ?? []
+        return names.filter { $0.hasSuffix(".sh") || $0.hasSuffix(".py") }.map { String($0.dropLast(3)) }.sorted()
+    }()
+
+    /// Whether strace is here and may be used.
+    static let canTrace = (try? run(["strace", "-o", "/dev/null", "true"]))?.succeeded == true
+
+    /// Runs all jobs.
+    ///
+    /// - Throws: ``Mount/Failure`` with the program's words when it gave no results.
+    static func results(_ options: String...) throws -> [String: Result] {
+        let place = try TemporaryDirectory()
+        let file = place.path + "/results.json"
+        let ran = try run(
+            [testPython, directory + "/main.py", "--json", file, "--binary", try Mount.binary()] + options,
+            environment: ["PYTHONDONTWRITEBYTECODE": "1"], timeout: 240)
+        guard let text = try? contents(file), !text.isEmpty else { throw Mount.Failure(description: "\(ran)") }
+        let all = try JSONDecoder().decode([Result].self, from: Data(text.utf8))
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.job, $0) })
+    }
+
+    /// Runs the tests of its own parser and model.
+    static func ownTests() throws -> Outcome {
+        try run(
+            [testPython, "-m", "unittest", "discover", "-s", directory], environment: ["PYTHONDONTWRITEBYTECODE": "1"])
+    }
+}
