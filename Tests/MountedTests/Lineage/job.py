@@ -104,3 +104,11 @@ def short(path, job, tag):
         if found:
             return mark + found[1]
     return path
+
+
+def long(name, job, tag, session):
+    """The path on the mount that a word of a job's comments stands for."""
+    mark, _, rest = name.rpartition(":")
+    place = {"": "production/base/sources/", "O": f"production/base/results/{job}-{tag}-",
+             "S": f"development/{session}/base/drafts/{job}-{tag}-", "F": f"development/{session}/scratch/{job}-{tag}-"}
+    return place[mark] + rest + ".txt"

@@ -2,6 +2,7 @@
 
     python3 Tests/MountedTests/Lineage/main.py [--job NAME]...            every job, twice: with strace and without
     python3 Tests/MountedTests/Lineage/main.py --repeat 50 --load         without strace, many times, on a busy machine: precision only
+    python3 Tests/MountedTests/Lineage/main.py --untraced                 every job once, without strace, against its comments
     python3 Tests/MountedTests/Lineage/main.py --model-only               the traces against what the jobs' comments say, no records
 
 The binary is $ARTIFACTFS_BINARY, or --binary. Exit status 1: an edge is missing or false, or a job could not be judged.
@@ -37,6 +38,8 @@ def parse_arguments():
     parser.add_argument("--parallel", type=int, default=2, help="so many jobs at once (2)")
     parser.add_argument("--repeat", type=int, default=0, metavar="N", help="run each job N times without strace")
     parser.add_argument("--load", action="store_true", help="with busy loops beside")
+    parser.add_argument("--untraced", action="store_true",
+                        help="without strace: against the jobs' comments, of those where all is certain")
     parser.add_argument("--model-only", action="store_true", help="do not look at records")
     parser.add_argument("--record", metavar="DIRECTORY", help="keep the traces there, without what does not matter")
     parser.add_argument("--keep", action="store_true", help="leave the directory with store and traces")
@@ -87,7 +90,7 @@ def main():
     if arguments.ordinary_user and os.geteuid() == 0:
         return room.run_as_nobody(arguments)
     strace = shutil.which("strace")
-    if strace is None:
+    if strace is None and not arguments.untraced:
         raise SystemExit("strace is not here: mount-scripts/setup.sh --tests installs it")
     directory = tempfile.mkdtemp(prefix="artifactfs-lineage-")
     load = None
@@ -95,6 +98,8 @@ def main():
         jobs = all_jobs(arguments.job)
         prepared = prepare(directory)
         left_out = {job.name: absent for job in jobs if (absent := job.missing(prepared))}
+        if arguments.untraced:
+            left_out.update({job.name: ["trace"] for job in jobs if job.varies or job.holds})
         jobs = [job for job in jobs if job.name not in left_out]
         options = ["--no-passthrough"] if arguments.no_passthrough else []
         results = []
@@ -108,7 +113,7 @@ def main():
                         troubles[job.name].append(trouble)
                 return job
 
-            tags = [("s", strace)]
+            tags = [] if arguments.untraced else [("s", strace)]
             if not arguments.model_only and not arguments.repeat:
                 tags.append(("p", None))
             with concurrent.futures.ThreadPoolExecutor(arguments.parallel) as pool:

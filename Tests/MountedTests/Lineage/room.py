@@ -30,7 +30,7 @@ def run_as_nobody(arguments):
               "--repeat", str(arguments.repeat)]
     for name in arguments.job or []:
         passed += ["--job", name]
-    for flag in ("no_passthrough", "load", "model_only", "all"):
+    for flag in ("no_passthrough", "load", "model_only", "untraced", "all"):
         if getattr(arguments, flag):
             passed.append("--" + flag.replace("_", "-"))
     if arguments.json:
