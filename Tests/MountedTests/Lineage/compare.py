@@ -1,9 +1,11 @@
 """Compares what traces and jobs' comments expect with what records say."""
 
+import calendar
 import hashlib
 import os
 import re
 import sys
+import time
 
 import straced
 from job import HERE, long, short
@@ -43,7 +45,7 @@ def certain(record):
     return edges, others
 
 
-def judge_output(stage, job, tag, path, expected, allowed, alternatives):
+def judge_output(stage, job, tag, path, expected, allowed, alternatives, opened=()):
     """One output of one run."""
     row = {"output": short(path, job.name, tag), "expected": {}, "found": {}, "missing": [], "false": [], "held": [],
            "how": [], "bytes": [], "job": [], "notes": []}
@@ -68,8 +70,28 @@ def judge_output(stage, job, tag, path, expected, allowed, alternatives):
         if inner in expected and entry["how"] not in ways:
             row["how"].append(f"{name(inner)} {entry['how']}, not {'|'.join(ways)}")
         look_at_hash(stage, job, row, inner, entry, name(inner))
+        look_at_time(record, row, inner, entry, name(inner), opened)
     row["job"] = sorted(name(inner) for inner, entry in others.items() if entry.get("how") == "job")
     return row
+
+
+def seconds(text):
+    """RFC 3339 in UTC, with nanoseconds, as seconds."""
+    whole, _, part = (text or "").rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float("0." + (part or "0"))
+
+
+def look_at_time(record, row, inner, entry, name, opened):
+    """Whether an edge says when the input was opened: before the last close, and where there is a trace, when it saw that."""
+    if "at" not in entry:
+        row["notes"].append(f"{name} has no time")
+        return
+    at, closed = seconds(entry["at"]), record["times"].get("closed")
+    if closed and at > seconds(closed):
+        row["notes"].append(f"{name} was opened after the last close")
+    times = [moment for moment, _, path in opened if path == inner]
+    if times and not any(-0.3 < at - moment < 0.7 for moment in times):
+        row["notes"].append(f"{name} was opened {min((at - moment for moment in times), key=abs):+.3f} s from when strace saw it")
 
 
 def look_at_hash(stage, job, row, inner, entry, name):
@@ -133,7 +155,8 @@ def judge(stage, job, troubles, arguments, understand):
                 # Who did what is not known here; what no output of the traced run could know is wrong still.
                 may = {retag(inner, job.name, "s", tag) for all_edges in allowed.values() for inner in all_edges}
                 expected = {}
-            row = judge_output(stage, job, tag, here, expected, may, job.expected.get(name, {}))
+            row = judge_output(stage, job, tag, here, expected, may, job.expected.get(name, {}),
+                               strict.open_times if tag == "s" else ())
             if job.varies and tag != "s":
                 row["held"] = []
             run["outputs"].append(row)

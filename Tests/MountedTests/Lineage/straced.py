@@ -1,5 +1,7 @@
 """Reads what `strace -f -ttt -yy -s 4 --pidns-translation -o FILE` wrote: whole system calls, in the order in which they count."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
 

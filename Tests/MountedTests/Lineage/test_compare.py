@@ -12,6 +12,7 @@ from job import Job, long, short
 from model import Model
 
 SESSION = "20260101_000000"
+NOW = "2026-01-01T00:00:01.500000000Z"
 
 
 class Records:
@@ -26,9 +27,10 @@ class Records:
         for tag in "sp":
             inputs = self.records.get(short(path, "x", tag))
             if inputs is not None:
-                return {"artifact": {"sha256": "hash of it"}, "inputs": [
-                    dict(zip(("path", "how", "sha256"), (long(name, "x", tag, SESSION), how, hashed)))
-                    for name, how, hashed in inputs]}
+                return {
+                    "artifact": {"sha256": "hash of it"}, "times": {"closed": "2026-01-01T00:00:02.000000000Z"},
+                    "inputs": [{"path": long(name, "x", tag, SESSION), "how": how, "sha256": hashed, "at": at}
+                               for name, how, hashed, at in (entry + (NOW,) * (4 - len(entry)) for entry in inputs)]}
         return None
 
     def results(self, job, tag):
@@ -86,6 +88,12 @@ class Comparing(unittest.TestCase):
 
     def test_other_bytes(self):
         self.assertEqual(self.row({"O:x": [("a", "process", "hash of b")]}, {"a": "process"}), ({"bytes": ["a"]}, True))
+
+    def test_when_it_was_opened(self):
+        self.assertEqual(compare.seconds("1970-01-01T00:01:00.250000000Z"), 60.25)
+        result, failed = judge({"O:x": [("a", "process", "hash of a", "2026-01-01T00:00:03Z")]}, {"a": "process"})
+        self.assertFalse(failed)
+        self.assertEqual(result["runs"][1]["outputs"][0]["notes"], ["a was opened after the last close"])
 
     def test_an_output_without_a_record(self):
         result, failed = judge({}, {"a": "process"})
