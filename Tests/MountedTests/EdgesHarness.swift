@@ -14,6 +14,11 @@ enum EdgesHarness {
         /// The programs that the job needs and that are not here.
         var leftOut: [String]?
 
+        /// What is missing though every machine with the tests' packages has it.
+        var unexpectedlyAbsent: Set<String> {
+            Set(leftOut ?? []).subtracting(["Rscript", "root", "snakemake", "static", "trace"])
+        }
+
         private enum CodingKeys: String, CodingKey {
             case job, failed, details
             case leftOut = "left_out"

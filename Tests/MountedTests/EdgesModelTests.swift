@@ -17,8 +17,7 @@ extension MountedTests {
             for result in results.values.sorted(by: { $0.job < $1.job }) {
                 let details = result.details.joined(separator: "\n")
                 #expect(!result.failed, "\(details)")
-                let absent = Set(result.leftOut ?? []).subtracting(["Rscript", "root", "snakemake", "static"])
-                #expect(absent.isEmpty, "\(result.job) needs \(absent.sorted())")
+                #expect(result.unexpectedlyAbsent.isEmpty, "\(result.job)")
             }
         }
     }

@@ -1,7 +1,8 @@
 # needs: snakemake
 # out a: a process
 # out b: b pipe
-# out sum: O:a process, O:b process, S:part process
+# out c: d process
+# out sum: O:a process, O:b process, O:c process, S:part process
 cat > $T/Snakefile <<'END'
 import os
 I, O, S = os.environ["IN"], os.environ["OUT"], os.environ["S"]
@@ -19,8 +20,14 @@ rule part:
     input: I + "/c.txt"
     output: S + "part.txt"
     shell: "cut -f1 {input} > {output}"
+rule third:
+    input: I + "/d.txt"
+    output: O + "c.txt"
+    run:
+        with open(input[0]) as read, open(output[0], "w") as write:
+            write.write(read.read())
 rule total:
-    input: O + "a.txt", O + "b.txt", S + "part.txt"
+    input: O + "a.txt", O + "b.txt", O + "c.txt", S + "part.txt"
     output: O + "sum.txt"
     shell: "cat {input} > {output}"
 END
