@@ -150,6 +150,10 @@ def judge(stage, job, troubles, arguments, understand):
             here = retag(path, job.name, "s", tag)
             expected = {retag(inner, job.name, "s", tag): how for inner, how in edges.items()}
             may = {retag(inner, job.name, "s", tag) for inner in allowed.get(path, {})}
+            if tag != "s":
+                # Who holds what when is another matter in another run.
+                may |= {retag(inner, job.name, "s", tag) for output, all_edges in allowed.items()
+                        for inner in all_edges.keys() - outputs[output].keys()}
             name = short(path, job.name, "s").removeprefix("O:")
             if job.varies and tag != "s":
                 # Who did what is not known here; what no output of the traced run could know is wrong still.

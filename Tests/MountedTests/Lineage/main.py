@@ -51,7 +51,7 @@ class Load:
     """Busy loops that end by themselves."""
 
     def __init__(self, count, seconds):
-        self.loops = [subprocess.Popen(["timeout", str(seconds), "sh", "-c", "while :; do :; done"],
+        self.loops = [subprocess.Popen(["nice", "-n", "10", "timeout", str(seconds), "sh", "-c", "while :; do :; done"],
                                        stdin=subprocess.DEVNULL) for _ in range(count)]
 
     def end(self):
