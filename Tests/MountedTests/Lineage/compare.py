@@ -263,6 +263,24 @@ def details(result, precision_only, everything=False):
     return lines
 
 
+def rates(result):
+    """Of many runs: how often which edge is missing or false, with strace and without."""
+    count, runs = {}, {"s": 0, "": 0}
+    for run in result["runs"]:
+        kind = run["tag"] if run["tag"] == "s" else ""
+        runs[kind] += 1
+        for row in run["outputs"]:
+            for key, label in KINDS:
+                for what in row[key] if key not in ("job", "notes") else ():
+                    each = label, row["output"], what
+                    count.setdefault(each, {"s": 0, "": 0})[kind] += 1
+    lines = [f"{result['job']}: {problem}" for problem in result["problems"]]
+    for (label, output, what), times in sorted(count.items()):
+        lines.append(f"{result['job']}, {output}: {label} {what}: {times['']} of {runs['']} without strace, "
+                     f"{times['s']} of {runs['s']} with it")
+    return lines
+
+
 def report(results, arguments):
     """Prints the table and what differs. Whether all is well, as an exit status."""
     precision_only = bool(arguments.repeat)
@@ -288,7 +306,7 @@ def report(results, arguments):
         print(f"recall {1 - total['missing'] / total['expected'] if total['expected'] else 1:.3f}, "
               f"precision {right / total['found'] if total['found'] else 1:.3f}")
     for result in results:
-        for line in details(result, precision_only, arguments.all):
+        for line in rates(result) if precision_only else details(result, False, arguments.all):
             print(line)
     if bad:
         print(f"FAILED: {len(bad)} of {len([r for r in results if 'left_out' not in r])} jobs: "

@@ -109,6 +109,14 @@ class Comparing(unittest.TestCase):
         _, failed = judge({"O:x": []}, {"a": "process"}, repeat=2)
         self.assertFalse(failed)
 
+    def test_many_runs_are_counted(self):
+        result, _ = judge({"O:x": [("h", "pipe", "hash of h")]}, {"a": "process"}, repeat=3)
+        self.assertEqual([len(run["outputs"]) for run in result["runs"]], [1, 1, 1, 1])
+        result["runs"][2]["outputs"][0].update({"false": [], "missing": []})
+        self.assertEqual(compare.rates(result)[:2], [
+            "x, O:x: FALSE h: 0 of 3 without strace, 1 of 1 with it",
+            "x, O:x: MISSING a: 2 of 3 without strace, 1 of 1 with it"])
+
     def test_without_a_trace_the_comments_count(self):
         result, failed = judge({"O:x": [("b", "process", "hash of b")]}, {"a": "process"}, untraced=True)
         row = result["runs"][0]["outputs"][0]
