@@ -53,6 +53,10 @@ let package = Package(
             dependencies: ["Artifacts", "ArtifactFormats", "ArtifactRecords", "SystemCalls", system, logging, "Yams"],
             swiftSettings: strict),
 
+        // From what artifacts were made, as their records tell, and how that is shown.
+        .target(
+            name: "Lineage", dependencies: ["ArtifactRecords", system], swiftSettings: strict),
+
         // Who a process is, with which code it works, how it ended.
         .target(
             name: "Provenance",
@@ -78,7 +82,7 @@ let package = Package(
             name: "artifactfs",
             dependencies: [
                 "Artifacts", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "FuseKernel",
-                "SystemCalls", system, logging,
+                "Lineage", "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -109,6 +113,10 @@ let package = Package(
             dependencies: [
                 "ArtifactRecords", "Artifacts", "ArtifactStore", "SystemCalls", "TestSupport", system,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LineageTests",
+            dependencies: ["ArtifactRecords", "Lineage", "SystemCalls", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],

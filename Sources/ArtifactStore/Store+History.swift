@@ -13,4 +13,10 @@ extension Store {
             try PathHistory(of: path, in: LedgerReader(directory: ledgers.descriptor))
         }
     }
+
+    /// Reads the ledgers, which are there as long as that takes.
+    public func withLedgers<Result>(_ body: (LedgerReader) throws -> Result) throws -> Result {
+        let ledgers = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.ledger)
+        return try withExtendedLifetime(ledgers) { try body(LedgerReader(directory: ledgers.descriptor)) }
+    }
 }

@@ -16,14 +16,15 @@ struct ArtifactFS: ParsableCommand {
               cp ~/chr1.tsv .                                 publish an artifact
               artifactfs explain overwrite chr1.tsv           why not?
               artifactfs show chr1.tsv                        who made it, with what, from what
+              artifactfs lineage chr1.tsv                     and that from what, up to the first
               artifactfs recover list /mnt/art                what was kept back
               cd && artifactfs unmount /mnt/art               publish the rest, unmount
 
             EXIT STATUS:
               0   success
               1   failed; 'explain': the operation would be refused; 'wait': something was
-                  kept back; 'recover': refused, it stays in quarantine; 'show' and
-                  'history': nothing is known of it
+                  kept back; 'recover': refused, it stays in quarantine; 'show',
+                  'history' and 'lineage': nothing is known of it
               2   cannot answer: no such path, not on a mount
               3   not a store
               4   the mount point cannot be used
@@ -36,7 +37,8 @@ struct ArtifactFS: ParsableCommand {
         version: Version.text,
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
-            ExplainCommand.self, ShowCommand.self, HistoryCommand.self, RecoverCommand.self,
+            ExplainCommand.self, ShowCommand.self, HistoryCommand.self, LineageCommand.self,
+            RecoverCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])
 }

@@ -75,7 +75,7 @@ struct ShownArtifact {
         return (parts.dropLast(rest.count - 1).joined(separator: "/"), location)
     }
 
-    private static func schema(_ file: String) throws -> ArtifactSchema {
+    static func schema(_ file: String) throws -> ArtifactSchema {
         guard let text = Paths.contents(file),
             let schema = try? SchemaFile.parse(String(decoding: text, as: UTF8.self), file: file)
         else { throw Failure(.cannotAnswer, "\(file) cannot be read") }
@@ -93,14 +93,14 @@ struct ShownArtifact {
         return nil
     }
 
-    private static func openStore(_ path: String) throws -> Store {
+    static func openStore(_ path: String) throws -> Store {
         do throws(StoreError) { return try Store(at: path, readOnly: true, durability: .synced) } catch {
             if case .unreadableSchema = error { throw closed(path) }
             throw Failure(error)
         }
     }
 
-    private static func closed(_ store: String) -> Failure {
+    static func closed(_ store: String) -> Failure {
         Failure(.cannotAnswer, "\(store)/\(StoreLayout.privateDirectory) is its owner's and root's")
     }
 

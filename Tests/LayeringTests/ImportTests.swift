@@ -15,6 +15,8 @@ import Testing
         "ArtifactRecords": [
             "ArtifactFormats", "Artifacts", "CCrypto", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
+        // What the records tell together; it knows no store.
+        "Lineage": ["ArtifactRecords", "SystemPackage"],
         // Processes and their code, as the machine shows them; it knows neither store nor mount.
         "Provenance": [
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",
@@ -40,7 +42,7 @@ import Testing
         "Benchmarks": ["ArgumentParser", "ArtifactRecords", "Glibc"],
         "artifactfs": [
             "ArgumentParser", "ArtifactDriver", "ArtifactRecords", "ArtifactStore", "Artifacts", "FuseKernel", "Glibc",
-            "Logging", "Synchronization", "SystemCalls", "SystemPackage",
+            "Lineage", "Logging", "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // C and module maps.
         "CCrypto": [], "CFuse": [], "CLinux": [],

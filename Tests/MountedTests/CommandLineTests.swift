@@ -220,9 +220,9 @@ extension MountedTests {
         /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
         @Test(
             arguments: [
-                "", "init", "mount", "unmount", "status", "wait", "explain", "show", "history", "recover",
+                "", "init", "mount", "unmount", "status", "wait", "explain", "show", "history", "lineage", "recover",
                 "recover list",
-                "recover show", "recover publish", "recover restore", "recover discard",
+                "lineage show", "recover show", "recover publish", "recover restore", "recover discard",
             ])
         func helpFitsEightyColumns(_ command: String) throws {
             let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

@@ -1,0 +1,134 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// SEMANTICS 4.1: from what an artifact was made, and what was made from it.
+extension MountedTests {
+    @Suite struct LineageTests {
+        private func lineage(_ arguments: String..., user: User? = nil, locale: String = "C.UTF-8") throws -> Outcome {
+            try run(
+                [try Mount.binary(), "lineage"] + arguments, environment: ["LC_ALL": locale], user: user, timeout: 60)
+        }
+
+        /// Makes an artifact by a program that says from what.
+        private func make(_ path: String, from inputs: [String], on mount: Mount, mode: Int = 0o644) throws {
+            let script = """
+                import json, os, sys
+                with open(sys.argv[1], "w") as file:
+                    os.fchmod(file.fileno(), int(sys.argv[2]))
+                    if sys.argv[3:]: os.setxattr(file.fileno(), "user.artifact.inputs", json.dumps(sys.argv[3:]).encode())
+                    file.write("a\\tb\\n%s\\t2\\n" % os.path.basename(sys.argv[1]))
+                """
+            let outcome = try python(script, [mount.path(path), String(mode)] + inputs)
+            #expect(outcome.succeeded, "\(outcome)")
+            if path.hasPrefix("production") { #expect(mount.isSealed(mount.path(path)), "log: \(mount.log)") }
+        }
+
+        private let a = "production/base/analysis_sequences/chr1.tsv"
+        private let b = "production/base/splice_errors/chr1.tsv"
+        private let c = "production/base/splice_errors/chr2.tsv"
+
+        @Test func upAndDown() throws {
+            let mount = try Mount()
+            try make(a, from: [], on: mount)
+            try make(b, from: [a, "/data/hg38.fa"], on: mount)
+            try make(c, from: [b, a], on: mount)
+            let up = try lineage(mount.path(c))
+            #expect(up.succeeded, "\(up)")
+            let lines = up.output.split(separator: "\n").map(String.init)
+            #expect(lines[0] == c && lines.contains("├─ \(b)") && lines.contains("│  └─ /data/hg38.fa"), "\(up)")
+            #expect(lines.contains("└─ \(a) (above), declared"), "\(up)")
+            #expect(lines.contains { $0.hasPrefix("│  │      declared, 20") }, "\(up)")
+            #expect(lines.contains { $0.hasSuffix("inputs were not recorded") }, "\(up)")
+            #expect(lines.allSatisfy { $0.count <= 80 }, "\(up)")
+            let down = try lineage("--down", "--depth", "1", mount.path(a), locale: "C")
+            #expect(down.output.contains("\n|- \(b)\n") && down.output.contains("\n`- \(c)\n"), "\(down)")
+            // By its real path, by the store alone, and a file outside the store.
+            #expect(try lineage(mount.real("base_layer/splice_errors_chr2.tsv")).output == up.output)
+            #expect(try lineage("--store", mount.store, c).output == up.output)
+            let outside = try lineage("--down", "--store", mount.store, "/data/hg38.fa")
+            #expect(outside.succeeded && outside.output.contains("└─ \(b)\n"), "\(outside)")
+            let json = try lineage("--json", mount.path(c))
+            let script = """
+                import json, sys
+                found = json.loads(sys.argv[1])
+                paths = {node["id"]: node["path"] for node in found["nodes"]}
+                for edge in found["edges"]: print(paths[edge["from"]], paths[edge["to"]], edge.get("how"))
+                """
+            let edges = try python(script, [json.output])
+            #expect(
+                edges.output.split(separator: "\n").sorted() == [
+                    "/data/hg38.fa \(b) None", "\(a) \(b) declared", "\(a) \(c) declared", "\(b) \(c) declared",
+                ], "\(edges)")
+        }
+
+        @Test func whatIsNotThere() throws {
+            let mount = try Mount()
+            #expect(try lineage(mount.path(a)).status == 2)
+            #expect(try lineage("/etc/passwd").status == 2)
+            #expect(try lineage("--store", "/etc", a).status == 3)
+            #expect(try lineage().status == 64)
+            #expect(try lineage("--depth", "0", mount.path(a)).status == 64)
+            #expect(try lineage("--json", "--dot", mount.path(a)).status == 64)
+            try make(a, from: [], on: mount)
+            let version = try lineage(mount.path(a) + "@2")
+            #expect(version.status == 1 && version.errors.contains("a version 2 of"), "\(version)")
+            #expect(try lineage(mount.path(a) + "@1").output == lineage(mount.path(a)).output)
+            let session = mount.session("base/splice_errors/chr1.tsv")
+            try write(table, to: session)
+            #expect(try lineage(session).status == 1)
+        }
+
+        /// What was made from a session's file is made from what that was promoted to; another artifact at the same path is another version.
+        @Test func overPromotionsAndVersions() throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/s"
+            try Mount.initialize(store: store)
+            var mount = try Mount(store: store)
+            let session = "development/\(mount.sessionName)/base/analysis_sequences/chr1.tsv"
+            try make(session, from: [], on: mount)
+            try make(b, from: [session], on: mount)
+            #expect(try run(["mv", mount.path(session), mount.path(a)]).succeeded && mount.isSealed(mount.path(a)))
+            let up = try lineage(mount.path(b))
+            #expect(up.output.contains("└─ \(a)\n") && up.output.contains("found by its name only"), "\(up)")
+            let unfolded = up.output.split(whereSeparator: \.isWhitespace).joined()
+            #expect(unfolded.contains("promotedfrom\(session)"), "\(up)")
+            #expect(try lineage("--down", mount.path(session)).output.contains("└─ \(b)\n"))
+            // Removed at its real path, and made again.
+            try mount.unmount()
+            #expect(try run(["rm", mount.real("base_layer/analysis_sequences_chr1.tsv")]).succeeded)
+            mount = try Mount(store: store)
+            try make(a, from: [b], on: mount)
+            let again = try lineage(mount.path(a))
+            #expect(again.output.hasPrefix("\(a) (version 2)\n"), "\(again)")
+            #expect(again.output.contains("   └─ \(a)\n"), "\(again)")
+            #expect(again.output.contains("what is at this path now is a later version"), "\(again)")
+            let down = try lineage("--down", mount.path(a))
+            #expect(down.output.contains("1 other version of it is known: --all-versions"), "\(down)")
+        }
+
+        /// An ordinary user of a mount for all sees what that user may read, and of the rest that it is not to be read.
+        @Test(.enabled(if: geteuid() == 0, "another user looks")) func usersSeeWhatTheyMayRead() throws {
+            let mount = try Mount(MountVariant(allowOther: true))
+            try make(a, from: [], on: mount, mode: 0o600)
+            try make(b, from: [a], on: mount)
+            try make(c, from: [b], on: mount, mode: 0o644)
+            let up = try lineage(mount.path(c), user: .nobody)
+            #expect(up.succeeded && up.output.contains("└─ \(b)\n") && up.output.contains("└─ \(a)\n"), "\(up)")
+            #expect(up.output.contains("its record is not this user's to read"), "\(up)")
+            let json = try lineage("--json", mount.path(c), user: .nobody)
+            let hidden = try python(
+                """
+                import json, sys
+                node = [n for n in json.loads(sys.argv[1])["nodes"] if n["path"] == sys.argv[2]][0]
+                print(node["nature"], node["hidden"], "record" in node)
+                """, [json.output, a])
+            #expect(hidden.output == "file True False\n", "\(hidden)")
+            let down = try lineage("--down", mount.path(b), user: .nobody)
+            #expect(down.succeeded && down.output.contains("└─ \(c)\n"), "\(down)")
+            // Root sees all.
+            #expect(try !lineage(mount.path(c)).output.contains("not this user's"))
+        }
+    }
+}
