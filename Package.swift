@@ -55,7 +55,7 @@ let package = Package(
 
         // From what artifacts were made, as their records tell, and how that is shown.
         .target(
-            name: "Lineage", dependencies: ["ArtifactRecords", system], swiftSettings: strict),
+            name: "Lineage", dependencies: ["ArtifactRecords", "Artifacts", system], swiftSettings: strict),
 
         // Who a process is, with which code it works, how it ended.
         .target(

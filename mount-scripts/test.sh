@@ -166,11 +166,38 @@ SNAKEMAKE
     "$venv/bin/snakemake" --version
 }
 
+# What reads the documents that `artifactfs lineage` writes. rocrate 0.9.0 has the context of RO-Crate 1.1, which the validator would ask the
+# web for.
+documents_packages=(prov roc-validator rocrate==0.9.0)
+
+set_up_documents() {
+    local venv=$root/.build/documents
+    "$venv/bin/python" -c 'import prov, rocrate, rocrate_validator' >/dev/null 2>&1 && return 0
+    rm -rf -- "$venv"
+    mkdir -p -- "$root/.build"
+    if python3 -m venv "$venv" >/dev/null 2>&1; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${documents_packages[@]}"
+    else
+        # As above.
+        rm -rf -- "$venv"
+        mkdir -p -- "$venv/bin" "$venv/packages"
+        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" "${documents_packages[@]}"
+        cat >"$venv/bin/python" <<'PYTHON'
+#!/bin/sh
+here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
+PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 "$@"
+PYTHON
+        chmod +x "$venv/bin/python"
+    fi
+    "$venv/bin/python" -c 'import prov, rocrate, rocrate_validator'
+}
+
 # --- The run ----------------------------------------------------------------------------------------------------------
 
 run_tests() {
     export ARTIFACTFS_TEST_PYTHON=$python
     export ARTIFACTFS_TEST_SNAKEMAKE=$root/.build/snakemake/bin/snakemake
+    export ARTIFACTFS_TEST_DOCUMENTS=$root/.build/documents/bin/python
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
     # A copy of what the tests print, for the summary. `exec`: the step's process is timeout itself, which passes a signal
@@ -269,6 +296,7 @@ fi
 
 # The test of it fails with this step: neither is left out.
 step "snakemake" set_up_snakemake || true
+step "readers of documents" set_up_documents || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true

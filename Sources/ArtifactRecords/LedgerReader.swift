@@ -148,7 +148,7 @@ public struct LedgerReader: Sendable {
     }
 
     /// Calls with each line of a file, and with whether its newline is there.
-    private static func lines(
+    static func lines(
         of file: String, in directory: FileDescriptor, from start: Int64,
         _ body: (ArraySlice<UInt8>, _ isWhole: Bool) -> Void
     ) throws(Errno) {

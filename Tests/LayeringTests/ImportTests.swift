@@ -16,7 +16,7 @@ import Testing
             "ArtifactFormats", "Artifacts", "CCrypto", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // What the records tell together; it knows no store.
-        "Lineage": ["ArtifactRecords", "SystemPackage"],
+        "Lineage": ["ArtifactRecords", "Artifacts", "Glibc", "SystemPackage"],
         // Processes and their code, as the machine shows them; it knows neither store nor mount.
         "Provenance": [
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",

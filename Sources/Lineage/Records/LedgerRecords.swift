@@ -7,39 +7,48 @@ public struct LedgerRecords: RecordSource {
     public private(set) var index = RecordIndex()
     private let reader: LedgerReader
 
+    /// Where the records are: a host, and the place in its ledger.
+    private var places: [(host: String, span: LedgerReader.LineSpan)] = []
+
     /// Reads the ledgers.
     public init(_ reader: LedgerReader) throws(Errno) {
         self.reader = reader
         // An intent counts until a later line settles it, also one of another host that has taken over.
-        var intents: [Intent: (host: String, line: [UInt8])] = [:]
+        var intents: [Intent: (host: String, span: LedgerReader.LineSpan, line: [UInt8])] = [:]
         var settled: Set<Intent> = []
         for host in try reader.hosts() {
-            try reader.forEachLine(of: host) { bytes in
+            try reader.forEachLine(of: host) { bytes, span in
                 guard let intent = Intent(bytes) else { return }
                 switch intent.kind {
-                case .begun: intents[intent] = (host, Array(bytes))
+                case .begun: intents[intent] = (host, span, Array(bytes))
                 case .sealed:
-                    if let line = LedgerLine(parsing: bytes) { add(line, of: host, bytes) }
+                    add(bytes, of: host, span)
                     fallthrough
                 case .ended: if intents.removeValue(forKey: intent) == nil { settled.insert(intent) }
                 }
             }
         }
-        for (intent, kept) in intents where !settled.contains(intent) {
-            guard let line = LedgerLine(parsing: kept.line) else { continue }
-            add(line, of: kept.host, kept.line[...])
-        }
+        for (intent, kept) in intents where !settled.contains(intent) { add(kept.line[...], of: kept.host, kept.span) }
     }
 
-    private mutating func add(_ line: LedgerLine, of host: String, _ bytes: ArraySlice<UInt8>) {
-        let json: JSONObject
-        switch line.event {
-        case .sealed(let intent, _), .sealIntent(let intent): json = intent.record
-        default: return
+    private mutating func add(_ bytes: ArraySlice<UInt8>, of host: String, _ span: LedgerReader.LineSpan) {
+        let place = RecordPlace.ledger(places.count)
+        let summary: RecordSummary?
+        if let json = RecordScan.record(in: bytes), let time = Intent.time(of: bytes) {
+            summary = RecordSummary(ArtifactRecord(json), json: json, time: time, place: place)
+        } else {
+            // Of a record that was cut off, or that an earlier version wrote, what the line says beside it counts too.
+            guard let line = LedgerLine(parsing: bytes), let record = line.record else { return }
+            let json: JSONObject? =
+                switch line.event {
+                case .sealed(let intent, _), .sealIntent(let intent): intent.record
+                default: nil
+                }
+            summary = RecordSummary(record, json: json, time: line.time, place: place)
         }
-        guard let record = line.record else { return }
-        let place = RecordPlace.ledger(host: host, seq: line.seq)
-        if let summary = RecordSummary(record, json: json, time: line.time, place: place) { index.add(summary) }
+        guard let summary else { return }
+        places.append((host, span))
+        index.add(summary)
     }
 
     /// The ledgers have all.
@@ -50,18 +59,10 @@ public struct LedgerRecords: RecordSource {
 
     /// The whole records.
     public mutating func whole(_ ids: [RecordNumber]) throws(Errno) -> [RecordNumber: ArtifactRecord] {
-        var wanted: [String: [Int64: RecordNumber]] = [:]
-        for id in ids {
-            if case .ledger(let host, let seq) = index[id].place { wanted[host, default: [:]][seq] = id }
-        }
         var found: [RecordNumber: ArtifactRecord] = [:]
-        for (host, lines) in wanted {
-            try reader.forEachLine(of: host) { bytes in
-                guard let seq = Intent.seq(of: bytes), let id = lines[seq], let line = LedgerLine(parsing: bytes),
-                    let record = line.record
-                else { return }
-                found[id] = record
-            }
+        for id in ids {
+            guard case .ledger(let number) = index[id].place else { continue }
+            found[id] = try reader.line(of: places[number].host, at: places[number].span)?.record
         }
         return found
     }
@@ -99,13 +100,13 @@ private struct Intent: Hashable {
     private static let event = Array("\"event\":\"".utf8)
     private static let mount = Array("\"mount\":\"".utf8)
     private static let staged = Array("\"staged\":\"".utf8)
-    private static let seq = Array("{\"seq\":".utf8)
+    private static let time = Array("\"time\":\"".utf8)
 
-    /// A line's number, which comes first.
-    static func seq(of line: ArraySlice<UInt8>) -> Int64? {
-        guard line.starts(with: seq) else { return nil }
-        let digits = line.dropFirst(seq.count).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-        return Int64(String(decoding: digits, as: UTF8.self))
+    /// When a line was written, which stands before what happened.
+    static func time(of line: ArraySlice<UInt8>) -> String? {
+        line.prefix(400).withUnsafeBytes { head in
+            text(after: time, in: head).map { String(decoding: head[$0], as: UTF8.self) }
+        }
     }
 
     /// Where what stands between a mark and the next quote is.

@@ -40,8 +40,8 @@ public struct RecordSummary: Sendable {
 
 /// Where a whole record is found again.
 public enum RecordPlace: Hashable, Sendable {
-    /// A line of a host's ledger, by its number.
-    case ledger(host: String, seq: Int64)
+    /// In a ledger, by a number that who read the ledgers knows.
+    case ledger(Int)
     /// Among those that somebody keeps.
     case kept(Int)
 }

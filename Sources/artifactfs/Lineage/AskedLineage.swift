@@ -14,18 +14,23 @@ struct AskedLineage {
     /// The mount or the store that it is in.
     let artifact: ShownArtifact?
     let graph: LineageGraph
+    /// The store's directory; nil where the mount does not say.
+    let store: String?
 
     static func find(_ arguments: ArtifactArguments, _ question: LineageQuestion) throws -> AskedLineage {
         var question = question
         if let store = arguments.store, let outside = try outside(arguments.path, store) {
             let graph = try Self.graph(of: outside, question, nil, store: store)
-            return try AskedLineage(question: question, path: outside, artifact: nil, graph: graph).checked()
+            return try AskedLineage(question: question, path: outside, artifact: nil, graph: graph, store: store)
+                .checked()
         }
         let (path, version) = Self.version(arguments.path)
         question.version = version
         let artifact = try ShownArtifact.find(path, store: arguments.store)
         let graph = try Self.graph(of: artifact.path, question, artifact, store: artifact.store)
-        return try AskedLineage(question: question, path: artifact.path, artifact: artifact, graph: graph).checked()
+        return try AskedLineage(
+            question: question, path: artifact.path, artifact: artifact, graph: graph, store: artifact.store
+        ).checked()
     }
 
     /// A path that ends with `@N`, unless it is there with that name.
@@ -70,6 +75,19 @@ struct AskedLineage {
             case let other?: throw Failure(.failed, "cannot read the ledger of \(store ?? ""): \(other)")
             }
         }
+    }
+
+    /// Where what is at a path on the mount is now; nil where it is not, or is not known to be.
+    func location(of path: String) throws -> String? {
+        let found: ShownArtifact
+        if let mount = artifact?.mount {
+            found = try ShownArtifact.find(mount.mountPoint + "/" + path, store: nil)
+        } else if let store {
+            found = try ShownArtifact.find(path, store: store)
+        } else {
+            return nil
+        }
+        return try found.found() == nil ? nil : found.full
     }
 
     private func checked() throws -> AskedLineage {

@@ -14,6 +14,8 @@ struct LineageCommand: ParsableCommand {
             EXAMPLES:
               artifactfs lineage chr1.tsv                    from what, and so on upwards
               artifactfs lineage --down --depth 1 chr1.tsv   what was made from it
+              artifactfs lineage --svg chr1.tsv > chr1.svg   as a picture
+              artifactfs lineage --crate DIR chr1.tsv        as a Process Run Crate
 
             EXIT STATUS: 0 there is a lineage, 1 nothing is known of it, 2 no such path, or it cannot be looked up, 3 not a store, \
             8 waited in vain.
@@ -76,11 +78,29 @@ struct LineageForm: ParsableArguments {
     var json = false
     @Flag(name: .long, help: "Print a graph for Graphviz' dot.")
     var dot = false
+    @Flag(name: .long, help: "Print a picture, SVG.")
+    var svg = false
+    @Flag(name: .long, help: "Print PROV-JSON of the W3C.")
+    var prov = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Make a directory that is a Process Run Crate (RO-Crate 1.1).", valueName: "dir"),
+        completion: .directory)
+    var crate: String?
+    @Flag(name: .long, help: "Of a crate: copy every artifact that is there, and not only what is asked for.")
+    var copyAll = false
+    @Flag(name: .long, help: "Of a crate: copy nothing, name all.")
+    var reference = false
 
     func check() throws {
-        guard [json, dot].count(where: { $0 }) <= 1 else {
-            throw ValidationError("--json and --dot exclude each other")
+        guard [json, dot, svg, prov, crate != nil].count(where: { $0 }) <= 1 else {
+            throw ValidationError("--json, --dot, --svg, --prov and --crate exclude each other")
         }
+        guard crate != nil || !copyAll && !reference else {
+            throw ValidationError("--copy-all and --reference are of --crate")
+        }
+        if copyAll, reference { throw ValidationError("--copy-all and --reference exclude each other") }
     }
 
     func show(_ found: AskedLineage) throws {
@@ -88,6 +108,20 @@ struct LineageForm: ParsableArguments {
             print(found.graph.json)
         } else if dot {
             print(found.graph.dot, terminator: "")
+        } else if let crate {
+            let copies: CrateDirectory.Copies = copyAll ? .all : reference ? .none : .asked
+            let count = try CrateDirectory(crate).make(of: found, copies)
+            Terminal.show("made \(crate): \(found.graph.nodes.count) artifacts and files, \(count) of them copied")
+        } else if svg {
+            guard let picture = found.graph.svg(of: found.path) else {
+                throw Failure(
+                    .failed,
+                    "\(found.graph.nodes.count) artifacts and files are more than a picture can show; --depth makes them fewer"
+                )
+            }
+            print(picture, terminator: "")
+        } else if prov {
+            print(found.graph.prov)
         } else {
             print(LineageTree(found.graph, found.question).text, terminator: "")
         }
