@@ -24,8 +24,9 @@ struct ArtifactFS: ParsableCommand {
               0   success
               1   failed; 'explain': the operation would be refused; 'wait': something was
                   kept back; 'recover': refused, it stays in quarantine; 'show',
-                  'history' and 'lineage': nothing is known of it
-              2   cannot answer: no such path, not on a mount
+                  'history' and 'lineage': nothing is known of it; 'lineage diff':
+                  not made alike
+              2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
               4   the mount point cannot be used
               5   FUSE is not available here

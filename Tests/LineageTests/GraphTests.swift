@@ -61,6 +61,13 @@ import Testing
         let named = try records.lineage("production/f")
         #expect(named.nodes[1].version == 2 && named.edges[0].match == .path)
         #expect(named.edges[0].words == "process, found by its name only")
+        // What was sealed only later, and was begun before; what was begun later was not there.
+        records.seal("production/g", from: ["production/h"])
+        records.seal("production/i", from: ["production/j"])
+        records.seal("production/h") { $0.times.opened = TimeText.time("2026-02-15T14:30:01Z") }
+        records.seal("production/j")
+        #expect(try records.lineage("production/g").nodes[1].nature == .artifact)
+        #expect(try records.lineage("production/i").nodes[1].nature == .file)
         let down = { (question: inout LineageQuestion) in (question.isUp, question.isDown) = (false, true) }
         let last = try records.lineage("production/a", down)
         #expect(

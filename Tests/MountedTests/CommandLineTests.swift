@@ -222,7 +222,7 @@ extension MountedTests {
             arguments: [
                 "", "init", "mount", "unmount", "status", "wait", "explain", "show", "history", "lineage", "recover",
                 "recover list",
-                "lineage show", "recover show", "recover publish", "recover restore", "recover discard",
+                "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
             ])
         func helpFitsEightyColumns(_ command: String) throws {
             let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

@@ -31,17 +31,19 @@ extension MountedTests {
                 mkdir -p development/current/meta/meta_checkpoints/checkpoint-5/sub
                 echo '{}' > development/current/meta/meta_checkpoints/checkpoint-5/sub/config.json
                 mv development/current/meta/meta_checkpoints/checkpoint-5 production/meta/meta_checkpoints/
-                python3 - production/base/splice_errors/chr1.tsv production/base/splice_errors/chr2.tsv <<'END'
+                cat > development/current/scratch/make.py <<'END'
                 import os, sys
-                first = ["production/base/analysis_sequences/chr1.tsv", "/data/a b&<c>.fa",
-                    "production/meta/meta_checkpoints/checkpoint-5"]
-                for path, inputs in zip(sys.argv[1:], [first, [sys.argv[1], "test/t/base/analysis_sequences/x.tsv"]]):
-                    with open(path, "w") as file:
-                        os.setxattr(file.fileno(), "user.artifact.inputs", "\n".join(inputs).encode())
-                        file.write("a\tb\n1\t2\n")
+                with open(sys.argv[1], "w") as file:
+                    os.setxattr(file.fileno(), "user.artifact.inputs", "\n".join(sys.argv[2:]).encode())
+                    file.write("a\tb\n1\t2\n")
                 END
+                python3 development/current/scratch/make.py production/base/splice_errors/chr1.tsv \
+                    production/base/analysis_sequences/chr1.tsv '/data/a b&<c>.fa' production/meta/meta_checkpoints/checkpoint-5
+                "$1" wait production/base/splice_errors/chr1.tsv
+                python3 development/current/scratch/make.py production/base/splice_errors/chr2.tsv \
+                    production/base/splice_errors/chr1.tsv test/t/base/analysis_sequences/x.tsv
                 """#
-            let outcome = try run(["bash", "-c", script, mount.root])
+            let outcome = try run(["bash", "-c", script, mount.root, try Mount.binary()])
             #expect(outcome.succeeded, "\(outcome); log: \(mount.log)")
             #expect(mount.isSealed(mount.path(last)), "log: \(mount.log)")
             return mount

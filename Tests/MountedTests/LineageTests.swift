@@ -108,6 +108,54 @@ extension MountedTests {
             #expect(down.output.contains("1 other version of it is known: --all-versions"), "\(down)")
         }
 
+        /// Two versions that a program with another argument made, and what was made from each.
+        @Test func whatDiffers() throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/s"
+            try Mount.initialize(store: store)
+            let script = #"""
+                set -e
+                cd "$1/production/base"
+                printf 'a\tb\n%s\t2\n' "$2" > analysis_sequences/chr1.tsv
+                "$0" wait analysis_sequences/chr1.tsv
+                python3 - splice_errors/chr1.tsv <<'END'
+                import os, sys
+                with open(sys.argv[1], "w") as file:
+                    os.setxattr(file.fileno(), "user.artifact.inputs", b"production/base/analysis_sequences/chr1.tsv")
+                    file.write(open("analysis_sequences/chr1.tsv").read() + "3\t4\n")
+                END
+                "$0" wait splice_errors/chr1.tsv
+                """#
+            for version in ["one", "two"] {
+                let mount = try Mount(store: store)
+                // Not by its standard input: what is in a command line is to differ.
+                let file = directory.path + "/job.sh"
+                try write(script, to: file)
+                let outcome = try run(
+                    ["bash", "-c", ". \(file)", try Mount.binary(), mount.root, version], directory: directory.path)
+                #expect(outcome.succeeded, "\(outcome); log: \(mount.log)")
+                #expect(mount.isSealed(mount.path(b)), "log: \(mount.log)")
+                try mount.unmount()
+                if version == "one" { #expect(try shell("rm -f \(store)/base_layer/*.tsv").succeeded) }
+            }
+            func diff(_ arguments: String...) throws -> Outcome {
+                try run([try Mount.binary(), "lineage", "diff", "--store", store] + arguments, timeout: 60)
+            }
+            let found = try diff(b + "@1", b)
+            #expect(found.status == 1, "\(found)")
+            for words in ["bytes         not the same", "made from     \(a)", "arguments", "begins at     \(a)"] {
+                #expect(found.output.contains(words), "\(words) in \(found)")
+            }
+            #expect(found.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(found)")
+            let json = try diff("--json", b + "@1", b)
+            #expect(json.status == 1 && json.output.contains(#""begins_here":true"#), "\(json)")
+            let same = try diff(b, b)
+            #expect(same.status == 0 && same.output.contains("made alike, as far as is known"), "\(same)")
+            #expect(try diff(b + "@3", b).status == 2)
+            #expect(try diff(b, "production/base/splice_errors/chr9.tsv").status == 2)
+            #expect(try run([try Mount.binary(), "lineage", "diff", "--store", "/etc", a, b]).status == 2)
+        }
+
         /// An ordinary user of a mount for all sees what that user may read, and of the rest that it is not to be read.
         @Test(.enabled(if: geteuid() == 0, "another user looks")) func usersSeeWhatTheyMayRead() throws {
             let mount = try Mount(MountVariant(allowOther: true))

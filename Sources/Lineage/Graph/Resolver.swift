@@ -29,13 +29,21 @@ enum Resolver {
             if let id = sealed.last(where: { source.index.version(of: $0) == version }) {
                 return Resolved(id: id, match: .version)
             }
-        } else if let id = sealed.last(where: { source.index[$0].time <= maker.time || maker.time.isEmpty }) {
+        } else if let id = there(sealed, maker, source.index) {
             return Resolved(id: id, match: .path)
         }
         if isReadable, sealed.isEmpty, isOfScope(path), let promoted = try promoted(input, path, maker, &source) {
             return promoted
         }
         return Resolved(isHidden: !isReadable)
+    }
+
+    /// What was at a path when something was made: sealed by then, else at least begun, as by a process that reads what it has written.
+    private static func there(
+        _ sealed: [RecordNumber], _ maker: RecordSummary, _ index: RecordIndex
+    ) -> RecordNumber? {
+        sealed.last { index[$0].time <= maker.time || maker.time.isEmpty }
+            ?? sealed.first { index[$0].begun <= maker.time }
     }
 
     /// What was promoted has no other record than that of its new place.

@@ -27,7 +27,7 @@ struct RecordScan {
         let isWhole = scan.members { key, value in
             switch key {
             case "artifact": found["artifact"] = some(bytes[value], of: ["path", "version", "sha256"])
-            case "times": found["times"] = some(bytes[value], of: ["sealed"])
+            case "times": found["times"] = some(bytes[value], of: ["opened", "sealed"])
             case "inputs": found["inputs"] = JSONValue(parsing: bytes[value])
             case "outside": found["outside"] = JSONValue(parsing: bytes[value])
             case "origin": found["origin"] = JSONValue(parsing: bytes[value])

@@ -10,6 +10,8 @@ public struct RecordSummary: Sendable {
     public let sha256: String?
     /// When it got its place, as text; empty where the record does not say.
     public let time: String
+    /// When its first writer opened it, as text; ``time`` where the record does not say.
+    public let begun: String
     /// The path that it was promoted from.
     public let origin: String?
     /// What it was made from.
@@ -31,6 +33,7 @@ public struct RecordSummary: Sendable {
         self.path = path
         (version, sha256) = (record.artifact.version, record.artifact.sha256)
         self.time = record.times.sealed.map(TimeText.rfc3339) ?? time
+        begun = record.times.opened.map(TimeText.rfc3339) ?? self.time
         origin = record.origin?.path
         (inputs, outside) = (record.inputs, record.outside)
         knowsInputs = !inputs.isEmpty || !outside.isEmpty || json?["inputs"] != nil

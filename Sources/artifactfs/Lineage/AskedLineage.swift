@@ -18,19 +18,42 @@ struct AskedLineage {
     let store: String?
 
     static func find(_ arguments: ArtifactArguments, _ question: LineageQuestion) throws -> AskedLineage {
-        var question = question
-        if let store = arguments.store, let outside = try outside(arguments.path, store) {
-            let graph = try Self.graph(of: outside, question, nil, store: store)
-            return try AskedLineage(question: question, path: outside, artifact: nil, graph: graph, store: store)
-                .checked()
+        let place = try LineagePlace.find(arguments.path, store: arguments.store)
+        return try place.withRecords { try place.lineage(question, in: &$0) }
+    }
+
+    /// Where what is at a path on the mount is now; nil where it is not, or is not known to be.
+    func location(of path: String) throws -> String? {
+        let found: ShownArtifact
+        if let mount = artifact?.mount {
+            found = try ShownArtifact.find(mount.mountPoint + "/" + path, store: nil)
+        } else if let store {
+            found = try ShownArtifact.find(path, store: store)
+        } else {
+            return nil
         }
-        let (path, version) = Self.version(arguments.path)
-        question.version = version
-        let artifact = try ShownArtifact.find(path, store: arguments.store)
-        let graph = try Self.graph(of: artifact.path, question, artifact, store: artifact.store)
-        return try AskedLineage(
-            question: question, path: artifact.path, artifact: artifact, graph: graph, store: artifact.store
-        ).checked()
+        return try found.found() == nil ? nil : found.full
+    }
+}
+
+/// What a lineage is asked of, and where its records are.
+struct LineagePlace {
+    /// On the mount; of what is not in the store its own.
+    let path: String
+    /// From 1; nil for the last.
+    let version: Int64?
+    /// The mount or the store that it is in.
+    let artifact: ShownArtifact?
+    /// The store's directory; nil where the mount does not say.
+    let store: String?
+
+    static func find(_ argument: String, store: String?) throws -> LineagePlace {
+        if let store, let outside = try outside(argument, store) {
+            return LineagePlace(path: outside, version: nil, artifact: nil, store: store)
+        }
+        let (path, version) = Self.version(argument)
+        let artifact = try ShownArtifact.find(path, store: store)
+        return LineagePlace(path: artifact.path, version: version, artifact: artifact, store: artifact.store)
     }
 
     /// A path that ends with `@N`, unless it is there with that name.
@@ -50,55 +73,53 @@ struct AskedLineage {
         return isInside || MountEntry.holding(named)?.isArtifacts == true ? nil : argument
     }
 
-    private static func graph(
-        of path: String, _ question: LineageQuestion, _ artifact: ShownArtifact?, store: String?
-    ) throws -> LineageGraph {
+    /// Finds the records that this user may read: those of the ledgers, else those that the mount shows.
+    func withRecords<Result>(_ body: (inout any RecordSource) throws -> Result) throws -> Result {
+        var isOpen = false
         do {
             guard let store else {
                 throw Failure(
                     .cannotAnswer, "the mount at \(artifact?.mount?.mountPoint ?? "?") does not say where its store is")
             }
             return try ShownArtifact.openStore(store).withLedgers { reader in
-                var records = try LedgerRecords(reader)
-                return try LineageGraph(of: path, question, in: &records)
+                var records: any RecordSource = try LedgerRecords(reader)
+                isOpen = true
+                return try body(&records)
             }
         } catch {
-            let isClosed = (error as? Failure)?.status == .cannotAnswer || error as? Errno == .permissionDenied
-            if isClosed, let mount = artifact?.mount {
-                var records = try MountRecords(mount)
-                return try LineageGraph(of: path, question, in: &records)
+            if isOpen { throw error }
+            let isClosed = error as? Errno == .permissionDenied
+            let status = (error as? Failure)?.status
+            if let mount = artifact?.mount, isClosed || [.cannotAnswer, .notAStore, .failed].contains(status) {
+                var records: any RecordSource = try MountRecords(mount)
+                return try body(&records)
             }
             switch error as? Errno {
             case nil: throw error
             case .permissionDenied?: throw ShownArtifact.closed(store ?? "")
-            case .noSuchFileOrDirectory?: return LineageGraph()
+            case .noSuchFileOrDirectory?:
+                throw Failure(.failed, "nothing is known of \(path): \(store ?? "") has no ledger")
             case let other?: throw Failure(.failed, "cannot read the ledger of \(store ?? ""): \(other)")
             }
         }
     }
 
-    /// Where what is at a path on the mount is now; nil where it is not, or is not known to be.
-    func location(of path: String) throws -> String? {
-        let found: ShownArtifact
-        if let mount = artifact?.mount {
-            found = try ShownArtifact.find(mount.mountPoint + "/" + path, store: nil)
-        } else if let store {
-            found = try ShownArtifact.find(path, store: store)
-        } else {
-            return nil
-        }
-        return try found.found() == nil ? nil : found.full
+    /// The lineage of it.
+    func lineage(_ question: LineageQuestion, in records: inout any RecordSource) throws -> AskedLineage {
+        var question = question
+        question.version = version
+        let graph = try LineageGraph(of: path, question, in: &records)
+        if graph.nodes.isEmpty { throw try nothing() }
+        return AskedLineage(question: question, path: path, artifact: artifact, graph: graph, store: store)
     }
 
-    private func checked() throws -> AskedLineage {
-        guard graph.nodes.isEmpty else { return self }
-        if let version = question.version {
-            throw Failure(.failed, "nothing is known of a version \(version) of \(path)")
-        }
+    private func nothing() throws -> Failure {
+        if let version { return Failure(.failed, "nothing is known of a version \(version) of \(path)") }
         guard let artifact, try artifact.found() == nil else {
             let why = artifact?.isInProduction == true ? "" : ", and no artifact is known that was made from it"
-            throw Failure(.failed, "nothing is known of \(path): no record that this user may read tells of it\(why)")
+            return Failure(.failed, "nothing is known of \(path): no record that this user may read tells of it\(why)")
         }
-        throw Failure(.cannotAnswer, "\(artifact.full) is not there, and no record that this user may read tells of it")
+        return Failure(
+            .cannotAnswer, "\(artifact.full) is not there, and no record that this user may read tells of it")
     }
 }

@@ -16,11 +16,12 @@ struct LineageCommand: ParsableCommand {
               artifactfs lineage --down --depth 1 chr1.tsv   what was made from it
               artifactfs lineage --svg chr1.tsv > chr1.svg   as a picture
               artifactfs lineage --crate DIR chr1.tsv        as a Process Run Crate
+              artifactfs lineage diff chr1.tsv@1 chr1.tsv    what differs between two
 
             EXIT STATUS: 0 there is a lineage, 1 nothing is known of it, 2 no such path, or it cannot be looked up, 3 not a store, \
-            8 waited in vain.
+            8 waited in vain. Of 'diff': 0 made alike, 1 not, 2 trouble.
             """,
-        subcommands: [LineageShowCommand.self],
+        subcommands: [LineageShowCommand.self, LineageDiffCommand.self],
         defaultSubcommand: LineageShowCommand.self)
 }
 
