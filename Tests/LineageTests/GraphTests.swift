@@ -132,6 +132,22 @@ import Testing
         #expect(try records.lineage("production/b").words == ["test/t/a > production/b"])
     }
 
+    /// What is in a directory that is an artifact is that artifact.
+    @Test func partsOfADirectory() throws {
+        var records = PlayedRecords()
+        let directory = "production/meta/meta_checkpoints/checkpoint-5"
+        records.seal(directory, "manifest")
+        records.seal("production/b", from: [directory + "/sub/config.json#5", "production/base/x/other/y#6"])
+        let up = try records.lineage("production/b")
+        #expect(up.words == [directory + " > production/b", "production/base/x/other/y > production/b"])
+        #expect(up.edges[0].readAs == directory + "/sub/config.json" && up.edges[0].match == .path)
+        #expect(try records.lineage(directory) { ($0.isUp, $0.isDown) = (false, true) }.edges.count == 1)
+        #expect("development/s/base/t/n/x".artifactAround == "development/s/base/t/n")
+        for path in ["production/base/t/n", "/data/a/b/c/d/e", "development/s/base/t/n", ""] {
+            #expect(path.artifactAround == nil)
+        }
+    }
+
     /// Records that lie in a circle end.
     @Test func circlesEnd() throws {
         var records = PlayedRecords()

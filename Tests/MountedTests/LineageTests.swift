@@ -63,6 +63,55 @@ extension MountedTests {
                 ], "\(edges)")
         }
 
+        /// Any graph, circles and long chains too, is a page of 80 columns on which each of its files stands, and a picture that is XML.
+        @Test(arguments: [1, 2, 3]) func anyGraph(_ seed: Int) throws {
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/s"
+            try Mount.initialize(store: store)
+            let script = #"""
+                import json, random, sys
+                random = random.Random(int(sys.argv[1]))
+                names = ["production/base/analysis_sequences/" + random.choice("abc") * random.randint(1, 90) + "%d.tsv" % n
+                    for n in range(300)]
+                names[7] += "\x1b[31m <&> \u202e\u4e2d\u6587"
+                for n, name in enumerate(names):
+                    others = ([names[n - 1]] if n else []) + random.sample(names, random.randint(0, 2))
+                    inputs = [{"path": other, "sha256": "h" + other, "how": random.choice(["process", "declared", "job"])}
+                        for other in others]
+                    if n % 10 == 0: inputs.append({"path": "development/x/scratch/%d" % n, "how": "pipe"})
+                    record = {"artifact": {"path": name, "sha256": "h" + name}, "inputs": inputs,
+                        "writer": {"argv": ["/bin/x", "y" * random.randint(0, 200), "\n"]}}
+                    print(json.dumps({"seq": n + 1, "prev": "", "time": "2026-02-15T14:30:22.%09dZ" % n, "event": "sealed",
+                        "mount": "m", "staged": str(n), "directory": "base_layer", "name": "n%d" % n, "inode": 1, "size": 8,
+                        "modified": "2026-02-15T14:30:21.000000000Z", "sha256": "h" + name, "record": record},
+                        separators=(",", ":")))
+                print(names[-1], file=sys.stderr)
+                """#
+            let ledger = try run(["/usr/bin/python3", "-c", script, String(seed)])
+            try write(ledger.output, to: store + "/.artifactfs/ledger/node7.jsonl")
+            let path = String(ledger.errors.dropLast())
+            let tree = try lineage("--store", store, "--possible", path)
+            #expect(tree.succeeded, "\(tree.errors)")
+            for line in tree.output.split(separator: "\n") {
+                #expect(line.unicodeScalars.count <= 80, "\(line)")
+                #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control }, "\(line)")
+            }
+            // The chain is longer than a page is wide.
+            #expect(tree.output.contains(" (below)") && tree.output.contains(" (above)"))
+            let unfolded = tree.output.split { $0.isWhitespace || "├─└│".contains($0) }.joined()
+            for number in [0, 1, 150, 298] { #expect(unfolded.contains("\(number).tsv"), "\(number)") }
+            let picture = try lineage("--store", store, "--possible", "--svg", path)
+            let parsed = try run(
+                ["/usr/bin/python3", "-c", "import sys, xml.dom.minidom as x; x.parseString(sys.stdin.buffer.read())"],
+                input: picture.output)
+            #expect(picture.succeeded && parsed.succeeded, "\(picture.errors) \(parsed.errors)")
+            let graph = try lineage("--store", store, "--possible", "--json", path)
+            let counted = try run(
+                ["/usr/bin/python3", "-c", "import json, sys; print(len(json.load(sys.stdin)['nodes']))"],
+                input: graph.output)
+            #expect(counted.output == "330\n", "\(counted)")
+        }
+
         @Test func whatIsNotThere() throws {
             let mount = try Mount()
             #expect(try lineage(mount.path(a)).status == 2)

@@ -66,6 +66,6 @@ public struct LineageEdge: Sendable {
     public let at: String?
     /// By what the record of what was read was found.
     public let match: Match
-    /// The path by which it was read, where that is another: it was promoted from there.
+    /// The path by which it was read, where that is another: it was promoted from there, or is a directory that this is in.
     public let readAs: String?
 }

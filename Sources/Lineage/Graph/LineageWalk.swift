@@ -173,7 +173,8 @@ struct LineageWalk {
         var found: [Found] = []
         let maker = source.index[id]
         for input in maker.inputs where isWanted(input.how) {
-            guard let path = input.path, name.map({ $0.isExactly(path) }) ?? true else { continue }
+            guard let path = input.path, name.map({ $0.isExactly(path) || $0.isExactly(path.artifactAround) }) ?? true
+            else { continue }
             let resolved = try Resolver.record(of: input, path, for: maker, in: &source)
             // What it was promoted from is itself.
             if resolved.id == id, resolved.isPromoted { continue }
@@ -190,7 +191,8 @@ struct LineageWalk {
                 (node.version, node.sha256, node.isHidden) = (input.version, input.sha256, resolved.isHidden)
                 place = self.place(key, node)
             }
-            found.append((place, input.how, input.at, resolved.match, resolved.isPromoted ? path : nil))
+            let isElsewhere = resolved.id.map { !path.isExactly(source.index[$0].path) } ?? false
+            found.append((place, input.how, input.at, resolved.match, isElsewhere ? path : nil))
         }
         if let name, maker.outside.contains(where: { name.isExactly($0.path) }) {
             for outside in maker.outside where name.isExactly(outside.path) {

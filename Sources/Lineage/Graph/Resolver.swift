@@ -35,6 +35,13 @@ enum Resolver {
         if isReadable, sealed.isEmpty, isOfScope(path), let promoted = try promoted(input, path, maker, &source) {
             return promoted
         }
+        if sealed.isEmpty, let around = path.artifactAround {
+            // Of what is in a directory the hash is another than the directory's.
+            var whole = ArtifactRecord.Input()
+            whole.version = input.version
+            let found = try record(of: whole, around, for: maker, in: &source)
+            if found.id != nil || found.isHidden { return found }
+        }
         return Resolved(isHidden: !isReadable)
     }
 

@@ -19,4 +19,13 @@ struct ExactText: Hashable, Sendable {
 extension String {
     /// Whether both are the same bytes.
     func isExactly(_ other: String?) -> Bool { other.map { utf8.elementsEqual($0.utf8) } ?? false }
+
+    /// The artifact that a path on the mount would be in, where it leads deeper than artifacts lie (SEMANTICS 1); nil where it does not.
+    var artifactAround: String? {
+        let parts = utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let depth = utf8.starts(with: "production/".utf8) ? 4 : 5
+        guard utf8.first != UInt8(ascii: "/"), parts.count > depth else { return nil }
+        let length = parts.prefix(depth).reduce(depth - 1) { $0 + $1.count }
+        return String(decoding: utf8.prefix(length), as: UTF8.self)
+    }
 }

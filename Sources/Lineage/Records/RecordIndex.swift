@@ -27,6 +27,10 @@ public struct RecordIndex: Sendable {
         for path in record.inputs.map(\.path) + record.outside.map(\.path) {
             guard let path = path.map(ExactText.init), seen.insert(path).inserted else { continue }
             byInput[path, default: []].append(id)
+            // What is in a directory that is an artifact is that artifact.
+            if let around = path.text.artifactAround.map(ExactText.init), seen.insert(around).inserted {
+                byInput[around, default: []].append(id)
+            }
         }
     }
 
@@ -39,7 +43,7 @@ public struct RecordIndex: Sendable {
     /// What was promoted from a path.
     public func promoted(from path: String) -> [RecordNumber] { byOrigin[ExactText(path)] ?? [] }
 
-    /// What names a path among what it was made from.
+    /// What names a path, or one in it, among what it was made from.
     public func made(from path: String) -> [RecordNumber] { byInput[ExactText(path)] ?? [] }
 
     /// An artifact's version: what its record says, else which one it is of those at its path.
