@@ -1,10 +1,12 @@
+internal import Glibc
+
 /// A text that is compared byte by byte, as names are: another spelling of the same letters is another name.
 struct ExactText: Hashable, Sendable {
     let text: String
 
     init(_ text: String) { self.text = text }
 
-    static func == (one: ExactText, other: ExactText) -> Bool { one.text.utf8.elementsEqual(other.text.utf8) }
+    static func == (one: ExactText, other: ExactText) -> Bool { one.text.isExactly(other.text) }
 
     func hash(into hasher: inout Hasher) {
         let isHashed = text.utf8.withContiguousStorageIfAvailable {
@@ -18,7 +20,16 @@ struct ExactText: Hashable, Sendable {
 
 extension String {
     /// Whether both are the same bytes.
-    func isExactly(_ other: String?) -> Bool { other.map { utf8.elementsEqual($0.utf8) } ?? false }
+    func isExactly(_ other: String?) -> Bool {
+        guard let other, utf8.count == other.utf8.count else { return false }
+        let isSame = utf8.withContiguousStorageIfAvailable { bytes in
+            other.utf8.withContiguousStorageIfAvailable { others in
+                guard let one = bytes.baseAddress, let two = others.baseAddress else { return true }
+                return memcmp(one, two, bytes.count) == 0
+            }
+        }
+        return (isSame ?? nil) ?? utf8.elementsEqual(other.utf8)
+    }
 
     /// The artifact that a path on the mount would be in, where it leads deeper than artifacts lie (SEMANTICS 1); nil where it does not.
     var artifactAround: String? {

@@ -32,12 +32,18 @@ public struct RecordSummary: Sendable {
         guard let path = record.artifact.path else { return nil }
         self.path = path
         (version, sha256) = (record.artifact.version, record.artifact.sha256)
-        self.time = record.times.sealed.map(TimeText.rfc3339) ?? time
-        begun = record.times.opened.map(TimeText.rfc3339) ?? self.time
+        self.time = Self.text("sealed", json) ?? record.times.sealed.map(TimeText.rfc3339) ?? time
+        begun = Self.text("opened", json) ?? record.times.opened.map(TimeText.rfc3339) ?? self.time
         origin = record.origin?.path
         (inputs, outside) = (record.inputs, record.outside)
         knowsInputs = !inputs.isEmpty || !outside.isEmpty || json?["inputs"] != nil
         self.place = place
+    }
+
+    /// A time with all its digits as it is written, which is as it would be written again.
+    private static func text(_ name: String, _ json: JSONObject?) -> String? {
+        let text = json?["times"]?[name]?.string
+        return text?.utf8.count == 30 ? text : nil
     }
 }
 
