@@ -208,6 +208,17 @@ import Testing
         var node = LineageNode(nature: .artifact, path: "production/a")
         node.record = ArtifactRecord()
         #expect(node.gap == "inputs were not recorded")
+        // Where an interpreter comes from is not the code of the work.
+        for (role, commit) in [("program", nil), ("cwd", "2222222222+"), ("script", "3333333333")]
+            as [(String, String?)]
+        {
+            var code = ArtifactRecord.Code()
+            code.role = role
+            code.commit = String(repeating: String((node.record?.code.count ?? 0) + 1), count: 40)
+            code.dirty = role == "cwd"
+            node.record?.code.append(code)
+            #expect(node.commit == commit)
+        }
         node.knowsInputs = true
         #expect(node.gap == "made from nothing in the store")
     }

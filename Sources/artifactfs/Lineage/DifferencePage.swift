@@ -132,6 +132,7 @@ extension Terminal {
         var lines: [[Unicode.Scalar]] = []
         for line in wrapped(text, indent: indent, at: width).split(separator: "\n") {
             var rest = Array(line.unicodeScalars)
+            while rest.last == " " { rest.removeLast() }
             while rest.count > width {
                 lines.append(Array(rest.prefix(width)))
                 rest = [Unicode.Scalar](repeating: " ", count: indent) + rest.dropFirst(width)
