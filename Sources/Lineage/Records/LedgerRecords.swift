@@ -14,13 +14,13 @@ public struct LedgerRecords: RecordSource {
     public init(_ reader: LedgerReader) throws(Errno) {
         self.reader = reader
         // An intent counts until a later line settles it, also one of another host that has taken over.
-        var intents: [Intent: (host: String, span: LedgerReader.LineSpan, line: [UInt8])] = [:]
+        var intents: [Intent: (host: String, span: LedgerReader.LineSpan)] = [:]
         var settled: Set<Intent> = []
         for host in try reader.hosts() {
             try reader.forEachLine(of: host) { bytes, span in
                 guard let intent = Intent(bytes) else { return }
                 switch intent.kind {
-                case .begun: intents[intent] = (host, span, Array(bytes))
+                case .begun: intents[intent] = (host, span)
                 case .sealed:
                     add(bytes, of: host, span)
                     fallthrough
@@ -28,25 +28,33 @@ public struct LedgerRecords: RecordSource {
                 }
             }
         }
-        for (intent, kept) in intents where !settled.contains(intent) { add(kept.line[...], of: kept.host, kept.span) }
+        for (intent, kept) in intents where !settled.contains(intent) {
+            if let line = try reader.line(of: kept.host, at: kept.span) { add(line, of: kept.host, kept.span) }
+        }
     }
 
     private mutating func add(_ bytes: ArraySlice<UInt8>, of host: String, _ span: LedgerReader.LineSpan) {
-        let place = RecordPlace.ledger(places.count)
-        let summary: RecordSummary?
-        if let json = RecordScan.record(in: bytes), let time = Intent.time(of: bytes) {
-            summary = RecordSummary(ArtifactRecord(json), json: json, time: time, place: place)
-        } else {
-            // Of a record that was cut off, or that an earlier version wrote, what the line says beside it counts too.
-            guard let line = LedgerLine(parsing: bytes), let record = line.record else { return }
-            let json: JSONObject? =
-                switch line.event {
-                case .sealed(let intent, _), .sealIntent(let intent): intent.record
-                default: nil
-                }
-            summary = RecordSummary(record, json: json, time: line.time, place: place)
+        guard let json = RecordScan.record(in: bytes), let time = Intent.time(of: bytes) else {
+            // Of a record that an earlier version wrote what the line says beside it counts too.
+            if let line = LedgerLine(parsing: bytes) { add(line, of: host, span) }
+            return
         }
-        guard let summary else { return }
+        add(ArtifactRecord(json), json, time: time, of: host, span)
+    }
+
+    private mutating func add(_ line: LedgerLine, of host: String, _ span: LedgerReader.LineSpan) {
+        switch line.event {
+        case .sealed(let intent, _), .sealIntent(let intent):
+            if let record = line.record { add(record, intent.record, time: line.time, of: host, span) }
+        default: break
+        }
+    }
+
+    private mutating func add(
+        _ record: ArtifactRecord, _ json: JSONObject, time: String, of host: String, _ span: LedgerReader.LineSpan
+    ) {
+        let place = RecordPlace.ledger(places.count)
+        guard let summary = RecordSummary(record, json: json, time: time, place: place) else { return }
         places.append((host, span))
         index.add(summary)
     }
