@@ -61,6 +61,9 @@ package final class DescriptorBudget: Sendable {
     /// So many files of one user may wait to be published; then who makes more waits too.
     package var mostWaiting: Int { min(4096, processLimit / 8) }
 
+    /// So many sessions may be live at the same time, each of which holds a file.
+    package var mostSessions: Int { max(4, min(4096, processLimit / 8)) }
+
     /// Whether a user may have another file open. Nobody has more than three times what is left for all others, so that there is always
     /// something left, and the driver's own come first.
     ///

@@ -113,7 +113,7 @@ extension Store {
         heldSessions.withLock { $0[name] = descriptor }
     }
 
-    /// Lets a session go that this mount has moved away from: its name stays taken, and another mount may resume it.
+    /// Lets a session go that has ended: its name stays taken, and another mount may resume it.
     public func endSession(_ name: SessionName) {
         if let descriptor = heldSessions.withLock({ $0.removeValue(forKey: name) }) { SystemCall.close(descriptor) }
     }

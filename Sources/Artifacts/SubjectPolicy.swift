@@ -137,6 +137,21 @@ extension OverwritePolicy {
         return .allowed
     }
 
+    /// Judges the end of a session.
+    ///
+    /// - Parameters:
+    ///   - isMounts: whether the mount began with it.
+    ///   - isLive: whether a user began it on this mount, and nobody has ended it.
+    ///   - isOwners: whether who asks has begun it, is root, or runs the mount.
+    ///   - isInUse: whether somebody has a file of it open to write.
+    public static func judgeEnd(ofMounts isMounts: Bool, isLive: Bool, isOwners: Bool, isInUse: Bool) -> Verdict {
+        if isMounts { return refuse(.resourceBusy, .mountSession) }
+        // It has ended before, or is another mount's.
+        if !isLive { return .allowed }
+        if !isOwners { return refuse(.notPermitted, .anothersSession) }
+        return isInUse ? refuse(.resourceBusy, .sessionInUse) : .allowed
+    }
+
     /// Judges an action on an entry that the driver makes.
     public static func judge(_ action: Action, onMade isDirectory: Bool) -> Verdict {
         switch action {

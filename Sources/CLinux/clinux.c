@@ -486,6 +486,24 @@ ssize_t clinux_getdents(int directory, void *buffer, size_t size) {
     return syscall(SYS_getdents64, directory, buffer, size);
 }
 
+int clinux_process_birth(pid_t process, int isThread, uint64_t *birth) {
+    // PIDFD_THREAD is O_EXCL (linux/pidfd.h), which Debian 12's headers lack, as they do PID_FS_MAGIC.
+    int fd = (int)syscall(SYS_pidfd_open, process, isThread ? O_EXCL : 0);
+    if (fd < 0) return -1;
+    struct stat found;
+    int isTold = clinux_filesystem_type(fd) == 0x50494446 && fstat(fd, &found) == 0;
+    int reason = isTold ? 0 : errno;
+    close(fd);
+    if (!isTold) {
+        errno = reason ? reason : ENOSYS;
+        return -1;
+    }
+    *birth = found.st_ino;
+    return 0;
+}
+
+pid_t clinux_thread(void) { return (pid_t)syscall(SYS_gettid); }
+
 int clinux_pidfd_exit_code(int pidfd, int *code) {
     // struct pidfd_info of linux/pidfd.h, which Debian 12's headers lack.
     struct {

@@ -23,6 +23,15 @@ package enum Clock {
         return time
     }
 
+    /// Ticks since the machine's start, as `/proc/PID/stat` counts them.
+    package static func ticksSinceBoot() -> UInt64 {
+        let perSecond = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        var boot = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &boot)
+        return UInt64(truncatingIfNeeded: boot.tv_sec) &* perSecond
+            &+ UInt64(truncatingIfNeeded: boot.tv_nsec) &* perSecond / 1_000_000_000
+    }
+
     /// The time of day of what was some ticks after the machine's start, in units of `_SC_CLK_TCK` a second, as `/proc/PID/stat` tells
     /// when a process began (`CLOCK_BOOTTIME`).
     package static func time(ofTicksSinceBoot ticks: UInt64) -> timespec {

@@ -9,6 +9,28 @@ extension SystemCall {
         FileDescriptor(rawValue: try retry(.process) { clinux_pidfd_open(process) })
     }
 
+    /// The number that the kernel has given a process, which no other ever has: what is made later has a higher one (the inode of its pidfd,
+    /// pidfs, kernel 6.9).
+    ///
+    /// - Throws: when it is gone, when it is another thread than a process's first, or when the kernel has no such numbers.
+    package static func birth(ofProcess process: Int32) throws(Errno) -> UInt64 {
+        guard process > 0 else { throw .noSuchProcess }
+        var birth: UInt64 = 0
+        try retry(.process) { clinux_process_birth(process, 0, &birth) }
+        return birth
+    }
+
+    /// The same of a thread.
+    package static func birth(ofThread thread: Int32) throws(Errno) -> UInt64 {
+        guard thread > 0 else { throw .noSuchProcess }
+        var birth: UInt64 = 0
+        try retry(.process) { clinux_process_birth(thread, 1, &birth) }
+        return birth
+    }
+
+    /// gettid(2): the thread that calls.
+    package static var thread: Int32 { clinux_thread() }
+
     /// getpgid(2): the number of a process's group, which is that of its leader.
     package static func group(ofProcess process: Int32) throws(Errno) -> Int32 {
         guard process > 0 else { throw .noSuchProcess }

@@ -7,7 +7,7 @@ struct ArtifactFS: ParsableCommand {
         abstract: "Shows a store of research artifacts as a tree that refuses to overwrite production.",
         discussion: """
             A store is a directory that holds one evaluation's results. Mounted, its artifacts are files that any program reads \
-            and writes: production is write-once, development/current is this mount's session, test/NAME is an isolated test.
+            and writes: production is write-once, development/current is your session, test/NAME is an isolated test.
 
             EXAMPLES:
               artifactfs init /data/spliceai_eval             make a store
@@ -38,8 +38,8 @@ struct ArtifactFS: ParsableCommand {
         version: Version.text,
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
-            ExplainCommand.self, ShowCommand.self, HistoryCommand.self, LineageCommand.self,
-            RecoverCommand.self,
+            ExplainCommand.self, ShowCommand.self, HistoryCommand.self, LineageCommand.self, RecoverCommand.self,
+            SessionCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])
 }

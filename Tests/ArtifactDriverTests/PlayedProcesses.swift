@@ -75,4 +75,46 @@ final class PlayedProcesses: ProcessObserver {
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool? {
         all[one].map { $0.session == other.session }
     }
+    func birth(ofThread thread: Int32) -> ProcessBirth? {
+        family.withLock { family in
+            family.members[thread].map { ProcessBirth(process: thread, number: $0.number) }
+        }
+    }
+    func nextBirth() -> UInt64? { family.withLock { $0.last + 1 } }
+    func kin(of process: Int32) -> ProcessKin? { family.withLock { $0.members[process]?.kin } }
+
+    // MARK: - Who was made by whom
+
+    private struct Family {
+        var last: UInt64 = 0
+        var members: [Int32: (number: UInt64, kin: ProcessKin)] = [:]
+    }
+    private let family = Mutex(Family())
+
+    /// A process is made.
+    ///
+    /// - Parameter session: its maker's when not given.
+    func make(
+        _ process: Int32, by parent: Int32, session: Int32? = nil, user: UInt32 = 1000, isAtPrompt: Bool = false
+    ) {
+        family.withLock { family in
+            family.last += 1
+            family.members[process] = (
+                family.last,
+                ProcessKin(
+                    parent: parent, session: session ?? family.members[parent]?.kin.session ?? process, user: user,
+                    isAtPrompt: isAtPrompt)
+            )
+        }
+    }
+
+    /// A process is gone; what it made is the first one's.
+    func remove(_ process: Int32) {
+        family.withLock { family in
+            family.members[process] = nil
+            for child in Array(family.members.keys) where family.members[child]?.kin.parent == process {
+                family.members[child]?.kin.parent = 1
+            }
+        }
+    }
 }

@@ -32,6 +32,10 @@ extension Volume {
 
     /// Access lists decide who may do what, so a directory shows those of the real one, or of the one that it would be made in.
     func attribute(_ name: EntryName, of directory: TreeDirectory, _ caller: Caller) throws(Errno) -> [UInt8] {
+        if name.string == ArtifactAttribute.state, case .scope(.session) = directory.location {
+            let state: FileState = standing(of: directory.scope) == .live ? .live : .frozen
+            return Array(state.rawValue.utf8)
+        }
         guard isAccessList(name) else { throw Errno.noData }
         let real = try directory.real.nearestExisting()
         return try withExtendedLifetime(real) { () throws(Errno) in

@@ -9,7 +9,9 @@ internal import SystemPackage
 /// What a name in the tree is: one of the tree's own directories, an entry that is made, or an artifact.
 extension Volume {
     /// What a name of the tree leads to, counted as a lookup.
-    func treeEntry(_ name: String, in directory: TreeDirectory) throws(Errno) -> Entry {
+    ///
+    /// - Parameter caller: who asks; nil when the name is not `current`.
+    func treeEntry(_ name: String, in directory: TreeDirectory, for caller: Caller? = nil) throws(Errno) -> Entry {
         if let location = try subdirectory(name, of: directory) {
             let child = try treeDirectory(location, name, in: directory)
             let attributes: stat
@@ -22,7 +24,9 @@ extension Volume {
                 entryTimeout: isFixed(location) ? Timeout.treeName : Timeout.file,
                 attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
         }
-        if let made = madeEntry(name, in: directory) { return entry(madeInode(made, name, in: directory.id)) }
+        if let made = madeEntry(name, in: directory, for: caller) {
+            return entry(madeInode(made, name, in: directory.id))
+        }
         // At its real path there is nothing yet.
         if artifactDirectories.staged(name, in: directory.id) != nil,
             let entry = try artifactDirectoryEntry(name, in: directory)

@@ -115,8 +115,9 @@ indirect enum MadeEntry: Hashable, Sendable {
     case records(TreeDirectory)
     /// The record of an artifact, in it.
     case record(RecordFile)
-    /// `development/current`: the session of the mount, which may move, or of a read-only mount the newest, which is given.
-    case currentSession(newest: String?)
+    /// `development/current`: the mount's session, while that is everybody's, or the one that is given: who asks has it, or on a read-only
+    /// mount it is the newest.
+    case currentSession(String?)
     /// `latest`, `latest.pkl` and so on in a directory of checkpoints.
     case latestCheckpoint(InodeNumber, name: String, target: String)
     /// A symbolic link in a typed directory of a session or test, to a file beside it.
@@ -126,12 +127,12 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// inode; `/` is in no name that a program asks for.
     func key(_ name: String) -> String {
         switch self {
-        case .hiddenDirectory, .quarantine, .records, .hiddenFile(_, for: .everybody), .currentSession(newest: nil):
+        case .hiddenDirectory, .quarantine, .records, .hiddenFile(_, for: .everybody), .currentSession(nil):
             name
         case .record(let file): name + "/" + file.line
         case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
-        case .currentSession(let newest?): name + "/" + newest
+        case .currentSession(let session?): name + "/" + session
         case .latestCheckpoint(_, _, let target), .siblingLink(_, _, let target): name + "/" + target
         }
     }
@@ -143,6 +144,9 @@ enum Viewer: Hashable, Sendable {
     /// Who may know of everybody.
     case everybody
     case user(UInt32)
+
+    /// The one user.
+    var user: UInt32? { if case .user(let user) = self { user } else { nil } }
 }
 
 /// Files in `.artifactfs/` on the mount.

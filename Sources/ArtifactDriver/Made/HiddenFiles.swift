@@ -62,8 +62,9 @@ extension Volume {
             "store": .string(store.path),
             "mount_point": .string(options.mountPoint),
             "read_only": .bool(store.isReadOnly),
-            "session": text(sessionTarget()),
+            "session": text(session(of: viewer.user ?? ownUser)?.description),
             "live_sessions": .array(liveSessions().map { .string($0.description) }),
+            "sessions": .array(sessions(for: viewer)),
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
@@ -91,7 +92,25 @@ extension Volume {
 
     /// The sessions whose files may change by this mount.
     private func liveSessions() -> [SessionName] {
-        (sessions.all.union(currentSession.map { [$0] } ?? [])).sorted()
+        (sessions.all.map(\.name) + (currentSession.map { [$0] } ?? [])).sorted()
+    }
+
+    /// The same, with who began them and whose `current` they are. Who may not know of everybody learns of the viewer's own.
+    private func sessions(for viewer: Viewer) -> [JSONValue] {
+        guard let currentSession else { return [] }
+        let users = jobs?.ofUsers ?? [:]
+        let all = [LiveSessions.Begun(name: currentSession, user: ownUser)] + sessions.all
+        return all.map { session in
+            var having = users.filter { $0.value == session.name && (viewer.user ?? $0.key) == $0.key }.keys.sorted()
+            let asker = viewer.user ?? ownUser
+            if users[asker] == nil, session.name == currentSession { having = (having + [asker]).sorted() }
+            let fields: JSONObject = [
+                "session": .string(session.name.description), "user": number(Int(session.user)),
+                "is_mounts": .bool(session.name == currentSession),
+                "current_of": .array(having.map { number(Int($0)) }),
+            ]
+            return .object(fields)
+        }
     }
 
     /// What failed that no rule refused.

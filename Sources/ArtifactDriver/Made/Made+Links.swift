@@ -12,19 +12,16 @@ extension Volume {
     func target(of made: MadeEntry) throws(Errno) -> String {
         let target =
             switch made {
-            case .currentSession(let newest): newest ?? currentSession?.description
+            case .currentSession(let session?): session
+            // Others have another one by now: the kernel asks for the name again.
+            case .currentSession(nil) where jobs?.differs == true: throw Errno.staleNFSFileHandle
+            case .currentSession(nil): currentSession?.description
             case .latestCheckpoint(_, _, let newest): newest
             case .siblingLink(_, _, let target): target
             case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason, .records, .record: throw Errno.invalidArgument
             }
         guard let target else { throw Errno.noSuchFileOrDirectory }
         return target
-    }
-
-    /// The mount's session; on a read-only mount the newest.
-    func sessionTarget() -> String? {
-        if let currentSession { return currentSession.description }
-        return (try? store.sessions())?.max()?.description
     }
 
     /// The file that a link to the newest leads to; nil when no file is meant, or when a file has the name itself, which wins.

@@ -8,14 +8,16 @@ internal import SystemPackage
 /// Entries that no real file stands behind: `current`, `latest`, and the hidden files of `.artifactfs/`.
 extension Volume {
     /// The made entry that a name is, if it is one.
-    func madeEntry(_ name: String, in directory: TreeDirectory) -> MadeEntry? {
+    ///
+    /// - Parameter caller: who asks; nil when it does not matter what `current` leads to.
+    func madeEntry(_ name: String, in directory: TreeDirectory, for caller: Caller? = nil) -> MadeEntry? {
         switch directory.location {
         case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
         case .mode(.development) where name == MadeNames.current:
-            if currentSession != nil {
-                .currentSession(newest: nil)
+            if let jobs, !jobs.differs {
+                .currentSession(nil)
             } else {
-                sessionTarget().map { .currentSession(newest: $0) }
+                session(for: caller).map { .currentSession($0.description) }
             }
         case .typed(.production, _, _) where name == StoreLayout.recordsDirectory: .records(directory)
         case .typed(.production, _, let type):
@@ -32,8 +34,8 @@ extension Volume {
     }
 
     func entry(_ made: (number: InodeNumber, entry: MadeEntry)) -> Entry {
-        // `current` is in most paths that programs use: `moveSession` tells the kernel when it changes.
-        let isTold = made.entry == .currentSession(newest: nil)
+        // `current` is in most paths that programs use: `beginSession` tells the kernel when it is no more the same for all.
+        let isTold = made.entry == .currentSession(nil)
         return Entry(
             inode: made.number, generation: 0, attributes: attributes(of: made.entry),
             entryTimeout: isTold ? Timeout.treeName : Timeout.none,
@@ -81,10 +83,10 @@ extension Volume {
             }
             shown.st_mtim = Clock.now()
             shown.st_size = off_t(sizeShown(of: file, for: viewer))
-        case .currentSession(let newest):
+        case .currentSession(let session):
             shown.st_ino = ino_t(StableNumber.of("development/" + MadeNames.current))
             shown.st_mode = S_IFLNK | 0o777
-            shown.st_size = off_t((newest ?? currentSession?.description)?.utf8.count ?? 0)
+            shown.st_size = off_t((session ?? currentSession?.description)?.utf8.count ?? 0)
         case .latestCheckpoint(let parent, let name, let target):
             if case .tree(let directory)? = namespace[parent] {
                 shown.st_ino = ino_t(StableNumber.of(directory.path(of: name)))

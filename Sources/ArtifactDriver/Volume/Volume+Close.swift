@@ -34,7 +34,6 @@ extension Volume {
             release(file, handle)
             connection?.reconsider()
         }
-        if !handle.isReader { endLeftSessions() }
         sweepIfDue()
     }
 

@@ -71,6 +71,12 @@ extension Volume {
         if case .kept(let kept) = try self.inode(inode) {
             return try setAttribute(name, of: kept, to: Array(value), flags: flags, request.caller)
         }
+        if name.string == ArtifactAttribute.state, case .tree(let directory) = try self.inode(inode),
+            case .scope(.session(let session)) = directory.location
+        {
+            guard value.elementsEqual(FileState.frozen.rawValue.utf8) else { throw Errno.invalidArgument }
+            return try endSession(session, directory.path, for: request.caller)
+        }
         let isMode =
             name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
         try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in

@@ -17,7 +17,7 @@ extension Volume {
         switch parent {
         case .artifacts(let directory):
             guard let name = name.string else { throw Errno.noSuchFileOrDirectory }
-            return try treeEntry(name, in: directory)
+            return try treeEntry(name, in: directory, for: caller)
         case .free(let parent): return try freeEntry(name, in: parent)
         case .quarantine(let parent): return try keptEntry(name, in: parent, caller)
         case .made(let parent):

@@ -51,10 +51,12 @@ public final class Volume: FileSystem {
     let log = Logger(label: "artifactfs.volume")
     /// Set once, by `start`.
     private let connectionBox = Lock<KernelConnection?>(nil)
-    /// The session that this mount writes to. `mkdir development/<name>` moves it.
-    private let session: Lock<SessionName?>
+    /// The session that this mount began with, which is live until it ends; nil on a read-only mount.
+    public let currentSession: SessionName?
     /// The sessions beside that one that are live here.
     let sessions = LiveSessions()
+    /// Whose session is which; nil on a read-only mount.
+    let jobs: JobSessions?
     let handles = HandleTable()
     /// On a read-only mount.
     let outside: OutsideChanges?
@@ -104,13 +106,14 @@ public final class Volume: FileSystem {
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
-            session = Lock(nil)
+            currentSession = nil
         } else if let name = options.session {
             try store.resumeSession(name)
-            session = Lock(name)
+            currentSession = name
         } else {
-            session = Lock(try store.beginSession())
+            currentSession = try store.beginSession()
         }
+        jobs = currentSession.map { JobSessions(own: $0, processes: processes) }
         let directory = store.directory(for: .root)
         let inode = namespace.findOrInsert(
             "/", in: InodeNumber(rawValue: 0), remembering: true, pinned: true,
@@ -121,7 +124,10 @@ public final class Volume: FileSystem {
         }
         self.root = root
         if !store.isReadOnly { settler.start { [weak self] waiting in self?.settle(waiting) ?? false } }
-        store.isShown(at: options.mountPoint) { [weak self] in self?.currentSession?.description }
+        store.isShown(at: options.mountPoint) { [weak self] in
+            // Which one a path means that somebody wrote down is not known where there are several.
+            self.flatMap { $0.jobs?.differs == true ? nil : $0.currentSession?.description }
+        }
         if !store.recovery.waiting.isEmpty {
             waiting.noteLeftovers(true, now: Clock.monotonic())
             setTimerForWaiting()
@@ -130,25 +136,6 @@ public final class Volume: FileSystem {
 
     /// How long a denial waits for others before it is written to the ledger, in milliseconds.
     private static let denialsDelay = 50
-
-    /// The session that this mount writes to; nil on a read-only mount.
-    public var currentSession: SessionName? { session.withLock { $0 } }
-
-    /// Makes another session the mount's own.
-    func moveSession(to name: SessionName) {
-        let before = session.withLock { session in
-            defer { session = name }
-            return session
-        }
-        if let before, before != name { leave(before) }
-        // The kernel keeps what `current` says. It waits for a READLINK that is under way, which another thread must answer.
-        guard let development = namespace.find("development", in: root.id, remembering: false),
-            case .tree(let directory) = development,
-            let current = namespace.number(of: MadeNames.current, in: directory.id)
-        else { return }
-        connection?.willBlock()
-        connection?.invalidate(current, andData: true)
-    }
 
     /// How many files wait to be published, or are being published.
     public var pendingSeals: Int { seals.pending }

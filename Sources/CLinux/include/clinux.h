@@ -128,6 +128,13 @@ int clinux_failures_next(int fd, struct clinux_failure *failure);
 // pidfd_open(2): readable when the process has ended.
 int clinux_pidfd_open(pid_t process);
 
+// The number that pidfs has given a process, or with `isThread` a thread (fstat(2) of its pidfd, kernel 6.9): no other ever has it, and what
+// is made later has a higher one. 0, or -1 when it is gone, is no process's first thread, or the kernel has no pidfs.
+int clinux_process_birth(pid_t process, int isThread, uint64_t *birth);
+
+// gettid(2).
+pid_t clinux_thread(void);
+
 // The exit code of a process that has ended and was waited for, as wait(2) tells it (PIDFD_GET_INFO); -1 when the kernel does not say.
 int clinux_pidfd_exit_code(int pidfd, int *code);
 

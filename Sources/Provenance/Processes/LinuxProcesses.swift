@@ -18,6 +18,7 @@ package final class LinuxProcesses: ProcessObserver {
     private static let most = 64
     let capture: ProcessCapture
     private let model: ProcessModel
+    private let births = ProcessBirths()
 
     /// - Parameters:
     ///   - environment: which members of a writer's environment are kept.
@@ -221,6 +222,10 @@ package final class LinuxProcesses: ProcessObserver {
         return isAncestor(other.process, of: facts.parent)
             || isAncestor(process, of: ProcFile.parent(of: other.process))
     }
+
+    package func birth(ofThread thread: Int32) -> ProcessBirth? { births.birth(ofThread: thread) }
+    package func nextBirth() -> UInt64? { births.next() }
+    package func kin(of process: Int32) -> ProcessKin? { ProcFile.kin(of: process) }
 
     private func isAncestor(_ ancestor: Int32, of process: Int32?) -> Bool {
         var next = process

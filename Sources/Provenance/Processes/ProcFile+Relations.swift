@@ -23,6 +23,37 @@ extension ProcFile {
         }
     }
 
+    /// How a process belongs to others, from the same file; nil when it is gone.
+    package static func kin(of process: Int32) -> ProcessKin? {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> ProcessKin? in
+            read(process, "status", into: buffer).flatMap { kin(of: process, inStatus: $0) }
+        }
+    }
+
+    /// Reads a status file (proc_pid_status(5)).
+    package static func kin(of process: Int32, inStatus text: UnsafeRawBufferPointer) -> ProcessKin? {
+        guard let parent = number("\nPPid:\t", in: text), let users = line("\nUid:\t", in: text) else { return nil }
+        let words = users.split(separator: UInt8(ascii: "\t"))
+        // Real, effective, saved, of the file system.
+        guard words.count == 4, let user = UInt32(String(decoding: words[1], as: UTF8.self)) else { return nil }
+        let ignored = line("\nSigIgn:\t", in: text).flatMap { UInt64(String(decoding: $0, as: UTF8.self), radix: 16) }
+        let stops: UInt64 = [SIGTSTP, SIGTTIN, SIGTTOU].reduce(0) { $0 | 1 << UInt64($1 - 1) }
+        return ProcessKin(
+            parent: parent, session: number("\nNSsid:\t", in: text) ?? 0, user: user,
+            isAtPrompt: number("\nNSpgid:\t", in: text) == process && (ignored ?? 0) & stops == stops)
+    }
+
+    /// What comes after a key, to the line's end.
+    private static func line(_ key: String, in text: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer>? {
+        let key = Array(key.utf8)
+        guard text.count > key.count else { return nil }
+        for start in 0..<(text.count - key.count) where text[start] == key[0] {
+            guard text[start..<(start + key.count)].elementsEqual(key) else { continue }
+            return text[(start + key.count)...].prefix { $0 != UInt8(ascii: "\n") }
+        }
+        return nil
+    }
+
     /// The number after a key.
     private static func number(_ key: String, in text: UnsafeRawBufferPointer) -> Int32? {
         let key = Array(key.utf8)

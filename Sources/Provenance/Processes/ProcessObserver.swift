@@ -76,6 +76,43 @@ package protocol ProcessObserver: Sendable {
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?
+
+    /// A thread's process, and when that was made; nil when it is gone or in another pid namespace.
+    func birth(ofThread thread: Int32) -> ProcessBirth?
+
+    /// What has this number or a higher one is made from now on; nil when that cannot be told.
+    func nextBirth() -> UInt64?
+
+    /// How a process belongs to others; nil when it is gone, or not shown.
+    func kin(of process: Int32) -> ProcessKin?
+}
+
+/// A process, and when it was made: no other ever has both.
+package struct ProcessBirth: Hashable, Sendable {
+    package var process: Int32
+    /// A number that goes up with each process that is made.
+    package var number: UInt64
+
+    /// A process.
+    package init(process: Int32, number: UInt64) { (self.process, self.number) = (process, number) }
+}
+
+/// How a process belongs to others.
+package struct ProcessKin: Sendable {
+    /// Who made it, or took it over; 0 when that is none that is seen.
+    package var parent: Int32
+    /// Its session (setsid(2)).
+    package var session: Int32
+    /// Its effective user id.
+    package var user: UInt32
+    /// Whether it is a shell with job control at a prompt: the leader of its process group that lets nothing stop it (SIGTSTP, SIGTTIN,
+    /// SIGTTOU ignored). Each command typed there is a job by itself.
+    package var isAtPrompt: Bool
+
+    /// A process's kin.
+    package init(parent: Int32, session: Int32, user: UInt32, isAtPrompt: Bool = false) {
+        (self.parent, self.session, self.user, self.isAtPrompt) = (parent, session, user, isAtPrompt)
+    }
 }
 
 /// Who writes to a process through pipes.
