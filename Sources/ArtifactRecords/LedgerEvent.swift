@@ -4,6 +4,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case sessionBegun(session: String, mount: String)
     /// A mount took up a session again.
     case sessionResumed(session: String, mount: String)
+    /// A run began.
+    case runBegun(RunLine)
+    /// Its command ended.
+    case runEnded(RunLine)
     /// An artifact is whole and checked, and is about to get its name.
     case sealIntent(SealIntent)
     /// It has its name.
@@ -34,6 +38,28 @@ public enum LedgerEvent: Sendable, Hashable {
     case ledgerContinues(file: String)
     /// What a newer version knows.
     case other(name: String, members: JSONObject)
+
+    /// A run of an experiment (`artifactfs run`).
+    public struct RunLine: Sendable, Hashable {
+        /// The mount on which it is.
+        public var mount: String
+        /// Its id.
+        public var run: String
+        /// Its session.
+        public var session: String
+        /// Who runs it.
+        public var uid: Int64
+        /// The process that runs it.
+        public var pid: Int64
+        /// What that says of it.
+        public var facts: JSONObject
+
+        /// A run.
+        public init(mount: String, run: String, session: String, uid: Int64, pid: Int64, facts: JSONObject) {
+            (self.mount, self.run, self.session) = (mount, run, session)
+            (self.uid, self.pid, self.facts) = (uid, pid, facts)
+        }
+    }
 
     /// A file that was not published.
     public struct NotPublished: Sendable, Hashable {
@@ -183,6 +209,8 @@ extension LedgerEvent {
     public enum Name: String, Sendable, CaseIterable {
         case sessionBegun = "session-begun"
         case sessionResumed = "session-resumed"
+        case runBegun = "run-begun"
+        case runEnded = "run-ended"
         case sealIntent = "seal-intent"
         case sealed
         case quarantined
@@ -204,6 +232,8 @@ extension LedgerEvent {
         switch self {
         case .sessionBegun: Name.sessionBegun.rawValue
         case .sessionResumed: Name.sessionResumed.rawValue
+        case .runBegun: Name.runBegun.rawValue
+        case .runEnded: Name.runEnded.rawValue
         case .sealIntent: Name.sealIntent.rawValue
         case .sealed: Name.sealed.rawValue
         case .quarantined: Name.quarantined.rawValue
@@ -227,6 +257,7 @@ extension LedgerEvent {
         switch self {
         case .sessionBegun(let session, let mount), .sessionResumed(let session, let mount):
             return ["session": .string(session), "mount": .string(mount)]
+        case .runBegun(let run), .runEnded(let run): return run.members
         case .sealIntent(let intent): return intent.members()
         case .sealed(let intent, let isRecovered):
             return intent.members(isRecovered ? ["recovered": .bool(true)] : [:])
@@ -261,6 +292,8 @@ extension LedgerEvent {
             guard let session = line["session"]?.string, let mount else { return nil }
             return name == .sessionBegun
                 ? .sessionBegun(session: session, mount: mount) : .sessionResumed(session: session, mount: mount)
+        case .runBegun: return RunLine(line).map { .runBegun($0) }
+        case .runEnded: return RunLine(line).map { .runEnded($0) }
         case .sealIntent: return SealIntent(line).map { .sealIntent($0) }
         case .sealed:
             return SealIntent(line).map { .sealed($0, isRecovered: line["recovered"] == .bool(true)) }
@@ -281,6 +314,22 @@ extension LedgerEvent {
         case .ledgerRepaired: return .ledgerRepaired
         case .ledgerContinues: return line["file"]?.string.map { .ledgerContinues(file: $0) }
         }
+    }
+}
+
+extension LedgerEvent.RunLine {
+    fileprivate var members: JSONObject {
+        [
+            "mount": .string(mount), "run": .string(run), "session": .string(session), "uid": .integer(uid),
+            "pid": .integer(pid), "facts": .object(facts),
+        ]
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let run = line["run"]?.string, let session = line["session"]?.string,
+            let uid = line["uid"]?.integer, let pid = line["pid"]?.integer, case .object(let facts)? = line["facts"]
+        else { return nil }
+        self.init(mount: mount, run: run, session: session, uid: uid, pid: pid, facts: facts)
     }
 }
 

@@ -60,7 +60,8 @@ struct DirectoryPublication {
         }
         try step(.fileSynced)
         let attributes = try attempt("looked at") { () throws(Errno) in try SystemCall.attributes(root) }
-        var record = request.record.using(request.used, finder).saying(WriterStatement(of: root), finder)
+        var record = request.record.using(request.used, finder)
+            .saying(WriterStatement(of: root, and: request.inputs), finder)
         record.artifact.kind = .directory
         var facts = FormatFacts()
         facts.details = ["files": String(manifest.files), "directories": String(manifest.directories)]

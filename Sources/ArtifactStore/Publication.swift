@@ -69,7 +69,8 @@ struct Publication {
             }
             try step(.madeReadOnly)
 
-            let record = request.record.using(request.used, finder).saying(WriterStatement(of: descriptor), finder)
+            let record = request.record.using(request.used, finder)
+                .saying(WriterStatement(of: descriptor, and: request.inputs), finder)
             intent = SealIntent(
                 mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
                 inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),

@@ -24,6 +24,8 @@ public struct PublishRequest: Sendable {
     public var record: ArtifactRecord
     /// What its writers had read, for the record's inputs.
     public var used: [UsedFile] = []
+    /// Paths that its run says it reads, besides those that its writer names.
+    public var inputs: [String] = []
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?

@@ -1,4 +1,4 @@
-internal import ArtifactRecords
+public import ArtifactRecords
 public import Artifacts
 internal import Glibc
 internal import Synchronization
@@ -73,6 +73,12 @@ extension Store {
             try spare.takeSession(as: marker)
             return try marker.open(O_RDWR)
         }
+    }
+
+    /// A run's line. What cannot be written now is written with the next that can.
+    public func recordRun(_ event: LedgerEvent) {
+        guard let writable else { return }
+        do throws(Errno) { try record(event, writable) } catch { writable.ledger.appendLater([LedgerEntry(event)]) }
     }
 
     /// A session's line; on a full disk it is written when there is room.

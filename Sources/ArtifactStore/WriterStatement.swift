@@ -16,7 +16,10 @@ struct WriterStatement {
     static let mostInputs = 1000
 
     /// Reads a file's attributes; there are none where the file system keeps none.
-    init(of file: FileDescriptor) {
+    ///
+    /// - Parameter further: inputs that its run has named.
+    init(of file: FileDescriptor, and further: [String] = []) {
+        defer { inputs += further.filter { !inputs.contains($0) } }
         let names = try? SystemCall.withPath(of: file) { path throws(Errno) in
             try SystemCall.extendedAttributeNames(ofPath: path)
         }

@@ -173,6 +173,24 @@ extension SystemCall {
     /// Whether CAP_SYS_PTRACE is in effect: how other users' processes end is seen.
     package static var mayTrace: Bool { clinux_may_trace() != 0 }
 
+    /// What children of this process leave behind becomes its child (`PR_SET_CHILD_SUBREAPER`).
+    package static func adoptOrphans() { clinux_adopt_orphans() }
+
+    /// A file that tells of the signals that a program passes on to its command, and of SIGCHLD, which are blocked from now on
+    /// (signalfd(2)).
+    package static func makeSignalFile() throws(Errno) -> FileDescriptor {
+        FileDescriptor(rawValue: try retry(.process) { clinux_signal_file() })
+    }
+
+    /// The next signal that has come; nil when there is none.
+    ///
+    /// - Returns: its number, and whether a process sent it: a terminal sends its own to all that are in its foreground.
+    package static func nextSignal(_ file: FileDescriptor) -> (number: Int32, isSent: Bool)? {
+        var isSent: Int32 = 0
+        let number = clinux_next_signal(file.rawValue, &isSent)
+        return number > 0 ? (number, isSent != 0) : nil
+    }
+
     /// fork(2). For processes with one thread only: others would not survive, whatever they held.
     ///
     /// - Returns: 0 in the child.

@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Artifacts
 import FuseKernel
 import Provenance
@@ -133,6 +134,47 @@ import Testing
         jobs.end(names[1])
         processes.make(13, by: 10)
         #expect(session(13) == names[0] && session(10) == names[0] && session(11) == names[1])
+    }
+
+    /// A run has its session with all that descends from it, and changes nobody else's.
+    @Test func aRunIsOneWithAllThatDescends() throws {
+        func run(_ process: Int32, _ index: Int) throws -> JobRun {
+            let said: JSONObject = ["id": .string("r\(index)"), "inputs": .array([.string("/p")])]
+            return try #require(JobRun(said, session: names[index], process: process, user: 1000))
+        }
+        jobs.willDiffer()
+        processes.make(11, by: 10)
+        processes.make(12, by: 11)
+        #expect(jobs.run(for: caller(12)) == nil && session(12) == names[0])
+        #expect(try jobs.begin(run(11, 1), for: caller(11)) && !jobs.begin(run(11, 1), for: caller(0)))
+        processes.make(13, by: 11, session: 13)
+        processes.make(14, by: 13, isAtPrompt: true)
+        processes.make(15, by: 14)
+        processes.make(16, by: 15, user: 2000)
+        for process: Int32 in [11, 13, 14, 15] {
+            #expect(session(process) == names[1] && jobs.run(for: caller(process))?.id == "r1", "\(process)")
+        }
+        #expect(session(16, user: 2000) == names[1] && jobs.run(for: caller(16, user: 2000))?.inputs == ["/p"])
+        #expect(session(10) == names[0] && jobs.run(for: caller(10)) == nil && jobs.ofUsers.isEmpty)
+        // In it somebody begins another one.
+        begin(2, by: 15)
+        #expect(session(14) == names[2] && session(11) == names[2] && session(10) == names[0])
+        processes.make(17, by: 10)
+        #expect(session(17) == names[0])
+        // A run in a run.
+        processes.make(18, by: 14)
+        processes.make(19, by: 18)
+        #expect(try jobs.begin(run(18, 3), for: caller(18)))
+        #expect(session(19) == names[3] && jobs.run(for: caller(19))?.id == "r3" && jobs.runs.count == 2)
+        // What is left when it ends, and has never asked.
+        processes.make(20_000, by: 18)
+        #expect(jobs.endRun(for: caller(19)) == nil && jobs.endRun(for: caller(18))?.id == "r3")
+        #expect(jobs.endRun(for: caller(18)) == nil && jobs.runs.map(\.id) == ["r1"])
+        processes.remove(18)
+        #expect(session(20_000) == names[3] && jobs.run(for: caller(20_000))?.id == "r3")
+        for said: JSONObject in [[:], ["id": .string("")], ["id": .string(String(repeating: "x", count: 256))]] {
+            #expect(JobRun(said, session: names[0], process: 1, user: 0) == nil)
+        }
     }
 
     /// 10,000 jobs, one after the other: those that are gone are forgotten. Those that run stay as they are.

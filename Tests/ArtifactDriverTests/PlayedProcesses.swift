@@ -83,6 +83,10 @@ final class PlayedProcesses: ProcessObserver {
     func nextBirth() -> UInt64? { family.withLock { $0.last + 1 } }
     func kin(of process: Int32) -> ProcessKin? { family.withLock { $0.members[process]?.kin } }
 
+    func children(of process: Int32) -> [Int32] {
+        family.withLock { family in family.members.filter { $0.value.kin.parent == process }.map(\.key) }
+    }
+
     // MARK: - Who was made by whom
 
     private struct Family {

@@ -15,6 +15,8 @@ import Testing
 
     static let all: [LedgerEvent] = [
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
+        .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
+        .runEnded(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["status": .integer(0)])),
         .sealed(intent, isRecovered: false), .sealed(intent, isRecovered: true), .quarantined(kept, as: "q"),
         .restored(kept), .sealAbandoned(kept), .discarded(left), .takenOut(left),
         .removedEmpty(

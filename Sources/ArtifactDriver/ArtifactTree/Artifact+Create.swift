@@ -166,7 +166,7 @@ extension Volume {
     ) throws(Errno) -> Created {
         var isStaged = false
         if case .staged = phase { isStaged = true }
-        let birth = isStaged ? ArtifactFile.Birth(path: path, caller: caller) : nil
+        let birth = isStaged ? ArtifactFile.Birth(path: path, caller: caller, run: jobs?.run(for: caller)) : nil
         let watch = isStaged && flags.isWritable ? self.watch(caller, among: makers) : nil
         func named() -> (inode: Inode, number: InodeNumber, isNew: Bool) {
             namespace.findOrInsert(

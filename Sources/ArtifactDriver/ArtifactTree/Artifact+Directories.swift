@@ -37,7 +37,7 @@ extension Volume {
 
     /// A session's or a test's own directory, made by the caller, and with the same owner and permissions in the other layers: what is
     /// private is private in each.
-    private func makeScope(_ scope: Scope, _ mode: UInt32, _ caller: Caller) throws(Errno) {
+    func makeScope(_ scope: Scope, _ mode: UInt32, _ caller: Caller) throws(Errno) {
         try store.makeScope(scope) { parent, name throws(Errno) in
             try rights.creating(for: caller) { () throws(Errno) in
                 try SystemCall.makeDirectory(parent, name, mode & 0o7777)

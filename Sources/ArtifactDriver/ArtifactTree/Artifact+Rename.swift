@@ -229,7 +229,7 @@ extension Volume {
                 }
             state.phase = .staged(staged)
             state.birth = .init(
-                path: to.path, caller: caller,
+                path: to.path, caller: caller, run: jobs?.run(for: caller),
                 origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
             namespace.pin(file.id)
             // Handles of a session's files are closed without a word (`OpenTraits.noFlush`): how their processes end is watched.

@@ -77,8 +77,11 @@ final class ArtifactFile: AwaitsMakers {
         let time: timespec
         /// Where a promoted file was before.
         let origin: Origin?
+        /// The run that it is of.
+        let run: JobRun?
 
-        init(path: String, caller: Caller, origin: Origin? = nil) {
+        init(path: String, caller: Caller, run: JobRun?, origin: Origin? = nil) {
+            self.run = run
             self.path = path
             user = caller.user
             group = caller.group

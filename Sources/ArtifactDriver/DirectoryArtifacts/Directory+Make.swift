@@ -68,7 +68,7 @@ extension Volume {
             let staged = StagedDirectory(
                 artifact, node,
                 .init(parent: directory, name: name, real: real, isTransient: named == .transient, makers: makers),
-                by: caller, processes.program(ofThread: caller.process))
+                by: caller, processes.program(ofThread: caller.process), of: jobs?.run(for: caller))
             add(staged)
             namespace.forget(node.id, lookups: 1)
             if named != .transient { settleLater(staged) }

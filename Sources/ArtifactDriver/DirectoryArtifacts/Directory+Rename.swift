@@ -109,7 +109,7 @@ extension Volume {
                 parent: move.target, name: move.newName, real: staged, isTransient: false,
                 origin: .init(file: origin, parent: move.source, name: move.name), makers: makers(of: move.caller),
                 settleEnd: settleEnd),
-            by: move.caller, processes.program(ofThread: move.caller.process))
+            by: move.caller, processes.program(ofThread: move.caller.process), of: jobs?.run(for: move.caller))
         add(directory)
         if settle(directory) { settleLater(directory) }
     }

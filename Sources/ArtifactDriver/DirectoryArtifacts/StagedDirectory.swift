@@ -47,12 +47,18 @@ final class StagedDirectory: AwaitsMakers {
     let caller: Caller
     let program: String
     let time = Clock.now()
+    /// The run that it is of.
+    let run: JobRun?
     /// A leaf in the order of locks, but for the directory's own.
     let state: Lock<State>
 
     var id: InodeNumber { node.id }
 
-    init(_ artifact: ArtifactDirectory, _ node: FreeNode, _ state: State, by caller: Caller, _ program: String) {
+    init(
+        _ artifact: ArtifactDirectory, _ node: FreeNode, _ state: State, by caller: Caller, _ program: String,
+        of run: JobRun?
+    ) {
+        self.run = run
         (self.artifact, self.node, self.caller, self.program) = (artifact, node, caller, program)
         self.state = Lock(state)
     }
@@ -180,10 +186,12 @@ extension Volume {
         if state.makers.contains(where: { $0.fact.ending == .unknown }) { writer.exit = .unknown }
         var record = destination.record.written(by: writer, opened: staged.time, closed: Clock.now())
         record.origin = state.origin.map { .init(path: $0.path) }
+        record.run = staged.run?.inRecord
         let maker = state.makers.first { $0.role == .writer }?.watch
         maker?.awaitFacts(atMost: Self.patience)
         maker?.facts?.fill(&record)
-        let request = destination.request(state.real, at: state.parent.real, record, origin: state.origin?.file)
+        var request = destination.request(state.real, at: state.parent.real, record, origin: state.origin?.file)
+        request.inputs = staged.run?.inputs ?? []
         return (request, type)
     }
 

@@ -154,6 +154,7 @@ enum HiddenFile: String, CaseIterable, Sendable {
     case status = "status.json"
     case denials = "denials.jsonl"
     case schema = "schema.yaml"
+    case runs = "runs.jsonl"
 }
 
 /// Inode numbers for what has no real inode. The top bit keeps them apart from real ones.

@@ -38,6 +38,7 @@ extension Volume {
         case .schema: Array(store.schemaText.utf8)
         case .status: Array(statusText(for: viewer).utf8)
         case .denials: Array(denialsText(for: viewer).utf8)
+        case .runs: Array(runsText(for: viewer).utf8)
         }
     }
 

@@ -76,7 +76,8 @@ extension Volume {
             }
         case .hiddenFile(let file, for: let viewer):
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
-            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : 0o400)
+            // Who looks may set an attribute of it: that a run begins.
+            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : file == .runs ? 0o600 : 0o400)
             if !file.isEverybodys {
                 (shown.st_uid, shown.st_gid) = (geteuid(), getegid())
                 if case .user(let user) = viewer { shown.st_uid = user }

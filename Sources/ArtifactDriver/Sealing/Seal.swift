@@ -88,6 +88,7 @@ extension Volume {
         request.checked = writer?.checked
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly
+        request.inputs = birth?.run?.inputs ?? []
         request.canWait = true
         if case .typed(_, _, let type) = place.parent.location { request.notesTime = type.hasLatest }
         return Sealing(file: file, place: place, birth: birth, request: request)
@@ -247,6 +248,7 @@ extension Volume {
             writer.exit = ending?.exit ?? (ending == nil ? nil : maker?.ending.exit)
             record.writer = writer
         }
+        record.run = birth?.run?.inRecord
         record.origin = birth?.origin.map { ArtifactRecord.PromotionOrigin(path: $0.path) }
         maker?.awaitFacts(atMost: Self.patience)
         maker?.facts?.fill(&record)

@@ -18,6 +18,8 @@ final class JobSessions: Sendable {
         let user: UInt32
         let isAtPrompt: Bool
         var history: SessionHistory
+        /// The run that it is of.
+        var run: JobRun?
     }
 
     private struct State {
@@ -32,6 +34,8 @@ final class JobSessions: Sendable {
         let birth: ProcessBirth
         let kin: ProcessKin?
         var isKnown = false
+        /// The run that it is known to be of.
+        var run: JobRun?
     }
 
     /// No job that people write is deeper.
@@ -45,6 +49,8 @@ final class JobSessions: Sendable {
     private let processes: any ProcessObserver
     /// Whether there ever was a second one: without, nobody is looked at.
     private let hasMoved = Atomic(false)
+    /// How many runs there are, of which it is not known that they are over: without, nobody is looked at for them.
+    private let runCount = Atomic(0)
     /// A leaf in the order of locks.
     private let state = Lock(State())
 
@@ -100,6 +106,8 @@ final class JobSessions: Sendable {
                 note(row, of: caller.user, &state)
                 for link in row { state.known[link.birth.process]?.history.move(to: session, at: number) }
             }
+            // What a run does is nobody else's.
+            if let birth, state.known[birth.process]?.run != nil { return }
             state.users[caller.user, default: SessionHistory(own)].move(to: session, at: number)
         }
         forgetEnded()
@@ -115,11 +123,68 @@ final class JobSessions: Sendable {
         }
     }
 
+    // MARK: - Runs
+
+    /// The runs that go on.
+    var runs: [JobRun] {
+        guard runCount.load(ordering: .acquiring) > 0 else { return [] }
+        return state.withLock { state in
+            state.known.compactMap { process, known in
+                known.run.flatMap { $0.process == process && !$0.isOver ? $0 : nil }
+            }
+        }
+    }
+
+    /// The caller is of a run from now on, with all that it makes, and has its session.
+    ///
+    /// - Returns: false when the caller is not seen.
+    func begin(_ run: JobRun, for caller: Caller) -> Bool {
+        guard let birth = processes.birth(ofThread: caller.process), birth.process == run.process else { return false }
+        let kin = processes.kin(of: birth.process)
+        state.withLock { state in
+            state.known[birth.process] = Known(
+                number: birth.number, user: caller.user, isAtPrompt: kin?.isAtPrompt ?? false,
+                history: SessionHistory(run.session), run: run)
+        }
+        runCount.add(1, ordering: .releasing)
+        return true
+    }
+
+    /// The caller's run is over; what is left of it stays of it.
+    func endRun(for caller: Caller) -> JobRun? {
+        guard let run = run(for: caller), run.process == caller.process, run.end() else { return nil }
+        // When the caller is gone, it is not seen any more what was made by it.
+        var next = processes.children(of: run.process)
+        var count = 0
+        while let process = next.popLast(), count < Self.mostLeft {
+            count += 1
+            if let birth = processes.birth(ofThread: process) {
+                let row = links(from: birth, isWhole: false)
+                if let user = row.first?.kin?.user { state.withLock { note(row, of: user, &$0) } }
+            }
+            next += processes.children(of: process)
+        }
+        return run
+    }
+
+    /// So many processes that a run leaves behind are looked at.
+    private static let mostLeft = 4096
+
+    /// The run that who asks is of.
+    func run(for caller: Caller) -> JobRun? {
+        guard runCount.load(ordering: .acquiring) > 0 else { return nil }
+        _ = session(for: caller)
+        guard let birth = processes.birth(ofThread: caller.process) else { return nil }
+        return state.withLock { state in
+            state.known[birth.process].flatMap { $0.number == birth.number ? $0.run : nil }
+        }
+    }
+
     // MARK: - Who was made by whom
 
     /// A shell at a prompt is no job: it has what its user has.
     private func now(_ known: Known, _ state: borrowing State) -> SessionName {
-        known.isAtPrompt ? state.users[known.user]?.now ?? own : known.history.now
+        known.isAtPrompt && known.run == nil ? state.users[known.user]?.now ?? own : known.history.now
     }
 
     /// Of who acts for others, as a file server does, nothing is kept.
@@ -133,7 +198,12 @@ final class JobSessions: Sendable {
         var next: ProcessBirth? = birth
         while let birth = next, row.count < Self.mostAncestors {
             var link = Link(birth: birth, kin: processes.kin(of: birth.process))
-            link.isKnown = state.withLock { $0.known[birth.process]?.number == birth.number }
+            (link.isKnown, link.run) = state.withLock { state in
+                guard let known = state.known[birth.process], known.number == birth.number else {
+                    return (false, nil)
+                }
+                return (true, known.run)
+            }
             row.append(link)
             guard let kin = link.kin, kin.parent > 0, isWhole || !link.isKnown else { break }
             next = processes.birth(ofThread: kin.parent)
@@ -143,6 +213,10 @@ final class JobSessions: Sendable {
 
     /// How many of them belong together, from the first.
     private func length(of row: [Link]) -> Int {
+        // Whatever descends from a run is of it.
+        if let index = row.firstIndex(where: { $0.run != nil }) {
+            return index + row[index...].prefix { $0.run === row[index].run }.count
+        }
         // From the last one down: what the machine's own services start.
         var isService = false
         var length = row.count
@@ -168,15 +242,19 @@ final class JobSessions: Sendable {
     /// Keeps what each of a row has. The last one was started by its user, or is known.
     private func note(_ row: [Link], of user: UInt32, _ state: inout State) {
         var maker: SessionHistory?
+        var run: JobRun?
         for link in row.reversed() {
-            if let known = state.known[link.birth.process], known.number == link.birth.number, known.user == user {
-                maker = known.history
+            if let known = state.known[link.birth.process], known.number == link.birth.number,
+                known.user == user || known.run != nil
+            {
+                (maker, run) = (known.history, known.run)
                 continue
             }
             let before = maker ?? state.users[user] ?? SessionHistory(own)
             let history = SessionHistory(before.session(at: link.birth.number))
             state.known[link.birth.process] = Known(
-                number: link.birth.number, user: user, isAtPrompt: link.kin?.isAtPrompt ?? false, history: history)
+                number: link.birth.number, user: user, isAtPrompt: link.kin?.isAtPrompt ?? false, history: history,
+                run: run)
             maker = history
         }
     }

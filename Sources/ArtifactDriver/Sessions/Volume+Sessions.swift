@@ -19,7 +19,7 @@ extension Volume {
     /// The kernel keeps what `current` is for everybody, until it differs for the first time. What it kept then it is not asked about by name
     /// before a minute is over, but for what the link says; that is refused as stale, upon which it looks the name up again (path_lookupat of
     /// fs/namei.c, `LOOKUP_REVAL`).
-    private func tellThatCurrentDiffers() {
+    func tellThatCurrentDiffers() {
         guard let jobs, !jobs.differs else { return }
         jobs.willDiffer()
         // It waits for a READLINK that is under way, which another thread must answer.
@@ -66,13 +66,13 @@ extension Volume {
 
     /// Each takes a descriptor. Where there would be too many, the first ends that nobody has as `current` and that nobody writes to, of the
     /// user who has the most.
-    private func endForgotten(sparing begun: SessionName) {
+    func endForgotten(sparing begun: SessionName) {
         let all = sessions.all
         guard all.count > store.descriptors.mostSessions else { return }
         var counts: [UInt32: Int] = [:]
         for session in all { counts[session.user, default: 0] += 1 }
         guard let most = counts.max(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key else { return }
-        let inUse = Set(jobs?.ofUsers.values.map { $0 } ?? [])
+        let inUse = Set((jobs?.ofUsers.values.map { $0 } ?? []) + (jobs?.runs.map(\.session) ?? []))
         for session in all where session.user == most && session.name != begun && !inUse.contains(session.name) {
             guard !hasWriters(.session(session.name)) else { continue }
             if sessions.end(session.name) { store.endSession(session.name) }

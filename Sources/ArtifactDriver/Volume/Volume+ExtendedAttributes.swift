@@ -77,6 +77,9 @@ extension Volume {
             guard value.elementsEqual(FileState.frozen.rawValue.utf8) else { throw Errno.invalidArgument }
             return try endSession(session, directory.path, for: request.caller)
         }
+        if name.string == ArtifactAttribute.run, case .made(.hiddenFile(.runs, _)) = try self.inode(inode) {
+            return try changeRun(value, for: request.caller)
+        }
         let isMode =
             name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
         try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in

@@ -132,6 +132,15 @@ int clinux_pidfd_open(pid_t process);
 // is made later has a higher one. 0, or -1 when it is gone, is no process's first thread, or the kernel has no pidfs.
 int clinux_process_birth(pid_t process, int isThread, uint64_t *birth);
 
+// What is made by this process's children and outlives them becomes its child (PR_SET_CHILD_SUBREAPER).
+void clinux_adopt_orphans(void);
+
+// Blocks the signals that a program passes on to its command, and SIGCHLD; returns a file that tells of them (signalfd(2)), close-on-exec and
+// without waiting, or -1.
+int clinux_signal_file(void);
+// The next signal, or 0. *isSent is whether a process sent it, and not a terminal to all in the foreground.
+int clinux_next_signal(int fd, int *isSent);
+
 // gettid(2).
 pid_t clinux_thread(void);
 

@@ -225,6 +225,7 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func birth(ofThread thread: Int32) -> ProcessBirth? { births.birth(ofThread: thread) }
     package func nextBirth() -> UInt64? { births.next() }
+    package func children(of process: Int32) -> [Int32] { ProcFile.children(of: process) }
     package func kin(of process: Int32) -> ProcessKin? { ProcFile.kin(of: process) }
 
     private func isAncestor(_ ancestor: Int32, of process: Int32?) -> Bool {

@@ -85,6 +85,9 @@ package protocol ProcessObserver: Sendable {
 
     /// How a process belongs to others; nil when it is gone, or not shown.
     func kin(of process: Int32) -> ProcessKin?
+
+    /// The processes that a process has made, or taken over; empty when they are not shown.
+    func children(of process: Int32) -> [Int32]
 }
 
 /// A process, and when it was made: no other ever has both.

@@ -1,0 +1,47 @@
+internal import ArtifactRecords
+internal import Artifacts
+internal import Synchronization
+
+/// A run that goes on: a process that has said so, and all that descends from it (`artifactfs run`).
+final class JobRun: Sendable {
+    let id: String
+    let experiment: String?
+    let session: SessionName
+    /// The process that began it, and whose.
+    let process: Int32
+    let user: UInt32
+    /// Paths that it says it reads.
+    let inputs: [String]
+    private let hasEnded = Atomic(false)
+
+    /// Whether its command has ended; what that has left running is of it still.
+    var isOver: Bool { hasEnded.load(ordering: .relaxed) }
+
+    /// - Returns: false when it is over already.
+    func end() -> Bool { !hasEnded.exchange(true, ordering: .relaxed) }
+
+    /// In bytes.
+    private static let longestName = 255
+    private static let mostInputs = 1000
+
+    /// - Parameter statement: what the process says of it. Nil when it lacks what it must have.
+    init?(_ statement: JSONObject, session: SessionName, process: Int32, user: UInt32) {
+        func name(_ value: JSONValue?) -> String? {
+            value?.string.flatMap { $0.isEmpty || $0.utf8.count > Self.longestName ? nil : $0 }
+        }
+        guard let id = name(statement["id"]) else { return nil }
+        self.id = id
+        experiment = name(statement["experiment"])
+        var inputs: [String] = []
+        if case .array(let paths)? = statement["inputs"] { inputs = paths.compactMap(\.string) }
+        guard inputs.count <= Self.mostInputs else { return nil }
+        (self.inputs, self.session, self.process, self.user) = (inputs, session, process, user)
+    }
+
+    /// As a record has it.
+    var inRecord: ArtifactRecord.ExperimentRun {
+        var run = ArtifactRecord.ExperimentRun()
+        (run.id, run.experiment) = (id, experiment)
+        return run
+    }
+}
