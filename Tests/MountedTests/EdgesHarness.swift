@@ -6,13 +6,34 @@ import TestSupport
 enum EdgesHarness {
     /// One job's outcome.
     struct Result: Decodable {
+        /// One output's.
+        struct Row: Decodable {
+            var expected: [String: String]
+            var missing: [String]
+            var `false`: [String]
+            var bytes: [String]
+        }
+
+        /// One run's outputs.
+        struct Run: Decodable { var outputs: [Row] }
+
         var job: String
         /// An edge is missing or false, or the job could not be judged.
         var failed: Bool
         /// What differs, a line each.
         var details: [String]
+        /// Why it could not be judged.
+        var problems: [String]
+        var runs: [Run]
         /// The programs that the job needs and that are not here.
         var leftOut: [String]?
+
+        private var rows: [Row] { runs.flatMap(\.outputs) }
+        var expected: Int { rows.reduce(0) { $0 + $1.expected.count } }
+        var missing: [String] { rows.flatMap(\.missing) }
+        var falseEdges: [String] { rows.flatMap(\.false) }
+        /// Inputs whose hash is that of other bytes.
+        var otherBytes: [String] { rows.flatMap(\.bytes) }
 
         /// What is missing though every machine with the tests' packages has it.
         var unexpectedlyAbsent: Set<String> {
@@ -20,7 +41,7 @@ enum EdgesHarness {
         }
 
         private enum CodingKeys: String, CodingKey {
-            case job, failed, details
+            case job, failed, details, problems, runs
             case leftOut = "left_out"
         }
     }
