@@ -13,6 +13,7 @@ extension ArtifactRecord {
         all.add("job", job?.json)
         all.add("code", code, \.json)
         all.add("inputs", inputs, \.json)
+        if inputsLeftOut > 0 { all.add("inputs_left_out", .integer(inputsLeftOut)) }
         all.add("outside", outside, \.json)
         all.add("run", run?.json)
         all.add("origin", origin?.json)
@@ -23,7 +24,8 @@ extension ArtifactRecord {
     }
 
     private static let members: Set<String> = [
-        "artifact", "times", "writer", "job", "code", "inputs", "outside", "run", "origin", "recovered_from",
+        "artifact", "times", "writer", "job", "code", "inputs", "inputs_left_out", "outside", "run", "origin",
+        "recovered_from",
         "attributes",
     ]
 
@@ -40,6 +42,7 @@ extension ArtifactRecord {
         job = json["job"].map { _ in WriterJob(json.object("job")) }
         code = json.objects("code").map(Code.init)
         inputs = json.objects("inputs").map(Input.init)
+        inputsLeftOut = json["inputs_left_out"]?.integer ?? 0
         outside = json.objects("outside").map(OutsideInput.init)
         run = json["run"].map { _ in ExperimentRun(json.object("run")) }
         origin = json["origin"].map { _ in PromotionOrigin(json.object("origin")) }

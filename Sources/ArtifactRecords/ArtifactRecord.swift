@@ -19,6 +19,8 @@ public struct ArtifactRecord: Sendable, Hashable {
     public var code: [Code] = []
     /// The artifacts that it was made from.
     public var inputs: [Input] = []
+    /// How many more there are than are told; 0 when all are.
+    public var inputsLeftOut: Int64 = 0
     /// What it was made from that is not in the store, where that is watched.
     public var outside: [OutsideInput] = []
     /// The run that it is of.

@@ -17,13 +17,19 @@ public struct UsedFile: Sendable {
     /// Its size and when it was changed last, in nanoseconds, where its bytes may change.
     let size: Int64?
     let modified: Int64?
+    /// What is known of it already.
+    let known: ArtifactRecord.Input?
+    /// Told what was found.
+    let found: @Sendable (ArtifactRecord.Input) -> Void
 
     /// What was seen.
     public init(
-        path: String, how: ArtifactRecord.How, opened: timespec, identity: FileIdentity, size: Int64?, modified: Int64?
+        path: String, how: ArtifactRecord.How, opened: timespec, identity: FileIdentity, size: Int64?, modified: Int64?,
+        known: ArtifactRecord.Input?, found: @escaping @Sendable (ArtifactRecord.Input) -> Void
     ) {
         (self.path, self.how, self.opened) = (path, how, opened)
         (self.identity, self.size, self.modified) = (identity, size, modified)
+        (self.known, self.found) = (known, found)
     }
 }
 
@@ -35,16 +41,10 @@ extension UsedFile {
 }
 
 extension ArtifactRecord {
-    /// So many inputs are told.
-    static let mostInputs = 10_000
-
-    /// The same with what was read: the nearest in time of too many.
+    /// The same with what was read.
     func using(_ used: [UsedFile], _ finder: RecordFinder) -> ArtifactRecord {
         var all = self
-        for file in used.suffix(Self.mostInputs)
-        where !all.inputs.contains(where: { $0.path == file.path && all.inputs.count < 64 }) {
-            all.inputs.append(finder.input(file))
-        }
+        all.inputs += used.map { finder.input($0) }
         return all
     }
 }
@@ -55,7 +55,8 @@ extension RecordFinder {
 
     /// What is known of a file that was read.
     func input(_ file: UsedFile) -> ArtifactRecord.Input {
-        var input = declared(file.path).input ?? ArtifactRecord.Input()
+        var input = file.known ?? declared(file.path).input ?? ArtifactRecord.Input()
+        if file.known == nil, input.sha256 != nil { file.found(input) }
         (input.path, input.how, input.at) = (input.path ?? file.path, file.how, TimeText.rfc3339(file.opened))
         guard let size = file.size, let modified = file.modified else { return input }
         (input.version, input.sha256) = (nil, size <= Self.mostHashed ? hash(of: file, size, modified) : nil)

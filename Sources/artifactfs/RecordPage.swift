@@ -141,6 +141,9 @@ struct RecordPage {
             line("", Self.list([input.version.map { "version \($0)" }, Self.words(for: input.how)]))
             line("  sha256", input.sha256)
         }
+        if record.inputsLeftOut > 0 {
+            line("", "and \(record.inputsLeftOut) more, opened before these, that are not told")
+        }
         if guesses > 0 { line("", "\(guesses) more \(guesses == 1 ? "is" : "are") possible: --possible") }
         for (index, input) in record.outside.enumerated() {
             line(

@@ -84,7 +84,7 @@ extension Volume {
             record: draft(place, birth, by: maker, ending: writer?.ending),
             origin: goesBack ? birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
-        request.used = used(madeFrom)
+        noteUsed(madeFrom, in: &request)
         request.checked = writer?.checked
         // While somebody reads it through a backing file that was opened to write, there is no telling who else could.
         request.requiresNoWriters = isReadOnly

@@ -21,14 +21,12 @@ extension Volume {
         guard let identity else { return nil }
         return processes.opens(identity, by: caller.process) {
             guard let place = namespace.place(of: file.id) else { return nil }
+            let path = place.parent.path(of: place.name)
+            if place.parent.isProduction { return ReadFile(identity, path: path, version: nil) }
             let attributes = file.state.withLock { state in
                 state.open.any.flatMap { try? SystemCall.attributes($0) }
             }
-            let isSealed = place.parent.isProduction
-            guard isSealed || attributes != nil else { return nil }
-            return ReadFile(
-                identity, path: place.parent.path(of: place.name),
-                version: isSealed ? nil : attributes.map { ReadFile.BytesState($0) })
+            return attributes.map { ReadFile(identity, path: path, version: ReadFile.BytesState($0)) }
         }
     }
 
@@ -77,14 +75,20 @@ extension Volume {
         }
     }
 
-    /// What a file was made from that somebody had read.
-    func used(_ madeFrom: [ArtifactFile.MadeFrom]) -> [UsedFile] {
+    /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.
+    func noteUsed(_ madeFrom: [ArtifactFile.MadeFrom], in request: inout PublishRequest) {
         let now = Clock.now()
-        return ProcessMemory.edges(of: madeFrom.map { ($0.memory, $0.time) }).map { edge in
-            let opened = Clock.time(now, before: edge.age)
+        let shares = madeFrom.map { $0.memory.share() }
+        let leftOut = shares.reduce(0) { $0 + $1.leftOut }
+        let edges = ProcessMemory.edges(
+            of: madeFrom.map { ($0.memory, $0.time) }, most: leftOut > 0 ? shares.map(\.told).max() ?? 0 : .max)
+        request.record.inputsLeftOut = Int64(leftOut)
+        request.used = edges.sorted { $0.age > $1.age }.map { edge in
+            let file = edge.file
             return UsedFile(
-                path: edge.file.path, how: edge.how, opened: opened, identity: edge.file.identity,
-                size: edge.file.version?.size, modified: edge.file.version?.modified)
+                path: file.path, how: edge.how, opened: Clock.time(now, before: edge.age), identity: file.identity,
+                size: file.version?.size, modified: file.version?.modified, known: file.input,
+                found: { file.isFound($0) })
         }
     }
 }

@@ -32,6 +32,8 @@ package final class ProcessMemory: Sendable {
         var pipes: [PipeFlow] = []
         var knownPipes: Set<ObjectIdentifier> = []
         var id: ProcFile.MemoryID?
+        /// How many inputs were told of what it wrote.
+        var told = 0
     }
 
     /// What it is called, as `/proc/<pid>/comm` has it; empty when that was not seen.
@@ -93,6 +95,23 @@ package final class ProcessMemory: Sendable {
         }
     }
 
+    /// How many of its own inputs are told of an artifact that it has written: all, until they are very many in all its artifacts together; and how
+    /// many are not.
+    package func share() -> (told: Int, leftOut: Int) {
+        state.withLock { state in
+            let all = state.reads.count
+            guard state.told + all <= Self.mostTold else {
+                let few = min(all, Self.fewInputs)
+                return (few, all - few)
+            }
+            state.told += all
+            return (all, 0)
+        }
+    }
+
+    private static let mostTold = 20_000
+    private static let fewInputs = 32
+
     /// What it read itself.
     var reads: [PastRead] { state.withLock { $0.reads } }
 
@@ -130,8 +149,10 @@ package final class ProcessMemory: Sendable {
 
     /// What a writer had read before a time, itself or through others (PROVENANCE.md, 2).
     ///
-    /// - Parameter writers: each with when it wrote last, in nanoseconds since the machine's start.
-    package static func edges(of writers: [(memory: ProcessMemory, time: UInt64)]) -> [Edge] {
+    /// - Parameters:
+    ///   - writers: each with when it wrote last, in nanoseconds since the machine's start.
+    ///   - most: of what each memory has read so many are told, those that it opened last.
+    package static func edges(of writers: [(memory: ProcessMemory, time: UInt64)], most: Int = .max) -> [Edge] {
         let now = Clock.sinceBoot()
         var edges: [Edge] = []
         var places: [FileIdentity: Int] = [:]
@@ -158,7 +179,7 @@ package final class ProcessMemory: Sendable {
                 best[ObjectIdentifier(memory)] = how.rank
             }
             let (reads, parent, pipes) = memory.sources
-            for read in reads {
+            for read in reads.suffix(most) {
                 let least = how == .process ? read.how : how
                 switch limit.includes(read.moment) {
                 case true?: add(read, least)

@@ -144,8 +144,8 @@ package final class ProcessModel: Sendable {
         var threads: [Int32: Entry] = [:]
         /// By the numbers of pipes.
         var pipes: [UInt64: PipeFlow] = [:]
-        var files: [FileIdentity: WeakFile] = [:]
-        var paths: [String: WeakFile] = [:]
+        /// What was read, by its path on the mount.
+        var files: [String: ReadFile] = [:]
         /// Of whose memories it is known what they are.
         var memories: Set<ProcFile.MemoryID> = []
         /// Who made a process, by its number, as long as it lives.
@@ -155,8 +155,6 @@ package final class ProcessModel: Sendable {
         var nextHandle: UInt64 = 1
     }
 
-    private struct WeakFile { weak var file: ReadFile? }
-
     /// So many opens of a program are looked at, before it is taken to be one that goes on.
     static let firstLooks = 8
     /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
@@ -164,6 +162,7 @@ package final class ProcessModel: Sendable {
     /// Whoever is at the other end of a pipe is there within the first few opens.
     static let mostSearches = 3
     private static let most = 8192
+    private static let mostFiles = 65_536
     /// A program of a pipeline is not farther from its shell than that.
     private static let mostLevels = 8
     private static let mostOfPipeline = 64
@@ -222,7 +221,7 @@ package final class ProcessModel: Sendable {
             state.threads[process] = Entry(known: known, end: now.boot &+ Self.validity)
             return known
         }
-        if known.memory !== memory, known.memory.parent == nil { known.memory.note(made) }
+        if known.memory !== memory { known.memory.note(made) }
         from.made(.init(known: known, made: made, begin: time))
     }
 
@@ -245,8 +244,8 @@ package final class ProcessModel: Sendable {
             known.looksLeft.subtract(1, ordering: .relaxed)
         }
         let memory = known.memory
-        guard let file = shared(identity, file) else { return nil }
-        memory.note(.init(file: file, moment: moments.now, how: .process))
+        guard let file = file().map(shared) else { return nil }
+        memory.note(.init(file: file, moment: now, how: .process))
         // It may run another program, with this open still.
         guard memory.isOfProgram == false else { return nil }
         let number = state.withLock { state -> UInt64? in
@@ -323,6 +322,11 @@ package final class ProcessModel: Sendable {
 
     /// Now, for ``ProcessMemory/edges(of:)``.
     package static var now: UInt64 { Clock.sinceBoot() }
+
+    /// The order of what a process reads and of what it makes is told by the times that are heard, or else by the numbers of processes.
+    private var now: Moment {
+        events.withLock { $0 }?.isHeard == true ? Moment(time: Clock.sinceBoot(), lastProcess: 0) : moments.now
+    }
 
     private func listen() { events.withLock { $0 }?.need() }
 
@@ -670,31 +674,27 @@ package final class ProcessModel: Sendable {
     // MARK: - Files
 
     /// The one object for a file.
-    private func shared(_ identity: FileIdentity, _ make: () -> ReadFile?) -> ReadFile? {
-        let known = state.withLock { $0.files[identity]?.file }
-        if let known, known.version == nil { return known }
-        guard let file = make() else { return nil }
-        if let known, known.version == file.version, known.path == file.path { return known }
+    private func shared(_ file: ReadFile) -> ReadFile {
         state.withLock { state in
-            state.files[identity] = WeakFile(file: file)
-            state.paths[file.path] = WeakFile(file: file)
+            if let known = state.files[file.path], known.identity == file.identity, known.version == file.version {
+                return known
+            }
+            // They are kept by who has read them; it is looked up for who is given one open.
+            if state.files.count >= Self.mostFiles { state.files = [:] }
+            state.files[file.path] = file
+            return file
         }
-        return file
     }
 
     private func file(shownAt target: [UInt8]) -> ReadFile? {
         guard !place.isEmpty, target.count > place.count, target.starts(with: place) else { return nil }
         let path = String(decoding: target.dropFirst(place.count), as: UTF8.self)
-        return state.withLock { $0.paths[path]?.file }
+        return state.withLock { $0.files[path] }
     }
 
     /// Forgets who is gone, once in a while: what they have read stays with those who have it from them.
     private func tidy() {
         let numbers = state.withLock { state -> [Int32] in
-            if state.files.count > Self.most {
-                state.files = state.files.filter { $0.value.file != nil }
-                state.paths = state.paths.filter { $0.value.file != nil }
-            }
             return state.threads.count > Self.most ? Array(state.threads.keys) : []
         }
         guard !numbers.isEmpty else { return }

@@ -1,3 +1,5 @@
+package import ArtifactRecords
+internal import Synchronization
 package import Glibc
 package import SystemCalls
 
@@ -23,6 +25,13 @@ package final class ReadFile: Sendable {
             modified = Int64(attributes.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(attributes.st_mtim.tv_nsec)
         }
     }
+
+    /// What a record says of it, once that was looked up; of what is sealed only.
+    private let found = Lock<ArtifactRecord.Input?>(nil)
+
+    package var input: ArtifactRecord.Input? { found.withLock { $0 } }
+
+    package func isFound(_ input: ArtifactRecord.Input) { if version == nil { found.withLock { $0 = input } } }
 
     package init(_ identity: FileIdentity, path: String, version: BytesState?) {
         (self.identity, self.path, self.version) = (identity, path, version)

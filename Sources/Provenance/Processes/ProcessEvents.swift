@@ -17,6 +17,9 @@ final class ProcessEvents: Sendable {
     /// - Parameter handle: called by one thread at a time, in the order of the events.
     init(_ handle: @escaping @Sendable (SystemCall.ProcessEvent) -> Void) { self.handle = handle }
 
+    /// Whether it is heard now what processes do.
+    var isHeard: Bool { isListening.load(ordering: .relaxed) && !isImpossible.load(ordering: .relaxed) }
+
     /// From now on events are needed, for a while.
     func need() {
         lastNeed.store(Clock.monotonic(), ordering: .relaxed)
