@@ -1,5 +1,6 @@
 import ArtifactRecords
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -7,12 +8,16 @@ import Testing
 @testable import SystemCalls
 
 /// What is concluded from what processes did.
-@Suite struct ProcessModelTests {
+@Suite final class ProcessModelTests {
+    private let places = Mutex<[TemporaryDirectory]>([])
+
     private func file(_ name: String) throws -> ReadFile {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/" + name
-        #expect(try run(["touch", path]).succeeded)
+        SystemCall.close(try SystemCall.open(SystemCall.currentDirectory, path, O_WRONLY | O_CREAT, 0o600))
         let found = try SystemCall.look(SystemCall.currentDirectory, path)
+        // Of which file it is the kernel may say the same of the next, once this is gone.
+        places.withLock { $0.append(directory) }
         return ReadFile(found.identity, path: name, version: ReadFile.BytesState(found.attributes))
     }
 
@@ -45,6 +50,31 @@ import Testing
             _ = Moment(time: .max, lastProcess: number).isBefore(start: .max, of: .max)
             _ = Moment(time: 5 * tick, lastProcess: number).isBefore(start: 5, of: .min)
         }
+    }
+
+    /// A process that was seen and one that was heard of are the same when they began in the same tick, or nearly.
+    @Test func beginnings() {
+        let tick = UInt64(1_000_000_000 / sysconf(Int32(_SC_CLK_TCK)))
+        #expect(Moment.isSame(7, 7 * tick) && Moment.isSame(7, 8 * tick) && Moment.isSame(7, 6 * tick + 1))
+        #expect(!Moment.isSame(7, 9 * tick) && !Moment.isSame(7, 5 * tick) && !Moment.isSame(.max, 0))
+        #expect(!Moment.isSame(0, .max))
+    }
+
+    /// Of a program that reads and writes thousands of files in turns, its later files are told with what it opened last.
+    @Test func ofVeryManyTheLastAreTold() throws {
+        let writer = memory()
+        let files = try (0..<300).map { try file("f\($0)") }
+        var told = 0
+        for (number, file) in files.enumerated() {
+            reads(writer, file, at: UInt64(number))
+            let share = writer.share()
+            #expect(share.told + share.leftOut == number + 1)
+            told += share.told
+        }
+        #expect(told > 10_000 && told <= 20_000 + 300 * 32, "\(told)")
+        #expect(writer.share().leftOut > 200)
+        let last = ProcessMemory.edges(of: [(writer, .max)], most: writer.share().told).map(\.file.path)
+        #expect(last.count == writer.share().told && last.contains("f299") && !last.contains("f0"))
     }
 
     /// Only what was read before the last write counts.

@@ -23,6 +23,12 @@ struct Moment: Sendable, Hashable {
         return distance < 0
     }
 
+    /// Whether what began in a tick may be what began at a time.
+    static func isSame(_ start: UInt64, _ time: UInt64) -> Bool {
+        let began = time / tick
+        return began &- min(began, start) <= 1 && start &- min(began, start) <= 1
+    }
+
     /// In nanoseconds.
     private static let tick = UInt64(1_000_000_000 / max(1, sysconf(Int32(_SC_CLK_TCK))))
     private static let manyProcesses = 16_384

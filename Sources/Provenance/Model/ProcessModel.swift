@@ -38,6 +38,8 @@ package final class ProcessModel: Sendable {
             /// On the monotonic clock.
             let begin: UInt64
             var end: UInt64?
+            /// Where it was heard.
+            let session: Int
         }
 
         let process: Int32
@@ -137,6 +139,10 @@ package final class ProcessModel: Sendable {
         let known: SeenProcess
         /// Until when a thread's number is taken to be the same thread's, on the clock of moments.
         var end: UInt64
+        /// As long as that goes on, its end would have been heard; 0 of none.
+        var session: Int
+
+        func isValid(at now: UInt64, in session: Int) -> Bool { now < end || session != 0 && self.session == session }
     }
 
     private struct State {
@@ -166,7 +172,6 @@ package final class ProcessModel: Sendable {
     /// A program of a pipeline is not farther from its shell than that.
     private static let mostLevels = 8
     private static let mostOfPipeline = 64
-    /// In milliseconds: for the `stat` of a process that is not the caller.
     /// In milliseconds: for what is read of a process that may be running another program at this moment.
     private static let patience: Int32 = 1000
 
@@ -208,21 +213,33 @@ package final class ProcessModel: Sendable {
     }
 
     private func heard(_ process: Int32, isMadeBy parent: Int32, _ time: UInt64) {
-        guard let from = state.withLock({ $0.threads[parent]?.known }) else { return }
+        let session = self.session
         let now = (boot: Clock.sinceBoot(), monotonic: Clock.monotonic())
-        let made = ProcessMemory.Parent(memory: from.memory, time: .at(now.boot &- (now.monotonic &- time)))
+        guard let entry = state.withLock({ $0.threads[parent] }) else { return }
+        let from = entry.known
+        // Its number may have become another's while nothing was heard.
+        guard entry.isValid(at: now.boot, in: session) || from.start == ProcFile.origin(of: parent)?.start else {
+            return
+        }
+        state.withLock { $0.threads[parent]?.session = session }
+        let begin = now.boot &- (now.monotonic &- time)
+        let made = ProcessMemory.Parent(memory: from.memory, time: .at(begin))
         let memory = ProcessMemory(from.memory.id, name: from.memory.name, isOfProgram: false)
         memory.note(made)
         let known = state.withLock { state in
             if state.makers.count < Self.most { state.makers[process] = from }
             // It may have opened something before we came to this.
-            if let seen = state.threads[process]?.known, seen.memory.isOfProgram == false { return seen }
+            if let seen = state.threads[process]?.known, seen.memory.isOfProgram == false,
+                let start = seen.start, Moment.isSame(start, begin)
+            {
+                return seen
+            }
             let known = SeenProcess(process, start: nil, memory)
-            state.threads[process] = Entry(known: known, end: now.boot &+ Self.validity)
+            state.threads[process] = Entry(known: known, end: now.boot &+ Self.validity, session: session)
             return known
         }
         if known.memory !== memory { known.memory.note(made) }
-        from.made(.init(known: known, made: made, begin: time))
+        from.made(.init(known: known, made: made, begin: time, session: session))
     }
 
     // MARK: - What happens
@@ -328,6 +345,8 @@ package final class ProcessModel: Sendable {
         events.withLock { $0 }?.isHeard == true ? Moment(time: Clock.sinceBoot(), lastProcess: 0) : moments.now
     }
 
+    private var session: Int { events.withLock { $0 }?.session ?? 0 }
+
     private func listen() { events.withLock { $0 }?.need() }
 
     // MARK: - Looking
@@ -341,10 +360,11 @@ package final class ProcessModel: Sendable {
     }
 
     private func keep(_ known: SeenProcess, _ thread: Int32) {
-        let end = Clock.sinceBoot() &+ Self.validity
+        let entry = Entry(known: known, end: Clock.sinceBoot() &+ Self.validity, session: session)
         state.withLock { state in
-            state.threads[thread] = Entry(known: known, end: end)
-            state.threads[known.process] = Entry(known: known, end: end)
+            // A thread's own end is not heard.
+            state.threads[thread] = Entry(known: known, end: entry.end, session: 0)
+            state.threads[known.process] = entry
         }
         tidy()
     }
@@ -406,15 +426,15 @@ package final class ProcessModel: Sendable {
 
     /// The one object for a process.
     private func known(_ process: Int32, _ origin: ProcFile.Descent, _ memory: ProcessMemory) -> SeenProcess {
-        let end = Clock.sinceBoot() &+ Self.validity
+        let (now, session) = (Clock.sinceBoot(), self.session)
         return state.withLock { state in
-            if let known = state.threads[process]?.known, known.process == process,
-                known.start == nil || known.start == origin.start
+            if let entry = state.threads[process], entry.known.process == process,
+                entry.known.start.map({ $0 == origin.start }) ?? entry.isValid(at: now, in: session)
             {
-                return known
+                return entry.known
             }
             let known = SeenProcess(process, start: origin.start, memory)
-            state.threads[process] = Entry(known: known, end: end)
+            state.threads[process] = Entry(known: known, end: now &+ Self.validity, session: session)
             return known
         }
     }
@@ -514,7 +534,7 @@ package final class ProcessModel: Sendable {
     /// its program, as a shell writes a here-document.
     private func findEnded(_ pipe: UInt64, _ process: Int32, _ parent: Int32) {
         guard !flow(pipe).isWritten, let shell = state.withLock({ $0.threads[parent]?.known }),
-            let (child, before) = shell.child(process)
+            let (child, before) = shell.child(process), child.session == session, session != 0
         else { return }
         let ends = ends(of: parent)
         guard !ends.read.contains(pipe), !ends.written.contains(pipe) else { return }
@@ -523,7 +543,7 @@ package final class ProcessModel: Sendable {
             let isGone =
                 before.end != nil || !ProcFile.isAlive(before.known.process)
                 || ProcFile.descriptors(of: before.known.process).isEmpty
-            if isGone, !before.known.isSeen { flow(pipe).note(writer: before.known.memory) }
+            if isGone, !before.known.isSeen, before.session == session { flow(pipe).note(writer: before.known.memory) }
             return
         }
         // As it was made.
@@ -654,11 +674,11 @@ package final class ProcessModel: Sendable {
 
     /// Of a process of which nothing else is known yet, that it is there.
     private func memory(of process: Int32) -> ProcessMemory {
-        let now = Clock.sinceBoot()
+        let (now, session) = (Clock.sinceBoot(), self.session)
         let (known, isNew) = state.withLock { state -> (SeenProcess, Bool) in
-            if let entry = state.threads[process] { return (entry.known, false) }
+            if let entry = state.threads[process], entry.isValid(at: now, in: session) { return (entry.known, false) }
             let known = SeenProcess(process, start: nil, ProcessMemory(nil, name: "", isOfProgram: nil))
-            state.threads[process] = Entry(known: known, end: now &+ Self.validity)
+            state.threads[process] = Entry(known: known, end: now &+ Self.validity, session: session)
             return (known, true)
         }
         guard isNew else { return known.memory }

@@ -13,12 +13,16 @@ final class ProcessEvents: Sendable {
     /// Where the kernel does not tell, it is not asked again.
     private let isImpossible = Atomic(false)
     private let lastNeed = Atomic<UInt64>(0)
+    private let sessions = Atomic(0)
 
     /// - Parameter handle: called by one thread at a time, in the order of the events.
     init(_ handle: @escaping @Sendable (SystemCall.ProcessEvent) -> Void) { self.handle = handle }
 
     /// Whether it is heard now what processes do.
     var isHeard: Bool { isListening.load(ordering: .relaxed) && !isImpossible.load(ordering: .relaxed) }
+
+    /// What was heard since this changed last is whole: what is not told has not happened. 0 while nothing is heard.
+    var session: Int { isHeard ? sessions.load(ordering: .acquiring) : 0 }
 
     /// From now on events are needed, for a while.
     func need() {
@@ -30,6 +34,7 @@ final class ProcessEvents: Sendable {
             isImpossible.store(true, ordering: .relaxed)
             return isListening.store(false, ordering: .releasing)
         }
+        sessions.add(1, ordering: .acquiringAndReleasing)
         if let thread = WorkerThread(name: "artifactfs-forks", { self.serve(socket) }) {
             thread.detach()
         } else {
@@ -42,7 +47,10 @@ final class ProcessEvents: Sendable {
         WorkerThread.hurry()
         while Clock.monotonic() &- lastNeed.load(ordering: .relaxed) < Self.rest {
             guard (try? SystemCall.waitToRead(socket) { 500 }) ?? false else { continue }
-            while let event = SystemCall.nextProcessEvent(socket) { handle(event) }
+            while let event = SystemCall.nextProcessEvent(socket) {
+                if event == .lost { sessions.add(1, ordering: .acquiringAndReleasing) }
+                handle(event)
+            }
         }
         SystemCall.close(socket)
         isListening.store(false, ordering: .releasing)
