@@ -11,7 +11,7 @@ extension MountedTests {
         /// All jobs run once, two at a time; each case looks at its own.
         private enum Runs {
             static let byThisUser = Result { try EdgesHarness.results() }
-            static let byNobody = Result { try EdgesHarness.results("--ordinary-user") }
+            static let byNobody = Result { try EdgesHarness.results("--ordinary-user", "--untraced") }
         }
 
         private func check(_ job: String, _ runs: Result<[String: EdgesHarness.Result], any Error>) throws {
@@ -36,8 +36,11 @@ extension MountedTests {
             try check(job, Runs.byThisUser)
         }
 
-        /// A driver without root, of an ordinary user's mount, hears of no process.
-        @Test(.enabled(if: geteuid() == 0, "it becomes an ordinary user"), arguments: EdgesHarness.jobs)
+        /// A driver without root, of an ordinary user's mount, hears of no process. Against the jobs' comments, with which the traces agree; without
+        /// a trace `late_close`, whose input is opened within the 10 ms after the last write that a file's time does not tell, looks false.
+        @Test(
+            .enabled(if: geteuid() == 0, "it becomes an ordinary user"),
+            arguments: EdgesHarness.jobs.filter { $0 != "late_close" })
         func nothingIsFalseOfAnOrdinaryUser(_ job: String) throws {
             try check(job, Runs.byNobody)
         }

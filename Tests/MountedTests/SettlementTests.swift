@@ -154,7 +154,7 @@ extension MountedTests {
             let path = mount.production("base/splice_errors/chr1.tsv")
             let ran = try python(
                 """
-                import os, subprocess, sys
+                import os, subprocess, sys, time
                 path = sys.argv[1]
                 def said(body):
                     try: body(); return "ok"
@@ -162,6 +162,10 @@ extension MountedTests {
                 def save(mode, text):
                     with open(path, mode) as f: f.write(text)
                 save("w", "a\\tb\\n")
+                # The kernel tells of the last close after close(2) has returned.
+                for _ in range(1000):
+                    if os.getxattr(path, "user.artifact.state") != b"writing": break
+                    time.sleep(0.01)
                 print(os.getxattr(path, "user.artifact.state").decode(), open(path).read().count("\\n"))
                 save("a", "1\\t2\\n")
                 print(said(lambda: save("w", "x")), said(lambda: os.rename("/etc/hostname", path)), said(lambda: os.unlink(path)),
