@@ -59,12 +59,7 @@ extension SystemCall {
 
     /// Opens `/proc/<process>/<name>`, a thread's too; nil when it is not there. The path takes no memory.
     package static func openProcFile(_ process: Int32, _ name: StaticString) -> FileDescriptor? {
-        // `/proc//stat` is another file.
-        guard process > 0 else { return nil }
-        return try? withShortPath { path in
-            path.append("/proc/")
-            path.append(process)
-            path.append("/")
+        withProcPath(process, "/") { path in
             path.append(name)
         } _: { path throws(Errno) in
             try open(currentDirectory, path, O_RDONLY)
@@ -73,11 +68,8 @@ extension SystemCall {
 
     /// The same of a thread: `/proc/<process>/task/<task>/<name>`.
     package static func openProcFile(_ process: Int32, task: Int32, _ name: StaticString) -> FileDescriptor? {
-        guard process > 0, task > 0 else { return nil }
-        return try? withShortPath { path in
-            path.append("/proc/")
-            path.append(process)
-            path.append("/task/")
+        guard task > 0 else { return nil }
+        return withProcPath(process, "/task/") { path in
             path.append(task)
             path.append("/")
             path.append(name)
@@ -86,49 +78,55 @@ extension SystemCall {
         }
     }
 
+    /// Opens `/proc/<process>/fdinfo/<descriptor>`; nil when it is not there.
+    package static func openDescriptorInfo(ofProcess process: Int32, descriptor: Int32) -> FileDescriptor? {
+        withProcPath(process, "/fdinfo/", descriptor) { path throws(Errno) in
+            try open(currentDirectory, path, O_RDONLY)
+        }
+    }
+
     /// What a descriptor of a process is, as proc_pid_fd(5) shows it; nil when it is not shown.
     package static func target(ofProcess process: Int32, descriptor: Int32) -> [UInt8]? {
-        guard process > 0, descriptor >= 0 else { return nil }
-        return try? withShortPath { path in
-            path.append("/proc/")
-            path.append(process)
-            path.append("/fd/")
-            path.append(descriptor)
-        } _: { path throws(Errno) in
-            try linkTarget(atPath: path)
-        }
+        withProcPath(process, "/fd/", descriptor) { path throws(Errno) in try linkTarget(atPath: path) }
     }
 
     /// The mode of that link, which says how the descriptor was opened; nil when it is not shown.
     package static func mode(ofProcess process: Int32, descriptor: Int32) -> UInt32? {
-        guard process > 0, descriptor >= 0 else { return nil }
-        return try? withShortPath { path in
-            path.append("/proc/")
-            path.append(process)
-            path.append("/fd/")
-            path.append(descriptor)
-        } _: { path throws(Errno) in
+        withProcPath(process, "/fd/", descriptor) { path throws(Errno) in
             var found = stat()
             try retry(.attributes, path) { lstat(path, &found) }
             return found.st_mode
         }
     }
 
+    private static func withProcPath<Result>(
+        _ process: Int32, _ place: StaticString, _ descriptor: Int32,
+        _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+    ) -> Result? {
+        guard descriptor >= 0 else { return nil }
+        return withProcPath(process, place, { path in path.append(descriptor) }, body)
+    }
+
+    /// Runs with a path below `/proc/<process>`, which takes no memory; nil when it fails.
+    private static func withProcPath<Result>(
+        _ process: Int32, _ place: StaticString, _ end: (inout ShortPath) -> Void,
+        _ body: (UnsafePointer<CChar>) throws(Errno) -> Result
+    ) -> Result? {
+        // `/proc//stat` is another file.
+        guard process > 0 else { return nil }
+        do throws(Errno) {
+            return try withShortPath(
+                { path in
+                    path.append("/proc/")
+                    path.append(process)
+                    path.append(place)
+                    end(&path)
+                }, body)
+        } catch { return nil }
+    }
+
     /// Whether the number of a system call is that of read(2) or readv(2), as proc_pid_syscall(5) has it.
     package static func isRead(_ call: Int) -> Bool { clinux_is_read(call) != 0 }
-
-    /// Opens `/proc/<process>/fdinfo/<descriptor>`; nil when it is not there.
-    package static func openDescriptorInfo(ofProcess process: Int32, descriptor: Int32) -> FileDescriptor? {
-        guard process > 0, descriptor >= 0 else { return nil }
-        return try? withShortPath { path in
-            path.append("/proc/")
-            path.append(process)
-            path.append("/fdinfo/")
-            path.append(descriptor)
-        } _: { path throws(Errno) in
-            try open(currentDirectory, path, O_RDONLY)
-        }
-    }
 
     /// The names in the directory `/proc/<process>/<name>` that are numbers, in its order; empty when it is not shown.
     package static func numbers(ofProcess process: Int32, _ name: StaticString, most: Int) -> [Int32] {

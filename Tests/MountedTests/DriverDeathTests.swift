@@ -82,7 +82,8 @@ extension MountedTests {
                 let writers = try (0..<3).map { writer in
                     try Child([testPython, "-c", Self.writer, mount.root, "chrUn_\(round)w\(writer)n"])
                 }
-                #expect(eventually { writers.allSatisfy { !$0.output.isEmpty } })
+                // However slow the machine is, each has closed a few.
+                #expect(eventually { writers.allSatisfy { $0.output.count { $0 == "\n" } > 3 } })
                 usleep(UInt32(random.next() % 150_000))
                 mount.kill()
                 for writer in writers {
@@ -99,7 +100,7 @@ extension MountedTests {
                 #expect(verdict.succeeded && lines.count == 2, "round \(round): \(verdict)")
                 #expect(lines.first.flatMap { Int($0) } ?? 0 > 0, "something was published")
             }
-            #expect(closed.count > 10, "only \(closed.count) files were closed")
+            #expect(closed.count > 50, "only \(closed.count) files were closed")
         }
     }
 }

@@ -269,9 +269,10 @@ package final class ProcessModel: Sendable {
             guard state.handles.count < Self.most else { return nil }
             defer { state.nextHandle += 1 }
             state.handles[state.nextHandle] = known
-            known.hold(state.nextHandle, file)
             return state.nextHandle
         }
+        // The kernel has not been told of it yet: nobody closes it before.
+        if let number { known.hold(number, file) }
         // What it makes of that is seen as soon as it has our answer.
         let process = known.process
         _ = reader.submit { [self] in _ = see(process) }
@@ -662,14 +663,9 @@ package final class ProcessModel: Sendable {
         }
     }
 
+    /// What is said on the standard error stream is no data.
     private func ends(of process: Int32) -> (read: Set<UInt64>, written: Set<UInt64>) {
-        var (read, written): (Set<UInt64>, Set<UInt64>) = ([], [])
-        for descriptor in ProcFile.descriptors(of: process) {
-            guard let pipe = descriptor.pipe else { continue }
-            if descriptor.isRead { read.insert(pipe) }
-            if descriptor.isWritten, descriptor.number != STDERR_FILENO { written.insert(pipe) }
-        }
-        return (read, written)
+        ProcFile.pipes(ofProcess: process, countsErrors: false)
     }
 
     /// Of a process of which nothing else is known yet, that it is there.

@@ -185,7 +185,7 @@ package final class LinuxProcesses: ProcessObserver {
     private func writers(to input: UInt64, among children: [Int32], but reader: Int32) -> [Int32] {
         var sought: Set<UInt64> = [input]
         var found: [Int32] = []
-        var known: [(process: Int32, pipes: (read: [UInt64], written: [UInt64]))] = []
+        var known: [(process: Int32, pipes: (read: Set<UInt64>, written: Set<UInt64>))] = []
         func extend() {
             var isMore = true
             while isMore {

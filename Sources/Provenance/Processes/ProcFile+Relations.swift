@@ -282,12 +282,16 @@ extension ProcFile {
     }
 
     /// The pipes that a process can read from and write to, by their inode numbers.
-    package static func pipes(ofProcess process: Int32) -> (read: [UInt64], written: [UInt64]) {
-        var (read, written): ([UInt64], [UInt64]) = ([], [])
+    ///
+    /// - Parameter countsErrors: whether its standard error stream counts.
+    package static func pipes(
+        ofProcess process: Int32, countsErrors: Bool = true
+    ) -> (read: Set<UInt64>, written: Set<UInt64>) {
+        var (read, written): (Set<UInt64>, Set<UInt64>) = ([], [])
         for descriptor in descriptors(of: process) {
             guard let pipe = descriptor.pipe else { continue }
-            if descriptor.isRead { read.append(pipe) }
-            if descriptor.isWritten { written.append(pipe) }
+            if descriptor.isRead { read.insert(pipe) }
+            if descriptor.isWritten, countsErrors || descriptor.number != STDERR_FILENO { written.insert(pipe) }
         }
         return (read, written)
     }
