@@ -117,29 +117,36 @@ python=
 
 imports() { "$1" -c 'import polars, pyarrow, numpy, joblib, h5py, safetensors, zarr' 2>/dev/null; }
 
+# Makes a Python environment from PyPI: $1 is its name in .build, $2 the command that is wanted of it, $3 what that runs where it has to be written
+# here; the rest are packages.
+make_environment() {
+    local venv=$root/.build/$1 command=$2 runs=$3
+    shift 3
+    rm -rf -- "$venv"
+    mkdir -p -- "$root/.build"
+    if python3 -m venv "$venv" >/dev/null 2>&1; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+        return
+    fi
+    # No venv module: a directory of packages, and a command that looks there.
+    rm -rf -- "$venv"
+    mkdir -p -- "$venv/bin" "$venv/packages"
+    python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" "$@"
+    {
+        printf '%s\n' '#!/bin/sh' 'here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")'
+        printf 'PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec %s "$@"\n' "$runs"
+    } >"$venv/bin/$command"
+    chmod +x "$venv/bin/$command"
+}
+
 set_up_python() {
     local venv=$root/.build/venv
     if [[ -x $venv/bin/python ]] && imports "$venv/bin/python"; then
         say "python: $venv is ready"
         return 0
     fi
-    rm -rf -- "$venv"
-    mkdir -p -- "$root/.build"
     say "python: ${python_packages[*]} from PyPI into .build/venv"
-    if python3 -m venv "$venv" >/dev/null 2>&1; then
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${python_packages[@]}"
-    else
-        # No venv module: a directory of packages, and an interpreter of the same name that looks there.
-        rm -rf -- "$venv"
-        mkdir -p -- "$venv/bin" "$venv/packages"
-        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" "${python_packages[@]}"
-        cat >"$venv/bin/python" <<'PYTHON'
-#!/bin/sh
-here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
-PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 "$@"
-PYTHON
-        chmod +x "$venv/bin/python"
-    fi
+    make_environment venv python python3 "${python_packages[@]}"
     imports "$venv/bin/python"
 }
 
@@ -147,63 +154,88 @@ PYTHON
 set_up_snakemake() {
     local venv=$root/.build/snakemake
     "$venv/bin/snakemake" --version >/dev/null 2>&1 && return 0
-    rm -rf -- "$venv"
-    mkdir -p -- "$root/.build"
-    if python3 -m venv "$venv" >/dev/null 2>&1; then
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check snakemake
-    else
-        # As above.
-        rm -rf -- "$venv"
-        mkdir -p -- "$venv/bin" "$venv/packages"
-        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" snakemake
-        cat >"$venv/bin/snakemake" <<'SNAKEMAKE'
-#!/bin/sh
-here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
-PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 -m snakemake "$@"
-SNAKEMAKE
-        chmod +x "$venv/bin/snakemake"
-    fi
+    make_environment snakemake snakemake "python3 -m snakemake" snakemake
     "$venv/bin/snakemake" --version
 }
 
 # What reads the documents that `artifactfs lineage` writes. rocrate 0.9.0 has the context of RO-Crate 1.1, which the validator would ask the
 # web for.
-documents_packages=(prov roc-validator rocrate==0.9.0)
-
 set_up_documents() {
     local venv=$root/.build/documents
     "$venv/bin/python" -c 'import prov, rocrate, rocrate_validator' >/dev/null 2>&1 && return 0
-    rm -rf -- "$venv"
-    mkdir -p -- "$root/.build"
-    if python3 -m venv "$venv" >/dev/null 2>&1; then
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${documents_packages[@]}"
-    else
-        # As above.
-        rm -rf -- "$venv"
-        mkdir -p -- "$venv/bin" "$venv/packages"
-        python3 -m pip install --quiet --disable-pip-version-check --target "$venv/packages" "${documents_packages[@]}"
-        cat >"$venv/bin/python" <<'PYTHON'
-#!/bin/sh
-here=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
-PYTHONPATH=$here/packages${PYTHONPATH:+:$PYTHONPATH} exec python3 "$@"
-PYTHON
-        chmod +x "$venv/bin/python"
-    fi
+    make_environment documents python python3 prov roc-validator rocrate==0.9.0
     "$venv/bin/python" -c 'import prov, rocrate, rocrate_validator'
 }
 
 # --- The run ----------------------------------------------------------------------------------------------------------
 
-run_tests() {
+# The mounted tests mostly wait, one after the other, and the rest needs the processors: they run beside each other, in a process each. What each
+# leaves out another one runs, whatever is added. What `swift test` would start is started here: two of it at a time use one database of builds.
+mounted_first='MountedTests\.MountedTests/(PosixTable|Explain|End|ReadOnly|Descriptor|Idle|EmptyFile|SealedRead|Waiting)Tests/'
+mounted_second='MountedTests\.MountedTests/(Edges|Recover|DriverDeath|Snakemake|PolicyTable|Lineage|LineageDocument|Settlement|Settling|Directory|CommandLine|Session|Saving|JobSession|Tree)Tests/'
+parts=(
+    "mounted-1 --filter $mounted_first"
+    "mounted-2 --filter $mounted_second"
+    "mounted-3 --filter MountedTests\. --skip $mounted_first --skip $mounted_second"
+    "others --skip MountedTests\."
+)
+
+# What the tests need to know.
+tests_environment() {
     export ARTIFACTFS_TEST_PYTHON=$python
     export ARTIFACTFS_TEST_SNAKEMAKE=$root/.build/snakemake/bin/snakemake
     export ARTIFACTFS_TEST_DOCUMENTS=$root/.build/documents/bin/python
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
+}
+
+# The tests that the arguments choose.
+run_chosen_tests() {
+    tests_environment
     # A copy of what the tests print, for the summary. `exec`: the step's process is timeout itself, which passes a signal
     # on to everything below it.
     exec > >(exec tee -- "$work/tests.log") 2>&1
     exec timeout --kill-after=20 "$limit" swift test --skip-build "$@"
+}
+
+# All tests. Each part prints what it has to say when it has ended.
+run_tests() {
+    local part name index code=0 names=() processes=() program
+    tests_environment
+    program=$(swift build --show-bin-path)/artifactfsPackageTests.xctest
+    for part in "${parts[@]}"; do
+        name=${part%% *}
+        # Words, without blanks in them.
+        # shellcheck disable=SC2086
+        NO_COLOR=1 nice -n "$([[ $name == others ]] && echo 5 || echo 0)" timeout --kill-after=20 "$limit" \
+            "$program" --testing-library swift-testing ${part#* } >"$work/tests-$name.log" 2>&1 </dev/null &
+        names+=("$name")
+        processes+=($!)
+    done
+    trap 'kill -TERM "${processes[@]}" 2>/dev/null; wait; exit 143' INT TERM
+    for index in "${!names[@]}"; do
+        local log=$work/tests-${names[index]}.log ended=0
+        wait "${processes[index]}" || ended=$?
+        # A filter that fits nothing is a success too.
+        if [[ $ended -eq 0 ]] && ! grep -aqE '✔ Test run with [1-9][0-9]* tests' -- "$log"; then
+            printf '✘ Test part %s recorded an issue: no test was run\n' "${names[index]}" >>"$log"
+            ended=1
+        fi
+        [[ $ended -eq 0 ]] || unended "$log" >>"$log"
+        say "tests: ${names[index]} (status $ended)"
+        cat -- "$log"
+        cat -- "$log" >>"$work/tests.log"
+        [[ $ended -eq 0 ]] || code=$ended
+    done
+    return "$code"
+}
+
+# The tests that had begun and not ended when their time was over.
+unended() {
+    ! grep -aqE '(✔|✘) Test run with' -- "$1" || return 0
+    comm -23 <(sed -nE 's/^◇ Test ([^ ]+\(.*\)) started\.$/\1/p' -- "$1" | sort -u) \
+        <(sed -nE 's/^[✔✘] Test ([^ ]+\([^ ]*\)) .*(passed|failed|skipped).*/\1/p' -- "$1" | sort -u) |
+        head -n 20 | sed 's/.*/✘ Test & recorded an issue: it had not ended/'
 }
 
 # Makes that build beside the tests, which mostly wait for each other: else it would be minutes more.
@@ -300,14 +332,15 @@ step "readers of documents" set_up_documents || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true
-[[ $# -gt 0 ]] || begin_sanitized_build
-step "tests" run_tests "$@" || true
-# Whatever tests were asked for: with arguments it is somebody who looks for something, and not continuous integration.
-if [[ $# -eq 0 ]]; then
+# Whatever tests are asked for: with arguments it is somebody who looks for something, and not continuous integration.
+if [[ $# -gt 0 ]]; then
+    step "tests" run_chosen_tests "$@" || true
+    summary+=("left out tests with the thread sanitizer: there are arguments")
+else
+    begin_sanitized_build
+    step "tests" run_tests || true
     end_sanitized_build
     step "tests with the thread sanitizer" run_sanitized || true
     step "the sanitizer's tests were run" sanitized_ran || true
-else
-    summary+=("left out tests with the thread sanitizer: there are arguments")
 fi
 step "nothing left behind" nothing_left || true

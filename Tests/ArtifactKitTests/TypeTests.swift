@@ -1,5 +1,6 @@
 import ArtifactKit
 import Artifacts
+import Glibc
 import TestSupport
 import Testing
 
@@ -10,28 +11,11 @@ import Testing
         #expect(ArtifactType.analysisSequences == "analysis_sequences" && ArtifactType("a").description == "a")
     }
 
-    /// A program's own package, somewhere else: it depends on this one, its members compile, and a mistyped member does not.
-    @Test func aPackageThatDependsOnTheLibrary() throws {
+    /// A program of somebody else's, in another package: what it uses of the library compiles, links and runs, and a mistyped member does not compile.
+    @Test func aProgramThatUsesTheLibrary() throws {
         let directory = try TemporaryDirectory()
-        let package = directory.path + "/evaluation"
-        // From where this file was when it was built.
-        let top = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-        let identity = top.split(separator: "/").last.map(String.init) ?? ""
-        #expect(try run(["mkdir", "-p", package + "/Sources/evaluate", package + "/Sources/mistyped"]).succeeded)
-        try write(
-            """
-            // swift-tools-version: 6.0
-            import PackageDescription
-
-            let kit: Target.Dependency = .product(name: "ArtifactKit", package: "\(identity)")
-            let package = Package(
-                name: "evaluation", dependencies: [.package(path: "\(top)")],
-                targets: [
-                    .executableTarget(name: "evaluate", dependencies: [kit]),
-                    .executableTarget(name: "mistyped", dependencies: [kit]),
-                ])
-            """, to: package + "/Package.swift")
-        try write(
+        let client = try Client(in: directory.path)
+        let built = try client.compile(
             """
             import ArtifactKit
 
@@ -43,20 +27,14 @@ import Testing
             print(try manager.save(Array("a\\tb\\n1\\t2\\n".utf8), as: .analysisSequences, chromosome: "1"))
             print(try manager.load("analysis_sequences", chromosome: "chr1").count)
             do { _ = try manager.load(.junctions) } catch { print(error) }
-            """, to: package + "/Sources/evaluate/main.swift")
-        try write(
-            "import ArtifactKit\nlet type: ArtifactType = .analysisSequence\n",
-            to: package + "/Sources/mistyped/main.swift")
-
-        let built = try run(
-            ["swift", "build", "--package-path", package, "--product", "evaluate", "--disable-sandbox"], timeout: 1200)
+            """)
         #expect(built.succeeded, "\(built)")
-        let mistyped = try run(
-            ["swift", "build", "--package-path", package, "--product", "mistyped", "--disable-sandbox"], timeout: 1200)
+        let mistyped = try client.compile(
+            "import ArtifactKit\nlet type: ArtifactType = .analysisSequence\n", to: "mistyped")
         #expect(!mistyped.succeeded && (mistyped.output + mistyped.errors).contains("has no member 'analysisSequence'"))
 
         let store = directory.path + "/spliceai_eval"
-        let ran = try run([package + "/.build/debug/evaluate", store])
+        let ran = try run([client.program, store])
         #expect(
             ran.output == """
                 \(store)/base_layer/analysis_sequences_chr1.tsv
@@ -65,5 +43,44 @@ import Testing
                 The store's types are \(ArtifactSchema.builtIn.types.map(\.name).joined(separator: ", "))
 
                 """, "\(ran)")
+    }
+
+    /// Other packages may depend on it.
+    @Test func thePackageOffersTheLibrary() throws {
+        let described = try run(["swift", "package", "--ignore-lock", "--package-path", Client.top, "dump-package"])
+        #expect(described.succeeded, "\(described)")
+        let words = described.output.filter { !$0.isWhitespace }
+        #expect(words.contains(#""name":"ArtifactKit","settings":[],"targets":["ArtifactKit"],"type":{"library":"#))
+    }
+
+    /// Compiles programs with the modules that were built with these tests: what a package that depends on this one is built from.
+    private struct Client {
+        let program: String
+        private let directory: String
+        private let build: String
+
+        /// From where this file was when it was built.
+        static let top = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(
+            separator: "/")
+
+        init(in directory: String) throws {
+            self.directory = directory
+            program = directory + "/evaluate"
+            let tests = try shell("dirname \"$(readlink /proc/\(getpid())/exe)\"")
+            build = String(tests.output.dropLast())
+        }
+
+        func compile(_ source: String, to name: String = "evaluate") throws -> Outcome {
+            try write(source, to: directory + "/main.swift")
+            return try shell(
+                """
+                cd \(directory)
+                maps=$(for map in \(Self.top)/Sources/*/module.modulemap \(Self.top)/.build/checkouts/*/Sources/*/include/module.modulemap \
+                    \(build)/*.build/module.modulemap; do test -f $map && printf -- '-Xcc -fmodule-map-file=%s ' $map; done)
+                tr -d "'" < \(build)/artifactfs.product/Objects.LinkFileList |
+                    grep -E '/(Artifact(Kit|s|Formats|Records|Store)|SystemCalls|CLinux|SystemPackage|CSystem|Logging|Yams|CYaml)\\.build/' > objects
+                swiftc -swift-version 6 -package-name evaluation -I \(build)/Modules $maps -o \(name) main.swift @objects -lcrypto
+                """)
+        }
     }
 }

@@ -7,9 +7,11 @@ import Testing
 
     @Test func nothingInSourcesTrapsOnDataFromOutside() throws {
         for file in try SourceTree.swiftFiles(below: "Sources") {
+            let words = Self.forbidden.filter(file.mentions)
+            guard !words.isEmpty else { continue }
             for (number, line) in file.lines.enumerated() {
                 let code = SourceTree.code(line)
-                for word in Self.forbidden {
+                for word in words {
                     #expect(!code.contains(word), "\(file.path):\(number + 1): \(word)")
                 }
             }
@@ -18,7 +20,7 @@ import Testing
 
     @Test func uncheckedSendableHasAProof() throws {
         var seen = 0
-        for file in try SourceTree.swiftFiles(below: "Sources") {
+        for file in try SourceTree.swiftFiles(below: "Sources") where file.mentions("@unchecked Sendable") {
             for (number, line) in file.lines.enumerated()
             where SourceTree.code(line).contains("@unchecked Sendable") {
                 seen += 1
@@ -43,9 +45,11 @@ import Testing
         ]
         for file in try SourceTree.swiftFiles(below: "Sources")
         where !file.path.hasPrefix("Sources/SystemCalls/") && !file.path.hasPrefix("Sources/Benchmarks/") {
+            let found = calls.filter { file.mentions($0 + "(") }
+            guard !found.isEmpty || file.mentions("EINTR") else { continue }
             for (number, line) in file.lines.enumerated() {
                 let code = SourceTree.code(line)
-                for call in calls {
+                for call in found {
                     #expect(!SourceTree.calls(code, call), "\(file.path):\(number + 1): \(call) is for SystemCalls")
                 }
                 #expect(

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 
 /// The repository as text.
@@ -12,16 +13,18 @@ enum SourceTree {
     struct File {
         /// Relative to the repository's top.
         let path: String
-        let lines: [Substring]
+        let text: String
+        var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
+
+        /// Whether a word stands in it anywhere: most do in few files, and looking at each line for each word takes minutes.
+        func mentions(_ word: String) -> Bool { strstr(text, word) != nil }
     }
 
     /// Every Swift file below a directory.
     static func swiftFiles(below directory: String) throws -> [File] {
         try tree(top + "/" + directory).filter { $0.hasSuffix(".swift") }.map { name in
             let path = directory + "/" + name
-            return File(
-                path: path,
-                lines: try contents(top + "/" + path).split(separator: "\n", omittingEmptySubsequences: false))
+            return File(path: path, text: try contents(top + "/" + path))
         }
     }
 
