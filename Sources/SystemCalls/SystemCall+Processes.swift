@@ -125,6 +125,16 @@ extension SystemCall {
         } catch { return nil }
     }
 
+    /// Whether a process has one thread, as far as that is shown: a directory has a link for each directory in it and two of its own.
+    package static func hasOneThread(_ process: Int32) -> Bool {
+        withProcPath(process, "/task") { _ in
+        } _: { path throws(Errno) in
+            var found = stat()
+            try retry(.attributes, path) { lstat(path, &found) }
+            return found.st_nlink == 3
+        } ?? false
+    }
+
     /// Whether the number of a system call is that of read(2) or readv(2), as proc_pid_syscall(5) has it.
     package static func isRead(_ call: Int) -> Bool { clinux_is_read(call) != 0 }
 

@@ -64,6 +64,11 @@ final class PlayedProcesses: ProcessObserver {
     func closed(_ number: UInt64) {}
     func hasWritten(_ thread: Int32) -> Bool { false }
     func opensToWrite(_ thread: Int32) {}
+    func opensToMake(_ thread: Int32) -> FileMaking { FileMaking() }
+    func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool) {}
+    func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory) {}
+    func isMade(_ file: FileIdentity, _ version: ReadFile.BytesState, time: UInt64) {}
+    func makers(of file: FileIdentity, _ version: ReadFile.BytesState) -> (makers: [FileMaker], time: UInt64)? { nil }
     func closes(_ thread: Int32, called name: String) -> ProcessMemory? { nil }
     func groups(ofThread thread: Int32) -> [UInt32]? { [] }
     func watch(_ thread: Int32) -> (any WatchedProcess)? { all[thread] }

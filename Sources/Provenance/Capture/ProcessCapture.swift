@@ -178,14 +178,17 @@ final class ProcessCapture: Sendable {
         if let known = state.withLock({ $0.ancestors[process] })?.image, let origin = ProcFile.origin(of: process),
             origin == known.origin, ProcFile.program(ofThread: process) == known.name
         {
-            state.withLock { $0.ancestors[process]?.end = Clock.monotonic() &+ Self.ancestorTime }
+            if known.isOfProgram {
+                state.withLock { $0.ancestors[process]?.end = Clock.monotonic() &+ Self.ancestorTime }
+            }
             return known.now
         }
         guard let seen = ProcessImage(process, environment) else { return nil }
-        guard seen.isOfProgram else { return seen }
         state.withLock { state in
             if state.ancestors.count >= Self.mostKnown { state.ancestors = [:] }
-            state.ancestors[process] = Ancestor(image: seen, end: Clock.monotonic() &+ Self.ancestorTime)
+            // What has not become a program yet may do so at any time: it is asked each time whether it has.
+            let time = seen.isOfProgram ? Self.ancestorTime : 0
+            state.ancestors[process] = Ancestor(image: seen, end: Clock.monotonic() &+ time)
         }
         return seen
     }

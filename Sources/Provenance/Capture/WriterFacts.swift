@@ -1,6 +1,6 @@
 package import ArtifactRecords
 internal import Glibc
-internal import SystemCalls
+package import SystemCalls
 
 /// What is known of a process that writes: what it is, and the job that it is of.
 package struct WriterFacts: Sendable {
@@ -18,6 +18,9 @@ package struct WriterFacts: Sendable {
         WriterFacts(
             image: image.withoutProgram, ancestors: ancestors, user: user, code: code.filter { $0.role == "cwd" })
     }
+
+    /// The rights that it had; nil when they were not shown.
+    package var rights: UserRights? { image.rights }
 
     /// What a record says of the writer.
     ///

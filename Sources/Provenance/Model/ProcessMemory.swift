@@ -221,11 +221,16 @@ final class PipeFlow: Sendable {
         var writers: [ProcessMemory] = []
         var starter: ProcessMemory?
         var isRead = false
+        /// How often it is still looked for who is at its ends.
+        var (readerSearches, writerSearches) = (PipeFlow.mostSearches, PipeFlow.mostSearches)
     }
 
     /// A leaf in the order of locks, after that of a memory.
     private let state = Lock(State())
     private static let mostWriters = 1024
+    /// Whoever is at an end of a pipe is there within the first few looks, or is nobody of the job: what a service gives all its jobs as their
+    /// input is not looked for again by each of their processes.
+    private static let mostSearches = 4
 
     /// Whether it is known who reads it.
     var isRead: Bool { state.withLock { $0.isRead } }
@@ -241,6 +246,24 @@ final class PipeFlow: Sendable {
 
     /// Whether it is known who writes to it.
     var isWritten: Bool { state.withLock { !$0.writers.isEmpty } }
+
+    /// Whether it is to be looked for who reads it, once more.
+    func seeksReader() -> Bool {
+        state.withLock { state in
+            guard !state.isRead, state.readerSearches > 0 else { return false }
+            state.readerSearches -= 1
+            return true
+        }
+    }
+
+    /// Whether it is to be looked for who writes to it, once more.
+    func seeksWriter() -> Bool {
+        state.withLock { state in
+            guard state.writers.isEmpty, state.writerSearches > 0 else { return false }
+            state.writerSearches -= 1
+            return true
+        }
+    }
 
     func note(writer: ProcessMemory) {
         state.withLock { state in

@@ -18,6 +18,7 @@ package final class LinuxProcesses: ProcessObserver {
     private static let most = 64
     let capture: ProcessCapture
     private let model: ProcessModel
+    private let made = MadeFiles()
     private let births = ProcessBirths()
 
     /// - Parameters:
@@ -108,7 +109,35 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func closed(_ number: UInt64) { model.closed(number) }
 
-    package func opensToWrite(_ thread: Int32) { model.opensToWrite(thread) }
+    package func opensToWrite(_ thread: Int32) { _ = model.opensToWrite(thread) }
+
+    package func opensToMake(_ thread: Int32) -> FileMaking {
+        guard let known = model.opensToWrite(thread) else { return FileMaking() }
+        var process = known.followed
+        if process == nil {
+            process = watch(known.process) as? LinuxProcess
+            if let process { known.isFollowed(by: process) }
+        }
+        if let process, !process.isSeen(as: nil) { capture.observeOpening(process) }
+        return FileMaking(process, known.memory)
+    }
+
+    package func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool) {
+        let maker = making.mayBecomeAnother ? nil : making.memory.map { FileMaker(making.watch as? LinuxProcess, $0) }
+        made.isOpened(file, by: maker, anew: anew)
+    }
+
+    package func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory) {
+        made.isClosed(file, by: FileMaker(watch(thread) as? LinuxProcess, memory))
+    }
+
+    package func isMade(_ file: FileIdentity, _ version: ReadFile.BytesState, time: UInt64) {
+        made.isReleased(file, version, time)
+    }
+
+    package func makers(
+        of file: FileIdentity, _ version: ReadFile.BytesState
+    ) -> (makers: [FileMaker], time: UInt64)? { made.makers(of: file, version) }
 
     package func closes(_ thread: Int32, called name: String) -> ProcessMemory? {
         model.closes(thread, called: name)

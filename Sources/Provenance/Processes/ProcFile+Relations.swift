@@ -181,8 +181,9 @@ extension ProcFile {
         let target: [UInt8]
         /// The number of a pipe.
         let pipe: UInt64?
+        /// False of a standard stream that is neither a pipe nor such a file.
         let (isRead, isWritten): (Bool, Bool)
-        /// Whether another program would not have it; known of none below 3, which hardly ever is.
+        /// Whether another program would not have it, where that was asked; known of none below 3, which hardly ever is.
         let isClosedOnExec: Bool
     }
 
@@ -199,19 +200,33 @@ extension ProcFile {
         }
     }
 
-    /// What of a process's descriptors is a pipe or has a path; empty when that is not shown. Waits for nothing.
-    static func descriptors(of process: Int32) -> [OpenDescriptor] {
+    /// The descriptors of a process that are pipes, files below a directory, or standard streams; empty when that is not shown. Waits for nothing.
+    ///
+    /// - Parameters:
+    ///   - place: the directory's path, with a slash at the end; nil when files do not count.
+    ///   - seesFlags: whether it is asked which of them another program would not have.
+    static func descriptors(of process: Int32, below place: [UInt8]?, seesFlags: Bool) -> [OpenDescriptor] {
         SystemCall.numbers(ofProcess: process, "fd", most: mostDescriptors).compactMap { number in
-            guard let target = SystemCall.target(ofProcess: process, descriptor: number),
-                target.starts(with: "/".utf8) || target.starts(with: "pipe:".utf8)
-            else { return nil }
+            // Each question is a system call, and most descriptors are neither.
+            guard let target = SystemCall.target(ofProcess: process, descriptor: number) else { return nil }
+            let pipe = pipeNumber(target)
+            let isFile = place.map { target.starts(with: $0) } ?? false
+            guard pipe != nil || isFile else {
+                guard number <= STDERR_FILENO else { return nil }
+                return OpenDescriptor(
+                    number: number, target: target, pipe: nil, isRead: false, isWritten: false, isClosedOnExec: false)
+            }
             // The link's own mode says how it was opened.
             guard let mode = SystemCall.mode(ofProcess: process, descriptor: number) else { return nil }
             return OpenDescriptor(
-                number: number, target: target, pipe: pipeNumber(target), isRead: mode & S_IRUSR != 0,
-                isWritten: mode & S_IWUSR != 0,
-                isClosedOnExec: number > STDERR_FILENO && isClosedOnExec(process, number))
+                number: number, target: target, pipe: pipe, isRead: mode & S_IRUSR != 0, isWritten: mode & S_IWUSR != 0,
+                isClosedOnExec: seesFlags && number > STDERR_FILENO && isClosedOnExec(process, number))
         }
+    }
+
+    /// Whether a process has any descriptor, as far as that is shown. Waits for nothing.
+    static func hasDescriptors(_ process: Int32) -> Bool {
+        !SystemCall.numbers(ofProcess: process, "fd", most: 1).isEmpty
     }
 
     /// Reads a stat line (proc_pid_stat(5)).
@@ -254,7 +269,11 @@ extension ProcFile {
     /// The processes that a process has made and that are there, zombies too; empty when that is not shown.
     package static func children(of process: Int32) -> [Int32] {
         var children: [Int32] = []
-        for task in SystemCall.numbers(ofProcess: process, "task", most: mostSeen) where children.count < mostSeen {
+        // Most have one thread.
+        let tasks =
+            SystemCall.hasOneThread(process)
+            ? [process] : SystemCall.numbers(ofProcess: process, "task", most: mostSeen)
+        for task in tasks where children.count < mostSeen {
             guard let file = SystemCall.openProcFile(process, task: task, "children") else { continue }
             defer { SystemCall.close(file) }
             guard let text = try? SystemCall.bytes(file, atMost: 16384) else { continue }
@@ -288,7 +307,7 @@ extension ProcFile {
         ofProcess process: Int32, countsErrors: Bool = true
     ) -> (read: Set<UInt64>, written: Set<UInt64>) {
         var (read, written): (Set<UInt64>, Set<UInt64>) = ([], [])
-        for descriptor in descriptors(of: process) {
+        for descriptor in descriptors(of: process, below: nil, seesFlags: false) {
             guard let pipe = descriptor.pipe else { continue }
             if descriptor.isRead { read.insert(pipe) }
             if descriptor.isWritten, countsErrors || descriptor.number != STDERR_FILENO { written.insert(pipe) }

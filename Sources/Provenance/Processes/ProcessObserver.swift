@@ -61,8 +61,31 @@ package protocol ProcessObserver: Sendable {
     /// The last descriptor of a file that was opened to read is closed.
     func closed(_ number: UInt64)
 
-    /// A thread opens a file to write, and waits for our answer.
+    /// A thread opens a file of production to write, and waits for our answer.
     func opensToWrite(_ thread: Int32)
+
+    /// A thread opens a file of a session or a test to write, and waits for our answer.
+    func opensToMake(_ thread: Int32) -> FileMaking
+
+    /// It has been opened.
+    ///
+    /// - Parameter anew: whether nothing that was in the file is left.
+    func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool)
+
+    /// A thread closes such a file that it or a process that it comes from has written to, and waits for our answer.
+    ///
+    /// - Parameter memory: what it may remember (``closes(_:called:)``).
+    func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory)
+
+    /// Nobody has such a file open to write any more.
+    ///
+    /// - Parameters:
+    ///   - version: how it is now.
+    ///   - time: when it was changed last, in nanoseconds since the machine's start.
+    func isMade(_ file: FileIdentity, _ version: ReadFile.BytesState, time: UInt64)
+
+    /// Who made such a file as it is now, who made it first being the first, and when it was changed last; nil when that is not known.
+    func makers(of file: FileIdentity, _ version: ReadFile.BytesState) -> (makers: [FileMaker], time: UInt64)?
 
     /// A thread closes a file to which it has written, and waits for our answer.
     ///
@@ -88,6 +111,23 @@ package protocol ProcessObserver: Sendable {
 
     /// The processes that a process has made, or taken over; empty when they are not shown.
     func children(of process: Int32) -> [Int32]
+}
+
+/// Somebody who writes to a file of a session or a test.
+package struct FileMaking: Sendable {
+    /// The process; nil when it is not seen.
+    package let watch: (any WatchedProcess)?
+    /// What it may remember.
+    let memory: ProcessMemory?
+    /// Whether it may yet become the program that writes: then its closes tell.
+    package let mayBecomeAnother: Bool
+
+    /// Nobody who is seen.
+    package init() { (watch, memory, mayBecomeAnother) = (nil, nil, false) }
+
+    init(_ process: LinuxProcess?, _ memory: ProcessMemory) {
+        (watch, self.memory, mayBecomeAnother) = (process, memory, memory.isOfProgram != true)
+    }
 }
 
 /// A process, and when it was made: no other ever has both.

@@ -1,0 +1,231 @@
+internal import ArtifactRecords
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+
+/// Looks at a process: what it runs, what it has open, what it was made from.
+extension ProcessModel {
+    func entry(of thread: Int32) -> Entry? {
+        let (now, session) = (Clock.sinceBoot(), self.session)
+        return state.withLock { state in
+            guard let entry = state.threads[thread], entry.isValid(at: now, in: session) else { return nil }
+            return entry
+        }
+    }
+
+    func keep(_ known: SeenProcess, _ thread: Int32) {
+        let entry = Entry(known: known, end: Clock.sinceBoot() &+ Self.validity, session: session)
+        state.withLock { state in
+            // A thread's own end is not heard.
+            state.threads[thread] = Entry(known: known, end: entry.end, session: 0)
+            state.threads[known.process] = entry
+        }
+        tidy()
+    }
+
+    /// Looks at a process one of whose threads waits for our answer.
+    func look(at thread: Int32) -> SeenProcess? {
+        let process: Int32
+        if let entry = entry(of: thread) {
+            process = entry.known.process
+        } else {
+            guard let found = ProcFile.processID(ofThread: thread) else { return nil }
+            process = found
+        }
+        guard let known = see(process) else { return nil }
+        keep(known, thread)
+        return known
+    }
+
+    /// What a process is now; nil when it is gone.
+    func see(_ process: Int32) -> SeenProcess? {
+        guard let (origin, name) = ProcFile.originAndName(of: process) else { return nil }
+        let memory = ProcessMemory(origin.memory, name: name, isOfProgram: origin.isProgram)
+        let known = known(process, origin, memory)
+        let former = known.memory
+        if former !== memory {
+            if former.isOfProgram == origin.isProgram, former.name.isEmpty || former.name == name,
+                former.id == nil || origin.memory == nil || former.id == origin.memory
+            {
+                former.isNamed(origin.memory)
+                known.began(origin.start)
+                if known.isFirstLook() {
+                    // That it was made was heard before.
+                    inherit(former, known, origin, from: nil, known.open)
+                } else {
+                    // What goes on may be another thing by now.
+                    if !origin.isProgram, origin.memory != nil { _ = ends(of: known, origin) }
+                    let open = known.open
+                    join(known, origin.parent, read: Set(open.read.keys), written: Set(open.written.keys), open)
+                }
+                return known
+            }
+            // Of one that was seen as a part of a pipeline only it is learned what it is.
+            if former.isOfProgram == nil { former.hand(to: memory) }
+        }
+        let open = known.open
+        if former !== memory, !known.begin(memory, after: former, start: origin.start) { return known }
+        _ = known.isFirstLook()
+        inherit(memory, known, origin, from: former === memory ? nil : former, open)
+        if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
+        return known
+    }
+
+    /// The one object for a process.
+    private func known(_ process: Int32, _ origin: ProcFile.Descent, _ memory: ProcessMemory) -> SeenProcess {
+        let (now, session) = (Clock.sinceBoot(), self.session)
+        return state.withLock { state in
+            if let entry = state.threads[process], entry.known.process == process,
+                entry.known.start.map({ $0 == origin.start }) ?? entry.isValid(at: now, in: session)
+            {
+                return entry.known
+            }
+            let known = SeenProcess(process, start: origin.start, memory)
+            state.threads[process] = Entry(known: known, end: now &+ Self.validity, session: session)
+            return known
+        }
+    }
+
+    /// What a process has open to read, the pipes that it has, and which standard streams.
+    private func ends(
+        of known: SeenProcess, _ origin: ProcFile.Descent
+    ) -> (all: [ReadFile], SeenProcess.Open, streams: Set<Int32>) {
+        var open = SeenProcess.Open()
+        var all: [ReadFile] = []
+        var standard: Set<ObjectIdentifier> = []
+        let own = Set(known.open.own.values.map { ObjectIdentifier($0.file) })
+        func add(_ pipe: UInt64, _ number: Int32, to ends: inout [UInt64: Int32]) {
+            ends[pipe] = min(ends[pipe] ?? number, number)
+        }
+        let descriptors = ProcFile.descriptors(
+            of: known.process, below: place.isEmpty ? nil : place, seesFlags: !origin.isProgram)
+        for descriptor in descriptors {
+            // A shell's child marks what it does not pass on.
+            let isPassedOn = origin.isProgram || !descriptor.isClosedOnExec
+            if let pipe = descriptor.pipe {
+                guard isPassedOn else { continue }
+                if descriptor.isRead { add(pipe, descriptor.number, to: &open.read) }
+                // What is said on the standard error stream is no data.
+                if descriptor.isWritten, descriptor.number != STDERR_FILENO {
+                    add(pipe, descriptor.number, to: &open.written)
+                }
+            } else if descriptor.isRead, let file = file(shownAt: descriptor.target) {
+                all.append(file)
+                guard isPassedOn else { continue }
+                if descriptor.number <= STDERR_FILENO { standard.insert(ObjectIdentifier(file)) }
+                if !own.contains(ObjectIdentifier(file)) { open.files.append((file, descriptor.number)) }
+            }
+        }
+        // A pipe to itself tells nothing: a shell's child has such ends before it runs its command.
+        for pipe in Set(open.read.keys).intersection(open.written.keys) {
+            (open.read[pipe], open.written[pipe]) = (nil, nil)
+        }
+        known.has(open, standard: standard)
+        return (all, open, Set(descriptors.lazy.map(\.number).filter { $0 <= STDERR_FILENO }))
+    }
+
+    /// What a process has from others at the beginning: what was opened for it, whose pipes it reads, what it was made from.
+    ///
+    /// - Parameters:
+    ///   - former: what it was before; nil of one that is new.
+    ///   - before: what it had open then.
+    private func inherit(
+        _ memory: ProcessMemory, _ known: SeenProcess, _ origin: ProcFile.Descent, from former: ProcessMemory?,
+        _ before: SeenProcess.Open
+    ) {
+        let now = moments.now
+        // Of what ends it is not shown what it has open, but nobody has closed it. What goes on has closed its standard streams itself.
+        let isEnding = origin.memory == nil && !before.isRedirected
+        let (files, open, streams) = ends(of: known, origin)
+        // The ends that a program has beside its standard streams may be of pipes that it made for others: those that it was given its parent has too.
+        let isGiven = given(open, by: origin.parent)
+        var read = Set(open.read.filter { isGiven($0.key, $0.value) }.keys)
+        var written = Set(open.written.filter { isGiven($0.key, $0.value) }.keys)
+        let own = Set((former?.reads ?? []).filter { $0.how == .process }.map { ObjectIdentifier($0.file) })
+        for file in files {
+            let how: ArtifactRecord.How = own.contains(ObjectIdentifier(file)) ? .process : .ancestor
+            memory.note(.init(file: file, moment: now, how: how))
+        }
+        if former != nil {
+            // A standard stream that is another thing now was another thing before the program ran: the shell's child opens what it is to be.
+            func isKept(_ descriptor: Int32) -> Bool {
+                isEnding || descriptor <= STDERR_FILENO && !streams.contains(descriptor) && !before.isRedirected
+            }
+            for held in before.own.values where isEnding || held.isStandard {
+                memory.note(.init(file: held.file, moment: now, how: .process))
+            }
+            for given in before.files where isKept(given.descriptor) {
+                memory.note(.init(file: given.file, moment: now, how: .ancestor))
+            }
+            read.formUnion(before.read.filter { isKept($0.value) }.keys)
+            written.formUnion(before.written.filter { isKept($0.value) }.keys)
+        }
+        if !origin.isProgram, memory.parent == nil, let parent = parent(of: known.process, origin) {
+            memory.note(parent)
+        }
+        for pipe in read { memory.note(flow(pipe)) }
+        for pipe in written { flow(pipe).note(writer: memory) }
+        if !read.isEmpty || !written.isEmpty {
+            join(known, origin.parent, read: read, written: written, open)
+            if let pipe = read.first(where: { open.read[$0] == STDIN_FILENO }) {
+                findEnded(pipe, known.process, origin.parent)
+            }
+        }
+    }
+
+    /// Tells of a process's ends of pipes whether it was given them.
+    private func given(_ open: SeenProcess.Open, by parent: Int32) -> (UInt64, Int32) -> Bool {
+        let hasOthers = [open.read.values, open.written.values].contains { $0.contains { $0 > STDERR_FILENO } }
+        let ends = hasOthers ? ends(of: parent) : (read: [], written: [])
+        return { pipe, number in
+            number <= STDERR_FILENO || ends.read.contains(pipe) || ends.written.contains(pipe)
+        }
+    }
+
+    /// Finds who wrote to a pipe and has ended: the shell's child before the one that reads it; or, when there was none, the reader before it ran
+    /// its program, as a shell writes a here-document.
+    private func findEnded(_ pipe: UInt64, _ process: Int32, _ parent: Int32) {
+        guard !flow(pipe).isWritten, let shell = state.withLock({ $0.threads[parent]?.known }),
+            let (child, before) = shell.child(process), child.session == session, session != 0
+        else { return }
+        let ends = ends(of: parent)
+        guard !ends.read.contains(pipe), !ends.written.contains(pipe) else { return }
+        if let before {
+            // Of one that was looked at it is known what it wrote to. The end of one before it may be told late.
+            let isGone =
+                before.end != nil || !ProcFile.isAlive(before.known.process)
+                || !ProcFile.hasDescriptors(before.known.process)
+            if isGone, !before.known.isSeen, before.session == session { flow(pipe).note(writer: before.known.memory) }
+            return
+        }
+        // As it was made.
+        let writer = ProcessMemory(nil, name: "", isOfProgram: false)
+        writer.note(child.made)
+        flow(pipe).note(writer: writer)
+    }
+
+    /// The process that this one was made from, and that it has the memory of.
+    private func parent(of process: Int32, _ origin: ProcFile.Descent) -> ProcessMemory.Parent? {
+        guard let id = origin.memory, state.withLock({ $0.memories.contains(id) }) else { return nil }
+        var (child, start, parent) = (process, origin.start, origin.parent)
+        for _ in 0..<Self.mostLevels where parent > 1 {
+            if let known = state.withLock({ $0.threads[parent]?.known }), known.memory.id == id {
+                return .init(memory: known.memory, time: .start(start, process: child))
+            }
+            // One that has opened nothing stands in between.
+            guard let between = patientOrigin(of: parent), between.memory == id, !between.isProgram else { return nil }
+            (child, start, parent) = (parent, between.start, between.parent)
+        }
+        return nil
+    }
+
+    /// Of a process that may be running another program at this moment.
+    private func patientOrigin(of process: Int32) -> ProcFile.Descent? {
+        let found = Lock<ProcFile.Descent?>(nil)
+        let isDone = reader.run(within: Self.patience) {
+            let origin = ProcFile.origin(of: process)
+            found.withLock { $0 = origin }
+        }
+        return isDone == true ? found.withLock { $0 } : nil
+    }
+}

@@ -1,0 +1,112 @@
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+
+/// Finds who is at the other end of a pipe.
+extension ProcessModel {
+    func flow(_ pipe: UInt64) -> PipeFlow {
+        state.withLock { state in
+            if let flow = state.pipes[pipe] { return flow }
+            if state.pipes.count >= Self.most { state.pipes = [:] }
+            let flow = PipeFlow()
+            state.pipes[pipe] = flow
+            return flow
+        }
+    }
+
+    /// Finds who is at the other ends of a process's pipes, where that is not known: in its pipeline, or the one that made it.
+    func join(
+        _ known: SeenProcess, _ parent: Int32, read: Set<UInt64>, written: Set<UInt64>, _ open: SeenProcess.Open
+    ) {
+        var (process, parent) = (known.process, parent)
+        var (sources, sinks) = (read.filter { flow($0).seeksWriter() }, written.filter { flow($0).seeksReader() })
+        let standard = Set(open.written.filter { $0.value == STDOUT_FILENO }.keys)
+        for _ in 0..<Self.mostLevels where parent > 1 && !(sources.isEmpty && sinks.isEmpty) {
+            var left = Self.mostOfPipeline
+            // The programs of a pipeline are made one after the other.
+            for child in ProcFile.children(of: parent).sorted(by: {
+                abs(Int($0) - Int(process)) < abs(Int($1) - Int(process))
+            })
+            where child != process && left > 0 {
+                var next = [child]
+                while let member = next.popLast(), left > 0 {
+                    left -= 1
+                    let ends = ends(of: member)
+                    let both = ends.read.intersection(ends.written)
+                    let (reads, writes) = (ends.read.subtracting(both), ends.written.subtracting(both))
+                    let isJoined = !reads.isDisjoint(with: sinks) || !writes.isDisjoint(with: sources)
+                    if isJoined {
+                        let memory = memory(of: member)
+                        for pipe in reads { memory.note(flow(pipe)) }
+                        for pipe in writes { flow(pipe).note(writer: memory) }
+                        // And so on, both ways.
+                        sources.formUnion(reads)
+                        sinks.formUnion(writes)
+                    }
+                    next.append(contentsOf: ProcFile.children(of: member))
+                }
+            }
+            let ends = ends(of: parent)
+            let isInPipeline = !ends.read.isDisjoint(with: sources) || !ends.written.isDisjoint(with: sinks)
+            // A shell that makes a pipeline has the ends of it for a moment, and those of a substitution for its command: who waits for what comes reads it.
+            let read = ends.read.subtracting(ends.written).intersection(sinks).filter { !flow($0).isRead }
+            let awaited = read.isEmpty ? [] : awaited(by: parent, of: ends.read, standard).intersection(read)
+            if !awaited.isEmpty {
+                let memory = memory(of: parent)
+                for pipe in awaited { memory.note(flow(pipe)) }
+                return
+            }
+            // A program that has started another one may write to it, if nobody else does.
+            let written = ends.written.subtracting(ends.read).intersection(sources).filter { !flow($0).isWritten }
+            if !written.isEmpty {
+                let memory = memory(of: parent)
+                for pipe in written { flow(pipe).note(starter: memory) }
+                return
+            }
+            // A part of a pipeline that is a shell: the pipeline is that of the one above.
+            guard isInPipeline, let above = ProcFile.parent(of: parent) else { return }
+            (process, parent) = (parent, above)
+        }
+    }
+
+    /// The pipes that a process reads at this moment; of one that waits for several things, those that a program's standard output goes to.
+    private func awaited(by process: Int32, of read: Set<UInt64>, _ standard: Set<UInt64>) -> Set<UInt64> {
+        switch ProcFile.wait(of: process) {
+        case .none: return []
+        case .several: return standard
+        case .onPipe(let thread):
+            let pipe = Lock<UInt64?>(nil)
+            let isDone = reader.run(within: Self.patience) {
+                let number = ProcFile.descriptorRead(by: thread).flatMap {
+                    ProcFile.pipeNumber(ofProcess: process, descriptor: $0)
+                }
+                pipe.withLock { $0 = number }
+            }
+            return isDone == true ? pipe.withLock { $0 }.map { [$0] } ?? [] : []
+        }
+    }
+
+    /// What is said on the standard error stream is no data.
+    func ends(of process: Int32) -> (read: Set<UInt64>, written: Set<UInt64>) {
+        ProcFile.pipes(ofProcess: process, countsErrors: false)
+    }
+
+    /// Of a process of which nothing else is known yet, that it is there.
+    func memory(of process: Int32) -> ProcessMemory {
+        let (now, session) = (Clock.sinceBoot(), self.session)
+        let (known, isNew) = state.withLock { state -> (SeenProcess, Bool) in
+            if let entry = state.threads[process], entry.isValid(at: now, in: session) { return (entry.known, false) }
+            let known = SeenProcess(process, start: nil, ProcessMemory(nil, name: "", isOfProgram: nil))
+            state.threads[process] = Entry(known: known, end: now &+ Self.validity, session: session)
+            return (known, true)
+        }
+        guard isNew else { return known.memory }
+        // Soon: nobody waits.
+        _ = reader.submit { [self] in
+            guard let origin = ProcFile.origin(of: process) else { return }
+            known.memory.isNamed(origin.memory)
+            if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
+        }
+        return known.memory
+    }
+}

@@ -1,0 +1,146 @@
+internal import ArtifactRecords
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+
+extension ProcessModel {
+    /// A process, and what it runs now.
+    final class SeenProcess: Sendable {
+        /// What it has open, as that was seen last.
+        struct Open: Sendable {
+            /// What it has opened itself and nobody has closed, by the numbers of the handles; whether it was seen to pass it on to another program
+            /// as a standard stream.
+            var own: [UInt64: (file: ReadFile, isStandard: Bool)] = [:]
+            /// What it was given and passes on, with the lowest descriptor.
+            var files: [(file: ReadFile, descriptor: Int32)] = []
+            /// The pipes that it passes on, with the lowest descriptor.
+            var (read, written): ([UInt64: Int32], [UInt64: Int32]) = ([:], [:])
+            /// Whether it has opened something to write since, which a shell's child does that puts it in the place of a stream.
+            var isRedirected = false
+        }
+
+        private struct State {
+            var memory: ProcessMemory
+            var start: UInt64?
+            var open = Open()
+            var isSeen = false
+            /// Whom it has made last.
+            var children: [Child] = []
+            /// The same process as it is followed to its end, as long as somebody does that.
+            weak var followed: LinuxProcess?
+        }
+
+        /// A process that it has made.
+        struct Child: Sendable {
+            let known: SeenProcess
+            /// When it was made, and what it had then.
+            let made: ProcessMemory.Parent
+            /// On the monotonic clock.
+            let begin: UInt64
+            var end: UInt64?
+            /// Where it was heard.
+            let session: Int
+        }
+
+        let process: Int32
+        private let state: Lock<State>
+        /// How many opens are looked at before it is known well.
+        let looksLeft = Atomic(ProcessModel.firstLooks)
+
+        init(_ process: Int32, start: UInt64?, _ memory: ProcessMemory) {
+            self.process = process
+            state = Lock(State(memory: memory, start: start))
+        }
+
+        var memory: ProcessMemory { state.withLock { $0.memory } }
+
+        var followed: LinuxProcess? { state.withLock { $0.followed } }
+
+        func isFollowed(by process: LinuxProcess) { state.withLock { $0.followed = process } }
+
+        /// When it was made, in ticks since the machine's start; nil when that was not seen yet.
+        var start: UInt64? { state.withLock { $0.start } }
+
+        /// Whether its descriptors were looked at.
+        var isSeen: Bool { state.withLock { $0.isSeen } }
+
+        /// Whether its descriptors were never looked at; they are now.
+        func isFirstLook() -> Bool {
+            state.withLock { state in
+                defer { state.isSeen = true }
+                return !state.isSeen
+            }
+        }
+
+        func began(_ start: UInt64) { state.withLock { if $0.start == nil { $0.start = start } } }
+
+        /// It has made another process.
+        func made(_ child: Child) {
+            state.withLock { state in
+                if state.children.count >= 32 { state.children.removeFirst(16) }
+                state.children.append(child)
+            }
+        }
+
+        func hasEnded(_ process: Int32, _ time: UInt64) {
+            state.withLock { state in
+                guard let index = state.children.lastIndex(where: { $0.known.process == process }) else { return }
+                state.children[index].end = time
+            }
+        }
+
+        /// A child, and the one that was made before it and may have lived then; nil when the child's making was not heard, or when none was
+        /// heard before it: there may have been one that nobody heard of.
+        func child(_ process: Int32) -> (child: Child, before: Child?)? {
+            state.withLock { state in
+                guard let index = state.children.lastIndex(where: { $0.known.process == process }), index > 0,
+                    state.children[index - 1].session == state.children[index].session
+                else { return nil }
+                let child = state.children[index]
+                return (child, state.children[..<index].last { $0.end.map { $0 > child.begin } ?? true })
+            }
+        }
+
+        var open: Open { state.withLock { $0.open } }
+
+        /// - Returns: false when somebody else has seen that first.
+        func begin(_ memory: ProcessMemory, after former: ProcessMemory, start: UInt64?) -> Bool {
+            let isFirst = state.withLock { state in
+                guard state.memory === former else { return false }
+                state.memory = memory
+                state.open.isRedirected = false
+                if let start { state.start = start }
+                return true
+            }
+            if isFirst { looksLeft.store(ProcessModel.firstLooks, ordering: .relaxed) }
+            return isFirst
+        }
+
+        func isRedirected() { state.withLock { $0.open.isRedirected = true } }
+
+        func hold(_ number: UInt64, _ file: ReadFile) { state.withLock { $0.open.own[number] = (file, false) } }
+
+        /// A handle of it is closed.
+        ///
+        /// - Parameter name: what it is called now. A program closes its standard input itself; before it was run, a shell has closed what
+        ///   its command is not to have.
+        func closed(_ number: UInt64, called name: String) {
+            state.withLock { state in
+                guard let held = state.open.own[number] else { return }
+                if !held.isStandard || state.memory.name == name { state.open.own[number] = nil }
+            }
+        }
+
+        /// What was seen of its descriptors.
+        func has(_ open: Open, standard: Set<ObjectIdentifier>) {
+            state.withLock { state in
+                let own = state.open.own.mapValues { held in
+                    (held.file, held.isStandard || standard.contains(ObjectIdentifier(held.file)))
+                }
+                let isRedirected = state.open.isRedirected
+                state.open = open
+                (state.open.own, state.open.isRedirected) = (own, isRedirected)
+            }
+        }
+    }
+}
