@@ -290,11 +290,13 @@ extension ArtifactRecord.PromotionOrigin {
         all.add("test", test)
         all.add("sha256", sha256)
         all.add("check", check)
+        all.add("promoted_by", promoter?.json)
         return all
     }
 
     fileprivate init(_ json: JSONObject) {
         path = json["path"]?.string
+        promoter = json["promoted_by"].map { _ in ArtifactRecord.Writer(json.object("promoted_by")) }
         session = json["session"]?.string
         test = json["test"]?.string
         sha256 = json["sha256"]?.string

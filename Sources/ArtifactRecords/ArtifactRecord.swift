@@ -283,6 +283,8 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var sha256: String?
         /// The check that it passed.
         public var check: String?
+        /// Who promoted it, where the record's writer is who had made it.
+        public var promoter: Writer?
 
         /// Nothing known.
         public init() {}

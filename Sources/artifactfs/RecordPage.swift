@@ -171,6 +171,10 @@ struct RecordPage {
         line("promoted", "from \(origin.path ?? origin.session ?? origin.test ?? Self.unknown)")
         line("  sha256", origin.sha256)
         line("", origin.check.map { "checked as \($0)" })
+        guard let promoter = origin.promoter else { return }
+        let user = promoter.uid.map { UserName.of($0) } ?? promoter.user
+        let words = (promoter.argv.map { $0.map { Shell.quoted($0) }.joined(separator: " ") } ?? promoter.program)
+        line("", "by \(user ?? Self.unknown)" + (words.map { ": \(Self.shortened($0))" } ?? ""))
     }
 
     private mutating func recovered(_ recovered: ArtifactRecord.RecoveredFrom?) {

@@ -134,5 +134,62 @@ extension MountedTests {
                 try inputs(mount, "chr2")
                     == ["analysis_sequences/chr1.tsv process False True", "scratch/rows.tsv process True True"])
         }
+
+        /// What a session's file was made from, and by whom, is told when it is promoted by renaming it.
+        @Test(arguments: MountVariant.both) func promotedFilesTellWhoMadeThem(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try seal(mount, "chr1", "chr2", "chr3")
+            let script = """
+                P=production/base S=development/current/base/splice_errors
+                sort $P/analysis_sequences/chr1.tsv > $S/chr1.tsv
+                cat $P/analysis_sequences/chr2.tsv | awk 1 > $S/chr2.tsv
+                $PYTHON -c 'import sys; open(sys.argv[2], "w").write(open(sys.argv[1]).read())' $P/analysis_sequences/chr3.tsv $S/chr3.tsv
+                sort $P/analysis_sequences/chr1.tsv > $S/chr4.tsv
+                cat $S/chr4.tsv > $S/chr5.tmp; mv $S/chr5.tmp $S/chr5.tsv
+                mv $S/chr[1-5].tsv $P/splice_errors/
+                """
+            let outcome = try shell(script, in: mount.path(""), environment: ["PYTHON": testPython])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == ["analysis_sequences/chr1.tsv process True True"])
+            #expect(try inputs(mount, "chr2") == ["analysis_sequences/chr2.tsv pipe True True"])
+            #expect(try inputs(mount, "chr3") == ["analysis_sequences/chr3.tsv process True True"])
+            #expect(try inputs(mount, "chr4") == ["analysis_sequences/chr1.tsv process True True"])
+            #expect(try inputs(mount, "chr5").map { $0.split(separator: " ")[0] } == ["splice_errors/chr4.tsv"])
+            let read = """
+                import json, sys
+                for name in sys.argv[2:]:
+                    r = json.load(open(sys.argv[1] + '/.meta/' + name + '.tsv.json'))
+                    by = r['origin']['promoted_by']
+                    print(name, r['writer']['argv'][0].split('/')[-1], by['argv'][0].split('/')[-1], by['pid'] != r['writer']['pid'])
+                """
+            let directory = mount.production("base/splice_errors")
+            let told = try python(read, [directory] + (1...5).map { "chr\($0)" })
+            let name = testPython.split(separator: "/").last.map(String.init) ?? ""
+            #expect(
+                told.output.split(separator: "\n").map(String.init)
+                    == [
+                        "chr1 sort mv True", "chr2 awk mv True", "chr3 \(name) mv True", "chr4 sort mv True",
+                        "chr5 cat mv True",
+                    ], "\(told)")
+            let page = try run([try Mount.binary(), "show", directory + "/chr1.tsv"])
+            #expect(page.output.contains("promoted") && page.output.contains(": mv "), "\(page)")
+        }
+
+        /// What was changed by another way than the mount's since its maker closed it is nobody's whom we know.
+        @Test func whatOthersChangedIsNotItsMakers() throws {
+            let mount = try Mount()
+            try seal(mount, "chr1")
+            let (shown, real) = (mount.session("base/splice_errors/chr1.tsv"), mount.real("base_layer/dev"))
+            let outcome = try shell(
+                """
+                sort \(mount.production("base/analysis_sequences/chr1.tsv")) > \(shown)
+                printf '3\t4\n' >> \(real)/*/splice_errors_chr1.tsv
+                mv \(shown) \(mount.production("base/splice_errors/chr1.tsv"))
+                """)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == [])
+            let record = try contents(mount.production("base/splice_errors/.meta/chr1.tsv.json"))
+            #expect(!record.contains("promoted_by") && record.contains(#""mv""#), "\(record)")
+        }
     }
 }

@@ -167,7 +167,7 @@ extension Volume {
         var isStaged = false
         if case .staged = phase { isStaged = true }
         let birth = isStaged ? ArtifactFile.Birth(path: path, caller: caller, run: jobs?.run(for: caller)) : nil
-        let watch = isStaged && flags.isWritable ? self.watch(caller, among: makers) : nil
+        var watch = isStaged && flags.isWritable ? self.watch(caller, among: makers) : nil
         func named() -> (inode: Inode, number: InodeNumber, isNew: Bool) {
             namespace.findOrInsert(
                 name, in: directory.id, remembering: true, pinned: isStaged,
@@ -190,6 +190,14 @@ extension Volume {
             throw Errno.fileExists
         }
         let handle = flags.isWritable ? handles.nextNumber() : Self.readerHandle
+        let isOfSession = !directory.isProduction
+        var needsFlush = isStaged
+        if isOfSession, flags.isWritable {
+            let making = processes.opensToMake(caller.process)
+            processes.isBeingMade(made.identity, making, anew: true)
+            watch = making.watch
+            if making.mayBecomeAnother { needsFlush = true }
+        }
         do throws(Errno) {
             let backing = try file.state.withLock { state throws(Errno) -> BackingID? in
                 if !isStaged {
@@ -209,7 +217,7 @@ extension Volume {
                 if flags.isWritable {
                     state.note(makers)
                     state.writers.append(
-                        .init(handle: handle, thread: caller.process, watch: watch))
+                        .init(handle: handle, thread: caller.process, watch: watch, isOfSession: isOfSession))
                 }
                 return state.open.backing
             }
@@ -218,7 +226,7 @@ extension Volume {
                 entry: entry(
                     file, in: directory, attributes: shown(made.attributes, as: standing(of: directory.scope))),
                 opened: Opened(
-                    handle: handle, backing: backing, traits: Self.traits(flags, backing, needsFlush: isStaged)))
+                    handle: handle, backing: backing, traits: Self.traits(flags, backing, needsFlush: needsFlush)))
         } catch {
             namespace.removeName(of: file.id)
             if isStaged { namespace.unpin(file.id) }

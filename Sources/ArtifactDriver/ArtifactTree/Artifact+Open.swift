@@ -33,7 +33,9 @@ extension Volume {
         let standing = self.standing(of: place?.parent.scope)
         let isPublished = changes && place?.parent.isProduction == true
         let makers = isPublished ? self.makers(of: caller) : []
-        let watch = isPublished ? self.watch(caller, among: makers) : nil
+        let making =
+            flags.isWritable && place?.parent.isProduction == false ? processes.opensToMake(caller.process) : nil
+        let watch = isPublished ? self.watch(caller, among: makers) : making?.watch
         let opened = try file.state.withLock { state throws(Errno) -> (reply: Opened, toCut: FileDescriptor?)? in
             if !changes, standing == .production, mayKeepPages(&state) {
                 store.descriptors.fileOpened()
@@ -89,12 +91,14 @@ extension Volume {
                 }
                 return (Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits), nil)
             }
+            noteMaking(making, state, truncates: flags.truncates)
             let handle = handles.nextNumber()
             state.writers.append(
-                .init(handle: handle, thread: caller.process, watch: watch))
+                .init(handle: handle, thread: caller.process, watch: watch, isOfSession: making != nil))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
-                traits: Self.traits(flags, state.open.backing, needsFlush: needsFlush(state)))
+                traits: Self.traits(
+                    flags, state.open.backing, needsFlush: making?.mayBecomeAnother == true || needsFlush(state)))
             return (reply, flags.truncates ? state.open.writing : nil)
         }
         guard let opened else { return nil }
@@ -130,7 +134,7 @@ extension Volume {
         return state.open.addToPages()
     }
 
-    /// Whether anybody learns something from a writer's FLUSH: only files that are to be published.
+    /// Whether anybody learns something from a writer's FLUSH: of files that are to be published.
     private func needsFlush(_ state: borrowing ArtifactFile.State) -> Bool {
         if case .staged = state.phase { return true }
         return false

@@ -228,15 +228,21 @@ extension Volume {
                     try restage(real, seen: identity, to, named, replacing: former)
                 }
             state.phase = .staged(staged)
+            let made = (try? staged.attributes()).flatMap { processes.makers(of: identity, ReadFile.BytesState($0)) }
             state.birth = .init(
                 path: to.path, caller: caller, run: jobs?.run(for: caller),
-                origin: .init(file: real, path: from.path, directory: from.directory.id, name: from.name))
+                origin: .init(
+                    file: real, path: from.path, directory: from.directory.id, name: from.name,
+                    maker: made?.makers.first))
+            if let made { state.madeFrom = made.makers.map { .init(memory: $0.memory, time: made.time) } }
             namespace.pin(file.id)
             // Handles of a session's files are closed without a word (`OpenTraits.noFlush`): how their processes end is watched.
-            for index in state.writers.indices where state.writers[index].watch == nil {
-                let thread = state.writers[index].thread
-                state.writers[index].watch = processes.watch(thread)
-                state.note([.init(role: .writer, watch: state.writers[index].watch, thread: thread)])
+            for index in state.writers.indices {
+                let (known, thread) = (state.writers[index].watch, state.writers[index].thread)
+                let watch = known ?? processes.watch(thread)
+                state.writers[index].watch = watch
+                state.writers[index].isOfSession = false
+                state.note([.init(role: .writer, watch: watch, thread: thread)])
             }
         case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }

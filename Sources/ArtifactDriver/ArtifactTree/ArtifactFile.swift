@@ -36,8 +36,10 @@ final class ArtifactFile: AwaitsMakers {
         var closer: Int32 = 0
         /// How the process that closed it last was ending.
         var ending: WriterEnding = .unknown
-        /// Its process, of a file that is to be published; nil when it cannot be followed.
+        /// Its process; nil when it cannot be followed.
         var watch: (any WatchedProcess)?
+        /// Whether it was opened in a session or a test.
+        var isOfSession = false
         /// The program that closed it last.
         var program = ""
         /// What the check at its last close found.
@@ -97,6 +99,8 @@ final class ArtifactFile: AwaitsMakers {
         let path: String
         let directory: InodeNumber
         let name: String
+        /// Who had made it; nil when that is not known.
+        let maker: FileMaker?
     }
 
     /// What a process may remember that wrote to a file.
@@ -235,6 +239,9 @@ final class ArtifactFile: AwaitsMakers {
             get { writing.first?.written }
             set { change(isNothing: newValue == nil) { $0.written = newValue } }
         }
+
+        /// Which file it is, as far as that is known without its name: of one that is not published only while it is open.
+        var bytes: FileIdentity? { identity ?? open.any.flatMap { try? SystemCall.look($0).identity } }
 
         private mutating func change(isNothing: Bool, _ body: (inout Writing) -> Void) {
             if writing.isEmpty {

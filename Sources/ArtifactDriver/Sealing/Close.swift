@@ -13,8 +13,9 @@ extension Volume {
     func flush(_ file: ArtifactFile, _ handle: HandleID, _ caller: Caller) throws(Errno) {
         let thread = caller.process
         let (isToBePublished, opener) = file.state.withLock { state -> (Bool, ArtifactFile.Writer?) in
-            guard case .staged = state.phase else { return (false, nil) }
-            return (!state.isTransient, state.writers.first { $0.handle == handle })
+            let opener = state.writers.first { $0.handle == handle }
+            guard case .staged = state.phase else { return (false, opener?.isOfSession == true ? opener : nil) }
+            return (!state.isTransient, opener)
         }
         // The program too, now: when publishing fails, it may be gone.
         let sight = processes.look(at: thread)
@@ -125,7 +126,8 @@ extension Volume {
             var closed = Closed.nothing
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
                 var writer = state.writers.remove(at: index)
-                if !writer.isFlushed, let watch = writer.watch {
+                if writer.isOfSession, state.writers.isEmpty { noteMade(state) }
+                if !writer.isOfSession, !writer.isFlushed, let watch = writer.watch {
                     writer.ending = watch.ending
                     if state.spoiled == nil {
                         state.spoiled = reason(of: writer).map { .init(reason: $0, rule: .makerFailed) }

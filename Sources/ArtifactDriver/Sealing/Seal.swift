@@ -252,6 +252,15 @@ extension Volume {
         record.origin = birth?.origin.map { ArtifactRecord.PromotionOrigin(path: $0.path) }
         maker?.awaitFacts(atMost: Self.patience)
         maker?.facts?.fill(&record)
+        // Who had made a file in a session has made it; who moved it has promoted it.
+        if let made = birth?.origin?.maker?.facts {
+            record.origin?.promoter = record.writer
+            record.writer = nil
+            made.fill(&record)
+            record.writer?.uid = made.rights?.user
+            record.writer?.gid = made.rights?.group
+            record.writer?.exit = birth?.origin?.maker?.ending.exit ?? .unknown
+        }
         return record
     }
 

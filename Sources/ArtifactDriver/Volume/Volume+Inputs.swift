@@ -14,11 +14,8 @@ extension Volume {
     ///
     /// - Returns: the number of its handle, when it is to be told that that is closed.
     func noteRead(_ file: ArtifactFile, _ caller: Caller) -> UInt64? {
-        let identity = file.state.withLock { state in
-            // What its job reads while it settles is the file that it becomes.
-            state.identity ?? state.open.any.flatMap { try? SystemCall.look($0).identity }
-        }
-        guard let identity else { return nil }
+        // What its job reads while it settles is the file that it becomes.
+        guard let identity = file.state.withLock({ $0.bytes }) else { return nil }
         return processes.opens(identity, by: caller.process) {
             guard let place = namespace.place(of: file.id) else { return nil }
             let path = place.parent.path(of: place.name)
@@ -49,30 +46,55 @@ extension Volume {
     /// In nanoseconds: how much before a write the time of it may be told (a tick of a kernel with 100 a second).
     private static let coarseness: UInt64 = 10_000_000
 
-    /// Notes who closes a staged file that was changed since somebody closed it last.
+    /// Notes who closes a file that was changed since somebody closed it last: one that is staged, or one of a session or a test.
     func noteWritten(_ file: ArtifactFile, by thread: Int32, called name: String) {
-        let (isChanged, opener, changed) = file.state.withLock { state -> (Bool, Int32?, timespec) in
+        let (isChanged, opener, changed, made) = file.state.withLock {
+            state -> (Bool, Int32?, timespec, FileIdentity?) in
             guard let written = state.open.writing.flatMap({ try? SystemCall.attributes($0) }), written.st_size > 0
-            else { return (false, nil, timespec()) }
+            else { return (false, nil, timespec(), nil) }
             let version = ReadFile.BytesState(written)
             defer { state.written = version }
-            return (version != state.written, state.writers.first?.thread, written.st_ctim)
+            let opener = state.writers.first
+            return (
+                version != state.written, opener?.thread, written.st_ctim,
+                opener?.isOfSession == true ? state.bytes : nil
+            )
         }
         guard let opener,
             // Several may write at a time: who closes last changes nothing any more.
             isChanged || opener != thread && processes.hasWritten(thread),
             let memory = processes.closes(thread, called: name)
         else { return }
-        // What is opened after the last write is no input. Its time is as coarse as the file system has it.
-        let ago = Clock.nanoseconds(from: changed, to: Clock.now())
-        let now = ProcessModel.now &- (ago > Self.coarseness ? ago &- Self.coarseness : 0)
+        if let made { processes.closesMade(made, by: thread, memory) }
+        // What is opened after the last write is no input.
+        let now = Self.time(ofChange: changed)
         file.state.withLock { state in
+            if made != nil, state.isPublished { return }
             if let index = state.madeFrom.firstIndex(where: { $0.memory === memory }) {
                 state.madeFrom[index].time = now
             } else {
                 state.madeFrom.append(.init(memory: memory, time: now))
             }
         }
+    }
+
+    /// When a file was changed last, in nanoseconds since the machine's start. What the file system says of it is coarse.
+    private static func time(ofChange changed: timespec) -> UInt64 {
+        let ago = Clock.nanoseconds(from: changed, to: Clock.now())
+        return ProcessModel.now &- (ago > coarseness ? ago &- coarseness : 0)
+    }
+
+    /// Somebody has opened a file of a session or a test to write.
+    func noteMaking(_ making: FileMaking?, _ state: borrowing ArtifactFile.State, truncates: Bool) {
+        guard let making, let identity = state.bytes else { return }
+        processes.isBeingMade(identity, making, anew: truncates && state.writers.isEmpty)
+    }
+
+    /// Nobody has a file of a session or a test open to write any more.
+    func noteMade(_ state: borrowing ArtifactFile.State) {
+        guard let identity = state.bytes, let made = state.open.writing.flatMap({ try? SystemCall.attributes($0) })
+        else { return }
+        processes.isMade(identity, ReadFile.BytesState(made), time: Self.time(ofChange: made.st_ctim))
     }
 
     /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.
