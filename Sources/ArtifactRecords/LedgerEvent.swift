@@ -8,6 +8,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case runBegun(RunLine)
     /// Its command ended.
     case runEnded(RunLine)
+    /// All intents of a run that is all or nothing are written: they count from here on.
+    case runSealing(mount: String, run: String, artifacts: Int64)
     /// An artifact is whole and checked, and is about to get its name.
     case sealIntent(SealIntent)
     /// It has its name.
@@ -211,6 +213,7 @@ extension LedgerEvent {
         case sessionResumed = "session-resumed"
         case runBegun = "run-begun"
         case runEnded = "run-ended"
+        case runSealing = "run-sealing"
         case sealIntent = "seal-intent"
         case sealed
         case quarantined
@@ -234,6 +237,7 @@ extension LedgerEvent {
         case .sessionResumed: Name.sessionResumed.rawValue
         case .runBegun: Name.runBegun.rawValue
         case .runEnded: Name.runEnded.rawValue
+        case .runSealing: Name.runSealing.rawValue
         case .sealIntent: Name.sealIntent.rawValue
         case .sealed: Name.sealed.rawValue
         case .quarantined: Name.quarantined.rawValue
@@ -258,6 +262,8 @@ extension LedgerEvent {
         case .sessionBegun(let session, let mount), .sessionResumed(let session, let mount):
             return ["session": .string(session), "mount": .string(mount)]
         case .runBegun(let run), .runEnded(let run): return run.members
+        case .runSealing(let mount, let run, let artifacts):
+            return ["mount": .string(mount), "run": .string(run), "artifacts": .integer(artifacts)]
         case .sealIntent(let intent): return intent.members()
         case .sealed(let intent, let isRecovered):
             return intent.members(isRecovered ? ["recovered": .bool(true)] : [:])
@@ -294,6 +300,11 @@ extension LedgerEvent {
                 ? .sessionBegun(session: session, mount: mount) : .sessionResumed(session: session, mount: mount)
         case .runBegun: return RunLine(line).map { .runBegun($0) }
         case .runEnded: return RunLine(line).map { .runEnded($0) }
+        case .runSealing:
+            guard let mount, let run = line["run"]?.string, let artifacts = line["artifacts"]?.integer else {
+                return nil
+            }
+            return .runSealing(mount: mount, run: run, artifacts: artifacts)
         case .sealIntent: return SealIntent(line).map { .sealIntent($0) }
         case .sealed:
             return SealIntent(line).map { .sealed($0, isRecovered: line["recovered"] == .bool(true)) }

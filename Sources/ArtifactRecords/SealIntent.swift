@@ -13,6 +13,8 @@ public struct SealIntent: Sendable, Hashable {
     public let modified: String
     public let sha256: String
     public let record: JSONObject
+    /// The run that publishes it with others, all or none: it counts with the run's `run-sealing` line only.
+    public var together: String?
 
     /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
     package var copyName: String {
@@ -54,6 +56,7 @@ public struct SealIntent: Sendable, Hashable {
             mount: mount, staged: staged, directory: directory, name: name, inode: UInt64(bitPattern: inode),
             size: size,
             modified: modified, sha256: sha256, record: record)
+        together = line["together"]?.string
     }
 
     /// As members of a line.
@@ -63,6 +66,7 @@ public struct SealIntent: Sendable, Hashable {
             "inode": .integer(Int64(bitPattern: inode)), "size": .integer(size), "modified": .string(modified),
             "sha256": .string(sha256),
         ]
+        members.add("together", together.map { .string($0) })
         members.add(more)
         members.add("record", .object(record))
         return members

@@ -16,6 +16,8 @@ extension Recovery {
         private(set) var sealed: [SealIntent] = []
         /// What left quarantine by it without being published, by the names there.
         private(set) var left: [String: LedgerEvent] = [:]
+        /// Runs that are all or nothing, of which all intents are there: they count.
+        private(set) var sealing: Set<String> = []
         /// Names in quarantine.
         private(set) var putAway: Set<String> = []
 
@@ -36,6 +38,7 @@ extension Recovery {
                 switch event {
                 case .discarded(let file), .takenOut(let file): left[file.quarantined] = event
                 case .quarantined(_, let name): left[name] = nil
+                case .runSealing(_, let run, _): sealing.insert(run)
                 default: break
                 }
                 guard let staged = value["staged"]?.string else { return }

@@ -161,6 +161,10 @@ struct Recovery {
             putAway.formUnion(intents.putAway)
             for intent in intents.open {
                 do throws(Errno) {
+                    if let run = intent.together, !intents.sealing.contains(run) {
+                        try undo(intent, in: directory)
+                        continue
+                    }
                     if try settle(intent, in: directory) { continue }
                 } catch {
                     report.problems.append("staging/\(name)/\(intent.staged): \(error)")
@@ -412,6 +416,19 @@ struct Recovery {
                 intent.record)
         }
         return true
+    }
+
+    /// An intent of a run that is all or nothing and had not written all of them: nothing of it was published, and nothing is.
+    private mutating func undo(_ intent: SealIntent, in staging: Directory) throws(Errno) {
+        let staged = staging.file(intent.staged)
+        let reason = "the driver ended before all was ready that its run made, which is all or nothing"
+        guard try Self.found(staged) != nil else {
+            let file = LedgerEvent.NotPublished(
+                mount: intent.mount, staged: intent.staged, reason: reason, record: intent.record)
+            return try ledger.append([LedgerEntry(.sealAbandoned(file))])
+        }
+        let path = ArtifactRecord(intent.record).artifact.path ?? intent.name
+        try take(staged, intent.mount, path, reason, .beingWritten, intent.record)
     }
 
     /// A file's attributes; nil when there is none.

@@ -267,7 +267,7 @@ extension Store {
     }
 
     /// Gives a file that is not published its write bits back.
-    private func giveBack(_ writeBits: UInt32, _ request: PublishRequest) {
+    func giveBack(_ writeBits: UInt32, _ request: PublishRequest) {
         guard writeBits != 0 else { return }
         request.attributesLock { () in
             if let found = try? request.staged.attributes() {

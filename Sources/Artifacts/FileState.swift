@@ -8,6 +8,8 @@ public enum FileState: String, CaseIterable, Hashable, Sendable {
     case empty
     /// Last writable handle closed; how its makers end is not known yet.
     case settling
+    /// Last writable handle closed, by a run that is all or nothing and goes on.
+    case held
     /// Known to be finished, being checked and published; readable.
     case sealing
     /// Published in production: immutable.
@@ -24,7 +26,7 @@ public enum FileState: String, CaseIterable, Hashable, Sendable {
     /// somebody else.
     public func permitted(mode: UInt32) -> UInt32 {
         switch self {
-        case .transient, .writing, .empty, .settling: mode & 0o1777
+        case .transient, .writing, .empty, .settling, .held: mode & 0o1777
         case .sealing, .sealed: mode & 0o555
         case .live, .frozen: mode
         }

@@ -25,9 +25,10 @@ extension OverwritePolicy {
     public static func asksWho(
         _ operation: Operation, on state: FileState, isKeptBack: Bool = false, publishing: PublishingRule
     ) -> Bool {
+        if state == .held { return true }
         guard publishing == .exit else { return false }
         return switch state {
-        case .settling: true
+        case .settling, .held: true
         case .writing: operation == .openToRead
         case .sealing: isKeptBack && operation == .openToRead
         case .transient, .empty, .sealed, .live, .frozen: false

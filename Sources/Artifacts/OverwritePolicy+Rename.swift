@@ -43,16 +43,17 @@ extension OverwritePolicy {
     ///   - place: what the new directory takes.
     ///   - standing: the new directory's.
     ///   - other: the state of what has the new name; nil when nothing has it.
+    ///   - otherFacts: of who asks, to that.
     /// - Returns: the first refusal, in the order of the questions; nil when the policy agrees.
     public static func judgeRename(
         of state: FileState, facts: Facts = Facts(), to name: NameClass, as kind: Creation = .file, in place: Place,
-        standing: Standing, onto other: FileState?
+        standing: Standing, onto other: FileState?, otherFacts: Facts = Facts()
     ) -> RefusedRename? {
         if let refusal = judge(.renameFrom, on: state, facts: facts).refusal { return .init(.source, refusal) }
         if let refusal = judge(kind, named: name, in: place, standing: standing).refusal {
             return .init(.name, refusal)
         }
-        guard let other, let refusal = judge(.renameOnto, on: other).refusal else { return nil }
+        guard let other, let refusal = judge(.renameOnto, on: other, facts: otherFacts).refusal else { return nil }
         return .init(.target, refusal)
     }
 

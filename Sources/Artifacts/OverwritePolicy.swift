@@ -8,14 +8,14 @@ public enum OverwritePolicy {
     public static func judge(_ operation: Operation, on state: FileState, facts: Facts = Facts()) -> Verdict {
         switch operation {
         case .openToRead: openToRead(state, facts)
-        case .openTruncating: openTruncating(state)
+        case .openTruncating: openTruncating(state, facts)
         case .openToWrite: openToWrite(state, facts)
         case .writeOnHandle: writeOnHandle(state)
-        case .truncate: truncate(state)
+        case .truncate: truncate(state, facts)
         case .renameFrom: renameFrom(state, facts)
-        case .renameOnto: renameOnto(state)
+        case .renameOnto: renameOnto(state, facts)
         case .exchange: exchange(state, facts)
-        case .unlink: unlink(state)
+        case .unlink: unlink(state, facts)
         case .link: link(state, facts)
         case .setAttributes: setAttributes(state)
         case .setOwner, .setExtendedAttribute: setOwnerOrExtended(state, facts)
@@ -31,14 +31,16 @@ public enum OverwritePolicy {
         case .writing: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
         // Whoever can wait is answered when it is settled.
         case .settling: facts.isSameJob ? .allowed : refuse(.resourceBusy, .notWholeYet)
+        case .held: facts.isSameJob ? .allowed : refuse(.resourceBusy, .heldByRun)
         }
     }
 
-    private static func openTruncating(_ state: FileState) -> Verdict {
+    private static func openTruncating(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.fileExists, .beingWritten)
         case .settling: refuse(.fileExists, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.fileExists, .heldByRun)
         case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -49,6 +51,7 @@ public enum OverwritePolicy {
         case .transient, .empty, .live: .allowed
         case .writing: facts.isSameUser ? .allowed : refuse(.notPermitted, .writtenByAnother)
         case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -58,16 +61,18 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
         case .settling: refuse(.notPermitted, .productionImmutable)
+        case .held: refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
     }
 
-    private static func truncate(_ state: FileState) -> Verdict {
+    private static func truncate(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.notPermitted, .beingWritten)
         case .settling: refuse(.notPermitted, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -78,16 +83,18 @@ public enum OverwritePolicy {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.resourceBusy, .beingWritten)
         case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
     }
 
-    private static func renameOnto(_ state: FileState) -> Verdict {
+    private static func renameOnto(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .empty, .live: .allowed
         case .writing: refuse(.fileExists, .beingWritten)
         case .settling: refuse(.fileExists, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.fileExists, .heldByRun)
         case .sealing, .sealed: refuse(.fileExists, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -97,16 +104,18 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .writing, .empty: refuse(.invalidArgument, .noExchange)
         case .settling: refuse(.notPermitted, .productionImmutable)
+        case .held: refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .live: facts.isInOrdinaryTree ? .allowed : refuse(.invalidArgument, .noExchange)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
     }
 
-    private static func unlink(_ state: FileState) -> Verdict {
+    private static func unlink(_ state: FileState, _ facts: Facts) -> Verdict {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
         case .settling: refuse(.notPermitted, .productionImmutable)
+        case .held: facts.isSameJob ? .allowed : refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: refuse(.notPermitted, .productionImmutable)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }
@@ -116,6 +125,7 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .writing, .empty: refuse(.notPermitted, .noLinks)
         case .settling: refuse(.notPermitted, .noLinks)
+        case .held: refuse(.notPermitted, .noLinks)
         case .sealing, .sealed: refuse(.notPermitted, .noLinks)
         case .live: facts.isInOrdinaryTree || facts.isInTypedDirectory ? .allowed : refuse(.notPermitted, .noLinks)
         case .frozen: refuse(.notPermitted, .frozenSession)
@@ -131,6 +141,7 @@ public enum OverwritePolicy {
         switch state {
         case .transient, .writing, .empty, .live: .allowed
         case .settling: facts.isSameJob ? .allowed : refuse(.notPermitted, .sealedAttributes)
+        case .held: facts.isSameJob ? .allowed : refuse(.notPermitted, .heldByRun)
         case .sealing, .sealed: facts.isSettling ? .allowed : refuse(.notPermitted, .sealedAttributes)
         case .frozen: refuse(.notPermitted, .frozenSession)
         }

@@ -13,7 +13,7 @@ struct ExperimentRunCommand: ParsableCommand {
         usage: """
             artifactfs run [--experiment NAME] [--config FILE]
                    [--param NAME=VALUE]... [--input PATH]... [--session new|ID]
-                   [--mount PLACE] -- COMMAND...
+                   [--all-or-nothing] [--mount PLACE] -- COMMAND...
             """,
         discussion: """
             development/current is that session for the command and for all that it starts, and for nobody else; \
@@ -22,7 +22,11 @@ struct ExperimentRunCommand: ParsableCommand {
             tells how it went, also of a command that fails. Of output that does not go to a terminal the last 64 KiB are kept in \
             the session, as logs/RUN.log. Signals are passed on. What the command leaves running when it ends stays of the run.
 
-            EXIT STATUS: the command's; 128 and the signal's number when one ended it; 126 when it cannot be run, 127 when it is not \
+            With --all-or-nothing what it writes to production is published together when it ends with 0, and otherwise kept back \
+            whole, also when this is killed. Until then its own processes may read, replace and remove it, and nobody else.
+
+            EXIT STATUS: the command's; 128 and the signal's number when one ended it; 125 when it ended with 0 and what it wrote \
+            was not published (--all-or-nothing); 126 when it cannot be run, 127 when it is not \
             found; as 'artifactfs --help' says before it is begun.
 
             EXAMPLE:
@@ -41,6 +45,8 @@ struct ExperimentRunCommand: ParsableCommand {
     var input: [String] = []
     @Option(name: .long, help: "'new', or a session that is live on the mount.")
     var session = "new"
+    @Flag(name: .long, help: "Publish all that it writes to production together, or nothing.")
+    var allOrNothing = false
     @Option(
         name: .long, help: "The mount, or a path on it; where this is run, or the only one there is, when not given.",
         completion: .directory)
@@ -73,6 +79,7 @@ private struct Run {
     private let begun = Clock.now()
     private let start = Clock.monotonic()
     private let experiment: String?
+    private let isAllOrNothing: Bool
     private let config: JSONValue?
     private let parameters: JSONObject
     private let inputs: [String]
@@ -80,6 +87,7 @@ private struct Run {
     init(_ options: ExperimentRunCommand) throws {
         mount = try Self.mount(options.mount)
         experiment = options.experiment
+        isAllOrNothing = options.allOrNothing
         config = try options.config.map { path in
             guard let bytes = Paths.contents(path, limit: Self.longestConfig + 1) else {
                 throw Failure(.cannotAnswer, "the configuration \(path) cannot be read: \(Errno(rawValue: errno))")
@@ -157,6 +165,7 @@ private struct Run {
             }
             facts["session"] = .string(options.session)
         }
+        if options.allOrNothing { facts["all_or_nothing"] = .bool(true) }
         facts["umask"] = .integer(Int64(mask))
         facts["command"] = .array(ArgumentMask.masked(options.command).map { .string($0) })
         if let config { facts["config"] = Self.short(config) }
@@ -173,6 +182,10 @@ private struct Run {
                 .failed, "you may not begin a session on \(mount.mountPoint): the store's directories say who may")
         case .failure(.readOnlyFileSystem):
             throw Failure(.failed, "the mount at \(mount.mountPoint) is read-only")
+        case .failure(.notSupported) where options.allOrNothing:
+            throw Failure(
+                .failed,
+                "the driver of \(mount.mountPoint) cannot see when a process ends, which --all-or-nothing needs")
         case .failure(let error):
             throw Failure(.failed, "the driver of \(mount.mountPoint) does not take the run: \(error)")
         }
@@ -203,18 +216,69 @@ private struct Run {
     func go(_ command: [String]) throws -> Int32 {
         SystemCall.adoptOrphans()
         let environment = ["ARTIFACTFS_SESSION": session.description, "ARTIFACTFS_RUN": id]
-        let outcome = RunningCommand.run(command, environment: environment)
+        let outcome = RunningCommand.run(command, environment: environment) {
+            // Whatever becomes of this process, what the command makes is of the run.
+            if isAllOrNothing { _ = Self.say("started", [:], to: mount) }
+        }
         var facts = outcome.facts
         facts["seconds"] = .number(Double(Clock.monotonic() &- start) / 1e9)
         if !outcome.tail.isEmpty {
             let log = "logs/\(id).log"
             if write(outcome.tail, to: log) { facts["output"] = .string("development/\(session)/\(log)") }
         }
+        if isAllOrNothing { return endAllOrNothing(command, facts, outcome.status) }
         writeMetadata(command, facts)
         if case .failure(let error) = Self.say("end", facts, to: mount) {
             Terminal.complain("the end of the run \(id) could not be told to the driver: \(error)")
         }
         return outcome.status
+    }
+
+    // MARK: - All or nothing
+
+    /// What the command ends with when it ended with 0 and nothing was published.
+    private static let notPublished: Int32 = 125
+
+    private func endAllOrNothing(_ command: [String], _ facts: JSONObject, _ status: Int32) -> Int32 {
+        var facts = facts
+        var told: JSONValue?
+        if case .failure(let error) = Self.say("end", facts, to: mount) {
+            Terminal.complain(
+                "the end of the run \(id) could not be told to the driver: \(error); "
+                    + "what it wrote to production is kept back")
+        } else {
+            let answer = try? SystemCall.extendedAttribute(
+                ArtifactAttribute.run, ofPath: mount.mountPoint + "/.artifactfs/runs.jsonl")
+            told = answer.flatMap { JSONValue(parsing: $0) }
+            if case .object(let outcome)? = told {
+                for (name, value) in outcome.sorted { facts[name] = value }
+            } else {
+                Terminal.complain("the driver does not say what became of what the run \(id) wrote")
+            }
+        }
+        writeMetadata(command, facts)
+        let kept = told?["kept_back"]?.integer ?? 0
+        if kept > 0 { tellKept(kept, told, status) }
+        return status == 0 && (told == nil || kept > 0) ? Self.notPublished : status
+    }
+
+    private func tellKept(_ count: Int64, _ told: JSONValue?, _ status: Int32) {
+        let what = count == 1 ? "the artifact" : "the \(count) artifacts"
+        Terminal.complain(
+            "nothing was published of the run \(id): \(what) that it made \(count == 1 ? "was" : "were") kept back"
+                + (status == 0 ? "" : ", because it ended with status \(status)"))
+        if case .array(let faults)? = told?["faults"] {
+            for fault in faults {
+                Terminal.complain("\(fault["path"]?.string ?? "?"): \(fault["reason"]?.string ?? "it was refused")")
+            }
+        }
+        let place = Shell.quoted(mount.mountPoint)
+        guard let entry = told?["quarantined"]?.string else {
+            return Terminal.complain("'artifactfs recover list \(place)' lists what is in quarantine, and how to go on")
+        }
+        // The time in it tells it from others, as a rule.
+        let id = String(entry.prefix { $0 != "-" })
+        Terminal.complain("'artifactfs recover show \(place) \(id)' shows it, and how to go on")
     }
 
     private func path(_ name: String) -> String { mount.mountPoint + "/development/\(session)/" + name }

@@ -32,7 +32,9 @@ struct RunningCommand {
     private init(_ process: pid_t, _ pipes: [Pipe]) { (self.process, self.pipes) = (process, pipes) }
 
     /// Runs it to its end.
-    static func run(_ command: [String], environment: [String: String]) -> Outcome {
+    ///
+    /// - Parameter started: called when it runs.
+    static func run(_ command: [String], environment: [String: String], started: () -> Void) -> Outcome {
         guard let signals = try? SystemCall.makeSignalFile() else {
             return failed(126, command, Errno(rawValue: errno))
         }
@@ -71,6 +73,7 @@ struct RunningCommand {
             for pipe in pipes { SystemCall.close(pipe.end) }
             return failed(error == ENOENT ? 127 : 126, command, Errno(rawValue: error))
         }
+        started()
         var running = RunningCommand(process, pipes)
         return running.finish(signals)
     }

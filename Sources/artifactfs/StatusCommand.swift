@@ -188,6 +188,9 @@ struct MountStatus {
             "passthrough",
             passthrough?["on"] == .bool(true) ? "on" : "off: " + (passthrough?["obstacle"]?.string ?? "unknown"))
         line("writing", "\(number("writing")) artifacts, \(number("empty")) empty, \(number("transient")) temporary")
+        if let held = integer("held"), held > 0 {
+            line("held", "\(held) of runs with --all-or-nothing, which go on")
+        }
         if let settling = integer("settling"), settling > 0 {
             line(
                 "settling", "\(settling) closed, while \(settling == 1 ? "its program runs" : "their programs run") on")

@@ -87,13 +87,13 @@ struct WaitCommand: ParsableCommand {
                     let status = JSONValue(parsing: text)
                 else { return .object(["problem": .string("\(mount.mountPoint) does not say how it is")]) }
                 if status["read_only"] == .bool(true) { return answer([]) }
-                if ["writing", "settling", "publishing"].allSatisfy({ status[$0]?.integer ?? 0 == 0 }) {
+                if ["writing", "settling", "held", "publishing"].allSatisfy({ status[$0]?.integer ?? 0 == 0 }) {
                     return answer(refusals(of: nil, on: mount))
                 }
             } else {
                 let state = try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)
                 switch state.map({ String(decoding: $0, as: UTF8.self) }) {
-                case "writing", "settling", "sealing": wasThere = true
+                case "writing", "settling", "held", "sealing": wasThere = true
                 case nil where (try? SystemCall.attributes(SystemCall.currentDirectory, path)) == nil:
                     let kept = refusals(of: Paths.rest(of: path, in: mount.mountPoint), on: mount)
                     // It is told a moment after its name is gone.

@@ -5,6 +5,11 @@ import Testing
     static let intent = SealIntent(
         mount: "m", staged: "a-1-x", directory: "base_layer", name: "x.tsv", inode: .max, size: .max, modified: "then",
         sha256: "00", record: ["artifact": .object(["path": .string("p")])])
+    static let together: SealIntent = {
+        var intent = Self.intent
+        intent.together = "r"
+        return intent
+    }()
     static let kept = LedgerEvent.NotPublished(
         mount: "m", staged: "a-1-x", reason: "it is cut", rule: "failed-check",
         record: ["artifact": .object(["path": .string("p")])])
@@ -17,6 +22,7 @@ import Testing
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
         .runEnded(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["status": .integer(0)])),
+        .runSealing(mount: "m", run: "r", artifacts: 3), .sealIntent(Self.together),
         .sealed(intent, isRecovered: false), .sealed(intent, isRecovered: true), .quarantined(kept, as: "q"),
         .restored(kept), .sealAbandoned(kept), .discarded(left), .takenOut(left),
         .removedEmpty(

@@ -40,8 +40,9 @@ import Testing
                     sight.attributes[ArtifactAttribute.asker] = asker?.text
                     let verdict = try explain(path, sight, publishing: publishing).verdict(.operation(.openToRead))
                     let isJobs = publishing == .exit && (state == .writing || state == .settling)
-                    let isAllowed = !isJobs || asker?.isSameJob == true
-                    #expect(verdict == (isAllowed ? .allowed : .refused(Refusal(.resourceBusy, .notWholeYet))))
+                    let isAllowed = !(isJobs || state == .held) || asker?.isSameJob == true
+                    let rule = state == .held ? Rule.heldByRun : .notWholeYet
+                    #expect(verdict == (isAllowed ? .allowed : .refused(Refusal(.resourceBusy, rule))))
                 }
             }
         }

@@ -31,7 +31,7 @@ import Testing
     @Test func whereItMattersWhoAsks() {
         for operation in Operation.allCases {
             for state in FileState.allCases {
-                #expect(!OverwritePolicy.asksWho(operation, on: state, publishing: .close))
+                #expect(OverwritePolicy.asksWho(operation, on: state, publishing: .close) == (state == .held))
                 // Where the answer is another for the job, who asks is found out.
                 let answers = [false, true].map {
                     OverwritePolicy.judge(operation, on: state, facts: Facts(isSameJob: $0))
@@ -39,7 +39,7 @@ import Testing
                 if answers[0] != answers[1] {
                     #expect(OverwritePolicy.asksWho(operation, on: state, publishing: .exit), "\(operation), \(state)")
                 }
-                let isAsked = state == .settling || state == .writing && operation == .openToRead
+                let isAsked = state == .settling || state == .held || state == .writing && operation == .openToRead
                 #expect(OverwritePolicy.asksWho(operation, on: state, publishing: .exit) == isAsked)
             }
         }

@@ -77,7 +77,8 @@ import Testing
                 "directory-in-use", "mount-session", "another-users-session", "session-in-use", "no-special-files",
                 "sibling-links", "plain-files-only", "failed-check", "empty",
                 "no-room",
-                "store-failed", "maker-failed", "needs-reason", "kept-back", "crosses-trees",
+                "store-failed", "maker-failed", "held-by-run", "run-is-over", "files-only-in-run", "needs-reason",
+                "kept-back", "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])
     }

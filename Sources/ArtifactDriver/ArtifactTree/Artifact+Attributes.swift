@@ -92,9 +92,9 @@ extension Volume {
     ) throws(Errno) {
         try deferIfClosing(file, caller)
         let standing = self.standing(of: file)
-        if let size = changes.size { try truncate(file, to: size, handle: handle, standing, caller) }
-        guard changes.changesMore else { return }
         let job = self.facts(for: caller, file)
+        if let size = changes.size { try truncate(file, to: size, handle: handle, standing, caller, job) }
+        guard changes.changesMore else { return }
         try file.state.withLock { state throws(Errno) in
             let fileState = state.fileState(standing: standing)
             let isSettling = self.isSettling(state, caller)
@@ -144,15 +144,17 @@ extension Volume {
     /// A truncation on a handle does not hold the file's lock, for which others' `stat` would wait: as long as the handle is open the
     /// file is the writer's. One by path holds it, so that no seal begins meanwhile.
     private func truncate(
-        _ file: ArtifactFile, to size: Int64, handle: HandleID?, _ standing: Standing, _ caller: Caller
+        _ file: ArtifactFile, to size: Int64, handle: HandleID?, _ standing: Standing, _ caller: Caller, _ facts: Facts
     ) throws(Errno) {
         let writing = try file.state.withLock { state throws(Errno) -> FileDescriptor? in
             let isWriter = handle.map { handle in state.writers.contains { $0.handle == handle } } ?? false
             let operation: Operation = isWriter ? .writeOnHandle : .truncate
-            let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing))
+            let verdict = OverwritePolicy.judge(operation, on: state.fileState(standing: standing), facts: facts)
             try enforce(verdict, operation.rawValue, shownPath(of: .artifact(file)), caller)
             if isWriter, let descriptor = state.open.writing { return descriptor }
             try truncate(file, state, to: size, caller)
+            // It is not as it was where it came from.
+            if state.isHeld { state.goesBack = false }
             return nil
         }
         guard let writing else { return }

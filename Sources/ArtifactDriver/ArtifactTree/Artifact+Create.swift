@@ -14,6 +14,7 @@ extension Volume {
     ) throws(Errno) -> Created {
         // First of all: who writes to the caller through a pipe may end at any moment.
         let makers = directory.isProduction ? self.makers(of: caller) : []
+        if directory.isProduction { _ = try allOrNothing(caller, directory.path(of: name), Creation.file.rawValue) }
         if let created = try createUnlooked(name, in: directory, mode, flags, caller, makers) { return created }
         // The kernel may know less than there is: another mount, or a name that was not cached.
         do throws(Errno) {

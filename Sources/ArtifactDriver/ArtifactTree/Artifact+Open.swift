@@ -32,6 +32,7 @@ extension Volume {
         let place = namespace.place(of: file.id)
         let standing = self.standing(of: place?.parent.scope)
         let isPublished = changes && place?.parent.isProduction == true
+        let run = isPublished ? try allOrNothing(caller, shownPath(of: .artifact(file)), operation.rawValue) : nil
         let makers = isPublished ? self.makers(of: caller) : []
         let making =
             flags.isWritable && place?.parent.isProduction == false ? processes.opensToMake(caller.process) : nil
@@ -46,7 +47,7 @@ extension Volume {
                 operation, on: fileState, isKeptBack: state.isKeptBack, publishing: store.schema.publishing)
             if isBeingMade, isSameJob == nil { return nil }
             if changes || isBeingMade {
-                if !changes, isSameJob == false, caller.canWait {
+                if !changes, isSameJob == false, caller.canWait, fileState != .held {
                     if fileState != .writing { throw Errno.answerWhenTold }
                     // Its last close may be on the way.
                     if state.isPerhapsClosing { throw Errno.answerLater }
@@ -64,12 +65,19 @@ extension Volume {
                 writable: flags.isWritable, connection: passthrough, for: caller, rights
             ) { mode throws(Errno) in try self.open(file, current, mode, for: caller) }
             store.descriptors.fileOpened()
+            // For a file that cannot be cut.
+            let before = state.isHeld ? (state.makers, state.madeFrom, state.spoiled, state.goesBack) : nil
             if changes {
                 state.resumeWriting(in: store.staging)
                 if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count) {
                     (state.makers, state.madeFrom) = ([], [])
+                    if state.isHeld { state.spoiled = nil }
                 }
-                if case .staged = state.phase { state.note(makers) }
+                if case .staged = state.phase {
+                    state.note(makers)
+                    if state.isHeld { (state.isHeld, state.goesBack) = (false, false) }
+                    if let run { state.heldBy = run }
+                }
             }
             if flags.truncates {
                 do throws(Errno) {
@@ -79,6 +87,10 @@ extension Volume {
                         try truncate(file, state, to: 0, caller)
                     }
                 } catch {
+                    if let before {
+                        (state.makers, state.madeFrom, state.spoiled, state.goesBack) = before
+                        state.isHeld = true
+                    }
                     state.open.remove(writable: flags.isWritable, connection: passthrough)
                     store.descriptors.fileClosed()
                     throw error
@@ -117,6 +129,7 @@ extension Volume {
 
     /// Who makes a file, for who has to wait for it.
     private func whoMakes(_ state: borrowing ArtifactFile.State) -> String? {
+        if let run = state.heldBy { return "it is of the run \(run.id), which goes on" }
         guard let birth = state.birth else { return nil }
         let maker = state.makers.first { $0.role == .writer }?.fact
         let who = maker.map { $0.program.isEmpty ? "process \($0.process)" : "\($0.program), process \($0.process)," }

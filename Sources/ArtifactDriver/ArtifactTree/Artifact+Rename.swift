@@ -60,11 +60,14 @@ extension Volume {
         }
         let named = classify(newName, in: target)
         let facts = self.facts(for: caller, file)
+        let replacedFacts = replaced.map { self.facts(for: caller, $0) } ?? Facts()
+        let run = target.isProduction ? try allOrNothing(caller, to.path, Operation.renameOnto.rawValue) : nil
         let makers = target.isProduction && named != .transient ? self.makers(of: caller) : []
         let plan = try withLocks(file, replaced) { state, other throws(Errno) -> Effect in
             let refused = OverwritePolicy.judgeRename(
                 of: state.fileState(standing: from.standing), facts: facts, to: named, in: target.place,
-                standing: to.standing, onto: other?.fileState(standing: to.standing))
+                standing: to.standing, onto: other?.fileState(standing: to.standing),
+                otherFacts: replacedFacts)
             if let refused {
                 try refuse(refused, from, to, caller, detail: refused.question == .name ? hint(target) : nil)
             }
@@ -77,6 +80,7 @@ extension Volume {
             let before = Settled(state)
             state.resumeWriting(in: store.staging)
             state.note(makers)
+            if let run { state.heldBy = run }
             do throws(Errno) {
                 return try move(file, &state, from, onto: replaced, &other, to, named, caller)
             } catch {
@@ -106,14 +110,16 @@ extension Volume {
         let window: ArtifactFile.Settling?
         let goesBack: Bool
         let makers: [ArtifactFile.Maker]
+        let heldBy: JobRun?
 
         init(_ state: borrowing ArtifactFile.State) {
             if case .settling = state.phase { wasSettling = true } else { wasSettling = false }
             (end, window, goesBack, makers) = (state.settleEnd, state.settling, state.goesBack, state.makers)
+            heldBy = state.heldBy
         }
 
         func restore(_ state: inout ArtifactFile.State, _ staging: Staging?) {
-            state.makers = makers
+            (state.makers, state.heldBy) = (makers, heldBy)
             guard wasSettling, case .staged(let real) = state.phase else { return }
             (state.settleEnd, state.settling, state.goesBack) = (end, window, goesBack)
             state.phase = .settling(staging?.finish(real, process: state.lastWriter?.thread ?? 0) ?? real)
@@ -196,6 +202,7 @@ extension Volume {
 
         if let replaced { effect.unpinsReplaced = end(replaced, &other) }
         state.isTransient = named == .transient
+        state.isHeld = false
         namespace.move(file.id, to: to.name, in: to.directory.id)
         effect.closed = publishesNow(&state, to, caller, size: size)
         return effect
@@ -273,6 +280,7 @@ extension Volume {
         }
         state.phase = .published
         state.birth = nil
+        (state.heldBy, state.isHeld) = (nil, false)
     }
 
     /// What was replaced is no file of the mount's any more, now that nothing can fail. A staged one goes by itself; one that cannot be

@@ -20,10 +20,11 @@ extension Volume {
         defer { namespace.forget(file.id, lookups: 1) }
         try deferIfClosing(file, caller)
         let standing = self.standing(of: directory.scope)
+        let facts = self.facts(for: caller, file)
         let wasPinned = try file.state.withLock { state throws(Errno) -> Bool in
             try enforce(
-                OverwritePolicy.judge(.unlink, on: state.fileState(standing: standing)), Operation.unlink.rawValue,
-                directory.path(of: name), caller)
+                OverwritePolicy.judge(.unlink, on: state.fileState(standing: standing), facts: facts),
+                Operation.unlink.rawValue, directory.path(of: name), caller, detail: state.heldBy?.words)
             return try self.remove(file, &state, name, directory, for: caller)
         }
         if wasPinned { namespace.unpin(file.id) }

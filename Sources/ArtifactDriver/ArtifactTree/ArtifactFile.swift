@@ -145,6 +145,8 @@ final class ArtifactFile: AwaitsMakers {
         var spoiled: Spoiled?
         var madeFrom: [MadeFrom] = []
         var written: ReadFile.BytesState?
+        var heldBy: JobRun?
+        var isHeld = false
     }
 
     /// Small: the kernel may know millions of files, of which few are open and fewer being written.
@@ -166,6 +168,7 @@ final class ArtifactFile: AwaitsMakers {
             self.phase = phase
             self.isTransient = isTransient
             self.birth = birth
+            if let run = birth?.run, run.isAllOrNothing { heldBy = run }
         }
 
         var writers: [Writer] {
@@ -243,6 +246,18 @@ final class ArtifactFile: AwaitsMakers {
         /// Which file it is, as far as that is known without its name: of one that is not published only while it is open.
         var bytes: FileIdentity? { identity ?? open.any.flatMap { try? SystemCall.look($0).identity } }
 
+        /// The run that it is of, when that is all or nothing.
+        var heldBy: JobRun? {
+            get { writing.first?.heldBy }
+            set { change(isNothing: newValue == nil) { $0.heldBy = newValue } }
+        }
+
+        /// Whether it has bytes, and who wrote them was done with it at the last close: it is published, or not, when its run ends.
+        var isHeld: Bool {
+            get { writing.first?.isHeld ?? false }
+            set { change(isNothing: !newValue) { $0.isHeld = newValue } }
+        }
+
         private mutating func change(isNothing: Bool, _ body: (inout Writing) -> Void) {
             if writing.isEmpty {
                 if isNothing { return }
@@ -304,6 +319,7 @@ extension ArtifactFile.State {
     func fileState(standing: Standing) -> FileState {
         switch phase {
         case .published: OverwritePolicy.stateOfPublished(in: standing)
+        case .staged where isHeld && !isTransient && writers.isEmpty: .held
         case .staged:
             OverwritePolicy.stateOfStaged(isTransientName: isTransient, writers: writers.count, isSealing: false)
         case .settling: isKeptBack ? .sealing : .settling

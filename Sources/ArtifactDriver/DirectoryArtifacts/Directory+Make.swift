@@ -33,6 +33,7 @@ extension Volume {
         let named = classify(name, in: directory, as: .directory)
         let makers = makersOfDirectory(caller)
         let path = directory.path(of: name)
+        if named != .transient { try refuseDirectoryInRun(caller, path, Creation.directory.rawValue) }
         let parent = try directory.real.nearestExisting()
         defer { withExtendedLifetime(parent) {} }
         try rights.checkCreation(in: parent, for: caller)

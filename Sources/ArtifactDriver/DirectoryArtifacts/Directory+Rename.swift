@@ -37,6 +37,9 @@ extension Volume {
             try enforce(OverwritePolicy.judge(.exchange, on: state), Operation.exchange.rawValue, move.from, caller)
         }
         let named = classify(newName, in: target, as: .directory)
+        if target.isProduction, named != .transient {
+            try refuseDirectoryInRun(caller, move.to, Operation.renameOnto.rawValue)
+        }
         let refused = OverwritePolicy.judgeRename(
             of: state, to: named, as: .directory, in: target.place, standing: standing(of: target.scope),
             onto: target.isProduction ? try stateOfAnything(newName, in: target) : nil)

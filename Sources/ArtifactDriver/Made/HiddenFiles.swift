@@ -74,6 +74,7 @@ extension Volume {
             "waiting_for_store": number(waits.store),
             "writing": number(staged.writing),
             "settling": number(staged.settling),
+            "held": number(staged.held),
             "empty": number(staged.empty),
             "transient": number(staged.transient),
             "sealed_since_mount": number(counters.sealed.load(ordering: .relaxed)),
@@ -131,8 +132,8 @@ extension Volume {
     }
 
     /// How many staged files are in which state.
-    private func stagedCounts() -> (writing: Int, settling: Int, empty: Int, transient: Int) {
-        var counts = (writing: 0, settling: 0, empty: 0, transient: 0)
+    private func stagedCounts() -> (writing: Int, settling: Int, held: Int, empty: Int, transient: Int) {
+        var counts = (writing: 0, settling: 0, held: 0, empty: 0, transient: 0)
         for directory in artifactDirectories.staged where directory.artifact.isMaking {
             if directory.state.withLock({ $0.isTransient }) { counts.transient += 1 } else { counts.writing += 1 }
         }
@@ -140,6 +141,7 @@ extension Volume {
             switch file.state.withLock({ $0.fileState(standing: .production) }) {
             case .writing: counts.writing += 1
             case .settling: counts.settling += 1
+            case .held: counts.held += 1
             case .empty: counts.empty += 1
             case .transient: counts.transient += 1
             case .sealing, .sealed, .live, .frozen: break

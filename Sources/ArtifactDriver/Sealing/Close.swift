@@ -137,7 +137,9 @@ extension Volume {
             }
             state.open.remove(writable: isWriter, connection: passthrough)
             if !state.open.isOpen, case .discarded = state.phase {
-                return .quarantine(reason: "it was removed while it was being written", rule: .beingWritten)
+                return .quarantine(
+                    reason: state.spoiled?.reason ?? "it was removed while it was being written",
+                    rule: state.spoiled?.rule ?? .beingWritten)
             }
             return closed
         }
@@ -165,6 +167,10 @@ extension Volume {
             state.lastWriter = lastWriter
             return .drop(reason: spoiled?.reason ?? "")
         case .keepsBack:
+            if let run = state.heldBy, !run.isCollected.load(ordering: .sequentiallyConsistent) {
+                state.spoiled = spoiled
+                return hold(&state, real, for: run, lastWriter)
+            }
             keepBack(&state, real, lastWriter)
             return .quarantine(reason: spoiled?.reason ?? "", rule: spoiled?.rule ?? .makerFailed)
         }

@@ -175,7 +175,7 @@ extension Volume {
             "nothing was written to it: its name is free", metadata: ["path": "\(path)", "reason": "\(reason)"])
     }
 
-    private func fail(
+    func fail(
         _ file: ArtifactFile, _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?,
         _ reason: String, _ rule: Rule
     ) {
@@ -199,7 +199,7 @@ extension Volume {
     /// - Parameter request: what was published.
     /// - Returns: whether another file than the staged one is at the real path: a copy, where that is another file system.
     @discardableResult
-    private func finish(
+    func finish(
         _ file: ArtifactFile, _ phase: ArtifactFile.Phase, at request: PublishRequest? = nil, isSmall: Bool = false
     ) -> Bool {
         defer { namespace.unpin(file.id) }
@@ -224,12 +224,13 @@ extension Volume {
             state.madeFrom = []
             state.written = nil
             state.isKeptBack = false
+            (state.heldBy, state.isHeld) = (nil, false)
             return staged != state.identity
         }
     }
 
     /// What is known of an artifact when it is published.
-    private func draft(
+    func draft(
         _ place: (parent: TreeDirectory, name: String), _ birth: ArtifactFile.Birth?, by maker: (any WatchedProcess)?,
         ending: WriterEnding? = nil
     ) -> ArtifactRecord {
@@ -265,7 +266,7 @@ extension Volume {
     }
 
     /// Who made a file: the process that made it, or else who wrote to it last.
-    private func whoMade(_ state: borrowing ArtifactFile.State) -> (any WatchedProcess)? {
+    func whoMade(_ state: borrowing ArtifactFile.State) -> (any WatchedProcess)? {
         state.makers.first { $0.role == .writer && $0.thread == state.birth?.thread }?.watch ?? state.lastWriter?.watch
     }
 }

@@ -50,12 +50,20 @@ extension Volume {
     /// Whether a caller is of the job that makes a file. Asked without the file's lock: what `/proc` says may wait for a process that closes
     /// this very file.
     func isSameJob(_ caller: Caller, _ file: ArtifactFile) -> Bool {
-        let (makers, user) = file.state.withLock { ($0.makers, $0.birth?.user) }
+        let (makers, user, run, isHeld) = file.state.withLock {
+            ($0.makers, $0.birth?.user, $0.heldBy, $0.fileState(standing: .production) == .held)
+        }
+        if let run, isOf(run, caller) { return true }
+        // When that is over, it is nobody's.
+        if isHeld { return false }
         let seen = makers.lazy.filter { $0.role == .writer }.map { [processes] maker in
             maker.watch.flatMap { processes.isSameJob(caller.process, $0) }
         }
         return Job.includes(seen, isSameUser: user == caller.user)
     }
+
+    /// Whether a caller is of a run that goes on.
+    private func isOf(_ run: JobRun, _ caller: Caller) -> Bool { !run.isOver && jobs?.run(for: caller) === run }
 
     /// The same, of a file in a state where it matters.
     func facts(for caller: Caller, _ file: ArtifactFile) -> Facts {
@@ -87,6 +95,7 @@ extension Volume {
     func conclude(
         _ state: inout ArtifactFile.State, _ real: RealFile, bytes: Int64, writer: ArtifactFile.Writer
     ) -> Closed {
+        if let run = state.heldBy { return hold(&state, real, for: run, writer) }
         var writer = writer
         if store.schema.publishing == .exit {
             let now = Clock.monotonic()
@@ -111,6 +120,19 @@ extension Volume {
         beginSealing(&state, real, writer: writer)
         noteFinished(&state, real, writer)
         return .publish(bytes: bytes)
+    }
+
+    /// What a run that is all or nothing has made, and is done with, waits for the run's end.
+    func hold(
+        _ state: inout ArtifactFile.State, _ real: RealFile, for run: JobRun, _ writer: ArtifactFile.Writer
+    ) -> Closed {
+        state.lastWriter = writer
+        guard run.isCollected.load(ordering: .sequentiallyConsistent) else {
+            state.isHeld = true
+            return .nothing
+        }
+        keepBack(&state, real, writer)
+        return .quarantine(reason: "its run, \(run.id), had ended before it was closed", rule: .runIsOver)
     }
 
     /// From here on nobody takes the file for a whole one, until its name is gone.
@@ -164,6 +186,7 @@ extension Volume {
         switch waiting {
         case let file as ArtifactFile: settle(file)
         case let directory as StagedDirectory: settle(directory)
+        case let process as RunProcess: settle(process)
         default: false
         }
     }

@@ -51,6 +51,8 @@ final class JobSessions: Sendable {
     private let hasMoved = Atomic(false)
     /// How many runs there are, of which it is not known that they are over: without, nobody is looked at for them.
     private let runCount = Atomic(0)
+    /// Whether one of them is or was all or nothing: without, who writes to production is not looked at for that.
+    private let hasAny = Atomic(false)
     /// A leaf in the order of locks.
     private let state = Lock(State())
 
@@ -146,14 +148,36 @@ final class JobSessions: Sendable {
                 number: birth.number, user: caller.user, isAtPrompt: kin?.isAtPrompt ?? false,
                 history: SessionHistory(run.session), run: run)
         }
+        if run.isAllOrNothing { hasAny.store(true, ordering: .releasing) }
         runCount.add(1, ordering: .releasing)
         return true
     }
 
+    /// Whether some run is or was all or nothing.
+    var hasAllOrNothing: Bool { hasAny.load(ordering: .acquiring) }
+
+    /// The run that who asks has begun, and that goes on.
+    func ownRun(of caller: Caller) -> JobRun? {
+        run(for: caller).flatMap { $0.process == caller.process && !$0.isOver ? $0 : nil }
+    }
+
     /// The caller's run is over; what is left of it stays of it.
     func endRun(for caller: Caller) -> JobRun? {
-        guard let run = run(for: caller), run.process == caller.process, run.end() else { return nil }
-        // When the caller is gone, it is not seen any more what was made by it.
+        guard let run = ownRun(of: caller), end(run) else { return nil }
+        return run
+    }
+
+    /// A run is over.
+    ///
+    /// - Returns: false when it was before.
+    func end(_ run: JobRun) -> Bool {
+        guard run.end() else { return false }
+        noteProcesses(of: run)
+        return true
+    }
+
+    /// Keeps of what a run has made by now that it is of the run: when its process is gone, that is not seen any more.
+    func noteProcesses(of run: JobRun) {
         var next = processes.children(of: run.process)
         var count = 0
         while let process = next.popLast(), count < Self.mostLeft {
@@ -164,7 +188,6 @@ final class JobSessions: Sendable {
             }
             next += processes.children(of: process)
         }
-        return run
     }
 
     /// So many processes that a run leaves behind are looked at.

@@ -3,6 +3,7 @@ internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
 internal import Glibc
+internal import Provenance
 internal import SystemCalls
 internal import SystemPackage
 
@@ -14,22 +15,37 @@ extension Volume {
         guard let jobs else { throw Errno.readOnlyFileSystem }
         guard case .object(let statement)? = JSONValue(parsing: Array(value)) else { throw Errno.invalidArgument }
         if case .object(let facts)? = statement["end"] {
+            if let run = jobs.ownRun(of: caller), run.isAllOrNothing { return try end(run, facts, caller) }
             guard let run = jobs.endRun(for: caller) else { throw Errno.noSuchFileOrDirectory }
             return store.recordRun(.runEnded(line(run, facts)))
+        }
+        if case .object? = statement["started"] {
+            guard let run = jobs.ownRun(of: caller) else { throw Errno.noSuchFileOrDirectory }
+            return jobs.noteProcesses(of: run)
         }
         guard case .object(let facts)? = statement["begin"] else { throw Errno.invalidArgument }
         let session = try sessionForRun(facts, caller)
         guard let run = JobRun(facts, session: session, process: caller.process, user: caller.user) else {
             throw Errno.invalidArgument
         }
+        let watch = run.isAllOrNothing ? processes.watch(caller.process) : nil
+        // Its end must be heard of, whatever ends it.
+        if run.isAllOrNothing, watch.map({ $0.descriptor < 0 }) ?? true { throw Errno.notSupported }
         tellThatCurrentDiffers()
         guard jobs.begin(run, for: caller) else { throw Errno.noSuchProcess }
+        if let watch {
+            let process = RunProcess(run, number: handles.nextNumber().rawValue)
+            guard settler.add(process, until: nil, [watch]).isEmpty else {
+                _ = jobs.end(run)
+                throw Errno.resourceTemporarilyUnavailable
+            }
+        }
         var said = facts
         for key in ["id", "umask", "session"] { said[key] = nil }
         store.recordRun(.runBegun(line(run, said)))
     }
 
-    private func line(_ run: JobRun, _ facts: JSONObject) -> LedgerEvent.RunLine {
+    func line(_ run: JobRun, _ facts: JSONObject) -> LedgerEvent.RunLine {
         .init(
             mount: store.staging?.mountID ?? "", run: run.id, session: run.session.description, uid: Int64(run.user),
             pid: Int64(run.process), facts: facts)
@@ -66,6 +82,7 @@ extension Volume {
             var fields: JSONObject = ["run": .string(run.id)]
             fields["experiment"] = run.experiment.map { .string($0) }
             fields["session"] = .string(run.session.description)
+            if run.isAllOrNothing { fields["all_or_nothing"] = .bool(true) }
             fields["uid"] = .integer(Int64(run.user))
             fields["pid"] = .integer(Int64(run.process))
             return JSONValue.object(fields).description + "\n"

@@ -45,6 +45,7 @@ extension Volume {
             return try node.withDescriptor { descriptor throws(Errno) in
                 try attribute(name, of: descriptor, for: caller)
             }
+        case .made(.hiddenFile(.runs, _)) where name.string == ArtifactAttribute.run: return try runAttribute(caller)
         case .made(.record(let record)): return try attribute(name, of: record, caller)
         case .kept(let kept): return try attribute(name, of: kept, caller)
         case .made: throw Errno.noData

@@ -148,6 +148,7 @@ public final class Volume: FileSystem {
 
     public func stop() {
         outside?.stop()
+        endRuns()
         settler.finish(atMost: Int32(clamping: store.schema.settleSeconds * 1000 + 1000))
         publishWaitingAtLast()
         let left = seals.drain(atMost: options.drainMilliseconds) { left in

@@ -1,0 +1,197 @@
+import ArtifactRecords
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// SEMANTICS 2.7: what a run makes is published together when its command ends well, and not at all otherwise.
+extension MountedTests {
+    @Suite struct AllOrNothingTests {
+        private static let place = "production/base/analysis_sequences/"
+
+        /// A run that goes on, until a line comes through its fifo.
+        private final class Going {
+            let mount: Mount
+            let runner: Child
+            private let go: String
+
+            /// - Parameter script: after it the command waits; `exit` and what is in `end` follow.
+            init(_ mount: Mount, _ script: String, end: String = "") throws {
+                self.mount = mount
+                go = mount.store + "/go"
+                try check(mkfifo(go, 0o600))
+                runner = try Child([
+                    Mount.binary(), "run", "--all-or-nothing", "--mount", mount.root, "--", "bash", "-c",
+                    "cd \(mount.root)/\(AllOrNothingTests.place)\n\(script)\necho ready; read -r x < \(go); \(end)",
+                ])
+                let isReady = eventually(within: 30) { runner.output.hasSuffix("ready\n") || !runner.isRunning }
+                #expect(isReady && runner.isRunning, "\(runner.output) \(runner.errors) \(mount.log)")
+            }
+
+            func end() throws -> Int32? {
+                try write("\n", to: go)
+                #expect(runner.wait(seconds: 30), "\(mount.log)")
+                return runner.status
+            }
+        }
+
+        private func file(_ mount: Mount, _ name: String) -> String { mount.path(Self.place + name) }
+        private func real(_ mount: Mount, _ name: String) -> String {
+            mount.real("base_layer/analysis_sequences_" + name)
+        }
+        private func kept(_ mount: Mount) throws -> [String] {
+            try names(in: mount.real(".artifactfs/quarantine")).filter { !$0.hasSuffix(".reason.json") }.sorted()
+        }
+
+        @Test(arguments: MountVariant.both) func allIsPublishedTogether(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try write(table, to: mount.session("base/analysis_sequences/chr4.tsv"))
+            let run = try Going(
+                mount,
+                #"""
+                printf 'a\tb\n1\t2\n' > chr1.tsv; cat chr1.tsv > chr2.tsv
+                printf 'x\ty\n' > chr1.tsv; printf '3\t4\n' >> chr1.tsv; setsid -w cat chr1.tsv
+                printf 'a\tb\n' > chr3.tsv; rm chr3.tsv; printf 'a\tb\n' > chr3.tsv; mv chr2.tsv chr3.tsv
+                touch chr9.tsv; mv ../../../development/\#(mount.sessionName)/base/analysis_sequences/chr4.tsv .
+                """#)
+            let names = ["chr1.tsv", "chr3.tsv", "chr4.tsv"]
+            for name in names {
+                #expect(mount.state(of: file(mount, name)) == "held" && !exists(real(mount, name)), "\(name)")
+                let path = file(mount, name)
+                #expect(answer { () throws(Errno) in _ = try contents(path) } == .resourceBusy)
+                #expect(answer { () throws(Errno) in try openAndClose(path, O_WRONLY | O_TRUNC) } == .fileExists)
+                #expect(answer { () throws(Errno) in try openAndClose(path, O_WRONLY) } == .notPermitted)
+                #expect(unlink(path) == -1 && errno == EPERM)
+                #expect(rename(path, file(mount, "chr8.tsv")) == -1 && errno == EPERM)
+            }
+            #expect(mount.denials().contains { $0.contains("held-by-run") })
+            #expect(mount.count("held") == 3)
+            #expect(try run.end() == 0, "\(run.runner.errors) \(mount.log)")
+            #expect(run.runner.output == "x\ty\n3\t4\nready\n" && run.runner.errors == "")
+            for name in names {
+                #expect(mount.state(of: file(mount, name)) == "sealed")
+                #expect(try contents(real(mount, name)) == contents(file(mount, name)))
+                let record = try contents(mount.path("\(Self.place).meta/\(name).json"))
+                #expect(record.contains("\"run\":{\"id\":"), "\(record)")
+            }
+            #expect(!exists(file(mount, "chr9.tsv")) && !exists(file(mount, "chr2.tsv")))
+            #expect(try kept(mount).isEmpty)
+            let ledger = try shell("cat \(mount.store)/.artifactfs/ledger/*.jsonl").output
+            #expect(ledger.contains("\"event\":\"run-sealing\"") && ledger.contains("\"published\":3"))
+        }
+
+        @Test(arguments: MountVariant.both) func ofARunThatFailsNothingIs(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let run = try Going(
+                mount, #"printf 'a\tb\n1\t2\n' > chr1.tsv; printf 'a\tb\n3\t4\n' > chr2.tsv"#, end: "exit 3")
+            #expect(try run.end() == 3)
+            #expect(run.runner.errors.contains("artifactfs recover show"), "\(run.runner.errors)")
+            let entries = try kept(mount)
+            #expect(entries.count == 1, "\(entries)")
+            for name in ["chr1.tsv", "chr2.tsv"] {
+                #expect(!exists(file(mount, name)) && !exists(real(mount, name)))
+                #expect(mount.denials().contains { $0.contains(name) && $0.contains("ended with status 3") })
+            }
+            // All of it is there, and comes back by copying.
+            let place = mount.store + "-back"
+            defer { _ = try? shell("rm -r \(place)") }
+            let restored = try TestSupport.run([
+                Mount.binary(), "recover", "restore", mount.root, entries.first ?? "", place,
+            ])
+            #expect(restored.succeeded, "\(restored)")
+            #expect(try contents(place + "/" + Self.place + "chr2.tsv") == "a\tb\n3\t4\n")
+            #expect(try shell("cp -r \(place)/production \(mount.root)/").succeeded)
+            for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.isSealed(file(mount, name))) }
+            let gone = try TestSupport.run([Mount.binary(), "recover", "discard", mount.root, entries.first ?? ""])
+            #expect(try gone.succeeded && kept(mount).isEmpty)
+        }
+
+        /// One of them fails its check, or its program does, or somebody still writes to it: none is published, and which it was is told.
+        @Test(arguments: ["check", "signal 9", "had it open"]) func oneIsAtFault(_ words: String) throws {
+            let mount = try Mount()
+            let left = mount.store + "/left"
+            try check(mkfifo(left, 0o600))
+            let script =
+                switch words {
+                case "check": #"printf 'a\tb\n1\n' > chr2.tsv"#
+                case "signal 9": #"(printf 'a\tb\n'; kill -9 $BASHPID) > chr2.tsv"#
+                default:
+                    #"""
+                    setsid bash -c 'exec 4> chr2.tsv > /dev/null 2>&1; echo >&4; touch $0.open; read -r x < $0' \#(left) &
+                    until [ -e \#(left).open ]; do sleep 0.02; done
+                    """#
+                }
+            let run = try Going(mount, #"printf 'a\tb\n1\t2\n' > chr1.tsv; "# + script)
+            #expect(try run.end() == 125, "\(run.runner.errors)")
+            let said = run.runner.errors
+            #expect(said.contains("chr2.tsv: ") && said.contains("artifactfs recover"), "\(said)")
+            #expect(words == "check" || said.contains(words), "\(said)")
+            for name in ["chr1.tsv", "chr2.tsv"] { #expect(!exists(file(mount, name)) && !exists(real(mount, name))) }
+            #expect(try kept(mount).count == 1)
+            guard words == "had it open" else { return }
+            try write("\n", to: left)
+            #expect(eventually { ((try? kept(mount)) ?? []).count == 2 }, "\(mount.log)")
+        }
+
+        /// `artifactfs run` is killed: nothing is published of what its command made, nor of what that goes on to make.
+        @Test(arguments: MountVariant.both) func theRunnerIsKilled(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let run = try Going(
+                mount, #"printf 'a\tb\n1\t2\n' > chr1.tsv; printf 'a\tb\n3\t4\n' > chr2.tsv"#,
+                end: #"(printf 'a\tb\n5\t6\n' > chr3.tsv) 2> \#(mount.store)/said; echo $? >> \#(mount.store)/said"#)
+            run.runner.signal(SIGKILL)
+            #expect(eventually { !exists(file(mount, "chr1.tsv")) && !exists(file(mount, "chr2.tsv")) })
+            #expect(eventually { ((try? kept(mount)) ?? []).count == 1 }, "\(mount.log)")
+            _ = try run.end()
+            #expect(eventually { ((try? contents(mount.store + "/said")) ?? "").hasSuffix("1\n") })
+            #expect(try contents(mount.store + "/said").contains("Operation not permitted"))
+            #expect(!exists(file(mount, "chr3.tsv")) && !exists(real(mount, "chr1.tsv")))
+            #expect(mount.denials().contains { $0.contains("run-is-over") })
+        }
+
+        /// The driver is killed: what the run had made is in quarantine.
+        @Test func theDriverIsKilled() throws {
+            let mount = try Mount()
+            let run = try Going(mount, #"printf 'a\tb\n1\t2\n' > chr1.tsv; printf 'a\tb\n3\t4\n' > chr2.tsv"#)
+            mount.kill()
+            _ = try run.end()
+            #expect(run.runner.status == 125, "\(run.runner.errors)")
+            let next = try Mount(store: mount.store)
+            for name in ["chr1.tsv", "chr2.tsv"] { #expect(!exists(file(next, name)) && !exists(real(next, name))) }
+            #expect(try kept(next).count == 2)
+        }
+
+        /// make removes what a failed recipe left, and the second try makes it.
+        @Test func cleaningUpAndTryingAgain() throws {
+            let mount = try Mount()
+            let files = try TemporaryDirectory()
+            try write(
+                """
+                .DELETE_ON_ERROR:
+                chr2.tsv: chr1.tsv
+                \tcat chr1.tsv > $@; test -e \(files.path)/second
+                chr1.tsv:
+                \tprintf 'a\\tb\\n1\\t2\\n' > $@
+
+                """, to: files.path + "/Makefile")
+            let make = "make -f \(files.path)/Makefile chr2.tsv"
+            let script = "\(make); ls; touch \(files.path)/second; \(make)"
+            let outcome = try run(
+                [Mount.binary(), "run", "--all-or-nothing", "--", "bash", "-c", "cd \(Self.place); " + script],
+                directory: mount.root)
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(outcome.errors.contains("Deleting file"), "\(outcome)")
+            for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.state(of: file(mount, name)) == "sealed") }
+        }
+
+        /// What cannot be made together is refused at once.
+        @Test func directoriesAreRefused() throws {
+            let mount = try Mount()
+            let outcome = try run(
+                [Mount.binary(), "run", "--all-or-nothing", "--", "mkdir", "production/meta/meta_checkpoints/c"],
+                directory: mount.root)
+            #expect(outcome.status == 1 && outcome.errors.contains("Operation not permitted"), "\(outcome)")
+            #expect(mount.denials().contains { $0.contains("files-only-in-run") })
+        }
+    }
+}
