@@ -39,7 +39,7 @@ struct ArtifactFS: ParsableCommand {
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
             ExplainCommand.self, ShowCommand.self, HistoryCommand.self, LineageCommand.self, RecoverCommand.self,
-            SessionCommand.self, ExperimentRunCommand.self,
+            SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])
 }

@@ -223,7 +223,7 @@ extension MountedTests {
                 "", "init", "mount", "unmount", "status", "wait", "explain", "show", "history", "lineage", "recover",
                 "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
-                "run", "session", "session list", "session new", "session end",
+                "run", "runs", "runs list", "runs show", "session", "session list", "session new", "session end",
             ])
         func helpFitsEightyColumns(_ command: String) throws {
             let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

@@ -44,6 +44,48 @@ extension MountedTests {
             #expect(answer.output == "['user.artifact.config'] b'' 0o100444 None\nb''\n", "\(answer)")
         }
 
+        /// Sessions and runs, also those that are all or nothing, on a mount of one's own.
+        @Test func sessionsAndRuns() throws {
+            let person = try OrdinaryUser()
+            let (store, mount) = (person.home + "/eval", person.home + "/m")
+            #expect(try person.artifactfs("init", store).succeeded)
+            #expect(try person.shell("mkdir m").succeeded)
+            #expect(try person.artifactfs("mount", store, mount).succeeded)
+            let answer = try person.shell(
+                #"""
+                set -e
+                second=$(artifactfs session new m)
+                [ "$(readlink m/development/current)" = $second ]; artifactfs session end $second m > ended
+                artifactfs session list m | grep -c live
+                cd m; table() { printf 'a\tb\n1\t2\n'; }; export -f table
+                artifactfs run --experiment one -- bash -c '
+                    [ $(readlink development/current) = $ARTIFACTFS_SESSION ]
+                    echo "{}" > development/current/meta/meta_metrics/x.json; table > production/base/splice_errors/chr1.tsv'
+                cd production/base/splice_errors; artifactfs wait chr1.tsv
+                artifactfs run --all-or-nothing -- bash -c '
+                    table > chr2.tsv; cat chr2.tsv > chr3.tsv; rm chr2.tsv; table > chr4.tsv; table > chr4.tsv'
+                artifactfs run --all-or-nothing -- bash -c 'table > chr5.tsv; table > chr6.tsv; exit 4' 2> ~/said || echo $?
+                grep -c 'artifactfs recover show' ~/said; echo *; artifactfs recover list ~/m | grep -c 'runs/'
+                artifactfs runs -n 3 | grep -o 'status [0-9], [0-9] artifact'; artifactfs runs --json ~/eval | grep -c '"experiment":"one"'
+                artifactfs runs show $(artifactfs runs -n 1 | head -1) | grep '^kept back'
+                """#)
+            #expect(
+                answer.output == """
+                    1
+                    4
+                    1
+                    chr1.tsv chr3.tsv chr4.tsv
+                    1
+                    status 4, 0 artifact
+                    status 0, 2 artifact
+                    status 0, 1 artifact
+                    1
+                    kept back   2
+
+                    """, "\(answer)")
+            #expect(try person.artifactfs("unmount", mount).succeeded)
+        }
+
         /// With and without asking for passthrough: without root there is none either way.
         @Test(arguments: [true, false]) func theWholeWay(passthrough: Bool) throws {
             let person = try OrdinaryUser()

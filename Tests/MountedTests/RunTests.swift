@@ -113,6 +113,47 @@ extension MountedTests {
             #expect(cut.output == "y\n141\n", "\(cut)")
         }
 
+        /// `artifactfs runs`: all to root, with and without the mount; to others what they may read.
+        @Test func runsAreListed() throws {
+            let stage = try SharedStage(MountVariant.bothForAll[0])
+            let mount = stage.mount
+            let script = #"printf 'a\tb\n1\t2\n' > "$0"; echo said; exit 5"#
+            for (user, name) in [(User.alice, "chr1"), (.bob, "chr2")] {
+                let outcome = try run(
+                    [
+                        Mount.binary(), "run", "--mount", mount.root, "--experiment", name, "--param", "n=1", "--",
+                        "bash", "-c", script, mount.production("base/splice_errors/\(name).tsv"),
+                    ], user: user)
+                #expect(outcome.status == 5, "\(outcome)")
+            }
+            for place in [mount.root, mount.store] {
+                let outcome = try run([Mount.binary(), "runs", place])
+                let lines = outcome.output.split(separator: "\n").map(String.init)
+                #expect(lines.count >= 4 && lines[0].hasSuffix("  chr2"), "\(outcome)")
+                // Long lines are folded.
+                func unfolded(_ text: String) -> String {
+                    text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+                }
+                #expect(lines.allSatisfy { $0.count <= 80 }, "\(outcome)")
+                #expect(unfolded(outcome.output).contains("status 5, 1 artifact,"), "\(outcome)")
+                #expect(try run([Mount.binary(), "runs", place, "-n", "1"]).output.contains("chr2"))
+                let shown = try run([
+                    Mount.binary(), "runs", "show", String(lines[0].prefix { $0 != " " }), place,
+                ]).output
+                for text in ["command bash -c", "n=1", "status 5", "the last of it said", "made production/base/"] {
+                    #expect(unfolded(shown).contains(text), "\(text): \(shown)")
+                }
+            }
+            #expect(try run([Mount.binary(), "runs", "show", "x", mount.root]).status == 2)
+            #expect(try run([Mount.binary(), "runs", "/"]).status == 3)
+            // What alice hides bob does not see.
+            _ = try run(["bash", "-c", "chmod 700 \(mount.path("development"))/*"], user: .alice)
+            for (user, names) in [(User.alice, ["chr1", "chr2"]), (.bob, ["chr2"])] {
+                let outcome = try run([Mount.binary(), "runs", "--json", mount.root], user: user)
+                #expect(["chr1", "chr2"].filter { outcome.output.contains($0) } == names, "\(outcome)")
+            }
+        }
+
         /// A signal goes to the command; what that leaves running stays of the run.
         @Test(arguments: MountVariant.both) func signalsAreForTheCommand(_ variant: MountVariant) throws {
             let mount = try Mount(variant)
