@@ -186,6 +186,10 @@ private struct Run {
             throw Failure(
                 .failed,
                 "the driver of \(mount.mountPoint) cannot see when a process ends, which --all-or-nothing needs")
+        case .failure(.resourceBusy) where options.allOrNothing:
+            throw Failure(
+                .busy,
+                "this is part of a run with --all-or-nothing already, and none begins within another: leave it out")
         case .failure(let error):
             throw Failure(.failed, "the driver of \(mount.mountPoint) does not take the run: \(error)")
         }
@@ -216,7 +220,7 @@ private struct Run {
     func go(_ command: [String]) throws -> Int32 {
         SystemCall.adoptOrphans()
         let environment = ["ARTIFACTFS_SESSION": session.description, "ARTIFACTFS_RUN": id]
-        let outcome = RunningCommand.run(command, environment: environment) {
+        let outcome = RunningCommand.run(command, environment: environment, patience: patience) {
             // Whatever becomes of this process, what the command makes is of the run.
             if isAllOrNothing { _ = Self.say("started", [:], to: mount) }
         }
@@ -235,6 +239,13 @@ private struct Run {
     }
 
     // MARK: - All or nothing
+
+    /// For how long it is waited for what the command leaves running, in milliseconds: it may write yet, as `>(gzip > file)` of bash does.
+    private var patience: Int {
+        guard isAllOrNothing else { return 0 }
+        let file = mount.mountPoint + "/.artifactfs/schema.yaml"
+        return ((try? ShownArtifact.schema(file))?.settleSeconds ?? 2) * 1000
+    }
 
     /// What the command ends with when it ended with 0 and nothing was published.
     private static let notPublished: Int32 = 125

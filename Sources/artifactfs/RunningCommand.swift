@@ -21,6 +21,8 @@ struct RunningCommand {
     private var tail: [UInt8] = []
     private var pipes: [Pipe] = []
     private let process: pid_t
+    /// Whether anything that it started runs on, as was seen last.
+    private var hasChildren = true
 
     /// An output that is passed through.
     private struct Pipe {
@@ -33,8 +35,12 @@ struct RunningCommand {
 
     /// Runs it to its end.
     ///
-    /// - Parameter started: called when it runs.
-    static func run(_ command: [String], environment: [String: String], started: () -> Void) -> Outcome {
+    /// - Parameters:
+    ///   - patience: for how long it is waited for what it leaves running, in milliseconds.
+    ///   - started: called when it runs.
+    static func run(
+        _ command: [String], environment: [String: String], patience: Int, started: () -> Void
+    ) -> Outcome {
         guard let signals = try? SystemCall.makeSignalFile() else {
             return failed(126, command, Errno(rawValue: errno))
         }
@@ -75,7 +81,7 @@ struct RunningCommand {
         }
         started()
         var running = RunningCommand(process, pipes)
-        return running.finish(signals)
+        return running.finish(signals, patience)
     }
 
     private static func failed(_ status: Int32, _ command: [String], _ error: Errno) -> Outcome {
@@ -84,7 +90,7 @@ struct RunningCommand {
             status: status, facts: ["status": .integer(Int64(status)), "error": .string("\(error)")])
     }
 
-    private mutating func finish(_ signals: FileDescriptor) -> Outcome {
+    private mutating func finish(_ signals: FileDescriptor, _ patience: Int) -> Outcome {
         var ending: (status: Int32, usage: rusage)?
         while ending == nil {
             pass(orWaitFor: signals)
@@ -96,6 +102,11 @@ struct RunningCommand {
                 }
             }
         }
+        let end = Clock.monotonic() &+ UInt64(clamping: patience) &* 1_000_000
+        while patience > 0, hasChildren, Clock.monotonic() < end {
+            pass(orWaitFor: signals, until: end)
+            while SystemCall.nextSignal(signals) != nil { _ = reap() }
+        }
         // What it has said is there by now; what it has left running may say more, which nobody waits for.
         while pass(orWaitFor: nil) {}
         for pipe in pipes where pipe.isOpen { SystemCall.close(pipe.end) }
@@ -104,28 +115,35 @@ struct RunningCommand {
     }
 
     /// Takes note of all that have ended; those that others left behind too.
-    private func reap() -> (status: Int32, usage: rusage)? {
+    private mutating func reap() -> (status: Int32, usage: rusage)? {
         var found: (status: Int32, usage: rusage)?
         while true {
             var status: Int32 = 0
             var usage = rusage()
             let ended = wait4(-1, &status, WNOHANG, &usage)
-            guard ended > 0 else { return found }
+            guard ended > 0 else {
+                hasChildren = ended == 0
+                return found
+            }
             if ended == process { found = (status, usage) }
         }
     }
 
     /// Passes on what was said.
     ///
-    /// - Parameter signals: waited for too; nil when nothing is waited for.
+    /// - Parameters:
+    ///   - signals: waited for too; nil when nothing is waited for.
+    ///   - end: until when, on the monotonic clock; nil for ever.
     /// - Returns: whether something was said.
     @discardableResult
-    private mutating func pass(orWaitFor signals: FileDescriptor?) -> Bool {
+    private mutating func pass(orWaitFor signals: FileDescriptor?, until end: UInt64? = nil) -> Bool {
         var requests = pipes.map { pipe in
             pollfd(fd: pipe.isOpen ? pipe.end.rawValue : -1, events: Int16(POLLIN), revents: 0)
         }
         if let signals { requests.append(pollfd(fd: signals.rawValue, events: Int16(POLLIN), revents: 0)) }
-        guard poll(&requests, nfds_t(requests.count), signals == nil ? 0 : -1) > 0 else { return false }
+        let now = Clock.monotonic()
+        let left = end.map { $0 > now ? Int32(clamping: ($0 - now) / 1_000_000 + 1) : 0 }
+        guard poll(&requests, nfds_t(requests.count), signals == nil ? 0 : left ?? -1) > 0 else { return false }
         var hasPassed = false
         for index in pipes.indices where requests[index].revents != 0 {
             guard let bytes = try? SystemCall.bytes(pipes[index].end, atMost: 65_536), !bytes.isEmpty,

@@ -184,6 +184,25 @@ extension MountedTests {
             for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.state(of: file(mount, name)) == "sealed") }
         }
 
+        /// What the command starts is of the run: another run in it, and what it leaves running for a moment.
+        @Test(arguments: [0, 3]) func whatItStartsIsOfIt(_ status: Int32) throws {
+            let mount = try Mount()
+            let script = #"""
+                table() { printf 'a\tb\n1\t2\n'; }; export -f table
+                "$0" run -- bash -c 'table > chr1.tsv'; "$0" run --all-or-nothing -- true; echo $?
+                setsid bash -c 'sleep 0.2; table > chr2.tsv' &
+                exit "$1"
+                """#
+            let outcome = try run(
+                [Mount.binary(), "run", "--all-or-nothing", "--", "bash", "-c", script, Mount.binary(), "\(status)"],
+                directory: mount.path(Self.place))
+            #expect(outcome.status == status && outcome.output == "6\n", "\(outcome)")
+            for name in ["chr1.tsv", "chr2.tsv"] {
+                #expect(exists(real(mount, name)) == (status == 0) && exists(file(mount, name)) == (status == 0))
+            }
+            #expect(try kept(mount).count == (status == 0 ? 0 : 1))
+        }
+
         /// What cannot be made together is refused at once.
         @Test func directoriesAreRefused() throws {
             let mount = try Mount()

@@ -168,7 +168,7 @@ final class ArtifactFile: AwaitsMakers {
             self.phase = phase
             self.isTransient = isTransient
             self.birth = birth
-            if let run = birth?.run, run.isAllOrNothing { heldBy = run }
+            if let run = birth?.run?.holder { heldBy = run }
         }
 
         var writers: [Writer] {

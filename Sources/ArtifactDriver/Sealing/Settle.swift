@@ -63,7 +63,7 @@ extension Volume {
     }
 
     /// Whether a caller is of a run that goes on.
-    private func isOf(_ run: JobRun, _ caller: Caller) -> Bool { !run.isOver && jobs?.run(for: caller) === run }
+    private func isOf(_ run: JobRun, _ caller: Caller) -> Bool { !run.isOver && jobs?.run(for: caller)?.holder === run }
 
     /// The same, of a file in a state where it matters.
     func facts(for caller: Caller, _ file: ArtifactFile) -> Facts {

@@ -16,6 +16,10 @@ final class JobRun: Sendable {
     let inputs: [String]
     /// Whether what it makes in production is published together when its command ends well, and not at all otherwise.
     let isAllOrNothing: Bool
+    /// The run that is all or nothing and in which this one was begun.
+    let outer: JobRun?
+    /// The run with which what it makes is published, when one is all or nothing.
+    var holder: JobRun? { isAllOrNothing ? self : outer }
     /// Until when it is waited for those who still write when its command has ended, on the monotonic clock; 0 before that.
     let patience = Atomic<UInt64>(0)
     /// What became of what it made, for who asks. A leaf in the order of locks.
@@ -34,8 +38,11 @@ final class JobRun: Sendable {
     private static let longestName = 255
     private static let mostInputs = 1000
 
-    /// - Parameter statement: what the process says of it. Nil when it lacks what it must have.
-    init?(_ statement: JSONObject, session: SessionName, process: Int32, user: UInt32) {
+    /// - Parameters:
+    ///   - statement: what the process says of it. Nil when it lacks what it must have.
+    ///   - outer: the run that is all or nothing and that this process is of.
+    init?(_ statement: JSONObject, session: SessionName, process: Int32, user: UInt32, in outer: JobRun? = nil) {
+        self.outer = outer
         func name(_ value: JSONValue?) -> String? {
             value?.string.flatMap { $0.isEmpty || $0.utf8.count > Self.longestName ? nil : $0 }
         }

@@ -18,7 +18,7 @@ extension Volume {
     func allOrNothing(
         _ caller: Caller, _ path: @autoclosure () -> String, _ operation: String
     ) throws(Errno) -> JobRun? {
-        guard let jobs, jobs.hasAllOrNothing, let run = jobs.run(for: caller), run.isAllOrNothing else { return nil }
+        guard let jobs, jobs.hasAllOrNothing, let run = jobs.run(for: caller)?.holder else { return nil }
         try enforce(
             OverwritePolicy.judgeInRun(isOver: run.isOver), operation, path(), caller, detail: run.words)
         return run
@@ -237,11 +237,11 @@ extension Volume {
             record: draft(member.place, member.birth, by: maker, ending: writer?.ending),
             origin: goesBack ? member.birth?.origin?.file : nil,
             attributesLock: { change in file.state.withLock { _ in change() } })
-        request.record.run = run.inRecord
+        request.record.run = (member.birth?.run ?? run).inRecord
         noteUsed(madeFrom, in: &request)
         request.checked = writer?.checked
         request.requiresNoWriters = isReadOnly
-        request.inputs = run.inputs
+        request.inputs = (member.birth?.run ?? run).inputs
         if case .typed(_, _, let type) = member.place.parent.location { request.notesTime = type.hasLatest }
         return request
     }

@@ -24,10 +24,14 @@ extension Volume {
             return jobs.noteProcesses(of: run)
         }
         guard case .object(let facts)? = statement["begin"] else { throw Errno.invalidArgument }
+        let outer = jobs.run(for: caller)?.holder
+        // What would become of its part when the whole fails, or the other way round?
+        if outer != nil, facts["all_or_nothing"] == .bool(true) { throw Errno.resourceBusy }
         let session = try sessionForRun(facts, caller)
-        guard let run = JobRun(facts, session: session, process: caller.process, user: caller.user) else {
-            throw Errno.invalidArgument
-        }
+        guard
+            let run = JobRun(
+                facts, session: session, process: caller.process, user: caller.user, in: outer)
+        else { throw Errno.invalidArgument }
         let watch = run.isAllOrNothing ? processes.watch(caller.process) : nil
         // Its end must be heard of, whatever ends it.
         if run.isAllOrNothing, watch.map({ $0.descriptor < 0 }) ?? true { throw Errno.notSupported }
