@@ -191,5 +191,28 @@ extension MountedTests {
             let record = try contents(mount.production("base/splice_errors/.meta/chr1.tsv.json"))
             #expect(!record.contains("promoted_by") && record.contains(#""mv""#), "\(record)")
         }
+
+        /// Where nothing better is known, what the same job had read before is told as possible.
+        @Test func whatTheJobHadReadIsPossible() throws {
+            let mount = try Mount()
+            try seal(mount, "chr1", "chr2", "chr3")
+            let outcome = try shell(
+                #"""
+                cd "$P"
+                cat analysis_sequences/chr1.tsv > /dev/null
+                printf 'a\tb\n1\t2\n' > splice_errors/chr1.tsv
+                sort analysis_sequences/chr2.tsv > splice_errors/chr2.tsv
+                setsid cat analysis_sequences/chr3.tsv > /dev/null
+                printf 'a\tb\n1\t2\n' > splice_errors/chr3.tsv
+                """#, environment: ["P": mount.production("base")])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == ["analysis_sequences/chr1.tsv job True True"])
+            #expect(try inputs(mount, "chr2") == ["analysis_sequences/chr2.tsv process True True"])
+            #expect(
+                try inputs(mount, "chr3")
+                    == ["analysis_sequences/chr1.tsv job True True", "analysis_sequences/chr2.tsv job True True"])
+            let page = try run([try Mount.binary(), "show", mount.production("base/splice_errors/chr1.tsv")])
+            #expect(page.output.contains("1 more is possible: --possible"), "\(page)")
+        }
     }
 }

@@ -32,6 +32,7 @@ package final class ProcessMemory: Sendable {
         var pipes: [PipeFlow] = []
         var knownPipes: Set<ObjectIdentifier> = []
         var id: ProcFile.MemoryID?
+        var job: JobReads?
         /// How many inputs were told of what it wrote.
         var told = 0
     }
@@ -46,15 +47,23 @@ package final class ProcessMemory: Sendable {
     /// More than that one process has read is not kept: it is left out, and that is told.
     private static let mostReads = 100_000
 
-    init(_ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?) {
+    init(_ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?, job: JobReads? = nil) {
         (self.name, self.isOfProgram) = (name, isOfProgram)
-        state = Lock(State(id: id))
+        state = Lock(State(id: id, job: job))
     }
+
+    /// What its job has read.
+    var job: JobReads? { state.withLock { $0.job } }
 
     var id: ProcFile.MemoryID? { state.withLock { $0.id } }
 
     /// It was seen later than the rest.
-    func isNamed(_ id: ProcFile.MemoryID?) { state.withLock { if $0.id == nil { $0.id = id } } }
+    func isNamed(_ id: ProcFile.MemoryID?, _ job: JobReads?) {
+        state.withLock { state in
+            if state.id == nil { state.id = id }
+            if state.job == nil { state.job = job }
+        }
+    }
 
     func hasRead(_ file: FileIdentity) -> Bool { state.withLock { $0.known.contains(file) } }
 
@@ -194,11 +203,34 @@ package final class ProcessMemory: Sendable {
                 for writer in pipe.writers where writer !== memory { next.append((writer, limit, max(how, .pipe))) }
             }
         }
+        if edges.isEmpty {
+            // Nothing better is known than what others of the same job had read.
+            for (memory, time) in writers {
+                for read in memory.job?.reads ?? [] where read.moment.time <= time { add(read, .job) }
+            }
+        }
         return edges
     }
 
     private static func max(_ one: ArtifactRecord.How, _ other: ArtifactRecord.How) -> ArtifactRecord.How {
         one.rank > other.rank ? one : other
+    }
+}
+
+/// What the processes of a job, which is a process group, have read last.
+final class JobReads: Sendable {
+    private static let most = 32
+    /// A leaf in the order of locks.
+    private let state = Lock<[ProcessMemory.PastRead]>([])
+
+    var reads: [ProcessMemory.PastRead] { state.withLock { $0 } }
+
+    func note(_ read: ProcessMemory.PastRead) {
+        state.withLock { reads in
+            reads.removeAll { $0.file === read.file }
+            if reads.count >= Self.most { reads.removeFirst() }
+            reads.append(read)
+        }
     }
 }
 

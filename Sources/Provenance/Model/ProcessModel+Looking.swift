@@ -40,14 +40,15 @@ extension ProcessModel {
     /// What a process is now; nil when it is gone.
     func see(_ process: Int32) -> SeenProcess? {
         guard let (origin, name) = ProcFile.originAndName(of: process) else { return nil }
-        let memory = ProcessMemory(origin.memory, name: name, isOfProgram: origin.isProgram)
+        let job = job(origin.group)
+        let memory = ProcessMemory(origin.memory, name: name, isOfProgram: origin.isProgram, job: job)
         let known = known(process, origin, memory)
         let former = known.memory
         if former !== memory {
             if former.isOfProgram == origin.isProgram, former.name.isEmpty || former.name == name,
                 former.id == nil || origin.memory == nil || former.id == origin.memory
             {
-                former.isNamed(origin.memory)
+                former.isNamed(origin.memory, job)
                 known.began(origin.start)
                 if known.isFirstLook() {
                     // That it was made was heard before.

@@ -104,7 +104,7 @@ extension ProcessModel {
         // Soon: nobody waits.
         _ = reader.submit { [self] in
             guard let origin = ProcFile.origin(of: process) else { return }
-            known.memory.isNamed(origin.memory)
+            known.memory.isNamed(origin.memory, job(origin.group))
             if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
         }
         return known.memory

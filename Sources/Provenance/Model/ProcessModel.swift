@@ -27,6 +27,8 @@ package final class ProcessModel: Sendable {
         var files: [String: ReadFile] = [:]
         /// Of whose memories it is known what they are.
         var memories: Set<ProcFile.MemoryID> = []
+        /// What the processes of a group have read, by its number.
+        var jobs: [Int32: JobReads] = [:]
         /// Who made a process, by its number, as long as it lives.
         var makers: [Int32: SeenProcess] = [:]
         /// Who opened what is to be told when it is closed.
@@ -85,7 +87,8 @@ package final class ProcessModel: Sendable {
         }
         let memory = known.memory
         guard let file = file().map(shared) else { return nil }
-        memory.note(.init(file: file, moment: now, how: .process))
+        let read = ProcessMemory.PastRead(file: file, moment: now, how: .process)
+        if memory.note(read) { memory.job?.note(read) }
         // It may run another program, with this open still.
         guard memory.isOfProgram == false else { return nil }
         let number = state.withLock { state -> UInt64? in
@@ -177,6 +180,18 @@ package final class ProcessModel: Sendable {
     var session: Int { events.withLock { $0 }?.session ?? 0 }
 
     private func listen() { events.withLock { $0 }?.need() }
+
+    /// What the processes of a group have read.
+    func job(_ group: Int32) -> JobReads? {
+        guard group > 0 else { return nil }
+        return state.withLock { state in
+            if let job = state.jobs[group] { return job }
+            if state.jobs.count >= Self.most { state.jobs = [:] }
+            let job = JobReads()
+            state.jobs[group] = job
+            return job
+        }
+    }
 
     // MARK: - Files
 

@@ -77,6 +77,8 @@ extension ProcFile {
         package var parent: Int32
         /// Its session (setsid(2)).
         package var session: Int32
+        /// Its process group (setpgid(2)).
+        package var group: Int32
         /// Whether it has become a program of its own since it was made (`PF_FORKNOEXEC` of include/linux/sched.h is gone then).
         package var isProgram: Bool
         /// When it was made, in ticks since the machine's start.
@@ -237,12 +239,13 @@ extension ProcFile {
         func number<Number: FixedWidthInteger>(_ field: Int) -> Number? {
             fields.count > field - 3 ? Number(String(decoding: fields[field - 3], as: UTF8.self)) : nil
         }
-        guard let parent: Int32 = number(4), let session: Int32 = number(6), let flags: UInt64 = number(9),
+        guard let parent: Int32 = number(4), let group: Int32 = number(5), let session: Int32 = number(6),
+            let flags: UInt64 = number(9),
             let start: UInt64 = number(22)
         else { return nil }
         let memory = number(28).flatMap { stack in number(47).flatMap { MemoryID(stack: stack, heap: $0) } }
         return Descent(
-            parent: parent, session: session, isProgram: flags & 0x40 == 0, start: start, memory: memory)
+            parent: parent, session: session, group: group, isProgram: flags & 0x40 == 0, start: start, memory: memory)
     }
 
     /// Where a link of `/proc/<pid>` leads, as text; nil when that is not shown.
