@@ -74,6 +74,7 @@ struct KeptPlace {
     /// Whether an entry is of what the argument names.
     func holds(_ entry: QuarantineEntry) -> Bool {
         rest.isEmpty || entry.path == rest || entry.path.hasPrefix(rest + "/")
+            || entry.artifacts.contains { $0 == rest || $0.hasPrefix(rest + "/") }
             || StoreLayout.quarantineDirectory + "/" + entry.id == rest || StoreLayout.quarantineDirectory == rest
             || StoreLayout.privateDirectory == rest
     }
@@ -101,6 +102,12 @@ struct KeptPlace {
                 Terminal.complain("\(key) was kept back \(same.count) times; this is the newest, \(newest.id)")
             }
             return newest
+        }
+        // One of them does not go without the others.
+        if let entry = entries.last(where: { $0.has(key) }) {
+            throw Failure(
+                .cannotAnswer,
+                "\(key) was kept back with the others of its run; name that: \(shortName(of: entry))")
         }
         let begun = key.contains("/") ? [] : entries.filter { $0.id.hasPrefix(key) }
         guard let entry = begun.first else {

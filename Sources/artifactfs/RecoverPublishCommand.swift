@@ -35,6 +35,13 @@ struct RecoverPublishCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let (place, entry) = try which.find()
+            guard !entry.isRun else {
+                throw Failure(
+                    .failed,
+                    "\(entry.id) is all that a run made, and no artifact: copy it out with 'artifactfs recover restore "
+                        + "\(place.argument) \(place.shortName(of: entry)) DIRECTORY', and from there what is to be published "
+                        + "into production")
+            }
             let path = newPath.map(place.relative) ?? entry.path
             try place.publish(entry, as: path, despite: despite)
             Terminal.show("published \(path)")

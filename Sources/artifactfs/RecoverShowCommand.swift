@@ -27,7 +27,7 @@ struct RecoverShowCommand: ParsableCommand {
 
     private func show(_ entry: QuarantineEntry, in place: KeptPlace) {
         let record = entry.record
-        line("artifact", entry.path)
+        line(entry.isRun ? "run" : "artifact", entry.isRun ? entry.record.run?.id : entry.path)
         line("id", entry.id)
         line("kept", KeptPlace.time(of: entry))
         line("why", entry.reason ?? KeptPlace.unknownReason)
@@ -42,7 +42,12 @@ struct RecoverShowCommand: ParsableCommand {
         line("sha256", record.artifact.sha256)
         line("bytes", place.file(of: entry))
         let name = place.argument + " " + place.shortName(of: entry)
-        line("publish", "artifactfs recover publish \(name)\(entry.needsReason ? " --despite REASON" : "")")
+        if entry.isRun {
+            for (index, path) in entry.artifacts.enumerated() { line(index == 0 ? "with" : "", path) }
+            line("publish", "fetch it, and copy what is to be published into production")
+        } else {
+            line("publish", "artifactfs recover publish \(name)\(entry.needsReason ? " --despite REASON" : "")")
+        }
         line("fetch", "artifactfs recover restore \(name) \(entry.isDirectory ? "DIRECTORY" : "FILE")")
         line("discard", "artifactfs recover discard \(name)")
     }

@@ -62,7 +62,11 @@ struct ShowCommand: ParsableCommand {
         if found != nil, let state, state != "sealed" { throw unpublished(artifact, state) }
         if found != nil, let record = try artifact.shownRecord() { return (record, "sealed") }
         if found == nil, let kept = try artifact.keptBack() {
-            return (kept.record, Self.keptBack(kept.reason, artifact))
+            guard kept.isRun else { return (kept.record, Self.keptBack(kept.reason, artifact)) }
+            // It is there with others, and nothing more is known of it.
+            var record = ArtifactRecord(path: artifact.path)
+            record.run = kept.record.run
+            return (record, Self.keptBack(kept.reason, artifact, as: String(kept.id.prefix { $0 != "-" })))
         }
         let history = try artifact.history()
         if let kept = history.kept, found == nil { return (kept.record, Self.keptBack(kept.reason, artifact)) }
@@ -75,9 +79,9 @@ struct ShowCommand: ParsableCommand {
         return (record, "sealed")
     }
 
-    private static func keptBack(_ reason: String?, _ artifact: ShownArtifact) -> String {
+    private static func keptBack(_ reason: String?, _ artifact: ShownArtifact, as id: String? = nil) -> String {
         let place = artifact.mount?.mountPoint ?? artifact.store ?? ""
-        let command = "artifactfs recover show \(Shell.quoted(place)) \(Shell.quoted(artifact.path))"
+        let command = "artifactfs recover show \(Shell.quoted(place)) \(Shell.quoted(id ?? artifact.path))"
         return "kept back: \(reason ?? KeptPlace.unknownReason); '\(command)' says how to go on"
     }
 

@@ -151,7 +151,7 @@ struct ShownArtifact {
     /// What of it this user has in quarantine, the newest; nil where no mount shows any.
     func keptBack() throws -> QuarantineEntry? {
         guard mount != nil else { return nil }
-        return try KeptPlace(full).entries().last { $0.path.utf8.elementsEqual(path.utf8) }
+        return try KeptPlace(full).entries().last { $0.has(path) }
     }
 
     /// What the driver says of its state; nil where no driver is asked, and of what has none.

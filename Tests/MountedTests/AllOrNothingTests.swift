@@ -92,23 +92,40 @@ extension MountedTests {
                 #expect(!exists(file(mount, name)) && !exists(real(mount, name)))
                 #expect(mount.denials().contains { $0.contains(name) && $0.contains("ended with status 3") })
             }
-            // All of it is there, and comes back by copying.
+            // All of it is there, told by the run or by one of them, and comes back by copying.
+            func recover(_ arguments: String...) throws -> Outcome {
+                try TestSupport.run([Mount.binary(), "recover"] + arguments)
+            }
+            let shown = try recover("show", mount.root, entries.first ?? "").output
+            #expect(shown.contains("with      \(Self.place)chr1.tsv\n          \(Self.place)chr2.tsv\n"), "\(shown)")
+            let one = try recover("discard", file(mount, "chr1.tsv"))
+            #expect(one.status == 2 && one.errors.contains("with the others of its run"), "\(one)")
+            let published = try recover("publish", mount.root, entries.first ?? "", "--despite", "it is whole")
+            #expect(published.status == 1 && published.errors.contains("recover restore"), "\(published)")
+            #expect(try recover("list", file(mount, "chr1.tsv")).output.contains("runs/"))
+            let asked = try TestSupport.run([Mount.binary(), "show", file(mount, "chr1.tsv")])
+            let words = asked.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(
+                words.hasPrefix("artifact \(Self.place)chr1.tsv") && words.contains("ended with status 3"), "\(asked)")
             let place = mount.store + "-back"
             defer { _ = try? shell("rm -r \(place)") }
-            let restored = try TestSupport.run([
-                Mount.binary(), "recover", "restore", mount.root, entries.first ?? "", place,
-            ])
+            let restored = try recover("restore", mount.root, entries.first ?? "", place)
             #expect(restored.succeeded, "\(restored)")
             #expect(try contents(place + "/" + Self.place + "chr2.tsv") == "a\tb\n3\t4\n")
             #expect(try shell("cp -r \(place)/production \(mount.root)/").succeeded)
             for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.isSealed(file(mount, name))) }
-            let gone = try TestSupport.run([Mount.binary(), "recover", "discard", mount.root, entries.first ?? ""])
+            let gone = try recover("discard", mount.root, entries.first ?? "")
             #expect(try gone.succeeded && kept(mount).isEmpty)
         }
 
         /// One of them fails its check, or its program does, or somebody still writes to it: none is published, and which it was is told.
         @Test(arguments: ["check", "signal 9", "had it open"]) func oneIsAtFault(_ words: String) throws {
-            let mount = try Mount()
+            let directory = try TemporaryDirectory()
+            let store = directory.path + "/model_eval"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            try write(contents(schema).replacing("settle_seconds: 2", with: "settle_seconds: 1"), to: schema)
+            let mount = try Mount(store: store)
             let left = mount.store + "/left"
             try check(mkfifo(left, 0o600))
             let script =
