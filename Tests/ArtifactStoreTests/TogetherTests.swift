@@ -137,6 +137,83 @@ import Testing
         try place.verifyLedger()
     }
 
+    /// Every system call of it fails once, and the driver is killed then, or puts away what was refused: all are published or none, after the
+    /// next opening at the latest, and no bytes are lost.
+    @Test(arguments: [(Durability.relaxed, true), (.synced, false)])
+    func everyCallMayFail(durability: Durability, isKilled: Bool) throws {
+        var counts = try fail(nil, 0, durability, isKilled)
+        counts[.fileSystem] = nil
+        #expect(counts[.renameWithoutReplacing, default: 0] >= 3 && counts[.sync, default: 0] >= 3, "\(counts)")
+        for (call, count) in counts {
+            for number in 1...count { _ = try fail(call, number, durability, isKilled) }
+        }
+    }
+
+    /// - Returns: how many calls of each kind were made.
+    private func fail(
+        _ call: Faults.Call?, _ number: Int, _ durability: Durability, _ isKilled: Bool
+    ) throws -> [Faults.Call: Int] {
+        let place = try TemporaryStore(in: "/dev/shm")
+        let made = Count()
+        let what = "\(durability), the \(number). \(call?.rawValue ?? "") fails"
+        let texts = (0..<3).map { table + "\($0)\t0\n" }
+        var isSealed = false
+        do {
+            let (store, requests) = try begin(place, durability, texts: texts)
+            let outcome = Faults.with({ found, _ in
+                made.add(found) == number && found == call ? .fails(.ioError) : nil
+            }) { store.publishTogether(requests, run: "r") }
+            switch outcome {
+            case .sealed:
+                isSealed = true
+                #expect(published(place) == Self.names, "\(what)")
+            case .refused(let faults, let stuck):
+                #expect(!faults.isEmpty && stuck.isEmpty && published(place).isEmpty, "\(what)")
+                if !isKilled {
+                    let kept = requests.map {
+                        TogetherKept(
+                            staged: $0.staged, path: "production/x/" + $0.name, record: $0.record, origin: nil)
+                    }
+                    _ = store.keepTogether(
+                        kept, of: .init(), owner: (geteuid(), getegid()), reason: "why", rule: .storeFailed)
+                }
+            }
+            if !isKilled { store.close() }
+        }
+        let store = try place.open(durability: durability)
+        #expect(store.recovery.problems == [], "\(what)")
+        let there = published(place)
+        // Who was told that nothing is published finds nothing.
+        #expect(there == (isSealed ? Self.names : []), "\(what)")
+        let found = try files(below: "base_layer", of: place) + files(below: ".artifactfs/quarantine", of: place)
+        let kept = try found.filter { $0.hasSuffix(".tsv") }.map { try place.read($0) }
+        #expect(kept.sorted() == texts, "\(what): \(found)")
+        try place.verifyLedger()
+        store.close()
+        return made.all
+    }
+
+    /// Calls of each kind.
+    private final class Count: Sendable {
+        private let made = Mutex<[Faults.Call: Int]>([:])
+        var all: [Faults.Call: Int] { made.withLock { $0 } }
+
+        func add(_ call: Faults.Call) -> Int {
+            made.withLock { made in
+                made[call, default: 0] += 1
+                return made[call, default: 0]
+            }
+        }
+    }
+
+    private func files(below path: String, of place: TemporaryStore) throws -> [String] {
+        let descriptor = try FileDescriptor.open(place.path + "/" + path, .readOnly)
+        return try Directory(owning: descriptor).entries().flatMap { entry in
+            let name = path + "/" + entry.name
+            return entry.isDirectory ? try files(below: name, of: place) : [name]
+        }
+    }
+
     /// The line that makes them count is cut off, or did not come: none is published.
     @Test(arguments: [0, 20]) func withoutItsLineNothingCounts(left: Int) throws {
         let place = try TemporaryStore()
