@@ -42,8 +42,8 @@ extension Store {
 
     /// Publishes files all or none, without replacing anything. The caller has made sure that nobody has one open for writing.
     ///
-    /// - Parameter run: the run's id, which no other has.
-    public func publishTogether(_ requests: [PublishRequest], run: String) -> TogetherOutcome {
+    /// - Parameter run: the run's id, as it says itself.
+    public func publishTogether(_ requests: [PublishRequest], run id: String) -> TogetherOutcome {
         guard let writable else {
             let all = requests.indices.map {
                 TogetherFault(index: $0, reason: "the store was opened read-only", rule: .failedCheck)
@@ -52,6 +52,8 @@ extension Store {
         }
         defer { settle() }
         sayUnsynced()
+        // Two runs may give themselves one id; no other file of the mount has this one's number.
+        let run = "\(id) \(requests.first.flatMap { StagedName($0.staged.name)?.number } ?? 0)"
         var faults: [TogetherFault] = []
         func note(_ index: Int, _ failure: PublishFailure) {
             let rule = if case .stillOpen = failure { Rule.beingWritten } else { failure.rule }

@@ -223,10 +223,19 @@ extension MountedTests {
         /// What cannot be made together is refused at once.
         @Test func directoriesAreRefused() throws {
             let mount = try Mount()
-            let outcome = try run(
-                [Mount.binary(), "run", "--all-or-nothing", "--", "mkdir", "production/meta/meta_checkpoints/c"],
-                directory: mount.root)
-            #expect(outcome.status == 1 && outcome.errors.contains("Operation not permitted"), "\(outcome)")
+            let place = mount.production("meta/meta_checkpoints/")
+            try check(mkdir(place + "others", 0o755))
+            try check(mkdir(mount.session("meta/meta_checkpoints/mine"), 0o755))
+            try write("{}", to: mount.session("meta/meta_checkpoints/mine/a.json"))
+            for command in [
+                ["mkdir", place + "c"], ["touch", place + "others/a"],
+                ["mv", mount.session("meta/meta_checkpoints/mine"), place],
+            ] {
+                let outcome = try run(
+                    [Mount.binary(), "run", "--all-or-nothing", "--"] + command, directory: mount.root)
+                #expect(outcome.status == 1 && outcome.errors.contains("Operation not permitted"), "\(outcome)")
+            }
+            #expect(exists(mount.session("meta/meta_checkpoints/mine/a.json")))
             #expect(mount.denials().contains { $0.contains("files-only-in-run") })
         }
     }

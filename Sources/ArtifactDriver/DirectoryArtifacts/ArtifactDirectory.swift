@@ -208,6 +208,10 @@ extension Volume {
 
     /// Begins a change, or opens a file to write: of an artifact that is being made the caller is a maker from now on.
     func beginChange(of artifact: ArtifactDirectory, _ caller: Caller) throws(Errno) {
+        if jobs?.hasAllOrNothing == true, artifact.isMaking, let staged = artifactDirectories.staged(artifact) {
+            let (path, isTransient) = staged.state.withLock { ($0.path, $0.isTransient) }
+            if !isTransient { try refuseDirectoryInRun(caller, path, Creation.directory.rawValue) }
+        }
         try artifact.beginChange()
         if artifact.isMaking, let staged = artifactDirectories.staged(artifact) {
             note(makersOfDirectory(caller), of: staged)
