@@ -15,6 +15,9 @@ extension ArtifactRecord {
         all.add("inputs", inputs, \.json)
         if inputsLeftOut > 0 { all.add("inputs_left_out", .integer(inputsLeftOut)) }
         all.add("outside", outside, \.json)
+        if outsideLeftOut > 0 { all.add("outside_left_out", .integer(outsideLeftOut)) }
+        all.add("outside_seen", outsideSeen?.rawValue)
+        if !outsideBelow.isEmpty { all.add("outside_below", outsideBelow) }
         all.add("run", run?.json)
         all.add("origin", origin?.json)
         all.add("recovered_from", recovered?.json)
@@ -24,8 +27,8 @@ extension ArtifactRecord {
     }
 
     private static let members: Set<String> = [
-        "artifact", "times", "writer", "job", "code", "inputs", "inputs_left_out", "outside", "run", "origin",
-        "recovered_from",
+        "artifact", "times", "writer", "job", "code", "inputs", "inputs_left_out", "outside", "outside_left_out",
+        "outside_seen", "outside_below", "run", "origin", "recovered_from",
         "attributes",
     ]
 
@@ -44,6 +47,9 @@ extension ArtifactRecord {
         inputs = json.objects("inputs").map(Input.init)
         inputsLeftOut = json["inputs_left_out"]?.integer ?? 0
         outside = json.objects("outside").map(OutsideInput.init)
+        outsideLeftOut = json["outside_left_out"]?.integer ?? 0
+        outsideSeen = json["outside_seen"]?.string.flatMap(OutsideSight.init)
+        outsideBelow = json.strings("outside_below") ?? []
         run = json["run"].map { _ in ExperimentRun(json.object("run")) }
         origin = json["origin"].map { _ in PromotionOrigin(json.object("origin")) }
         recovered = json["recovered_from"].map { _ in RecoveredFrom(json.object("recovered_from")) }
@@ -257,6 +263,8 @@ extension ArtifactRecord.OutsideInput {
         all.add("size", size)
         all.add("modified", modified)
         all.add("sha256", sha256)
+        all.add("how", how?.rawValue)
+        all.add("at", at)
         return all
     }
 
@@ -265,6 +273,8 @@ extension ArtifactRecord.OutsideInput {
         size = json["size"]?.integer
         modified = json["modified"]?.string
         sha256 = json["sha256"]?.string
+        how = json["how"]?.string.flatMap(ArtifactRecord.How.init)
+        at = json["at"]?.string
     }
 }
 

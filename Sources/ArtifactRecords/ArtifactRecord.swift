@@ -23,6 +23,12 @@ public struct ArtifactRecord: Sendable, Hashable {
     public var inputsLeftOut: Int64 = 0
     /// What it was made from that is not in the store, where that is watched.
     public var outside: [OutsideInput] = []
+    /// Whether files outside of the store were looked at; nil where that was not written.
+    public var outsideSeen: OutsideSight?
+    /// The directories below which they were looked at; empty where none was named.
+    public var outsideBelow: [String] = []
+    /// How many more of ``outside`` there are than are told; 0 when all are.
+    public var outsideLeftOut: Int64 = 0
     /// The run that it is of.
     public var run: ExperimentRun?
     /// Where it comes from, when it was promoted.
@@ -36,6 +42,9 @@ public struct ArtifactRecord: Sendable, Hashable {
 
     /// A record in which nothing is known.
     public init() {}
+
+    /// Whether somebody looked at what was read outside of the store.
+    public var seesOutside: Bool { outsideSeen == .yes || outsideSeen == .partly }
 
     /// The artifact itself.
     public struct Artifact: Sendable, Hashable {
@@ -228,6 +237,16 @@ public struct ArtifactRecord: Sendable, Hashable {
         case job
     }
 
+    /// Whether files outside of the store were looked at.
+    public enum OutsideSight: String, Sendable, Hashable {
+        /// Nobody looked: what was read there is not known.
+        case no
+        /// They were.
+        case yes
+        /// They were, and some may have been missed.
+        case partly
+    }
+
     /// A file outside the store that an artifact was made from.
     public struct OutsideInput: Sendable, Hashable {
         /// Its path.
@@ -238,6 +257,10 @@ public struct ArtifactRecord: Sendable, Hashable {
         public var modified: String?
         /// SHA-256 of its bytes, where it was asked for.
         public var sha256: String?
+        /// How it is known.
+        public var how: How?
+        /// When it was opened, as text.
+        public var at: String?
 
         /// Nothing known.
         public init() {}

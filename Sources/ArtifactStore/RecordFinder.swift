@@ -33,7 +33,7 @@ struct RecordFinder {
     func declared(_ path: String) -> (input: ArtifactRecord.Input?, outside: ArtifactRecord.OutsideInput?) {
         guard let path = shownPath(path) else {
             var outside = ArtifactRecord.OutsideInput()
-            outside.path = path
+            (outside.path, outside.how) = (path, .declared)
             return (nil, outside)
         }
         var input = ArtifactRecord.Input()

@@ -13,6 +13,7 @@
 #include <linux/genetlink.h>
 #include <linux/openat2.h>
 #include <linux/taskstats.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -473,6 +475,107 @@ int clinux_process_events_next(int fd, struct clinux_process_event *event) {
         default: continue;
         }
     }
+}
+
+// <sys/fanotify.h> of older C libraries lacks them.
+#ifndef FAN_REPORT_PIDFD
+#define FAN_REPORT_PIDFD 0x00000080
+#define FAN_EVENT_INFO_TYPE_PIDFD 4
+#endif
+
+int clinux_file_events_open(int by_handles) {
+    unsigned flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_PIDFD;
+    if (by_handles) flags |= FAN_REPORT_FID | FAN_REPORT_DFID_NAME;
+    // What is opened for us is never waited for, as a fifo's other end would be.
+    return fanotify_init(flags, O_RDONLY | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK | O_NOATIME);
+}
+
+int clinux_file_events_watch(int group, const char *path, int what) {
+    unsigned flags = (what == 3 ? FAN_MARK_REMOVE : FAN_MARK_ADD) | (what == 2 ? FAN_MARK_MOUNT : FAN_MARK_FILESYSTEM);
+    uint64_t mask = what == 1 || what == 3 ? FAN_OPEN_EXEC : FAN_OPEN | FAN_OPEN_EXEC | FAN_CLOSE_NOWRITE;
+    return fanotify_mark(group, flags, mask, AT_FDCWD, path);
+}
+
+size_t clinux_file_events_next(const void *buffer, size_t size, size_t offset, struct clinux_file_event *event) {
+    const char *start = (const char *)buffer + offset;
+    struct fanotify_event_metadata head;
+    if (offset > size || size - offset < sizeof head) return 0;
+    memcpy(&head, start, sizeof head);
+    if (head.event_len < sizeof head || head.event_len > size - offset) return 0;
+    if (head.metadata_len < sizeof head || head.metadata_len > head.event_len) return 0;
+    memset(event, 0, sizeof *event);
+    event->what = (head.mask & FAN_OPEN ? 1 : 0) | (head.mask & FAN_CLOSE_NOWRITE ? 2 : 0) | (head.mask & FAN_OPEN_EXEC ? 4 : 0)
+                  | (head.mask & FAN_Q_OVERFLOW || head.vers != FANOTIFY_METADATA_VERSION ? 8 : 0);
+    event->process = head.pid;
+    event->process_file = -1;
+    event->file = head.fd >= 0 ? head.fd : -1;
+    size_t place = head.metadata_len;
+    struct fanotify_event_info_header info;
+    while (head.event_len - place >= sizeof info) {
+        memcpy(&info, start + place, sizeof info);
+        if (info.len < sizeof info || info.len > head.event_len - place) break;
+        size_t fixed = offsetof(struct fanotify_event_info_fid, handle);
+        if (info.info_type == FAN_EVENT_INFO_TYPE_PIDFD && info.len >= sizeof info + sizeof(int32_t)) {
+            int32_t file;
+            memcpy(&file, start + place + sizeof info, sizeof file);
+            event->process_file = file >= 0 ? file : -1;
+        } else if ((info.info_type == FAN_EVENT_INFO_TYPE_FID || info.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME
+                    || info.info_type == FAN_EVENT_INFO_TYPE_DFID)
+                   && info.len >= fixed + sizeof(struct file_handle)) {
+            struct file_handle handle;
+            memcpy(&handle, start + place + fixed, sizeof handle);
+            size_t length = sizeof handle + handle.handle_bytes;
+            if (handle.handle_bytes <= MAX_HANDLE_SZ && length <= info.len - fixed) {
+                memcpy(&event->file_system, start + place + sizeof info, sizeof event->file_system);
+                if (info.info_type == FAN_EVENT_INFO_TYPE_FID) {
+                    event->handle = (uint32_t)(offset + place + fixed);
+                    event->handle_length = (uint32_t)length;
+                } else {
+                    event->directory = (uint32_t)(offset + place + fixed);
+                    event->directory_length = (uint32_t)length;
+                }
+            }
+        }
+        place += info.len;
+    }
+    return offset + head.event_len;
+}
+
+int clinux_queued(int fd) {
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) == 0 ? count / (int)FAN_EVENT_METADATA_LEN : -1;
+}
+
+int clinux_file_events_wait(int one, int other, int wake, int mounts) {
+    struct pollfd all[4] = {{one, POLLIN, 0}, {other, POLLIN, 0}, {wake, POLLIN, 0}, {mounts, POLLPRI, 0}};
+    if (poll(all, 4, -1) < 0) return -1;
+    int ready = 0;
+    for (int index = 0; index < 4; index++) if (all[index].revents) ready |= 1 << index;
+    return ready;
+}
+
+int clinux_open_handle(int mount, const void *handle, size_t length) {
+    union {
+        struct file_handle head;
+        char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    } copy;
+    if (length < sizeof copy.head || length > sizeof copy) {
+        errno = EINVAL;
+        return -1;
+    }
+    memcpy(&copy, handle, length);
+    if (copy.head.handle_bytes > length - sizeof copy.head) {
+        errno = EINVAL;
+        return -1;
+    }
+    return open_by_handle_at(mount, &copy.head, O_PATH | O_CLOEXEC);
+}
+
+int clinux_filesystem_id(int fd, uint64_t *id) {
+    struct statfs found;
+    if (fstatfs(fd, &found) != 0) return -1;
+    memcpy(id, &found.f_fsid, sizeof *id);
+    return 0;
 }
 
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength) {

@@ -26,6 +26,8 @@ struct MountCommand: ParsableCommand {
               artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other
               # go on with a session
               artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022
+              # records tell too which files below these directories were read
+              artifactfs mount /data/spliceai_eval /mnt/art --allow-other -o observe=/data/ref:/home
             """)
 
     @Argument(help: "The store's directory.", completion: .directory)
@@ -73,6 +75,7 @@ struct MountCommand: ParsableCommand {
                 }
                 request.durability = parsed
             }
+            request.observed = list.observed
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
             if foreground {
                 try Serve.run(request)
@@ -94,6 +97,8 @@ struct MountRequest {
     var extra: [String] = []
     var session: SessionName?
     var durability = Durability.synced
+    /// The directories outside of the store whose files are told as inputs; nil where none are looked at.
+    var observed: [String]?
 
     init(
         store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, savesPower: Bool,

@@ -8,6 +8,8 @@ struct OptionList {
     var savesPower = false
     var session: String?
     var durability: String?
+    /// The directories of `observe`, as they were named; nil without it.
+    var observed: [String]?
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
     var others: [String] = []
 
@@ -42,6 +44,13 @@ struct OptionList {
         switch name {
         case "session": session = value
         case "durability": durability = value
+        case "observe":
+            let directories = value.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard directories.allSatisfy({ $0.hasPrefix("/") }) else {
+                throw Failure(
+                    .usage, "the option observe in -o takes directories, as observe=/data/ref:/home, not '\(value)'")
+            }
+            observed = (observed ?? []) + directories
         case "max_read" where UInt32(value).map({ $0 > 0 }) != true:
             throw Failure(
                 .usage, "the option max_read in -o takes a number of bytes, such as max_read=131072, not '\(value)'")
@@ -59,6 +68,7 @@ struct OptionList {
         case "no_passthrough": noPassthrough = true
         case "nonempty": allowsNonempty = true
         case "powersave": savesPower = true
+        case "observe": observed = observed ?? []
         case "session", "durability": throw Failure(.usage, "the option \(name) in -o needs a value: \(name)=...")
         case "remount":
             throw Failure(
@@ -76,7 +86,8 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, max_read=BYTES, "
-                + "auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)")
+                + "durability=synced|relaxed, observe[=DIR:...], no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
+                + "max_read=BYTES, auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)"
+        )
     }
 }

@@ -29,7 +29,32 @@ enum Preflight {
                 "the mount point \(mountPoint) and the store \(store) lie inside each other; mount somewhere else")
         }
         try fuse(request)
+        request.observed = try request.observed.map { try observed($0) }
         return request
+    }
+
+    /// The directories to be observed, with links resolved, when they can be.
+    private static func observed(_ directories: [String]) throws -> [String] {
+        guard geteuid() == 0 else {
+            throw Failure(
+                .cannotAnswer,
+                "only root sees what is read outside of the store: leave -o observe out, or have root mount the store with it and "
+                    + "--allow-other; without it records say that inputs outside of the store were not looked at")
+        }
+        do throws(Errno) {
+            SystemCall.close(try SystemCall.openFileEvents(byHandles: true))
+        } catch {
+            throw Failure(
+                .cannotAnswer,
+                "cannot observe what is read outside of the store: fanotify: \(error); it needs Linux 5.15 and CAP_SYS_ADMIN, "
+                    + "which a container gets with '--cap-add SYS_ADMIN'. Leave -o observe out to mount without it")
+        }
+        return try directories.map { directory in
+            guard let path = try Paths.resolved(directory),
+                (try? SystemCall.attributes(atPath: path))?.isDirectory == true
+            else { throw Failure(.cannotAnswer, "-o observe: there is no directory \(directory)") }
+            return path
+        }
     }
 
     /// The mount point with links resolved. A dead mount of the same store is taken away: mounting again is the way to go on.

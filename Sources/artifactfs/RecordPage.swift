@@ -145,13 +145,33 @@ struct RecordPage {
             line("", "and \(record.inputsLeftOut) more, opened before these, that are not told")
         }
         if guesses > 0 { line("", "\(guesses) more \(guesses == 1 ? "is" : "are") possible: --possible") }
-        for (index, input) in record.outside.enumerated() {
+        outside(record, showsPossible)
+    }
+
+    /// What is not in the store.
+    private mutating func outside(_ record: ArtifactRecord, _ showsPossible: Bool) {
+        let shown = record.outside.filter { showsPossible || $0.how != .job }
+        for (index, input) in shown.enumerated() {
+            line(index == 0 ? "outside" : "", input.path ?? "?")
             line(
-                index == 0 ? "outside" : "",
+                "",
                 Self.list([
-                    input.path ?? "?", input.size.map { KeptBack.size($0) }, input.modified.map { "changed \($0)" },
+                    input.size.map { KeptBack.size($0) }, input.modified.map { "changed \(Self.shortTime($0))" },
                 ]))
+            line("", input.how.map { Self.words(for: $0) })
             line("  sha256", input.sha256)
+        }
+        if record.outsideLeftOut > 0 {
+            line("", "and \(record.outsideLeftOut) more, opened before these, that are not told")
+        }
+        let guesses = record.outside.count - shown.count
+        if guesses > 0 { line("", "\(guesses) more \(guesses == 1 ? "is" : "are") possible: --possible") }
+        let label = shown.isEmpty && record.outsideLeftOut == 0 && guesses == 0 ? "outside" : ""
+        let place = record.outsideBelow.isEmpty ? "" : " below \(record.outsideBelow.joined(separator: ", "))"
+        switch record.outsideSeen {
+        case .yes?: line(label, label.isEmpty ? nil : "nothing was seen to be read\(place)")
+        case .partly?: line(label, "some may be missing: not all that was opened\(place) could be followed")
+        case .no?, nil: line(label, "not looked at: whether files outside of the store were read is not known")
         }
     }
 
@@ -192,6 +212,9 @@ struct RecordPage {
 
     /// To the second, as people read it; the record has all digits.
     static func time(_ time: timespec) -> String { String(TimeText.rfc3339(time).prefix(19)) + "Z" }
+
+    /// A time of a record, which is text, likewise.
+    private static func shortTime(_ text: String) -> String { text.utf8.count == 30 ? text.prefix(19) + "Z" : text }
 
     private static func list(_ words: [String?]) -> String { words.compactMap { $0 }.joined(separator: ", ") }
 

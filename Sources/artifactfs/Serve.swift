@@ -35,9 +35,10 @@ enum Serve {
         SystemCall.setUmask(0)
         let volume: Volume
         do {
-            volume = try Volume(
-                store: store,
-                options: VolumeOptions(session: request.session, mountPoint: request.mountPoint, version: Version.text))
+            var options = VolumeOptions(
+                session: request.session, mountPoint: request.mountPoint, version: Version.text)
+            options.observedDirectories = request.observed
+            volume = try Volume(store: store, options: options)
         } catch {
             store.close()
             throw error

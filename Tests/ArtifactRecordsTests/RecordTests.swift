@@ -45,7 +45,9 @@ import Testing
         record.inputs = [input]
         var outside = ArtifactRecord.OutsideInput()
         (outside.path, outside.size, outside.modified, outside.sha256) = ("/data/ref.fa", 3_000_000_000, "2020", "22")
+        (outside.how, outside.at) = (.pipe, "2026-02-15T14:30:22.000000001Z")
         record.outside = [outside]
+        (record.outsideLeftOut, record.outsideSeen, record.outsideBelow) = (3, .partly, ["/data", "/home"])
         var run = ArtifactRecord.ExperimentRun()
         (run.id, run.experiment) = ("r1", "splice")
         record.run = run

@@ -39,6 +39,22 @@ extension MountedTests {
             try sleeps(mount)
         }
 
+        /// Also one that is told what is opened on a file system, as long as nothing is.
+        @Test(.enabled(if: geteuid() == 0, "only root observes")) func anIdleObservingMountSleeps() throws {
+            let directory = try TemporaryDirectory()
+            let outcome = try shell(
+                "mkdir d && mount -t tmpfs -o size=1m none d && echo a > d/ref.fa", in: directory.path)
+            #expect(outcome.succeeded, "\(outcome)")
+            defer { umount2(directory.path + "/d", Int32(MNT_DETACH)) }
+            let mount = try Mount(MountVariant(options: "observe=\(directory.path)/d"))
+            for number in 1...8 {
+                let file = mount.production("base/splice_errors/chr\(number).tsv")
+                #expect(try shell("cat \(directory.path)/d/ref.fa > \(file)").succeeded)
+            }
+            #expect(mount.settle())
+            try sleeps(mount)
+        }
+
         /// Also one that watches for what others change.
         @Test func anIdleReadOnlyMountSleeps() throws {
             let writing = try Mount()

@@ -59,7 +59,7 @@ extension MountedTests {
             let edges = try python(script, [json.output])
             #expect(
                 edges.output.split(separator: "\n").sorted() == [
-                    "/data/hg38.fa \(b) None", "\(a) \(b) declared", "\(a) \(c) declared", "\(b) \(c) declared",
+                    "/data/hg38.fa \(b) declared", "\(a) \(b) declared", "\(a) \(c) declared", "\(b) \(c) declared",
                 ], "\(edges)")
         }
 

@@ -32,14 +32,37 @@ extension Volume {
         if node.artifact?.isMaking == true { return nil }
         return processes.opens(node.identity, by: caller.process) {
             let path = shownPath(of: node)
-            if node.scope == .production {
-                let (_, rest) = store.schema.locate(path)
-                guard !rest.isEmpty else { return nil }
-                let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast(rest.count - 1)
-                return ReadFile(node.identity, path: parts.joined(separator: "/"), version: nil)
-            }
+            if node.scope == .production { return Self.published(path, node.identity, store) }
             let attributes = try? node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
             return attributes.map { ReadFile(node.identity, path: path, version: ReadFile.BytesState($0)) }
+        }
+    }
+
+    /// An artifact of production by the path of what is in it, if it is a directory; nil for a path that names none.
+    private static func published(_ path: String, _ identity: FileIdentity, _ store: Store) -> ReadFile? {
+        let (_, rest) = store.schema.locate(path)
+        guard !rest.isEmpty else { return nil }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast(rest.count - 1)
+        return ReadFile(identity, path: parts.joined(separator: "/"), version: nil)
+    }
+
+    /// Begins to look at what is opened outside of the mount.
+    static func observe(
+        _ directories: [String], _ store: Store, _ processes: LinuxProcesses
+    ) throws(StoreError) {
+        do throws(Errno) {
+            try processes.observe(ObservedPlaces(directories: directories), store: store.path) {
+                path, attributes, identity in
+                switch path.split(separator: "/").first.flatMap({ Mode(rawValue: String($0)) }) {
+                case .production?: return published(path, identity, store)
+                case .development?, .test?:
+                    return ReadFile(identity, path: path, version: ReadFile.BytesState(attributes))
+                case nil: return nil
+                }
+            }
+        } catch {
+            throw .system(
+                doing: "observe what is read outside of the store", path: directories.joined(separator: ":"), error)
         }
     }
 
@@ -60,6 +83,8 @@ extension Volume {
                 opener?.isOfSession == true ? state.bytes : nil
             )
         }
+        // What it has opened elsewhere counts as what it has opened here.
+        if opener != nil, isChanged { processes.catchUp() }
         guard let opener,
             // Several may write at a time: who closes last changes nothing any more.
             isChanged || opener != thread && processes.hasWritten(thread),
@@ -100,17 +125,39 @@ extension Volume {
     /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.
     func noteUsed(_ madeFrom: [ArtifactFile.MadeFrom], in request: inout PublishRequest) {
         let now = Clock.now()
+        let writers = madeFrom.map { ($0.memory, $0.time) }
         let shares = madeFrom.map { $0.memory.share() }
         let leftOut = shares.reduce(0) { $0 + $1.leftOut }
-        let edges = ProcessMemory.edges(
-            of: madeFrom.map { ($0.memory, $0.time) }, most: leftOut > 0 ? shares.map(\.told).max() ?? 0 : .max)
+        let further = madeFrom.map { $0.memory.outsideShare() }
+        let furtherLeftOut = further.reduce(0) { $0 + $1.leftOut }
+        let (edges, start) = ProcessMemory.traced(
+            writers, most: leftOut > 0 ? shares.map(\.told).max() ?? 0 : .max,
+            mostOutside: furtherLeftOut > 0 ? further.map(\.told).max() ?? 0 : ProcessMemory.mostToldOutside)
         request.record.inputsLeftOut = Int64(leftOut)
-        request.used = edges.sorted { $0.age > $1.age }.map { edge in
+        request.used = edges.filter { !$0.file.isOutside }.sorted { $0.age > $1.age }.map { edge in
             let file = edge.file
             return UsedFile(
                 path: file.path, how: edge.how, opened: Clock.time(now, before: edge.age), identity: file.identity,
                 size: file.version?.size, modified: file.version?.modified, known: file.input,
                 found: { file.isFound($0) })
+        }
+        // Of what nobody was seen to write it is not known what it was made from.
+        guard let look = processes.outside, !madeFrom.isEmpty else {
+            request.record.outsideSeen = .no
+            return
+        }
+        request.record.outsideSeen = look.lastLoss > 0 && start.map { $0 <= look.lastLoss } ?? true ? .partly : .yes
+        request.record.outsideBelow = look.directories
+        let outside = edges.filter { $0.file.isOutside }.sorted { $0.age > $1.age }
+        let told = outside.suffix(ProcessMemory.mostToldOutside)
+        request.record.outsideLeftOut = Int64(furtherLeftOut + outside.count - told.count)
+        request.record.outside = told.map { edge in
+            var input = ArtifactRecord.OutsideInput()
+            (input.path, input.how) = (edge.file.path, edge.how)
+            input.at = TimeText.rfc3339(Clock.time(now, before: edge.age))
+            input.size = edge.file.version?.size
+            input.modified = (edge.file.version?.changed).map(TimeText.rfc3339)
+            return input
         }
     }
 }

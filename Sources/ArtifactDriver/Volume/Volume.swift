@@ -16,6 +16,9 @@ public struct VolumeOptions: Sendable {
     public var mountPoint: String
     /// The program's version, for `status.json`.
     public var version: String
+    /// The directories outside of the store whose files are told as inputs; none where they are not looked at, and an empty list for what is
+    /// looked at where nothing is named. Root's driver only.
+    public var observedDirectories: [String]?
 
     /// For how long `stop` waits until what was closed is published, in milliseconds; what is left then stays staged for the next
     /// mount's recovery.
@@ -75,11 +78,14 @@ public final class Volume: FileSystem {
     /// A volume over an open store.
     ///
     /// Begins the mount's session, or resumes the one in `options`; a read-only store has none.
-    /// - Throws: `StoreError` when the session cannot be begun or resumed.
+    /// - Throws: `StoreError` when the session cannot be begun or resumed, or what is outside of the store cannot be looked at.
     public convenience init(store: Store, options: VolumeOptions) throws(StoreError) {
-        try self.init(
-            store: store, options: options,
-            processes: LinuxProcesses(environment: store.schema.environment, mountPoint: options.mountPoint))
+        // On a read-only mount nothing is written whose inputs could be told.
+        let observed = store.isReadOnly ? nil : options.observedDirectories
+        let processes = LinuxProcesses(
+            environment: store.schema.environment, mountPoint: options.mountPoint, observesOutside: observed != nil)
+        if let observed { try Self.observe(observed, store, processes) }
+        try self.init(store: store, options: options, processes: processes)
     }
 
     /// - Parameter processes: who tells of processes.
@@ -166,6 +172,7 @@ public final class Volume: FileSystem {
                 "not published for want of room, or because the store failed: it stays staged, and the next mount publishes it",
                 metadata: ["for want of room": "\(waits.room)", "store failed": "\(waits.store)"])
         }
+        processes.stopObserving()
         store.close()
         connectionBox.withLock { $0 = nil }
     }

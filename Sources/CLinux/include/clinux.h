@@ -168,6 +168,40 @@ int clinux_process_events_open(void);
 // The next one: 1, or 0 when there is none.
 int clinux_process_events_next(int fd, struct clinux_process_event *event);
 
+// What a process did with a file, as fanotify(7) tells it.
+struct clinux_file_event {
+    // 1: it has opened it; 2: what was open to read only is closed; 4: it was opened to be run; 8: some were lost because they were not read in time.
+    uint32_t what;
+    // 0 of one in another pid namespace.
+    int32_t process;
+    // A pidfd, to be closed; -1 where the process is gone.
+    int32_t process_file;
+    // The file itself, open to read and to be closed; -1 where handles tell of it.
+    int32_t file;
+    // As clinux_filesystem_id tells it.
+    uint64_t file_system;
+    // Handles of the directory in which it was opened, and of the file itself, by where they begin and how long they are; 0 long where there is none.
+    uint32_t directory, directory_length;
+    uint32_t handle, handle_length;
+};
+// Something that tells of what processes open (fanotify_init(2)), by handles or else by open files; -1 without CAP_SYS_ADMIN, or where the kernel has
+// none (5.15).
+int clinux_file_events_open(int by_handles);
+// Asks it for the file system of a path (0), for what is run from that (1) or that no more (3), or for what is opened through its mount (2):
+// fanotify_mark(2).
+int clinux_file_events_watch(int group, const char *path, int what);
+// One of those that read(2) has put into a buffer: where the next one begins, or 0 when there is none.
+size_t clinux_file_events_next(const void *buffer, size_t size, size_t offset, struct clinux_file_event *event);
+// How many events are to be read, which `FIONREAD` tells by the lengths of their heads (fs/notify/fanotify/fanotify_user.c); negative where it does not.
+int clinux_queued(int fd);
+// Waits without an end until one of the first three has something to be read, or the mounts that the last one tells of have changed (proc_pid_mountinfo(5)); which, as
+// bits in that order. Negative descriptors count for nothing.
+int clinux_file_events_wait(int one, int other, int wake, int mounts);
+// open_by_handle_at(2), `O_PATH`: never waits for what the file is.
+int clinux_open_handle(int mount, const void *handle, size_t length);
+// `f_fsid` of statfs(2).
+int clinux_filesystem_id(int fd, uint64_t *id);
+
 // getdents64(2): fills a buffer with `struct linux_dirent64`; the bytes that it took, 0 at the end.
 ssize_t clinux_getdents(int directory, void *buffer, size_t size);
 

@@ -50,6 +50,7 @@ extension LineageNode {
         case .file: return "no record: what is in a session or a test has none"
         case .artifact:
             guard let record, record.inputs.isEmpty, record.outside.isEmpty else { return nil }
+            if record.seesOutside { return "no inputs were seen" }
             return knowsInputs ? "made from nothing in the store" : "inputs were not recorded"
         }
     }

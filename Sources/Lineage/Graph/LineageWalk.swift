@@ -109,14 +109,16 @@ struct LineageWalk {
         let record = source.index[id]
         graph.nodes[place].possible = 0
         guard isShown else {
-            graph.nodes[place].moreAbove = record.inputs.count { isWanted($0.how) } + record.outside.count
+            graph.nodes[place].moreAbove =
+                record.inputs.count { isWanted($0.how) } + record.outside.count { isWanted($0.how) }
             return []
         }
-        graph.nodes[place].possible = record.inputs.count { !isWanted($0.how) }
+        graph.nodes[place].possible =
+            record.inputs.count { !isWanted($0.how) } + record.outside.count { !isWanted($0.how) }
         var found = try inputs(of: id, named: nil, in: &source).map { connect($0, to: place) }
-        for outside in record.outside {
+        for outside in record.outside where isWanted(outside.how) {
             guard let path = outside.path else { continue }
-            found.append(connect((self.outside(outside, path), nil, nil, .none, nil), to: place))
+            found.append(connect((self.outside(outside, path), outside.how, outside.at, .none, nil), to: place))
         }
         return found.compactMap { $0 }
     }
@@ -152,8 +154,8 @@ struct LineageWalk {
     ) throws -> [Found] {
         let record = source.index[maker]
         if graph.nodes[place].nature == .outside {
-            return record.outside.filter { $0.path.map { ExactText($0) } == ExactText(name) }
-                .map { ($0, outside($0, name)) }.filter { $0.1 == place }.map { ($0.1, nil, nil, .none, nil) }
+            return record.outside.filter { isWanted($0.how) && $0.path.map { ExactText($0) } == ExactText(name) }
+                .map { ($0, outside($0, name)) }.filter { $0.1 == place }.map { ($0.1, $0.0.how, $0.0.at, .none, nil) }
         }
         return try inputs(of: maker, named: name, in: &source, isNew: false).filter { $0.place == place }
     }
@@ -195,8 +197,8 @@ struct LineageWalk {
             found.append((place, input.how, input.at, resolved.match, isElsewhere ? path : nil))
         }
         if let name, maker.outside.contains(where: { name.isExactly($0.path) }) {
-            for outside in maker.outside where name.isExactly(outside.path) {
-                found.append((self.outside(outside, name), nil, nil, .none, nil))
+            for outside in maker.outside where name.isExactly(outside.path) && isWanted(outside.how) {
+                found.append((self.outside(outside, name), outside.how, outside.at, .none, nil))
             }
         }
         return found

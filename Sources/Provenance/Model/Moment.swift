@@ -29,6 +29,12 @@ struct Moment: Sendable, Hashable {
         return began &- min(began, start) <= 1 && start &- min(began, start) <= 1
     }
 
+    /// The same, or a time before it.
+    func no(later time: UInt64) -> Moment { time < self.time ? Moment(time: time, lastProcess: lastProcess) : self }
+
+    /// When a tick began, as ``time`` has it.
+    static func time(ofTick number: UInt64) -> UInt64 { number &* tick }
+
     /// In nanoseconds.
     private static let tick = UInt64(1_000_000_000 / max(1, sysconf(Int32(_SC_CLK_TCK))))
     private static let manyProcesses = 16_384

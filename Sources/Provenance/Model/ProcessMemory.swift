@@ -27,28 +27,38 @@ package final class ProcessMemory: Sendable {
 
     private struct State {
         var reads: [PastRead] = []
+        /// Those of what is not on the mount; of very many the last.
+        var outside: [PastRead] = []
+        /// How many of those were forgotten.
+        var forgotten = 0
         var known: Set<FileIdentity> = []
         var parent: Parent?
         var pipes: [PipeFlow] = []
         var knownPipes: Set<ObjectIdentifier> = []
         var id: ProcFile.MemoryID?
         var job: JobReads?
-        /// How many inputs were told of what it wrote.
+        /// How many inputs were told of what it wrote, and how many outside of the store.
         var told = 0
+        var toldOutside = 0
     }
 
     /// What it is called, as `/proc/<pid>/comm` has it; empty when that was not seen.
     let name: String
     /// Whether it is that of a program that the process itself has run; nil when that was not seen.
     let isOfProgram: Bool?
+    /// When its process was made, in nanoseconds since the machine's start; nil when that was not seen.
+    let start: UInt64?
     /// A leaf in the order of locks.
     private let state: Lock<State>
 
     /// More than that one process has read is not kept: it is left out, and that is told.
     private static let mostReads = 100_000
+    private static let mostOutside = 10_000
 
-    init(_ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?, job: JobReads? = nil) {
-        (self.name, self.isOfProgram) = (name, isOfProgram)
+    init(
+        _ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?, start: UInt64? = nil, job: JobReads? = nil
+    ) {
+        (self.name, self.isOfProgram, self.start) = (name, isOfProgram, start)
         state = Lock(State(id: id, job: job))
     }
 
@@ -71,10 +81,26 @@ package final class ProcessMemory: Sendable {
     @discardableResult
     func note(_ read: PastRead) -> Bool {
         state.withLock { state in
-            guard state.reads.count < Self.mostReads, state.known.insert(read.file.identity).inserted else {
+            guard state.known.count < 2 * Self.mostReads, state.reads.count < Self.mostReads else { return false }
+            guard state.known.insert(read.file.identity).inserted else {
+                // It was seen to be open before it was told who had opened it.
+                if read.file.isOutside, read.how == .process,
+                    let place = state.outside.lastIndex(where: { $0.file.identity == read.file.identity }),
+                    state.outside[place].how != .process
+                {
+                    state.outside[place] = read
+                }
                 return false
             }
-            state.reads.append(read)
+            guard read.file.isOutside else {
+                state.reads.append(read)
+                return true
+            }
+            if state.outside.count >= Self.mostOutside {
+                state.outside.removeFirst(Self.mostOutside / 2)
+                state.forgotten += Self.mostOutside / 2
+            }
+            state.outside.append(read)
             return true
         }
     }
@@ -96,8 +122,8 @@ package final class ProcessMemory: Sendable {
 
     /// All of it is another's: it was the same before it was seen what it is.
     func hand(to other: ProcessMemory) {
-        let (reads, parent, pipes) = sources
-        for read in reads { other.note(read) }
+        let (reads, outside, parent, pipes) = sources
+        for read in reads + outside { other.note(read) }
         if let parent { other.note(parent) }
         for pipe in pipes {
             other.note(pipe)
@@ -121,11 +147,25 @@ package final class ProcessMemory: Sendable {
     private static let mostTold = 20_000
     private static let fewInputs = 32
 
-    /// What it read itself.
-    var reads: [PastRead] { state.withLock { $0.reads } }
+    /// The same of what is not on the mount, of which no artifact is told more than a thousand.
+    package func outsideShare() -> (told: Int, leftOut: Int) {
+        state.withLock { state in
+            let all = state.outside.count
+            let isMuch = state.toldOutside + all > Self.mostTold
+            let told = min(all, isMuch ? Self.fewInputs : Self.mostToldOutside)
+            if !isMuch { state.toldOutside += told }
+            return (told, all - told + state.forgotten)
+        }
+    }
 
-    private var sources: (reads: [PastRead], parent: Parent?, pipes: [PipeFlow]) {
-        state.withLock { ($0.reads, $0.parent, $0.pipes) }
+    /// So many of one artifact.
+    package static let mostToldOutside = 1000
+
+    /// What it read itself.
+    var reads: [PastRead] { state.withLock { $0.reads + $0.outside } }
+
+    private var sources: (reads: [PastRead], outside: [PastRead], parent: Parent?, pipes: [PipeFlow]) {
+        state.withLock { ($0.reads, $0.outside, $0.parent, $0.pipes) }
     }
 
     // MARK: - Edges
@@ -162,6 +202,17 @@ package final class ProcessMemory: Sendable {
     ///   - writers: each with when it wrote last, in nanoseconds since the machine's start.
     ///   - most: of what each memory has read so many are told, those that it opened last.
     package static func edges(of writers: [(memory: ProcessMemory, time: UInt64)], most: Int = .max) -> [Edge] {
+        traced(writers, most: most, mostOutside: .max).edges
+    }
+
+    /// The same, with who was asked.
+    ///
+    /// - Parameter mostOutside: as `most`, of what is not on the mount.
+    /// - Returns: `start`: when the first of all those whose memories were followed was made, as ``start`` has it; nil when that was not seen of each.
+    package static func traced(
+        _ writers: [(memory: ProcessMemory, time: UInt64)], most: Int, mostOutside: Int
+    ) -> (edges: [Edge], start: UInt64?) {
+        var start: UInt64? = .max
         let now = Clock.sinceBoot()
         var edges: [Edge] = []
         var places: [FileIdentity: Int] = [:]
@@ -187,8 +238,9 @@ package final class ProcessMemory: Sendable {
                 guard how.rank < rank else { continue }
                 best[ObjectIdentifier(memory)] = how.rank
             }
-            let (reads, parent, pipes) = memory.sources
-            for read in reads.suffix(most) {
+            start = start.flatMap { start in memory.start.map { min(start, $0) } }
+            let (reads, outside, parent, pipes) = memory.sources
+            for read in [reads.suffix(most), outside.suffix(mostOutside)].joined() {
                 let least = how == .process ? read.how : how
                 switch limit.includes(read.moment) {
                 case true?: add(read, least)
@@ -203,13 +255,15 @@ package final class ProcessMemory: Sendable {
                 for writer in pipe.writers where writer !== memory { next.append((writer, limit, max(how, .pipe))) }
             }
         }
-        if edges.isEmpty {
+        if !edges.contains(where: { !$0.file.isOutside }) {
             // Nothing better is known than what others of the same job had read.
             for (memory, time) in writers {
-                for read in memory.job?.reads ?? [] where read.moment.time <= time { add(read, .job) }
+                for read in memory.job?.reads ?? [] where !read.file.isOutside && read.moment.time <= time {
+                    add(read, .job)
+                }
             }
         }
-        return edges
+        return (edges, start)
     }
 
     private static func max(_ one: ArtifactRecord.How, _ other: ArtifactRecord.How) -> ArtifactRecord.How {

@@ -11,7 +11,11 @@ extension ProcessModel {
         case .ran(let process, _): hasBecomeAnother(process)
         case .ended(let process, let time):
             let maker = state.withLock { state in
-                state.threads[process] = nil
+                let entry = state.threads.removeValue(forKey: process)
+                if observesOutside, let known = entry?.known {
+                    if state.ended.count >= Self.mostEnded { state.ended = [:] }
+                    state.ended[process] = known
+                }
                 return state.makers.removeValue(forKey: process)
             }
             maker?.hasEnded(process, time)
@@ -31,7 +35,7 @@ extension ProcessModel {
         state.withLock { $0.threads[parent]?.session = session }
         let begin = now.boot &- (now.monotonic &- time)
         let made = ProcessMemory.Parent(memory: from.memory, time: .at(begin))
-        let memory = ProcessMemory(from.memory.id, name: from.memory.name, isOfProgram: false)
+        let memory = ProcessMemory(from.memory.id, name: from.memory.name, isOfProgram: false, start: begin)
         memory.note(made)
         let known = state.withLock { state in
             if state.makers.count < Self.most { state.makers[process] = from }

@@ -41,7 +41,9 @@ extension ProcessModel {
     func see(_ process: Int32) -> SeenProcess? {
         guard let (origin, name) = ProcFile.originAndName(of: process) else { return nil }
         let job = job(origin.group)
-        let memory = ProcessMemory(origin.memory, name: name, isOfProgram: origin.isProgram, job: job)
+        let memory = ProcessMemory(
+            origin.memory, name: name, isOfProgram: origin.isProgram,
+            start: Moment.time(ofTick: origin.start), job: job)
         let known = known(process, origin, memory)
         let former = known.memory
         if former !== memory {
@@ -99,7 +101,8 @@ extension ProcessModel {
             ends[pipe] = min(ends[pipe] ?? number, number)
         }
         let descriptors = ProcFile.descriptors(
-            of: known.process, below: place.isEmpty ? nil : place, seesFlags: !origin.isProgram)
+            of: known.process, below: observesOutside ? [UInt8(ascii: "/")] : place.isEmpty ? nil : place,
+            seesFlags: !origin.isProgram)
         for descriptor in descriptors {
             // A shell's child marks what it does not pass on.
             let isPassedOn = origin.isProgram || !descriptor.isClosedOnExec
@@ -110,7 +113,9 @@ extension ProcessModel {
                 if descriptor.isWritten, descriptor.number != STDERR_FILENO {
                     add(pipe, descriptor.number, to: &open.written)
                 }
-            } else if descriptor.isRead, let file = file(shownAt: descriptor.target) {
+            } else if descriptor.isRead, let file = file(shownAt: descriptor.target),
+                !file.isOutside || !descriptor.isWritten
+            {
                 all.append(file)
                 guard isPassedOn else { continue }
                 if descriptor.number <= STDERR_FILENO { standard.insert(ObjectIdentifier(file)) }

@@ -29,6 +29,8 @@ package final class ProcessModel: Sendable {
         var memories: Set<ProcFile.MemoryID> = []
         /// What the processes of a group have read, by its number.
         var jobs: [Int32: JobReads] = [:]
+        /// Who has ended of late, by their numbers, where it is told late what they had opened.
+        var ended: [Int32: SeenProcess] = [:]
         /// Who made a process, by its number, as long as it lives.
         var makers: [Int32: SeenProcess] = [:]
         /// Who opened what is to be told when it is closed.
@@ -42,6 +44,7 @@ package final class ProcessModel: Sendable {
     static let validity: UInt64 = 200_000_000
     static let most = 8192
     private static let mostFiles = 65_536
+    static let mostEnded = 512
     /// A program of a pipeline is not farther from its shell than that.
     static let mostLevels = 8
     static let mostOfPipeline = 64
@@ -57,10 +60,15 @@ package final class ProcessModel: Sendable {
     /// A leaf in the order of locks.
     let state = Lock(State())
 
+    /// Whether other files are told of than those of the mount (``OutsideObserver``).
+    let observesOutside: Bool
+
     /// - Parameters:
     ///   - mountPoint: where the files are shown.
     ///   - reader: reads of processes what may have to wait for them.
-    init(mountPoint: String, reader: PatientReader) {
+    ///   - observesOutside: whether other files are told of too.
+    init(mountPoint: String, reader: PatientReader, observesOutside: Bool = false) {
+        self.observesOutside = observesOutside
         place = mountPoint.isEmpty ? [] : Array(mountPoint.utf8) + [UInt8(ascii: "/")]
         self.reader = reader
         let events = ProcessEvents { [weak self] in self?.hear($0) }
@@ -71,9 +79,11 @@ package final class ProcessModel: Sendable {
 
     /// A thread opens a file to read. It waits for our answer.
     ///
-    /// - Parameter file: called when it is new to its process.
+    /// - Parameters:
+    ///   - time: when it had done so, where that is told late.
+    ///   - file: called when it is new to its process.
     /// - Returns: a number, when it is to be told that the handle is closed.
-    func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? {
+    func opens(_ identity: FileIdentity, by thread: Int32, at time: UInt64 = .max, _ file: () -> ReadFile?) -> UInt64? {
         guard thread > 0 else { return nil }
         let known: SeenProcess
         if let entry = entry(of: thread), entry.known.looksLeft.load(ordering: .relaxed) <= 0 {
@@ -87,7 +97,7 @@ package final class ProcessModel: Sendable {
         }
         let memory = known.memory
         guard let file = file().map(shared) else { return nil }
-        let read = ProcessMemory.PastRead(file: file, moment: now, how: .process)
+        let read = ProcessMemory.PastRead(file: file, moment: now.no(later: time), how: .process)
         if memory.note(read) { memory.job?.note(read) }
         // It may run another program, with this open still.
         guard memory.isOfProgram == false else { return nil }
@@ -103,6 +113,18 @@ package final class ProcessModel: Sendable {
         let process = known.process
         _ = reader.submit { [self] in _ = see(process) }
         return number
+    }
+
+    /// The memory of a process that is known well, and need not be looked at when it opens a file to read; nil of any other.
+    func knownMemory(of process: Int32) -> ProcessMemory? {
+        guard let entry = entry(of: process), entry.known.looksLeft.load(ordering: .relaxed) <= 0 else { return nil }
+        return entry.known.memory
+    }
+
+    /// A process that has ended had opened a file to read. What it was is known when somebody had seen it, or has heard of it.
+    func opened(_ file: ReadFile, byEnded process: Int32, at time: UInt64) {
+        guard let known = state.withLock({ $0.threads[process]?.known ?? $0.ended[process] }) else { return }
+        known.memory.note(.init(file: shared(file), moment: now.no(later: time), how: .process))
     }
 
     /// The last descriptor of a file is closed that was opened to read.
@@ -209,7 +231,11 @@ package final class ProcessModel: Sendable {
     }
 
     func file(shownAt target: [UInt8]) -> ReadFile? {
-        guard !place.isEmpty, target.count > place.count, target.starts(with: place) else { return nil }
+        guard !place.isEmpty, target.count > place.count, target.starts(with: place) else {
+            guard observesOutside else { return nil }
+            let path = ShownText.text(target)
+            return state.withLock { $0.files[path] }
+        }
         let path = String(decoding: target.dropFirst(place.count), as: UTF8.self)
         return state.withLock { $0.files[path] }
     }

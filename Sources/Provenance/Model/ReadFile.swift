@@ -3,12 +3,14 @@ internal import Synchronization
 package import Glibc
 package import SystemCalls
 
-/// A file of the mount that processes read, as it was then.
+/// A file that processes read, as it was then: of the mount, or outside of it where that is observed.
 package final class ReadFile: Sendable {
     /// Which file it is.
     package let identity: FileIdentity
-    /// Where it was shown, from the mount point.
+    /// Where it was shown, from the mount point; of what is outside of it the whole path.
     package let path: String
+    /// Whether it is not on the mount.
+    package var isOutside: Bool { path.utf8.first == UInt8(ascii: "/") }
     /// How it was, where its bytes may change; nil of what is sealed.
     package let version: BytesState?
 
@@ -23,6 +25,13 @@ package final class ReadFile: Sendable {
         package init(_ attributes: stat) {
             size = Int64(attributes.st_size)
             modified = Int64(attributes.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(attributes.st_mtim.tv_nsec)
+        }
+
+        /// The same as a time.
+        package var changed: timespec {
+            let (seconds, rest) = modified.quotientAndRemainder(dividingBy: 1_000_000_000)
+            return timespec(
+                tv_sec: Int(rest < 0 ? seconds - 1 : seconds), tv_nsec: Int(rest < 0 ? rest + 1_000_000_000 : rest))
         }
     }
 

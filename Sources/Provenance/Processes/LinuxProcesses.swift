@@ -17,16 +17,19 @@ package final class LinuxProcesses: ProcessObserver {
     private let known = Lock<[LinuxProcess]>([])
     private static let most = 64
     let capture: ProcessCapture
-    private let model: ProcessModel
+    let model: ProcessModel
     private let made = MadeFiles()
+    /// Set once. A leaf in the order of locks.
+    let outsideObserver = Lock<OutsideObserver?>(nil)
     private let births = ProcessBirths()
 
     /// - Parameters:
     ///   - environment: which members of a writer's environment are kept.
     ///   - mountPoint: where the files are shown that processes read; empty when that is not known.
-    package init(environment: EnvironmentNames = .builtIn, mountPoint: String = "") {
+    ///   - observesOutside: whether ``observe(_:store:shown:)`` will be called.
+    package init(environment: EnvironmentNames = .builtIn, mountPoint: String = "", observesOutside: Bool = false) {
         let reader = PatientReader()
-        let model = ProcessModel(mountPoint: mountPoint, reader: reader)
+        let model = ProcessModel(mountPoint: mountPoint, reader: reader, observesOutside: observesOutside)
         self.model = model
         capture = ProcessCapture(environment, reader) { model.hasBecomeAnother($0) }
     }

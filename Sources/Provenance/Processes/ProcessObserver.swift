@@ -96,6 +96,15 @@ package protocol ProcessObserver: Sendable {
     /// Whether a thread's process, which waits for our answer, has written anything; false when that is not seen.
     func hasWritten(_ thread: Int32) -> Bool
 
+    /// How files outside of the store are looked at; nil when they are not.
+    var outside: OutsideLook? { get }
+
+    /// Waits, for a moment only, until what was opened outside of the mount so far is known.
+    func catchUp()
+
+    /// Files outside of the store are not looked at any more.
+    func stopObserving()
+
     /// Whether two threads are of one job: the same process, one an ancestor of the other, or the same session (setsid(2)); nil when
     /// that cannot be seen.
     func isSameJob(_ one: Int32, _ other: any WatchedProcess) -> Bool?

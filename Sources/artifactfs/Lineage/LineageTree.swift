@@ -30,6 +30,13 @@ struct LineageTree {
             tree.draw()
             text += tree.text
         }
+        let artifacts = graph.nodes.compactMap { $0.nature == .artifact ? $0.record : nil }
+        let unseen = artifacts.count { !$0.seesOutside }
+        if question.isUp, unseen > 0 {
+            text +=
+                "\nInputs outside of the store were not looked at for \(unseen) of \(artifacts.count) "
+                + "artifact\(artifacts.count == 1 ? "" : "s").\n"
+        }
         if graph.otherVersions > 0 {
             let many = graph.otherVersions > 1
             text +=
