@@ -32,6 +32,7 @@ import Testing
     ])
     func whereNothingIsNamed(path: String, isShown: Bool) {
         #expect(shows(ObservedPlaces(directories: []), path) == isShown)
+        #expect(shows(ObservedPlaces(directories: ["/"]), path) == isShown)
     }
 
     /// A directory of system files is named: they count.
@@ -59,6 +60,8 @@ import Testing
         // What this driver or some user's program answers for is not asked.
         #expect(named.paths == ["/data", "/home", "/data/ref x"])
         #expect(named.readOnly.map(\.mountPoint) == ["/mnt/ro"])
+        let all = ObservedPlaces(directories: ["/"]).watched(among: mounts, store: "/data/s_eval")
+        #expect(all.paths == ["/", "/", "/data", "/data/ref x"])
         let usual = ObservedPlaces(directories: []).watched(among: mounts, store: "/data/s_eval")
         #expect(usual.paths == ["/data/s_eval", "/home"])
         for line: Substring in ["", "- - -", "1 2 3 4 5 6 7 - a", "x x x x x x x x x x x x x x x"] {

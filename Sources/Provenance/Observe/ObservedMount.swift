@@ -95,7 +95,9 @@ extension ObservedPlaces {
         // What is mounted below.
         for directory in directories {
             for mount in mounts where mount.isObserved && !mount.isArtifacts {
-                if mount.mountPoint.utf8.starts(with: (directory + "/").utf8) { paths.append(mount.mountPoint) }
+                if mount.mountPoint.utf8.starts(with: (directory == "/" ? directory : directory + "/").utf8) {
+                    paths.append(mount.mountPoint)
+                }
             }
         }
         return (paths, mounts.filter { $0.isArtifacts && $0.isObserved })

@@ -1,12 +1,12 @@
 /// Where files outside of the store are looked at: those that are told as inputs when somebody reads them (Semantics, 4).
 package struct ObservedPlaces: Sendable, Hashable {
-    /// The directories that were named, without a slash at their ends; empty where none was.
+    /// The directories that were named, without a slash at their ends but for the root; empty where none was.
     package let directories: [String]
 
     /// - Parameter directories: absolute; none for what is looked at where nothing is named.
     package init(directories: [String]) {
         self.directories = directories.map { directory in
-            directory.utf8.last == UInt8(ascii: "/") ? String(directory.dropLast()) : directory
+            directory.utf8.last == UInt8(ascii: "/") && directory != "/" ? String(directory.dropLast()) : directory
         }
     }
 
@@ -32,6 +32,7 @@ package struct ObservedPlaces: Sendable, Hashable {
     private func start(of path: [UInt8]) -> Int? {
         if directories.isEmpty { return path.first == UInt8(ascii: "/") ? 1 : nil }
         return directories.lazy.compactMap { directory in
+            if directory == "/" { return path.first == UInt8(ascii: "/") ? 1 : nil }
             let count = directory.utf8.count
             return path.count > count && path[count] == UInt8(ascii: "/") && path.starts(with: directory.utf8)
                 ? count + 1 : nil
@@ -45,7 +46,7 @@ package struct ObservedPlaces: Sendable, Hashable {
         let path = path + [UInt8(ascii: "/")]
         guard let start = start(of: path) else { return false }
         let names = path[start...].split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
-        if directories.isEmpty, let top = names.first, Self.system.contains(top) { return false }
+        if start == 1, let top = names.first, Self.system.contains(top) { return false }
         var isLibrary = false
         for name in names {
             if name.hasPrefix(".") || Self.software.contains(name) { return false }
