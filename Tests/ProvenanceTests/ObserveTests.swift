@@ -122,7 +122,7 @@ import Testing
     /// What the kernel tells is read without trust.
     @Test func eventsOfAnyBytes() {
         var random = SplitMix64(seed: 7)
-        for _ in 0..<20_000 {
+        for _ in 0..<2000 {
             var bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
             }

@@ -124,6 +124,8 @@ extension Volume {
 
     /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.
     func noteUsed(_ madeFrom: [ArtifactFile.MadeFrom], in request: inout PublishRequest) {
+        // What had been told by then and was not looked at yet.
+        if !madeFrom.isEmpty { processes.catchUp() }
         let now = Clock.now()
         let writers = madeFrom.map { ($0.memory, $0.time) }
         let shares = madeFrom.map { $0.memory.share() }
