@@ -19,7 +19,7 @@ final class FileEventQueue: Sendable {
     let byFiles: FileDescriptor?
     /// A leaf in the order of locks; what is read under it is there already.
     private let state = Lock(State())
-    private static let most = 1024
+    private static let most = 256
 
     /// - Throws: what the kernel says.
     init() throws(Errno) {
