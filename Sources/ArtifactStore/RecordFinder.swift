@@ -30,16 +30,22 @@ struct RecordFinder {
 
     /// What is known of an artifact that somebody names as an input; one that is not in the store, or of which nobody knows where it is,
     /// as it was named.
-    func declared(_ path: String) -> (input: ArtifactRecord.Input?, outside: ArtifactRecord.OutsideInput?) {
+    ///
+    /// - Returns: `isNoted`: whether the file says where its record is, so that one is there, or in a moment.
+    func declared(
+        _ path: String
+    ) -> (input: ArtifactRecord.Input?, outside: ArtifactRecord.OutsideInput?, isNoted: Bool) {
         guard let path = shownPath(path) else {
             var outside = ArtifactRecord.OutsideInput()
             (outside.path, outside.how) = (path, .declared)
-            return (nil, outside)
+            return (nil, outside, false)
         }
         var input = ArtifactRecord.Input()
         (input.path, input.how) = (path, .declared)
         let (location, rest) = schema.locate(path)
-        guard case .typed(.production, _, let type) = location, let name = rest.first else { return (input, nil) }
+        guard case .typed(.production, _, let type) = location, let name = rest.first else {
+            return (input, nil, false)
+        }
         // What is in a directory that is an artifact is that artifact.
         if rest.count > 1 {
             input.path = path.utf8.split(separator: UInt8(ascii: "/")).dropLast(rest.count - 1).compactMap {
@@ -48,18 +54,20 @@ struct RecordFinder {
             .joined(separator: "/")
         }
         let real = StoreLayout.directory(of: location)
-        guard let directory = try? RealDirectory.open(real, beneath: root) else { return (input, nil) }
+        guard let directory = try? RealDirectory.open(real, beneath: root) else { return (input, nil, false) }
+        var isNoted = false
         for isDirectory in [false, true] {
             guard case .artifact(let realName) = type.classify(name, ofDirectory: isDirectory),
-                let found = try? directory.file(realName).attributes(), found.isDirectory == isDirectory,
-                let line = try? line(
-                    in: real, name: realName, found,
-                    note: try? directory.file(realName).extendedAttribute(LedgerNote.attribute)),
-                let record = line.record
+                let found = try? directory.file(realName).attributes(), found.isDirectory == isDirectory
             else { continue }
+            let note = try? directory.file(realName).extendedAttribute(LedgerNote.attribute)
+            if note != nil { isNoted = true }
+            guard let line = try? line(in: real, name: realName, found, note: note), let record = line.record else {
+                continue
+            }
             (input.version, input.sha256) = (record.artifact.version, record.artifact.sha256)
         }
-        return (input, nil)
+        return (input, nil, isNoted)
     }
 
     /// The path on the mount, from the mount point; nil of what is not there.

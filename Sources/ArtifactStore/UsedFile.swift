@@ -55,8 +55,13 @@ extension RecordFinder {
 
     /// What is known of a file that was read.
     func input(_ file: UsedFile) -> ArtifactRecord.Input {
-        var input = file.known ?? declared(file.path).input ?? ArtifactRecord.Input()
-        if file.known == nil, input.sha256 != nil { file.found(input) }
+        var input = file.known ?? ArtifactRecord.Input()
+        if file.known == nil {
+            let found = declared(file.path)
+            input = found.input ?? input
+            // All ledgers are searched for what has no note: who writes a thousand files does not do that for each of them.
+            if input.sha256 != nil || !found.isNoted { file.found(input) }
+        }
         (input.path, input.how, input.at) = (input.path ?? file.path, file.how, TimeText.rfc3339(file.opened))
         guard let size = file.size, let modified = file.modified else { return input }
         (input.version, input.sha256) = (nil, size <= Self.mostHashed ? hash(of: file, size, modified) : nil)

@@ -114,7 +114,7 @@ extension ArtifactRecord {
         var all = self
         if !statement.attributes.members.isEmpty { all.attributes = statement.attributes }
         for path in statement.inputs {
-            let (input, outside) = finder.declared(path)
+            let (input, outside, _) = finder.declared(path)
             if let input, !all.inputs.contains(where: { $0.path == input.path && $0.how != .job }) {
                 all.inputs.append(input)
             }

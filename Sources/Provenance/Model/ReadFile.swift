@@ -35,12 +35,29 @@ package final class ReadFile: Sendable {
         }
     }
 
+    private struct Found {
+        let input: ArtifactRecord.Input
+        /// Until when that is not looked up again, on the monotonic clock.
+        let end: UInt64
+    }
+
+    /// In nanoseconds: for so long it is taken to have no record still.
+    private static let pause: UInt64 = 1_000_000_000
+
     /// What a record says of it, once that was looked up; of what is sealed only.
-    private let found = Lock<ArtifactRecord.Input?>(nil)
+    private let found = Lock<Found?>(nil)
 
-    package var input: ArtifactRecord.Input? { found.withLock { $0 } }
+    package var input: ArtifactRecord.Input? {
+        guard let found = found.withLock({ $0 }), found.end == .max || Clock.monotonic() < found.end else { return nil }
+        return found.input
+    }
 
-    package func isFound(_ input: ArtifactRecord.Input) { if version == nil { found.withLock { $0 = input } } }
+    /// - Parameter input: without a hash when no record of it was found.
+    package func isFound(_ input: ArtifactRecord.Input) {
+        guard version == nil else { return }
+        let end = input.sha256 == nil ? Clock.monotonic() &+ Self.pause : .max
+        found.withLock { $0 = Found(input: input, end: end) }
+    }
 
     package init(_ identity: FileIdentity, path: String, version: BytesState?) {
         (self.identity, self.path, self.version) = (identity, path, version)
