@@ -72,7 +72,8 @@ final class ProcessCapture: Sendable {
         if mayBeLater, process.isFork(called: name) {
             let isTaken = reader.submit { [self] in
                 guard process.beginLooking() else { return }
-                if !see(process, isClosing: false) { process.doubt(closingAs: name) }
+                // Somebody else may have seen by now what it has become.
+                if !see(process, isClosing: false), !process.isSeen(as: nil) { process.doubt(closingAs: name) }
                 process.endLooking()
             }
             if isTaken { return }
