@@ -238,11 +238,15 @@ unended() {
         head -n 20 | sed 's/.*/✘ Test & recorded an issue: it had not ended/'
 }
 
-# Makes that build beside the tests, which mostly wait for each other: else it would be minutes more.
+# Makes that build beside the tests, which mostly wait for each other: else it would be minutes more. It takes what time they leave: the build
+# gives its compilers back the niceness of root, but not another scheduling class.
 begin_sanitized_build() {
+    local idle=()
+    if command -v chrt >/dev/null; then idle=(chrt --idle 0); fi
     (
         export ARTIFACTFS_TSAN=1 TMPDIR=$work
-        exec nice -n 19 timeout --kill-after=20 "$limit" swift build --build-tests --sanitize=thread --scratch-path "$root/.build/tsan"
+        exec nice -n 19 "${idle[@]}" timeout --kill-after=20 "$limit" \
+            swift build --build-tests --sanitize=thread --scratch-path "$root/.build/tsan"
     ) >"$work/sanitized-build.log" 2>&1 </dev/null &
     building=$!
 }
