@@ -183,6 +183,13 @@ public struct ArtifactRecord: Sendable, Hashable {
         public init() {}
     }
 
+    /// The state of the code that made it, of which the commit is known: the script's, else that of the directory. Where the program itself comes
+    /// from is another thing.
+    public var ownCode: Code? {
+        let all = code.filter { $0.commit != nil }
+        return ["script", "cwd"].lazy.compactMap { role in all.first { $0.role == role } }.first
+    }
+
     /// A state of code that was under version control.
     public struct Code: Sendable, Hashable {
         /// The repository's root.

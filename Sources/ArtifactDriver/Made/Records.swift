@@ -121,7 +121,7 @@ extension Volume {
         switch name {
         case ArtifactAttribute.sha256: text = record.artifact.sha256
         case ArtifactAttribute.run: text = record.run?.id
-        case ArtifactAttribute.commit: text = record.code.lazy.compactMap(\.commit).first
+        case ArtifactAttribute.commit: text = record.ownCode?.commit
         case ArtifactAttribute.command: text = record.commandLine
         default: text = JSONValue.object(record.json).description
         }

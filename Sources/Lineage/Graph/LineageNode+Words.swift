@@ -31,10 +31,7 @@ extension LineageNode {
     }
 
     /// The state of the code that made it: the script's, else that of the directory. Where the program itself comes from is another thing.
-    public var code: ArtifactRecord.Code? {
-        let all = record?.code.filter { $0.commit != nil } ?? []
-        return ["script", "cwd"].lazy.compactMap { role in all.first { $0.role == role } }.first
-    }
+    public var code: ArtifactRecord.Code? { record?.ownCode }
 
     /// The commit in a few digits, with a plus where tracked files differed.
     public var commit: String? {
