@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
+usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions | --jobs] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
 
 Builds release, makes its stores on /dev/shm (or in $TMPDIR when there is no room), mounts them, measures native
 directory, mounts and peers in turn, prints medians, ratios and their spread, and leaves bench.json and bench.svg in DIR
@@ -16,6 +16,8 @@ directory, mounts and peers in turn, prints medians, ratios and their spread, an
   --scale          measure a store of 1,000,000 artifacts instead ($ARTIFACTFS_BENCH_COUNT for another number)
   --instructions   count the instructions of the driver's handlers instead, under valgrind, and compare them with the thresholds:
                    they do not depend on what else the machine does
+  --jobs           measure whole jobs (a shell's pipelines over 1,000 files, cp -r of 10,000 small ones, BLAST) instead, also on a mount
+                   whose records tell nothing of processes: what provenance costs
   --workloads A,B  only these
   --rounds N       counted rounds (7; quick: 3)
   --no-build       measure what is built already
@@ -24,6 +26,7 @@ targets: native               the real directories, not mounted
          artifactfs           mounted read-write, passthrough where kernel and user may
          artifactfs-buffered  mounted read-write with --no-passthrough
          artifactfs-ro        mounted --read-only
+         artifactfs-plain     mounted read-write with -o no_provenance (--jobs only)
          bindfs               Debian's bindfs over the native directory, with its defaults
          peer                 what $ARTIFACTFS_BENCH_PEER mounts, when set: a command line with {source} and {mountpoint},
                               for example 'passthrough_hp {source} {mountpoint}'
@@ -38,13 +41,14 @@ TEXT
 say() { printf 'bench.sh: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-quick=0 check=0 scale=0 instructions=0 build=1 out='' workloads='' rounds=''
+quick=0 check=0 scale=0 instructions=0 jobs=0 build=1 out='' workloads='' rounds=''
 while (($#)); do
     case $1 in
         --quick) quick=1 ;;
         --check) check=1 ;;
         --scale) scale=1 ;;
         --instructions) instructions=1 ;;
+        --jobs) jobs=1 ;;
         --no-build) build=0 ;;
         --out | --workloads | --rounds)
             (($# > 1)) || { say "$1 needs a value"; usage >&2; exit 2; }
@@ -105,6 +109,7 @@ trap 'exit 143' TERM HUP
 missing=()
 command -v bindfs >/dev/null || missing+=(bindfs)
 command -v fusermount3 >/dev/null || missing+=(fuse3)
+if ((jobs)); then command -v blastn >/dev/null || missing+=(ncbi-blast+); fi
 if ((instructions)); then
     command -v valgrind >/dev/null || missing+=(valgrind)
     command -v strip >/dev/null || missing+=(binutils)
@@ -243,7 +248,12 @@ fi
 say "making the artifacts"
 "$bench" prepare "$work/native" --big-mib "$big" "${python[@]}"
 arguments=(--native "$work/native")
-for name in artifactfs artifactfs-buffered artifactfs-ro; do
+targets=(artifactfs artifactfs-buffered artifactfs-ro)
+if ((jobs)); then
+    targets=(artifactfs artifactfs-plain)
+    workloads=${workloads:-job-pipelines,job-copy,job-blast}
+fi
+for name in "${targets[@]}"; do
     store=$work/${name}_eval
     mkdir -p -- "$store"
     "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "artifactfs init failed"; }
@@ -252,6 +262,7 @@ for name in artifactfs artifactfs-buffered artifactfs-ro; do
         artifactfs) options=(--durability relaxed) ;;
         artifactfs-buffered) options=(--durability relaxed --no-passthrough) ;;
         artifactfs-ro) options=(--read-only) ;;
+        artifactfs-plain) options=(--durability relaxed -o no_provenance) ;;
     esac
     mount_artifactfs "$name" "$store" "${options[@]}"
     arguments+=(--target "$name=$work/mnt/$name" --store "$name=$store" --process "$name=$served")
@@ -271,7 +282,7 @@ mount_peer() {
     if kill -0 "$pid" 2>/dev/null && [[ $name == bindfs ]]; then arguments+=(--process "$name=$pid"); fi
     arguments+=(--target "$name=$at")
 }
-mount_peer bindfs bindfs -f "$work/native" "$work/mnt/bindfs"
+((jobs)) || mount_peer bindfs bindfs -f "$work/native" "$work/mnt/bindfs"
 if [[ -n ${ARTIFACTFS_BENCH_PEER:-} ]]; then
     [[ $ARTIFACTFS_BENCH_PEER == *'{source}'* && $ARTIFACTFS_BENCH_PEER == *'{mountpoint}'* ]] ||
         fail "ARTIFACTFS_BENCH_PEER must hold {source} and {mountpoint}: $ARTIFACTFS_BENCH_PEER"

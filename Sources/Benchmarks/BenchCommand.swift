@@ -27,6 +27,9 @@ struct BenchCommand: ParsableCommand {
             Workloads:
             \(Workload.all.map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
 
+            Whole jobs, which are measured when they are named:
+            \(Workload.jobs.map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
+
             Exit codes: 0 done, 1 slower than the thresholds or a failure, 64 wrong usage.
             """,
         subcommands: [
@@ -148,8 +151,8 @@ struct RunCommand: ParsableCommand {
     private func chosenWorkloads() throws -> [Workload] {
         guard let workloads else { return Workload.all.filter { python != nil || $0.name != Workload.polars.name } }
         return try workloads.split(separator: ",").map { name in
-            guard let found = Workload.all.first(where: { $0.name == name }) else {
-                let known = Workload.all.map(\.name).joined(separator: ", ")
+            guard let found = (Workload.all + Workload.jobs).first(where: { $0.name == name }) else {
+                let known = (Workload.all + Workload.jobs).map(\.name).joined(separator: ", ")
                 throw ValidationError("no workload is named \(name); there are \(known)")
             }
             return found

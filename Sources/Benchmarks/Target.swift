@@ -96,6 +96,14 @@ struct Target: Sendable {
         }
     }
 
+    /// A directory of its session where anything may be written.
+    func free(_ name: String) -> String {
+        switch layout {
+        case .store: sessionDirectory + "-free-" + name
+        case .tree: directory + "/development/current/scratch/" + name
+        }
+    }
+
     /// The real path of a published artifact, where one can see that it is published; nil when nobody said.
     func real(published name: String) -> String? {
         store.map { $0 + "/meta_layer/predictions/meta_predictions_" + name }

@@ -76,6 +76,7 @@ struct MountCommand: ParsableCommand {
                 request.durability = parsed
             }
             request.observed = list.observed
+            request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
             if foreground {
                 try Serve.run(request)
@@ -99,6 +100,8 @@ struct MountRequest {
     var durability = Durability.synced
     /// The directories outside of the store whose files are told as inputs; nil where none are looked at.
     var observed: [String]?
+    /// Whether records tell which programs made what, with which code and from what.
+    var seesProvenance = true
 
     init(
         store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, savesPower: Bool,

@@ -10,6 +10,8 @@ struct OptionList {
     var durability: String?
     /// The directories of `observe`, as they were named; nil without it.
     var observed: [String]?
+    /// Whether records tell nothing of processes.
+    var noProvenance = false
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
     var others: [String] = []
 
@@ -34,6 +36,9 @@ struct OptionList {
     /// - Throws: `Failure` that names the option which is not known, or lacks its value.
     init(_ lists: [String]) throws {
         for option in lists.flatMap({ $0.split(separator: ",").map(String.init) }) { try add(option) }
+        if noProvenance, observed != nil {
+            throw Failure(.usage, "observe and no_provenance in -o exclude each other: leave one of them out")
+        }
     }
 
     private mutating func add(_ option: String) throws {
@@ -66,6 +71,7 @@ struct OptionList {
         case "rw": isReadOnly = false
         case "allow_other": allowsOthers = true
         case "no_passthrough": noPassthrough = true
+        case "no_provenance": noProvenance = true
         case "nonempty": allowsNonempty = true
         case "powersave": savesPower = true
         case "observe": observed = observed ?? []
@@ -86,7 +92,7 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, observe[=DIR:...], no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
+                + "durability=synced|relaxed, observe[=DIR:...], no_provenance, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
                 + "max_read=BYTES, auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)"
         )
     }

@@ -38,6 +38,7 @@ enum Serve {
             var options = VolumeOptions(
                 session: request.session, mountPoint: request.mountPoint, version: Version.text)
             options.observedDirectories = request.observed
+            options.seesProvenance = request.seesProvenance
             volume = try Volume(store: store, options: options)
         } catch {
             store.close()

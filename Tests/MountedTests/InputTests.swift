@@ -214,5 +214,33 @@ extension MountedTests {
             let page = try run([try Mount.binary(), "show", mount.production("base/splice_errors/chr1.tsv")])
             #expect(page.output.contains("1 more is possible: --possible"), "\(page)")
         }
+
+        /// A mount that is told to look at nobody tells who wrote by number only; files are published by how their makers end all the same.
+        @Test func withoutProvenance() throws {
+            let mount = try Mount(MountVariant(options: "no_provenance"))
+            try seal(mount, "chr1")
+            let outcome = try shell(
+                """
+                sort analysis_sequences/chr1.tsv > splice_errors/chr1.tsv
+                (printf 'a\tb\n1\t2\n'; exit 3) > splice_errors/chr2.tsv
+                sort analysis_sequences/chr1.tsv > "$S/chr3.tsv"; mv "$S/chr3.tsv" splice_errors/
+                """, in: mount.production("base"), environment: ["S": mount.session("base/splice_errors")])
+            #expect(outcome.succeeded, "\(outcome)")
+            #expect(try inputs(mount, "chr1") == [])
+            let script = """
+                import json, sys
+                for name in ("chr1", "chr3"):
+                    r = json.load(open(sys.argv[1] + "/.meta/" + name + ".tsv.json"))
+                    w = r["writer"]
+                    print(sorted(set(w) & {"uid", "gid", "argv", "program", "cwd"}), w["pid"] > 0, "inputs" in r, "job" in r, "code" in r)
+                """
+            let told = try python(script, [mount.production("base/splice_errors")])
+            #expect(told.output == String(repeating: "['gid', 'uid'] True False False False\n", count: 2), "\(told)")
+            #expect(!exists(mount.production("base/splice_errors/chr2.tsv")), "its maker failed")
+            let both = try run([
+                try Mount.binary(), "mount", mount.store, mount.path(""), "-o", "observe=/usr,no_provenance",
+            ])
+            #expect(both.status == 64 && both.errors.contains("exclude each other"), "\(both)")
+        }
     }
 }

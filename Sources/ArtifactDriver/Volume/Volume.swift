@@ -19,6 +19,8 @@ public struct VolumeOptions: Sendable {
     /// The directories outside of the store whose files are told as inputs; none where they are not looked at, and an empty list for what is
     /// looked at where nothing is named. Root's driver only.
     public var observedDirectories: [String]?
+    /// Whether records tell which programs made what, with which code and from what; else they tell the user and the process's number only.
+    public var seesProvenance = true
 
     /// For how long `stop` waits until what was closed is published, in milliseconds; what is left then stays staged for the next
     /// mount's recovery.
@@ -83,7 +85,8 @@ public final class Volume: FileSystem {
         // On a read-only mount nothing is written whose inputs could be told.
         let observed = store.isReadOnly ? nil : options.observedDirectories
         let processes = LinuxProcesses(
-            environment: store.schema.environment, mountPoint: options.mountPoint, observesOutside: observed != nil)
+            environment: store.schema.environment, mountPoint: options.mountPoint, observesOutside: observed != nil,
+            captures: options.seesProvenance)
         if let observed { try Self.observe(observed, store, processes) }
         try self.init(store: store, options: options, processes: processes)
     }

@@ -19,6 +19,7 @@ package final class LinuxProcesses: ProcessObserver {
     let capture: ProcessCapture
     let model: ProcessModel
     private let made = MadeFiles()
+    private let captures: Bool
     /// Set once. A leaf in the order of locks.
     let outsideObserver = Lock<OutsideObserver?>(nil)
     private let births = ProcessBirths()
@@ -27,7 +28,12 @@ package final class LinuxProcesses: ProcessObserver {
     ///   - environment: which members of a writer's environment are kept.
     ///   - mountPoint: where the files are shown that processes read; empty when that is not known.
     ///   - observesOutside: whether ``observe(_:store:shown:)`` will be called.
-    package init(environment: EnvironmentNames = .builtIn, mountPoint: String = "", observesOutside: Bool = false) {
+    ///   - captures: whether it is seen what processes are and what they read, and not only how they end.
+    package init(
+        environment: EnvironmentNames = .builtIn, mountPoint: String = "", observesOutside: Bool = false,
+        captures: Bool = true
+    ) {
+        self.captures = captures
         let reader = PatientReader()
         let model = ProcessModel(mountPoint: mountPoint, reader: reader, observesOutside: observesOutside)
         self.model = model
@@ -94,28 +100,28 @@ package final class LinuxProcesses: ProcessObserver {
     }
 
     package func observeOpening(_ watched: any WatchedProcess) {
-        if let process = watched as? LinuxProcess { capture.observeOpening(process) }
+        if captures, let process = watched as? LinuxProcess { capture.observeOpening(process) }
     }
 
     package func observeClosing(_ watched: any WatchedProcess, as name: String, mayBeLater: Bool) {
-        guard let process = watched as? LinuxProcess else { return }
+        guard captures, let process = watched as? LinuxProcess else { return }
         capture.observeClosing(process, as: name, mayBeLater: mayBeLater)
     }
 
     // MARK: - What was read
 
     package func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? {
-        model.opens(identity, by: thread, file)
+        captures ? model.opens(identity, by: thread, file) : nil
     }
 
-    package func hasWritten(_ thread: Int32) -> Bool { model.hasWritten(thread) }
+    package func hasWritten(_ thread: Int32) -> Bool { captures && model.hasWritten(thread) }
 
     package func closed(_ number: UInt64) { model.closed(number) }
 
-    package func opensToWrite(_ thread: Int32) { _ = model.opensToWrite(thread) }
+    package func opensToWrite(_ thread: Int32) { if captures { _ = model.opensToWrite(thread) } }
 
     package func opensToMake(_ thread: Int32) -> FileMaking {
-        guard let known = model.opensToWrite(thread) else { return FileMaking() }
+        guard captures, let known = model.opensToWrite(thread) else { return FileMaking() }
         var process = known.followed
         if process == nil {
             process = watch(known.process) as? LinuxProcess
@@ -143,7 +149,7 @@ package final class LinuxProcesses: ProcessObserver {
     ) -> (makers: [FileMaker], time: UInt64)? { made.makers(of: file, version) }
 
     package func closes(_ thread: Int32, called name: String) -> ProcessMemory? {
-        model.closes(thread, called: name)
+        captures ? model.closes(thread, called: name) : nil
     }
 
     package func seesEnding(ofProcess process: Int32) -> Bool { seesEnding(ofThread: process) }
