@@ -159,7 +159,7 @@ extension MountedTests {
                     mount.production("base/splice_errors/chr\(number).tsv"))
             }
             // The ledger's last page had room for a few.
-            #expect(eventually { mount.count("settling") == 0 && mount.count("publishing") == 0 })
+            #expect(eventually { mount.counts("settling", "publishing") == [0, 0] })
             let waiting = mount.count("waiting_for_room") ?? 0
             #expect(waiting > 0 && waiting <= count, "\(mount.log)")
             #expect(mount.quarantined().isEmpty, "\(mount.quarantined())")

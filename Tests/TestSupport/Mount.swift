@@ -212,11 +212,17 @@ public final class Mount: Sendable {
     public func status() throws(Errno) -> String { try contents(path(".artifactfs/status.json")) }
 
     /// A number of `status.json`, such as `publishing`; nothing when there is none of that name.
-    public func count(_ field: String) -> Int? {
+    public func count(_ field: String) -> Int? { counts(field)?.first }
+
+    /// Several such numbers of one moment.
+    public func counts(_ fields: String...) -> [Int]? {
         guard let text = try? status() else { return nil }
-        let parts = text.split(separator: "\"\(field)\":", maxSplits: 1)
-        guard parts.count == 2 else { return nil }
-        return Int(parts[1].drop { $0 == " " }.prefix { $0.isNumber })
+        let counts = fields.compactMap { field -> Int? in
+            let parts = text.split(separator: "\"\(field)\":", maxSplits: 1)
+            guard parts.count == 2 else { return nil }
+            return Int(parts[1].drop { $0 == " " }.prefix { $0.isNumber })
+        }
+        return counts.count == fields.count ? counts : nil
     }
 
     /// The lines of `denials.jsonl`.

@@ -49,8 +49,10 @@ extension Volume {
             counts[rule.rawValue] = number(count)
             total += count
         }
-        let staged = stagedCounts()
+        // In this order: what goes on meanwhile is counted twice rather than not at all.
         let waits = waiting.counts
+        let staged = stagedCounts()
+        let publishing = max(seals.pending, staged.sealing - waits.room - waits.store)
         let passthrough: JSONObject = [
             "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
             "obstacle": text(
@@ -69,7 +71,7 @@ extension Volume {
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
-            "publishing": number(seals.pending),
+            "publishing": number(publishing),
             "waiting_for_room": number(waits.room),
             "waiting_for_store": number(waits.store),
             "writing": number(staged.writing),
@@ -131,11 +133,20 @@ extension Volume {
         ]
     }
 
+    private struct StagedCounts {
+        var (writing, settling, sealing, held, empty, transient) = (0, 0, 0, 0, 0, 0)
+    }
+
     /// How many staged files are in which state.
-    private func stagedCounts() -> (writing: Int, settling: Int, held: Int, empty: Int, transient: Int) {
-        var counts = (writing: 0, settling: 0, held: 0, empty: 0, transient: 0)
-        for directory in artifactDirectories.staged where directory.artifact.isMaking {
-            if directory.state.withLock({ $0.isTransient }) { counts.transient += 1 } else { counts.writing += 1 }
+    private func stagedCounts() -> StagedCounts {
+        var counts = StagedCounts()
+        for directory in artifactDirectories.staged {
+            switch directory.artifact.stage {
+            case .making:
+                if directory.state.withLock({ $0.isTransient }) { counts.transient += 1 } else { counts.writing += 1 }
+            case .sealing: counts.sealing += 1
+            case .published, .kept: break
+            }
         }
         for file in namespace.pinnedArtifacts {
             switch file.state.withLock({ $0.fileState(standing: .production) }) {
@@ -144,7 +155,8 @@ extension Volume {
             case .held: counts.held += 1
             case .empty: counts.empty += 1
             case .transient: counts.transient += 1
-            case .sealing, .sealed, .live, .frozen: break
+            case .sealing: counts.sealing += 1
+            case .sealed, .live, .frozen: break
             }
         }
         return counts
