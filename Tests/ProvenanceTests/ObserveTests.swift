@@ -85,10 +85,14 @@ import Testing
         let directory = try TemporaryDirectory()
         try write("x", to: directory.path + "/f")
         let identity = try SystemCall.look(SystemCall.currentDirectory, directory.path + "/f").identity
-        #expect("\(ProcFile.opening(of: identity.number, by: getpid()))" == "none")
-        let file = try SystemCall.open(SystemCall.currentDirectory, directory.path + "/f", O_RDONLY)
-        defer { SystemCall.close(file) }
-        #expect("\(ProcFile.opening(of: identity.number, by: getpid()))" == "toRead")
+        // A process of its own: this one has more files open, for other tests, than are looked at.
+        for (mode, expected) in [("", "none"), ("3< \"$1\"", "toRead"), ("3>> \"$1\"", "toWrite")] {
+            let child = try Child(
+                ["sh", "-c", "exec \(mode) 4> /dev/null; echo opened; exec sleep 1000", "sh", directory.path + "/f"])
+            defer { child.kill() }
+            #expect(eventually { child.output == "opened\n" }, "\(child.errors)")
+            #expect("\(ProcFile.opening(of: identity.number, by: child.process))" == expected)
+        }
     }
 
     /// Of one artifact a thousand are told, of the many of a program that reads thousands a few, and how many more there are.
