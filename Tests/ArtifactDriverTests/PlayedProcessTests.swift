@@ -90,6 +90,24 @@ import Testing
         }
     }
 
+    /// A file's release comes when its writer has gone on: what others did to it by then is not the writer's.
+    @Test(arguments: [false, true]) func whatIsChangedBeforeTheRelease(isChanged: Bool) throws {
+        let processes = PlayedProcesses([try Played(11, session: 1, program: "sort")])
+        let stage = try Stage(processes)
+        let directory = stage.harness.parent(.session)
+        let created = try stage.name.withEntryName { name throws(Errno) in
+            try stage.harness.volume.create(
+                Request(caller: stage.caller(11)), parent: directory, name: name, mode: 0o644,
+                flags: OpenFlags(rawValue: O_WRONLY))
+        }
+        let (inode, handle) = (created.entry.inode, created.opened.handle)
+        try stage.write("a\tb\n1\t2\n", to: inode, handle, by: 11)
+        try stage.harness.volume.flush(Request(caller: stage.caller(11)), inode: inode, handle: handle)
+        if isChanged { try stage.write("3\t4\n", to: inode, handle, by: 12) }
+        stage.harness.volume.release(inode: inode, handle: handle)
+        #expect(processes.made.withLock(\.count) == (isChanged ? 0 : 1))
+    }
+
     @Test func aWriterThatEndsWell() throws {
         let writer = try Played(11, session: 1, program: "python3")
         let stage = try Stage(PlayedProcesses([writer]))

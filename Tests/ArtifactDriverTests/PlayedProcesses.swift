@@ -67,7 +67,9 @@ final class PlayedProcesses: ProcessObserver {
     func opensToMake(_ thread: Int32) -> FileMaking { FileMaking() }
     func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool) {}
     func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory) {}
-    func isMade(_ file: FileIdentity, _ version: ReadFile.BytesState, time: UInt64) {}
+    func isMade(_ file: FileIdentity, _ version: ReadFile.BytesState, time: UInt64) {
+        made.withLock { _ = $0.insert(file) }
+    }
     func makers(of file: FileIdentity, _ version: ReadFile.BytesState) -> (makers: [FileMaker], time: UInt64)? { nil }
     func closes(_ thread: Int32, called name: String) -> ProcessMemory? { nil }
     func groups(ofThread thread: Int32) -> [UInt32]? { [] }
@@ -91,6 +93,9 @@ final class PlayedProcesses: ProcessObserver {
     func children(of process: Int32) -> [Int32] {
         family.withLock { family in family.members.filter { $0.value.kin.parent == process }.map(\.key) }
     }
+
+    /// The files of sessions that are as their makers have left them.
+    let made = Mutex<Set<FileIdentity>>([])
 
     // MARK: - Who was made by whom
 

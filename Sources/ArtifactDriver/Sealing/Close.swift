@@ -13,8 +13,13 @@ extension Volume {
     func flush(_ file: ArtifactFile, _ handle: HandleID, _ caller: Caller) throws(Errno) {
         let thread = caller.process
         let (isToBePublished, opener) = file.state.withLock { state -> (Bool, ArtifactFile.Writer?) in
-            let opener = state.writers.first { $0.handle == handle }
-            guard case .staged = state.phase else { return (false, opener?.isOfSession == true ? opener : nil) }
+            let index = state.writers.firstIndex { $0.handle == handle }
+            let opener = index.map { state.writers[$0] }
+            guard case .staged = state.phase else {
+                guard let index, opener?.isOfSession == true else { return (false, nil) }
+                state.writers[index].isFlushed = true
+                return (false, opener)
+            }
             return (!state.isTransient, opener)
         }
         // The program too, now: when publishing fails, it may be gone.
@@ -126,7 +131,7 @@ extension Volume {
             var closed = Closed.nothing
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
                 var writer = state.writers.remove(at: index)
-                if writer.isOfSession, state.writers.isEmpty { noteMade(state) }
+                if writer.isOfSession, state.writers.isEmpty { noteMade(state, by: writer) }
                 if !writer.isOfSession, !writer.isFlushed, let watch = writer.watch {
                     writer.ending = watch.ending
                     if state.spoiled == nil {

@@ -115,11 +115,14 @@ extension Volume {
         processes.isBeingMade(identity, making, anew: truncates && state.writers.isEmpty)
     }
 
-    /// Nobody has a file of a session or a test open to write any more.
-    func noteMade(_ state: borrowing ArtifactFile.State) {
+    /// Nobody has a file of a session or a test open to write any more. The kernel tells of that when the program has gone on: where it told of
+    /// the close too, and the file is not any more as it was then, who changed it since is not known.
+    func noteMade(_ state: borrowing ArtifactFile.State, by writer: ArtifactFile.Writer) {
         guard let identity = state.bytes, let made = state.open.writing.flatMap({ try? SystemCall.attributes($0) })
         else { return }
-        processes.isMade(identity, ReadFile.BytesState(made), time: Self.time(ofChange: made.st_ctim))
+        let version = ReadFile.BytesState(made)
+        guard !writer.isFlushed || made.st_size == 0 || version == state.written else { return }
+        processes.isMade(identity, version, time: Self.time(ofChange: made.st_ctim))
     }
 
     /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.

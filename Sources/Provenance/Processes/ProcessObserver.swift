@@ -77,7 +77,7 @@ package protocol ProcessObserver: Sendable {
     /// - Parameter memory: what it may remember (``closes(_:called:)``).
     func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory)
 
-    /// Nobody has such a file open to write any more.
+    /// Nobody has such a file open to write any more, and it is as its last writer has left it.
     ///
     /// - Parameters:
     ///   - version: how it is now.
