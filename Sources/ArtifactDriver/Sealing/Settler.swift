@@ -21,7 +21,9 @@ final class Settler: Sendable {
     private struct Waiting {
         let file: any AwaitsMakers
         /// On the monotonic clock.
-        let end: UInt64
+        var end: UInt64
+        /// Who made it.
+        var makers: [ObjectIdentifier] = []
     }
 
     private struct Followed {
@@ -29,13 +31,13 @@ final class Settler: Sendable {
         var files: Set<UInt64> = []
         /// It has ended, and how is told once somebody has waited for it (`POLLHUP`).
         var awaitsReaping = false
-        /// There is nothing more to hear.
-        var isHeard = false
     }
 
     private struct State {
         var waiting: [UInt64: Waiting] = [:]
         var followed: [ObjectIdentifier: Followed] = [:]
+        /// Those of them of whom there is something to hear: of a loop's programs few live, and their files wait for the shell.
+        var listened: Set<ObjectIdentifier> = []
         /// In the order in which they are over; what was decided before stays in it.
         var ends: [(end: UInt64, file: UInt64)] = []
         var firstEnd = 0
@@ -90,7 +92,7 @@ final class Settler: Sendable {
             var isNews = state.firstEnd >= state.ends.count
             // Who closed it before may come later: the last end counts.
             if let end, state.waiting[id].map({ $0.end < end || $0.end == .max }) ?? true {
-                state.waiting[id] = Waiting(file: file, end: end)
+                state.waiting[id, default: Waiting(file: file, end: end)].end = end
                 state.ends.append((end, id))
             } else if state.waiting[id] == nil {
                 state.waiting[id] = Waiting(file: file, end: .max)
@@ -98,10 +100,11 @@ final class Settler: Sendable {
             }
             for process in processes {
                 let key = ObjectIdentifier(process)
-                if state.followed[key]?.isHeard ?? true { isNews = true }
-                state.followed[key, default: Followed(process: process)].files.insert(id)
+                if state.followed[key, default: Followed(process: process)].files.insert(id).inserted {
+                    state.waiting[id]?.makers.append(key)
+                }
                 // It may have ended since it was heard for another file.
-                state.followed[key]?.isHeard = false
+                if state.listened.insert(key).inserted { isNews = true }
             }
             defer { state.hasThread = true }
             return (!state.hasThread, true, isNews)
@@ -114,7 +117,10 @@ final class Settler: Sendable {
         if startThread("artifactfs-settle", { self.serve() }) { return [] }
         return state.withLock { state in
             state.hasThread = false
-            defer { (state.waiting, state.followed, state.ends, state.firstEnd) = ([:], [:], [], 0) }
+            defer {
+                (state.waiting, state.followed, state.listened) = ([:], [:], [])
+                (state.ends, state.firstEnd) = ([], 0)
+            }
             return state.waiting.values.map(\.file)
         }
     }
@@ -144,33 +150,38 @@ final class Settler: Sendable {
     // MARK: - The thread
 
     private static func remove(_ id: UInt64, _ state: inout State) {
-        state.waiting[id] = nil
-        for key in state.followed.keys {
+        for key in state.waiting.removeValue(forKey: id)?.makers ?? [] {
             state.followed[key]?.files.remove(id)
-            if state.followed[key]?.files.isEmpty == true { state.followed[key] = nil }
+            guard state.followed[key]?.files.isEmpty == true else { continue }
+            state.followed[key] = nil
+            state.listened.remove(key)
         }
     }
 
     private func serve() {
         while true {
-            let (processes, timeout, isEnded) = state.withLock { state -> ([any WatchedProcess], Int32, Bool) in
-                let processes = state.followed.values.compactMap { $0.isHeard ? nil : $0 }
-                return (processes.map(\.process), Self.timeout(&state), state.isEnded)
+            let (listened, timeout, isEnded) = state.withLock { state -> ([Followed], Int32, Bool) in
+                (state.listened.compactMap { state.followed[$0] }, Self.timeout(&state), state.isEnded)
             }
             if isEnded { return }
-            let reaping = state.withLock { state in
-                processes.map { state.followed[ObjectIdentifier($0)]?.awaitsReaping ?? false }
+            let processes = listened.map(\.process)
+            var polled = listened.map { followed in
+                // A hang-up is told whatever is asked for (poll(2)).
+                pollfd(
+                    fd: followed.process.descriptor, events: followed.awaitsReaping ? 0 : Int16(POLLIN), revents: 0)
             }
-            var polled = zip(processes, reaping).map { process, reaping in
-                // A negative descriptor is passed over, and a hang-up is told whatever is asked for (poll(2)).
-                pollfd(fd: process.descriptor, events: reaping ? 0 : Int16(POLLIN), revents: 0)
-            }
+            // How it ended is known already: somebody else has asked.
+            let isAnyOver = polled.contains { $0.fd < 0 }
             polled.append(pollfd(fd: wake?.rawValue ?? -1, events: Int16(POLLIN), revents: 0))
-            let found = poll(&polled, nfds_t(polled.count), timeout)
+            let found = poll(&polled, nfds_t(polled.count), isAnyOver ? 0 : timeout)
             if found > 0, polled[polled.count - 1].revents != 0 { silence() }
             var files = takeOver()
-            for (index, process) in processes.enumerated() where found > 0 && polled[index].revents != 0 {
-                files.append(contentsOf: hear(process, polled[index].revents))
+            for (index, process) in processes.enumerated() {
+                if polled[index].fd < 0 {
+                    files.append(contentsOf: hear(process, Int16(POLLHUP)))
+                } else if found > 0, polled[index].revents != 0 {
+                    files.append(contentsOf: hear(process, polled[index].revents))
+                }
             }
             for file in files { judge(file) }
         }
@@ -218,15 +229,13 @@ final class Settler: Sendable {
         let isUnknown = process.ending == .unknown
         return state.withLock { state in
             let key = ObjectIdentifier(process)
-            guard var followed = state.followed[key] else { return [] }
+            guard let files = state.followed[key]?.files else { return [] }
             if isUnknown, !isReaped {
-                followed.awaitsReaping = true
-                state.followed[key] = followed
+                state.followed[key]?.awaitsReaping = true
                 return []
             }
-            followed.isHeard = true
-            state.followed[key] = followed
-            return followed.files.compactMap { state.waiting[$0]?.file }
+            state.listened.remove(key)
+            return files.compactMap { state.waiting[$0]?.file }
         }
     }
 
@@ -240,7 +249,7 @@ final class Settler: Sendable {
                 guard let waiting = state.waiting[file.id.rawValue], waiting.end == end, waiting.end <= now else {
                     return
                 }
-                state.waiting[file.id.rawValue] = Waiting(file: waiting.file, end: now + Self.again)
+                state.waiting[file.id.rawValue]?.end = now + Self.again
                 state.ends.append((now + Self.again, file.id.rawValue))
             }
             return
