@@ -62,6 +62,8 @@ struct RecordFinder {
             else { continue }
             let note = try? directory.file(realName).extendedAttribute(LedgerNote.attribute)
             if note != nil { isNoted = true }
+            // Who can be written to and has no note was never sealed, or is not what was: the ledgers say nothing of it, however long they are.
+            if note == nil, found.isRegular, found.st_mode & 0o222 != 0 { continue }
             guard let line = try? line(in: real, name: realName, found, note: note), let record = line.record else {
                 continue
             }
