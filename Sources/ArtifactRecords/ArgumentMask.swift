@@ -178,10 +178,12 @@ package enum ArgumentMask {
 
     /// `scheme://user:password@host`: the password, and a user's name that stands alone, which may be a token.
     private static func maskUserInformation(_ bytes: inout [UInt8]) {
-        let separator = Array("://".utf8)
-        var from = 0
-        while let start = bytes[from...].firstRange(of: separator)?.upperBound {
-            from = start
+        var start = 3
+        while start <= bytes.count {
+            defer { start += 1 }
+            guard bytes[start - 1] == UInt8(ascii: "/"), bytes[start - 2] == UInt8(ascii: "/"),
+                bytes[start - 3] == UInt8(ascii: ":")
+            else { continue }
             let authority = bytes[start...].prefix {
                 $0 > 0x20 && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && !isQuote($0)
             }
@@ -204,26 +206,32 @@ package enum ArgumentMask {
     /// They are that long at least.
     private static let shortestToken = 20
 
-    private static func hasToken(_ bytes: [UInt8]) -> Bool {
-        bytes.count >= shortestToken && tokenBeginnings.contains { bytes.firstRange(of: $0) != nil }
+    /// The next word that may be one, from a place on. Of every argument of every process that is asked: nothing is copied.
+    private static func token(in bytes: [UInt8], from start: Int) -> Range<Int>? {
+        var index = start
+        while index < bytes.count {
+            var end = index
+            while end < bytes.count, isNameByte(bytes[end]) || bytes[end] == UInt8(ascii: ".") { end += 1 }
+            if end - index >= shortestToken, tokenBeginnings.contains(where: { begins(bytes, at: index, with: $0) }) {
+                return index..<end
+            }
+            index = max(end, index + 1)
+        }
+        return nil
     }
 
+    private static func begins(_ bytes: [UInt8], at start: Int, with beginning: [UInt8]) -> Bool {
+        for (offset, byte) in beginning.enumerated() where bytes[start + offset] != byte { return false }
+        return true
+    }
+
+    private static func hasToken(_ bytes: [UInt8]) -> Bool { token(in: bytes, from: 0) != nil }
+
     private static func maskTokens(_ bytes: inout [UInt8]) {
-        guard hasToken(bytes) else { return }
         var index = 0
-        while index < bytes.count {
-            let word = bytes[index...].prefix { isNameByte($0) || $0 == UInt8(ascii: ".") }
-            guard !word.isEmpty else {
-                index += 1
-                continue
-            }
-            let isToken = word.count >= shortestToken && tokenBeginnings.contains { word.starts(with: $0) }
-            if isToken {
-                bytes.replaceSubrange(word.startIndex..<word.endIndex, with: mask.utf8)
-                index += mask.utf8.count
-            } else {
-                index = word.endIndex
-            }
+        while let word = token(in: bytes, from: index) {
+            bytes.replaceSubrange(word, with: mask.utf8)
+            index = word.lowerBound + mask.utf8.count
         }
     }
 }
