@@ -30,6 +30,16 @@ import Testing
 
     private func ending(_ line: [UInt8]) -> WriterEnding { line.withUnsafeBytes { WriterEnding.parse($0) } }
 
+    /// The kernel's side of a handle has its upper sixteen bits for who opened it, and takes them away.
+    @Test func handlesOfReaders() {
+        for number in [1, 7, (1 << 47) - 1] as [UInt64] {
+            let handle = HandleID(reading: number)
+            #expect(handle.rawValue < 1 << 48 && handle.isReader && handle.readingNumber == number)
+        }
+        #expect(HandleID(rawValue: 0).isReader && HandleID(rawValue: 0).readingNumber == nil)
+        #expect(!HandleID(rawValue: 7).isReader)
+    }
+
     @Test func statLinesOfAnyNumbers() {
         #expect(ending(Self.line { _ in }) == .failed(status: 1))
         for place in 0..<52 {

@@ -32,7 +32,8 @@ extension Volume {
 }
 
 extension HandleID {
-    private static let readerBit: UInt64 = 1 << 63
+    /// The upper sixteen bits are the kernel's side's (`HandleOwners`).
+    private static let readerBit: UInt64 = 1 << 47
 
     /// A handle that only reads a real file, and of which is to be known when it is closed.
     init(reading number: UInt64) { self.init(rawValue: number | Self.readerBit) }
