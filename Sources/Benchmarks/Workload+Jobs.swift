@@ -12,10 +12,16 @@ extension Workload {
     ) { (bench) throws(BenchFailure) in
         let count = min(1000, bench.settings.files)
         let names = (0..<count).map { bench.freshName("Job", $0) }
-        var arguments: [String] = []
-        for index in 0..<count { arguments += [bench.target.artifact(index), bench.target.published(names[index])] }
-        let script = #"while [ $# -gt 0 ]; do awk 'FNR > 1' "$1" | sort > "$2"; shift 2; done"#
-        let (seconds, _) = try Tool.run(["sh", "-c", script, "sh"] + arguments)
+        // A file that the shell reads: arguments would be in each record, as those of an ancestor.
+        let list = bench.settings.scratch + "-list"
+        let lines = (0..<count).map { "\(bench.target.artifact($0)) \(bench.target.published(names[$0]))\n" }
+        _ = try Tool.run(["sh", "-c", #"printf %s "$2" > "$1""#, "sh", list, ""])
+        for part in stride(from: 0, to: count, by: 100) {
+            let text = lines[part..<min(part + 100, count)].joined()
+            _ = try Tool.run(["sh", "-c", #"printf %s "$2" >> "$1""#, "sh", list, text])
+        }
+        let script = #"while read -r from to; do awk 'FNR > 1' "$from" | sort > "$to"; done < "$1""#
+        let (seconds, _) = try Tool.run(["sh", "-c", script, "sh", list])
         // What is being published still would slow the next one down.
         let ends = Stopwatch.now() + 120
         for name in names {
