@@ -153,4 +153,9 @@ extension SystemCall {
         guard let start = hay.baseAddress, let sought = needle.baseAddress else { return false }
         return clinux_memmem(start, hay.count, sought, needle.count) != nil
     }
+
+    /// The same of a text that is known.
+    package static func contains(_ hay: UnsafeRawBufferPointer, _ needle: StaticString) -> Bool {
+        contains(hay, UnsafeRawBufferPointer(start: needle.utf8Start, count: needle.utf8CodeUnitCount))
+    }
 }

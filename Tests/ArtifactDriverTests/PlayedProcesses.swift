@@ -62,8 +62,11 @@ final class PlayedProcesses: ProcessObserver {
     func observeClosing(_ process: any WatchedProcess, as name: String, mayBeLater: Bool) {}
     func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? { nil }
     func closed(_ number: UInt64) {}
+    let hearsPrograms = false
+    func closes(_ number: UInt64, by thread: Int32) {}
+    func awaitCloses() {}
     func hasWritten(_ thread: Int32) -> Bool { false }
-    func opensToWrite(_ thread: Int32) {}
+    func opensToWrite(_ thread: Int32, _ process: any WatchedProcess) {}
     func opensToMake(_ thread: Int32) -> FileMaking { FileMaking() }
     func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool) {}
     func closesMade(_ file: FileIdentity, by thread: Int32, _ memory: ProcessMemory) {}

@@ -28,6 +28,26 @@ extension MountedTests {
             try run([testPython, "-c", script] + arguments)
         }
 
+        /// What a shell opens for a command that it runs: the command has had it, and closes it, which is told, however short it lives.
+        @Test(.enabled(if: Child.finds("dash"))) func whatAShellOpensForItsCommands() throws {
+            let mount = try Mount()
+            try seal(mount, "chr1", "chr2")
+            let script = """
+                cd \(mount.production("base"))
+                for turn in 1 2 3 4 5 6 7 8; do
+                    sort < analysis_sequences/chr1.tsv > splice_errors/chr$turn.tsv
+                done
+                exec 5< analysis_sequences/chr2.tsv
+                cat > /dev/null < /dev/null
+                """
+            let outcome = try run(["dash", "-c", script])
+            #expect(outcome.succeeded, "\(outcome)")
+            for turn in 1...8 {
+                #expect(
+                    try inputs(mount, "chr\(turn)") == ["analysis_sequences/chr1.tsv ancestor True True"], "\(turn)")
+            }
+        }
+
         /// Python reads and writes in turns; what is read after the last write is no input of it.
         @Test(arguments: MountVariant.both) func readingAndWritingInTurns(_ variant: MountVariant) throws {
             let mount = try Mount(variant)

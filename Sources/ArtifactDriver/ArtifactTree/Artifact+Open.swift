@@ -16,7 +16,7 @@ extension Volume {
         if found == nil { found = try open(file, flags, caller, isSameJob: isSameJob(caller, file)) }
         guard var opened = found else { throw Errno.resourceBusy }
         if flags.isReadable, let number = noteRead(file, caller), opened.handle.isReader {
-            opened.handle = HandleID(reading: number)
+            passesOn(number, &opened)
         }
         return opened
     }

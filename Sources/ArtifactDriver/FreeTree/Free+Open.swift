@@ -16,7 +16,7 @@ extension Volume {
         guard flags.isWritable, let artifact = node.artifact else {
             var opened = try node.withDescriptor { path throws(Errno) in try open(node, path, flags, caller: caller) }
             if flags.isReadable, let number = noteRead(node, caller), opened.handle.isReader {
-                opened.handle = HandleID(reading: number)
+                passesOn(number, &opened)
             }
             return opened
         }

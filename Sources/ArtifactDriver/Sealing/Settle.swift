@@ -27,7 +27,7 @@ extension Volume {
         guard let watch = processes.watch(caller.process) else {
             return [.init(role: .writer, watch: nil, thread: caller.process)]
         }
-        processes.opensToWrite(caller.process)
+        processes.opensToWrite(caller.process, watch)
         if !watch.isSeen(as: nil) { processes.observeOpening(watch) }
         let upstream = processes.upstream(of: watch)
         let shell = processes.shell(of: watch)
@@ -42,7 +42,7 @@ extension Volume {
         // It comes first.
         if let maker = makers.first { return maker.watch }
         guard store.schema.publishing == .close, let watch = processes.watch(caller.process) else { return nil }
-        processes.opensToWrite(caller.process)
+        processes.opensToWrite(caller.process, watch)
         if !watch.isSeen(as: nil) { processes.observeOpening(watch) }
         return watch
     }

@@ -9,6 +9,7 @@ public import SystemPackage
 extension Volume {
     public func flush(_ request: borrowing Request, inode: InodeNumber, handle: HandleID) throws(Errno) {
         if store.isReadOnly { throw Errno.noFunction }
+        if let number = handle.readingNumber { return processes.closes(number, by: request.caller.process) }
         guard case .artifact(let file) = try self.inode(inode), !handle.isReader else { return }
         try flush(file, handle, request.caller)
     }

@@ -27,6 +27,12 @@ extension Volume {
         }
     }
 
+    /// Opens to read what its opener may pass on to another program: each close of it is told of.
+    func passesOn(_ number: UInt64, _ opened: inout Opened) {
+        opened.handle = HandleID(reading: number)
+        if processes.hearsPrograms { opened.traits.remove(.noFlush) }
+    }
+
     /// The same of a file in `logs/`, in `scratch/`, or in a directory that is an artifact: what is in one of production is that artifact.
     func noteRead(_ node: FreeNode, _ caller: Caller) -> UInt64? {
         if node.artifact?.isMaking == true { return nil }
@@ -128,7 +134,10 @@ extension Volume {
     /// Notes in a request what the file was made from that somebody had read; of too many what was opened last.
     func noteUsed(_ madeFrom: [ArtifactFile.MadeFrom], in request: inout PublishRequest) {
         // What had been told by then and was not looked at yet.
-        if !madeFrom.isEmpty { processes.catchUp() }
+        if !madeFrom.isEmpty {
+            processes.catchUp()
+            processes.awaitCloses()
+        }
         let now = Clock.now()
         let writers = madeFrom.map { ($0.memory, $0.time) }
         let shares = madeFrom.map { $0.memory.share() }

@@ -33,6 +33,8 @@ final class ProcessCapture: Sendable {
     private static let patience: Int32 = 1000
     /// Commands are run within a millisecond; what has not become one for a second is a shell of its own.
     private static let (firstPause, longestPause): (UInt64, UInt64) = (500_000, 1_000_000_000)
+    /// Where it is heard when one becomes a command that is soon enough for what may be missed.
+    private static let heardPause: UInt64 = 16_000_000
     private static let mostFollowed = 1024
     private static let mostKnown = 1024
     /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
@@ -42,17 +44,21 @@ final class ProcessCapture: Sendable {
 
     private let environment: EnvironmentNames
     private let reader: PatientReader
-    private let isOther: @Sendable (Int32) -> Void
+    private let isOther: @Sendable (Int32, ProcFile.Descent) -> Void
+    private let hears: @Sendable () -> Bool
     private let code = CodeCapture()
     private let bell = PosixSemaphore()
     /// A leaf in the order of locks.
     private let state = Lock(State())
 
-    /// - Parameter isOther: told of a process that has become another program, on a thread that may wait.
+    /// - Parameters:
+    ///   - isOther: told of a process that has become another program, on a thread that may wait.
+    ///   - hears: whether ``hasRun(_:)`` is told of who runs another program.
     init(
-        _ environment: EnvironmentNames, _ reader: PatientReader, isOther: @escaping @Sendable (Int32) -> Void
+        _ environment: EnvironmentNames, _ reader: PatientReader,
+        isOther: @escaping @Sendable (Int32, ProcFile.Descent) -> Void, hears: @escaping @Sendable () -> Bool
     ) {
-        (self.environment, self.reader, self.isOther) = (environment, reader, isOther)
+        (self.environment, self.reader, self.isOther, self.hears) = (environment, reader, isOther, hears)
     }
 
     /// Sees what a process is that opens something.
@@ -70,6 +76,8 @@ final class ProcessCapture: Sendable {
         // A shell's child closes what it opened for its command as soon as it has another descriptor of it. Whether it is the same still is looked at
         // without letting it wait.
         if mayBeLater, process.isFork(called: name) {
+            // When it becomes another that is heard.
+            if hears() { return }
             let isTaken = reader.submit { [self] in
                 guard process.beginLooking() else { return }
                 // Somebody else may have seen by now what it has become.
@@ -81,10 +89,11 @@ final class ProcessCapture: Sendable {
         var isDone = look(process, isClosing: true)
         // Somebody is looking, who may have begun before it was what it is now.
         let end = Clock.monotonic() &+ UInt64(Self.patience) &* 1_000_000
-        while isDone == nil, process.isBeingLookedAt, Clock.monotonic() < end {
-            _ = PosixSemaphore().wait(milliseconds: 1)
+        while isDone == nil, Clock.monotonic() < end, process.awaitLook(atMost: Self.patience) {
+            if process.isSeen(as: name) { break }
             isDone = look(process, isClosing: true)
         }
+        if process.isSeen(as: name) { return process.confirm() }
         if isDone == true { process.confirm() } else { process.doubt(closingAs: name) }
     }
 
@@ -93,9 +102,9 @@ final class ProcessCapture: Sendable {
     private func seeFork(_ process: LinuxProcess) -> Bool {
         guard process.beginLooking() else { return false }
         defer { process.endLooking() }
-        guard process.facts == nil, let origin = ProcFile.origin(of: process.process), !origin.isProgram,
-            let parent = knownAncestor(origin.parent),
-            let image = parent.child(process.process, origin, process.rights),
+        guard process.facts == nil, let sight = process.lastSight ?? ProcFile.sight(of: process.process),
+            !sight.origin.isProgram, let parent = knownAncestor(sight.origin.parent),
+            let image = parent.child(process.process, sight, process.rights),
             let ancestors = ancestors(of: image, known: true)
         else { return false }
         note(process, image, ancestors)
@@ -128,7 +137,7 @@ final class ProcessCapture: Sendable {
             let ancestors = ancestors(of: image)
         else { return false }
         note(process, image, ancestors)
-        if image.isOfProgram { isOther(process.process) }
+        if image.isOfProgram { isOther(process.process, image.origin) }
         if image.isOfProgram || isClosing { code.look(process, image, ancestors, again: true) }
         return true
     }
@@ -176,10 +185,11 @@ final class ProcessCapture: Sendable {
     /// An ancestor of a process that is there: it is read once, and that it is the same is asked once in a while. It costs no descriptor.
     private func ancestor(_ process: Int32) -> ProcessImage? {
         if let known = knownAncestor(process) { return known }
+        let isHeard = hears()
         if let known = state.withLock({ $0.ancestors[process] })?.image, let origin = ProcFile.origin(of: process),
             origin == known.origin, ProcFile.program(ofThread: process) == known.name
         {
-            if known.isOfProgram {
+            if known.isOfProgram || isHeard {
                 state.withLock { $0.ancestors[process]?.end = Clock.monotonic() &+ Self.ancestorTime }
             }
             return known.now
@@ -187,8 +197,8 @@ final class ProcessCapture: Sendable {
         guard let seen = ProcessImage(process, environment) else { return nil }
         state.withLock { state in
             if state.ancestors.count >= Self.mostKnown { state.ancestors = [:] }
-            // What has not become a program yet may do so at any time: it is asked each time whether it has.
-            let time = seen.isOfProgram ? Self.ancestorTime : 0
+            // What has not become a program yet may do so at any time: where that is not heard it is asked each time whether it has.
+            let time = seen.isOfProgram || isHeard ? Self.ancestorTime : 0
             state.ancestors[process] = Ancestor(image: seen, end: Clock.monotonic() &+ time)
         }
         return seen
@@ -217,21 +227,38 @@ final class ProcessCapture: Sendable {
     /// Looks at a process again and again while it is young: it becomes a program, which may be a script that becomes another one, and may close
     /// nothing before it ends, and then what it ran is not to be seen any more.
     private func follow(_ process: LinuxProcess) {
+        let isHeard = hears()
         let starts = state.withLock { state -> Bool? in
             guard state.followed.count < Self.mostFollowed, !state.followed.contains(where: { $0.process === process })
             else { return nil }
-            state.followed.append(
-                Followed(
-                    process: process, next: Clock.monotonic() &+ Self.firstPause, pause: Self.firstPause))
+            let pause = isHeard ? Self.heardPause : Self.firstPause
+            state.followed.append(Followed(process: process, next: Clock.monotonic() &+ pause, pause: pause))
             defer { state.hasThread = true }
             return !state.hasThread
         }
         guard let starts else { return }
-        guard starts else { return bell.post() }
+        guard starts else {
+            if !isHeard { bell.post() }
+            return
+        }
         if let thread = WorkerThread(name: "artifactfs-follow", { self.serve() }) {
             thread.detach()
         } else {
             state.withLock { ($0.followed, $0.hasThread) = ([], false) }
+        }
+    }
+
+    /// It was heard that a process runs another program.
+    func hasRun(_ process: Int32) {
+        let followed = state.withLock { state in
+            state.ancestors[process] = nil
+            return state.followed.first { $0.process.process == process }?.process
+        }
+        guard let followed else { return }
+        _ = reader.submit { [self] in
+            guard followed.beginLooking() else { return }
+            defer { followed.endLooking() }
+            _ = see(followed, isClosing: false)
         }
     }
 

@@ -75,10 +75,11 @@ package struct ProcessImage: Sendable {
     /// What a process is that this one has made and that has run no other program since: the same, somewhere else perhaps.
     ///
     /// - Returns: nil when it is not certain that it is such a one, or when what it may have changed is not shown.
-    func child(_ process: Int32, _ origin: ProcFile.Descent, _ rights: UserRights?) -> ProcessImage? {
+    func child(_ process: Int32, _ sight: ProcFile.Sight, _ rights: UserRights?) -> ProcessImage? {
+        let origin = sight.origin
         guard !origin.isProgram, origin.parent == self.process, origin.memory != nil,
             origin.memory == self.origin.memory, rights != nil, self.rights == rights,
-            ProcFile.program(ofThread: process) == name, Self.namespace(of: process) == namespace,
+            sight.name == name, Self.namespace(of: process) == namespace,
             Self.seesOwnFiles(process) == seesOwnFiles
         else { return nil }
         var image = self

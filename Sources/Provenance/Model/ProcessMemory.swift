@@ -309,6 +309,7 @@ final class PipeFlow: Sendable {
         var isRead = false
         /// How often it is still looked for who is at its ends.
         var (readerSearches, writerSearches) = (PipeFlow.mostSearches, PipeFlow.mostSearches)
+        var pauses = ProcessModel.mostPauses
     }
 
     /// A leaf in the order of locks, after that of a memory.
@@ -338,6 +339,15 @@ final class PipeFlow: Sendable {
         state.withLock { state in
             guard !state.isRead, state.readerSearches > 0 else { return false }
             state.readerSearches -= 1
+            return true
+        }
+    }
+
+    /// Whether it may be waited for a moment until it is seen who reads it: for so many moments at most.
+    func mayAwaitReader() -> Bool {
+        state.withLock { state in
+            guard !state.isRead, state.pauses > 0 else { return false }
+            state.pauses -= 1
             return true
         }
     }

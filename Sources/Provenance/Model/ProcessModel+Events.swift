@@ -1,3 +1,4 @@
+internal import ArtifactRecords
 internal import Synchronization
 internal import SystemCalls
 
@@ -8,11 +9,17 @@ extension ProcessModel {
         switch event {
         case .made(let process, let parent, let time): heard(process, isMadeBy: parent, time)
         // It has not begun yet to do anything.
-        case .ran(let process, _): hasBecomeAnother(process)
+        case .ran(let process, let time):
+            // Who closes what it has written waits until it is seen.
+            capture.withLock { $0 }?.hasRun(process)
+            // It may be running the next program already, and wait for us. What others do is heard meanwhile.
+            let isBegun = reader.run(within: Self.eventPatience) { [self] in hasBecomeAnother(process, at: time) }
+            if isBegun == nil { _ = reader.submit { [self] in hasBecomeAnother(process, at: time) } }
+            state.withLock { $0.threads[process]?.known }?.ran(time)
         case .ended(let process, let time):
             let maker = state.withLock { state in
                 let entry = state.threads.removeValue(forKey: process)
-                if observesOutside, let known = entry?.known {
+                if let known = entry?.known {
                     if state.ended.count >= Self.mostEnded { state.ended = [:] }
                     state.ended[process] = known
                 }
@@ -29,7 +36,10 @@ extension ProcessModel {
         guard let entry = state.withLock({ $0.threads[parent] }) else { return }
         let from = entry.known
         // Its number may have become another's while nothing was heard.
-        guard entry.isValid(at: now.boot, in: session) || from.start == ProcFile.origin(of: parent)?.start else {
+        guard
+            entry.isValid(at: now.boot, in: session)
+                || from.start == origin(of: parent, within: Self.eventPatience)?.start
+        else {
             return
         }
         state.withLock { $0.threads[parent]?.session = session }
@@ -52,4 +62,29 @@ extension ProcessModel {
         if known.memory !== memory { known.memory.note(made) }
         from.made(.init(known: known, made: made, begin: time, session: session))
     }
+
+    /// A thread closes a descriptor of what was opened to read: its own, or one that it was given. It waits for our answer, and may be running another
+    /// program at this moment.
+    func closes(_ number: UInt64, by thread: Int32) {
+        guard thread > 0, let held = state.withLock({ $0.handles[number] }) else { return }
+        let time = Clock.monotonic()
+        events.withLock { $0 }?.afterwards { [weak self] in self?.had(held, thread, until: time) }
+    }
+
+    /// A process had a file open until a time. When it had run its program before, that program was given it: who runs another one closes what is not
+    /// passed on before that is heard.
+    private func had(_ held: Held, _ process: Int32, until time: UInt64) {
+        guard let known = state.withLock({ $0.threads[process]?.known ?? $0.ended[process] }), let begin = known.ranAt,
+            begin < time
+        else { return }
+        let memory = known.memory
+        guard memory.isOfProgram == true, !memory.hasRead(held.file.identity) else { return }
+        let (boot, monotonic) = (Clock.sinceBoot(), Clock.monotonic())
+        let moment = Moment(time: boot &- (monotonic &- begin), lastProcess: 0)
+        let isOwn = held.known.process == process
+        memory.note(.init(file: held.file, moment: moment, how: isOwn ? .process : .ancestor))
+    }
+
+    /// Waits for a moment until it is known who had what that was closed by now.
+    func catchUp() { events.withLock { $0 }?.catchUp() }
 }

@@ -24,27 +24,41 @@ extension ProcessModel {
     }
 
     /// Looks at a process one of whose threads waits for our answer.
-    func look(at thread: Int32) -> SeenProcess? {
+    ///
+    /// - Parameter process: which one that is, where that is known.
+    func look(at thread: Int32, of known: Int32? = nil) -> SeenProcess? {
         let process: Int32
-        if let entry = entry(of: thread) {
+        if let known {
+            process = known
+        } else if let entry = entry(of: thread) {
+            // It was looked at when it was heard that it runs this program.
+            if entry.known.memory.isOfProgram == true, entry.known.sight?.isNew == true,
+                entry.known.open.written.keys.allSatisfy({ flow($0).isRead })
+            {
+                return entry.known
+            }
             process = entry.known.process
         } else {
             guard let found = ProcFile.processID(ofThread: thread) else { return nil }
             process = found
         }
-        guard let known = see(process) else { return nil }
+        guard let known = see(process, waitsForUs: true) else { return nil }
         keep(known, thread)
         return known
     }
 
     /// What a process is now; nil when it is gone.
-    func see(_ process: Int32) -> SeenProcess? {
-        guard let (origin, name) = ProcFile.originAndName(of: process) else { return nil }
+    ///
+    /// - Parameter waitsForUs: whether it does nothing until we are done.
+    func see(_ process: Int32, waitsForUs: Bool = false) -> SeenProcess? {
+        guard let sight = ProcFile.sight(of: process) else { return nil }
+        let (origin, name) = (sight.origin, sight.name)
         let job = job(origin.group)
         let memory = ProcessMemory(
             origin.memory, name: name, isOfProgram: origin.isProgram,
             start: Moment.time(ofTick: origin.start), job: job)
         let known = known(process, origin, memory)
+        known.sight = sight
         let former = known.memory
         if former !== memory {
             if former.isOfProgram == origin.isProgram, former.name.isEmpty || former.name == name,
@@ -54,12 +68,14 @@ extension ProcessModel {
                 known.began(origin.start)
                 if known.isFirstLook() {
                     // That it was made was heard before.
-                    inherit(former, known, origin, from: nil, known.open)
+                    inherit(former, known, origin, from: nil, known.open, waitsForUs)
                 } else {
                     // What goes on may be another thing by now.
                     if !origin.isProgram, origin.memory != nil { _ = ends(of: known, origin) }
                     let open = known.open
-                    join(known, origin.parent, read: Set(open.read.keys), written: Set(open.written.keys), open)
+                    join(
+                        known, origin.parent, read: Set(open.read.keys), written: Set(open.written.keys), open,
+                        waitsForUs)
                 }
                 return known
             }
@@ -69,7 +85,7 @@ extension ProcessModel {
         let open = known.open
         if former !== memory, !known.begin(memory, after: former, start: origin.start) { return known }
         _ = known.isFirstLook()
-        inherit(memory, known, origin, from: former === memory ? nil : former, open)
+        inherit(memory, known, origin, from: former === memory ? nil : former, open, waitsForUs)
         if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
         return known
     }
@@ -135,9 +151,10 @@ extension ProcessModel {
     /// - Parameters:
     ///   - former: what it was before; nil of one that is new.
     ///   - before: what it had open then.
+    ///   - waitsForUs: whether it does nothing until we are done.
     private func inherit(
         _ memory: ProcessMemory, _ known: SeenProcess, _ origin: ProcFile.Descent, from former: ProcessMemory?,
-        _ before: SeenProcess.Open
+        _ before: SeenProcess.Open, _ waitsForUs: Bool
     ) {
         let now = moments.now
         // Of what ends it is not shown what it has open, but nobody has closed it. What goes on has closed its standard streams itself.
@@ -164,6 +181,14 @@ extension ProcessModel {
                 memory.note(.init(file: given.file, moment: now, how: .ancestor))
             }
             read.formUnion(before.read.filter { isKept($0.value) }.keys)
+            // Seen late, when it has closed its standard input: what was opened to write is in the place of another one. The pipe of a pipeline only
+            // that one has for whom the shell made it; what a group of commands has, each of them may have put something else in the place of.
+            let input = before.read.first { $0.value == STDIN_FILENO && !read.contains($0.key) }?.key
+            if let input, !streams.contains(STDIN_FILENO), before.own.isEmpty,
+                !ends(of: origin.parent).read.contains(input)
+            {
+                read.insert(input)
+            }
             written.formUnion(before.written.filter { isKept($0.value) }.keys)
         }
         if !origin.isProgram, memory.parent == nil, let parent = parent(of: known.process, origin) {
@@ -172,9 +197,9 @@ extension ProcessModel {
         for pipe in read { memory.note(flow(pipe)) }
         for pipe in written { flow(pipe).note(writer: memory) }
         if !read.isEmpty || !written.isEmpty {
-            join(known, origin.parent, read: read, written: written, open)
+            join(known, origin.parent, read: read, written: written, open, waitsForUs)
             if let pipe = read.first(where: { open.read[$0] == STDIN_FILENO }) {
-                findEnded(pipe, known.process, origin.parent)
+                findEnded(pipe, known.process, origin.parent, former)
             }
         }
     }
@@ -190,7 +215,9 @@ extension ProcessModel {
 
     /// Finds who wrote to a pipe and has ended: the shell's child before the one that reads it; or, when there was none, the reader before it ran
     /// its program, as a shell writes a here-document.
-    private func findEnded(_ pipe: UInt64, _ process: Int32, _ parent: Int32) {
+    ///
+    /// - Parameter former: what the reader was before.
+    private func findEnded(_ pipe: UInt64, _ process: Int32, _ parent: Int32, _ former: ProcessMemory?) {
         guard !flow(pipe).isWritten, let shell = state.withLock({ $0.threads[parent]?.known }),
             let (child, before) = shell.child(process), child.session == session, session != 0
         else { return }
@@ -204,6 +231,8 @@ extension ProcessModel {
             if isGone, !before.known.isSeen, before.session == session { flow(pipe).note(writer: before.known.memory) }
             return
         }
+        // With what it had read by then: a substitution in the document.
+        if let former, former.isOfProgram == false { return flow(pipe).note(writer: former) }
         // As it was made.
         let writer = ProcessMemory(nil, name: "", isOfProgram: false)
         writer.note(child.made)
@@ -226,9 +255,12 @@ extension ProcessModel {
     }
 
     /// Of a process that may be running another program at this moment.
-    private func patientOrigin(of process: Int32) -> ProcFile.Descent? {
+    private func patientOrigin(of process: Int32) -> ProcFile.Descent? { origin(of: process, within: Self.patience) }
+
+    /// - Parameter limit: it is waited for so many milliseconds.
+    func origin(of process: Int32, within limit: Int32) -> ProcFile.Descent? {
         let found = Lock<ProcFile.Descent?>(nil)
-        let isDone = reader.run(within: Self.patience) {
+        let isDone = reader.run(within: limit) {
             let origin = ProcFile.origin(of: process)
             found.withLock { $0 = origin }
         }

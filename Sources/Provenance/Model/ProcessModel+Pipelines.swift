@@ -16,7 +16,8 @@ extension ProcessModel {
 
     /// Finds who is at the other ends of a process's pipes, where that is not known: in its pipeline, or the one that made it.
     func join(
-        _ known: SeenProcess, _ parent: Int32, read: Set<UInt64>, written: Set<UInt64>, _ open: SeenProcess.Open
+        _ known: SeenProcess, _ parent: Int32, read: Set<UInt64>, written: Set<UInt64>, _ open: SeenProcess.Open,
+        _ waitsForUs: Bool
     ) {
         var (process, parent) = (known.process, parent)
         var (sources, sinks) = (read.filter { flow($0).seeksWriter() }, written.filter { flow($0).seeksReader() })
@@ -24,7 +25,7 @@ extension ProcessModel {
         for _ in 0..<Self.mostLevels where parent > 1 && !(sources.isEmpty && sinks.isEmpty) {
             var left = Self.mostOfPipeline
             // The programs of a pipeline are made one after the other.
-            for child in ProcFile.children(of: parent).sorted(by: {
+            for child in pipes.children(of: parent).sorted(by: {
                 abs(Int($0) - Int(process)) < abs(Int($1) - Int(process))
             })
             where child != process && left > 0 {
@@ -39,14 +40,14 @@ extension ProcessModel {
                         let memory = memory(of: member)
                         for pipe in reads { memory.note(flow(pipe)) }
                         for pipe in writes { flow(pipe).note(writer: memory) }
-                        // And so on, both ways.
-                        sources.formUnion(reads)
-                        sinks.formUnion(writes)
+                        // And so on, both ways, to where it is not known yet: who runs jobs may give all of them a pipe that leads nowhere.
+                        sources.formUnion(reads.filter { flow($0).seeksWriter() })
+                        sinks.formUnion(writes.filter { flow($0).seeksReader() })
                     }
-                    next.append(contentsOf: ProcFile.children(of: member))
+                    next.append(contentsOf: pipes.children(of: member))
                 }
             }
-            let ends = ends(of: parent)
+            let ends = waitsForUs ? settledEnds(of: parent, sinks) : ends(of: parent)
             let isInPipeline = !ends.read.isDisjoint(with: sources) || !ends.written.isDisjoint(with: sinks)
             // A shell that makes a pipeline has the ends of it for a moment, and those of a substitution for its command: who waits for what comes reads it.
             let read = ends.read.subtracting(ends.written).intersection(sinks).filter { !flow($0).isRead }
@@ -69,10 +70,26 @@ extension ProcessModel {
         }
     }
 
+    /// The pipes that a process has, a moment later where it goes on and has an end of a pipe of which nobody is known who reads it: a shell
+    /// closes what is not its own, or begins to read, and who writes to the pipe has not begun meanwhile.
+    private func settledEnds(of process: Int32, _ sinks: Set<UInt64>) -> PipeSights.Ends {
+        var ends = ends(of: process)
+        for _ in 0..<Self.mostPauses {
+            guard
+                ends.read.subtracting(ends.written).contains(where: { sinks.contains($0) && flow($0).mayAwaitReader() }
+                ),
+                case .runs = ProcFile.wait(of: process)
+            else { return ends }
+            usleep(Self.pause)
+            ends = self.ends(of: process)
+        }
+        return ends
+    }
+
     /// The pipes that a process reads at this moment; of one that waits for several things, those that a program's standard output goes to.
     private func awaited(by process: Int32, of read: Set<UInt64>, _ standard: Set<UInt64>) -> Set<UInt64> {
         switch ProcFile.wait(of: process) {
-        case .none: return []
+        case .none, .runs: return []
         case .several: return standard
         case .onPipe(let thread):
             let pipe = Lock<UInt64?>(nil)
@@ -86,10 +103,8 @@ extension ProcessModel {
         }
     }
 
-    /// What is said on the standard error stream is no data.
-    func ends(of process: Int32) -> (read: Set<UInt64>, written: Set<UInt64>) {
-        ProcFile.pipes(ofProcess: process, countsErrors: false)
-    }
+    /// The pipes that a process has.
+    func ends(of process: Int32) -> PipeSights.Ends { pipes.ends(of: process) }
 
     /// Of a process of which nothing else is known yet, that it is there.
     func memory(of process: Int32) -> ProcessMemory {

@@ -18,6 +18,12 @@ package final class ProcessModel: Sendable {
         func isValid(at now: UInt64, in session: Int) -> Bool { now < end || session != 0 && self.session == session }
     }
 
+    /// What is open to read, and who has opened it.
+    struct Held {
+        let known: SeenProcess
+        let file: ReadFile
+    }
+
     struct State {
         /// By the numbers of threads.
         var threads: [Int32: Entry] = [:]
@@ -34,12 +40,14 @@ package final class ProcessModel: Sendable {
         /// Who made a process, by its number, as long as it lives.
         var makers: [Int32: SeenProcess] = [:]
         /// Who opened what is to be told when it is closed.
-        var handles: [UInt64: SeenProcess] = [:]
+        var handles: [UInt64: Held] = [:]
         var nextHandle: UInt64 = 1
     }
 
     /// So many opens of a program are looked at, before it is taken to be one that goes on.
     static let firstLooks = 8
+    /// They open themselves what their commands are given, some of them.
+    private static let shells: Set<String> = ["sh", "dash", "ash", "bash", "busybox", "ksh", "mksh", "zsh"]
     /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
     static let validity: UInt64 = 200_000_000
     static let most = 8192
@@ -48,15 +56,23 @@ package final class ProcessModel: Sendable {
     /// A program of a pipeline is not farther from its shell than that.
     static let mostLevels = 8
     static let mostOfPipeline = 64
+    /// So often, and for so many microseconds, it is waited for what a process does next.
+    static let (mostPauses, pause): (Int, UInt32) = (20, 100)
     /// In milliseconds: for what is read of a process that may be running another program at this moment.
     static let patience: Int32 = 1000
+    /// The same where everybody else would wait.
+    static let eventPatience: Int32 = 3
 
     /// Where the files are shown, with a slash; empty when that is not known.
     let place: [UInt8]
     let moments = MomentSource()
     let reader: PatientReader
+    /// The pipes of processes.
+    let pipes = PipeSights()
+    /// Sees what a process has become, when that is heard. Set once.
+    let capture = Lock<ProcessCapture?>(nil)
     /// Set once.
-    private let events = Lock<ProcessEvents?>(nil)
+    let events = Lock<ProcessEvents?>(nil)
     /// A leaf in the order of locks.
     let state = Lock(State())
 
@@ -100,15 +116,16 @@ package final class ProcessModel: Sendable {
         let read = ProcessMemory.PastRead(file: file, moment: now.no(later: time), how: .process)
         if memory.note(read) { memory.job?.note(read) }
         // It may run another program, with this open still.
-        guard memory.isOfProgram == false else { return nil }
+        guard memory.isOfProgram == false || Self.shells.contains(memory.name) else { return nil }
         let number = state.withLock { state -> UInt64? in
             guard state.handles.count < Self.most else { return nil }
             defer { state.nextHandle += 1 }
-            state.handles[state.nextHandle] = known
+            state.handles[state.nextHandle] = Held(known: known, file: file)
             return state.nextHandle
         }
         // The kernel has not been told of it yet: nobody closes it before.
         if let number { known.hold(number, file) }
+        guard memory.isOfProgram == false else { return number }
         // What it makes of that is seen as soon as it has our answer.
         let process = known.process
         _ = reader.submit { [self] in _ = see(process) }
@@ -129,27 +146,36 @@ package final class ProcessModel: Sendable {
 
     /// The last descriptor of a file is closed that was opened to read.
     func closed(_ number: UInt64) {
-        guard let known = state.withLock({ $0.handles.removeValue(forKey: number) }) else { return }
+        guard let known = state.withLock({ $0.handles.removeValue(forKey: number) })?.known else { return }
         known.closed(number, called: ProcFile.program(ofThread: known.process))
     }
 
     /// A process has become another program, it was seen. Called on a thread that may wait.
-    func hasBecomeAnother(_ process: Int32) {
+    ///
+    /// - Parameters:
+    ///   - origin: what was seen of it.
+    ///   - time: when it had, on the monotonic clock.
+    func hasBecomeAnother(_ process: Int32, _ origin: ProcFile.Descent? = nil, at time: UInt64 = .max) {
         guard let known = state.withLock({ $0.threads[process]?.known }) else { return }
         let former = known.memory
+        // That was heard, and looked at.
+        if let origin, isHeard, former.isOfProgram == true, former.id == origin.memory { return }
         guard see(process) == nil else { return }
+        // Who closed what it had written was seen as what it is.
+        if former.isOfProgram == true, known.isSeen(since: time) { return }
         // It is gone: what it was made from it did not remember any more.
         _ = known.begin(ProcessMemory(nil, name: "", isOfProgram: true), after: former, start: nil)
     }
 
     /// A thread opens a file to write. It waits for our answer.
     ///
+    /// - Parameter process: which one that is of, where that is known.
     /// - Returns: its process; nil when that is not seen.
-    func opensToWrite(_ thread: Int32) -> SeenProcess? {
+    func opensToWrite(_ thread: Int32, of process: Int32? = nil) -> SeenProcess? {
         guard thread > 0 else { return nil }
         if let entry = entry(of: thread), entry.known.looksLeft.load(ordering: .relaxed) <= 0 { return entry.known }
         listen()
-        guard let known = look(at: thread) else { return nil }
+        guard let known = look(at: thread, of: process) else { return nil }
         known.looksLeft.subtract(1, ordering: .relaxed)
         if known.memory.isOfProgram == false { known.isRedirected() }
         return known
@@ -196,8 +222,11 @@ package final class ProcessModel: Sendable {
 
     /// The order of what a process reads and of what it makes is told by the times that are heard, or else by the numbers of processes.
     private var now: Moment {
-        events.withLock { $0 }?.isHeard == true ? Moment(time: Clock.sinceBoot(), lastProcess: 0) : moments.now
+        isHeard ? Moment(time: Clock.sinceBoot(), lastProcess: 0) : moments.now
     }
+
+    /// Whether it is heard what processes do.
+    var isHeard: Bool { events.withLock { $0 }?.isHeard == true }
 
     var session: Int { events.withLock { $0 }?.session ?? 0 }
 

@@ -21,11 +21,17 @@ extension ProcessModel {
 
         private struct State {
             var memory: ProcessMemory
+            /// When that was seen first, on the monotonic clock.
+            var seenAt = Clock.monotonic()
             var start: UInt64?
             var open = Open()
             var isSeen = false
+            /// When it has run its program, on the monotonic clock; nil when that was not heard.
+            var ranAt: UInt64?
             /// Whom it has made last.
             var children: [Child] = []
+            /// What `stat` said of it last.
+            var sight: ProcFile.Sight?
             /// The same process as it is followed to its end, as long as somebody does that.
             weak var followed: LinuxProcess?
         }
@@ -53,6 +59,20 @@ extension ProcessModel {
         }
 
         var memory: ProcessMemory { state.withLock { $0.memory } }
+
+        /// When it has run its program, on the monotonic clock; nil when that was not heard.
+        var ranAt: UInt64? { state.withLock { $0.ranAt } }
+
+        /// Whether what it is was seen after a time only.
+        func isSeen(since time: UInt64) -> Bool { state.withLock { $0.seenAt >= time } }
+
+        func ran(_ time: UInt64) { state.withLock { $0.ranAt = time } }
+
+        /// What `stat` said of it last.
+        var sight: ProcFile.Sight? {
+            get { state.withLock { $0.sight } }
+            set { state.withLock { $0.sight = newValue } }
+        }
 
         var followed: LinuxProcess? { state.withLock { $0.followed } }
 
@@ -107,7 +127,7 @@ extension ProcessModel {
         func begin(_ memory: ProcessMemory, after former: ProcessMemory, start: UInt64?) -> Bool {
             let isFirst = state.withLock { state in
                 guard state.memory === former else { return false }
-                state.memory = memory
+                (state.memory, state.seenAt) = (memory, Clock.monotonic())
                 state.open.isRedirected = false
                 if let start { state.start = start }
                 return true

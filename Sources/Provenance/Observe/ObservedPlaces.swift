@@ -1,3 +1,5 @@
+internal import SystemCalls
+
 /// Where files outside of the store are looked at: those that are told as inputs when somebody reads them (Semantics, 4).
 package struct ObservedPlaces: Sendable, Hashable {
     /// The directories that were named, without a slash at their ends but for the root; empty where none was.
@@ -68,7 +70,7 @@ package struct ObservedPlaces: Sendable, Hashable {
     /// Whether a file of that name is: no setting, no library of a program.
     package static func showName(_ name: ArraySlice<UInt8>) -> Bool {
         name.first != UInt8(ascii: ".") && !name.ends(with: ".so") && !name.ends(with: ".pyc")
-            && name.firstRange(of: Array(".so.".utf8)) == nil
+            && !name.withUnsafeBytes { SystemCall.contains($0, ".so.") }
     }
 }
 

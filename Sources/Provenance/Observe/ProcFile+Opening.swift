@@ -55,16 +55,9 @@ extension ProcFile {
 
     /// Reads such a file's text.
     static func opening(of number: UInt64, info: UnsafeRawBufferPointer) -> Opening {
-        var (flags, inode): (UInt64?, UInt64?)
-        for line in info.split(separator: UInt8(ascii: "\n")) {
-            func value(after key: String, radix: Int) -> UInt64? {
-                line.starts(with: key.utf8)
-                    ? UInt64(String(decoding: line.dropFirst(key.utf8.count), as: UTF8.self), radix: radix) : nil
-            }
-            if let found = value(after: "flags:\t", radix: 8) { flags = flags ?? found }
-            if let found = value(after: "ino:\t", radix: 10) { inode = inode ?? found }
-        }
-        guard let flags, inode == number else { return .none }
+        let text = StatusText(text: info)
+        let inode = text.value("ino:\t").flatMap { UInt64(String(decoding: $0, as: UTF8.self)) }
+        guard let flags = text.octal("flags:\t"), inode == number else { return .none }
         // What is open as a place only (`O_PATH`) is not read.
         if flags & 0o10_000_000 != 0 { return .none }
         return flags & 3 == 0 ? .toRead : .toWrite

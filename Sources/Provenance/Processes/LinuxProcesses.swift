@@ -37,7 +37,11 @@ package final class LinuxProcesses: ProcessObserver {
         let reader = PatientReader()
         let model = ProcessModel(mountPoint: mountPoint, reader: reader, observesOutside: observesOutside)
         self.model = model
-        capture = ProcessCapture(environment, reader) { model.hasBecomeAnother($0) }
+        let capture = ProcessCapture(
+            environment, reader, isOther: { [weak model] in model?.hasBecomeAnother($0, $1) },
+            hears: { [weak model] in model?.isHeard ?? false })
+        self.capture = capture
+        model.capture.withLock { $0 = capture }
     }
 
     package func look(at thread: Int32) -> ProcessSight {
@@ -118,7 +122,18 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func closed(_ number: UInt64) { model.closed(number) }
 
-    package func opensToWrite(_ thread: Int32) { if captures { _ = model.opensToWrite(thread) } }
+    package var hearsPrograms: Bool { model.isHeard }
+
+    package func closes(_ number: UInt64, by thread: Int32) { model.closes(number, by: thread) }
+
+    package func awaitCloses() { model.catchUp() }
+
+    package func opensToWrite(_ thread: Int32, _ watched: any WatchedProcess) {
+        guard captures, let known = model.opensToWrite(thread, of: watched.process),
+            let process = watched as? LinuxProcess
+        else { return }
+        process.isSeen(in: known.sight)
+    }
 
     package func opensToMake(_ thread: Int32) -> FileMaking {
         guard captures, let known = model.opensToWrite(thread) else { return FileMaking() }
@@ -127,6 +142,7 @@ package final class LinuxProcesses: ProcessObserver {
             process = watch(known.process) as? LinuxProcess
             if let process { known.isFollowed(by: process) }
         }
+        process?.isSeen(in: known.sight)
         if let process, !process.isSeen(as: nil) { capture.observeOpening(process) }
         return FileMaking(process, known.memory)
     }
@@ -158,7 +174,7 @@ package final class LinuxProcesses: ProcessObserver {
 
     package func shell(of watched: any WatchedProcess) -> (any WatchedProcess)? {
         guard let known = watched as? LinuxProcess, !known.isProgram.load(ordering: .relaxed) else { return nil }
-        guard let origin = known.lastOrigin ?? ProcFile.origin(of: watched.process) else { return nil }
+        guard let origin = known.lastSight?.origin ?? ProcFile.origin(of: watched.process) else { return nil }
         let parent = origin.parent
         if origin.isProgram {
             known.isProgram.store(true, ordering: .relaxed)
@@ -193,12 +209,15 @@ package final class LinuxProcesses: ProcessObserver {
             (process, parent) = (parent, next)
         }
         // Who is in the same pipeline: the shell's other children, and theirs.
-        let found = writers(to: input, among: ProcFile.children(of: parent), but: process).compactMap { watch($0) }
-        if !found.isEmpty { return Upstream(processes: found) }
+        var found = writers(to: input, childrenOf: parent, but: process, mayBeOld: true)
+        // A shell's child may have got its ends in their places since.
+        if found.isEmpty { found = writers(to: input, childrenOf: parent, but: process, mayBeOld: false) }
+        let watched = found.compactMap { watch($0) }
+        if !watched.isEmpty { return Upstream(processes: watched) }
         // The parent itself may write to it, as a program does that starts another, or one above it that has it too: that is no pipeline.
         var ancestor: Int32? = parent
         while let current = ancestor {
-            let pipes = ProcFile.pipes(ofProcess: current)
+            let pipes = model.pipes.allEnds(of: current, mayBeOld: false)
             if pipes.written.contains(input) { return Upstream() }
             // Who made it has closed it by now, or never had it.
             guard pipes.read.contains(input) else { break }
@@ -218,12 +237,16 @@ package final class LinuxProcesses: ProcessObserver {
     /// Who writes to a pipe, and to those that these read.
     ///
     /// - Parameters:
-    ///   - children: of the one that made the pipeline. They and theirs are looked at.
+    ///   - parent: the one that made the pipeline. Its children and theirs are looked at.
     ///   - reader: the one that is asked for.
-    private func writers(to input: UInt64, among children: [Int32], but reader: Int32) -> [Int32] {
+    ///   - mayBeOld: whether what was seen of them a moment ago is enough.
+    private func writers(
+        to input: UInt64, childrenOf parent: Int32, but reader: Int32, mayBeOld: Bool
+    ) -> [Int32] {
+        let children = model.pipes.children(of: parent, mayBeOld: mayBeOld)
         var sought: Set<UInt64> = [input]
         var found: [Int32] = []
-        var known: [(process: Int32, pipes: (read: Set<UInt64>, written: Set<UInt64>))] = []
+        var known: [(process: Int32, pipes: PipeSights.Ends)] = []
         func extend() {
             var isMore = true
             while isMore {
@@ -242,8 +265,8 @@ package final class LinuxProcesses: ProcessObserver {
             var next = [child]
             while let member = next.popLast(), known.count < Self.mostOfPipeline {
                 // A shell's child may have its ends of pipes under other numbers still.
-                known.append((member, ProcFile.pipes(ofProcess: member)))
-                next.append(contentsOf: ProcFile.children(of: member))
+                known.append((member, model.pipes.allEnds(of: member, mayBeOld: mayBeOld)))
+                next.append(contentsOf: model.pipes.children(of: member, mayBeOld: mayBeOld))
             }
             extend()
         }
@@ -295,11 +318,13 @@ package final class LinuxProcess: WatchedProcess {
     fileprivate let isProgram = Atomic(false)
     /// What it was seen to be. A leaf in the order of locks.
     private let seen = Lock(Seen())
+    /// What `stat` said of it last. A leaf in the order of locks.
+    private let sight = Lock<ProcFile.Sight?>(nil)
     private let codeState = Lock(CodeState.unasked)
     /// Whether what was seen is of the program that it has become: it is hardly ever another one after that.
     private let isSeenProgram = Atomic(false)
-    /// Whether somebody is looking at it, or has got stuck in that.
-    private let isBeingSeen = Atomic(false)
+    /// Whether somebody is looking at it, or has got stuck in that, and who waits for that. A leaf in the order of locks.
+    private let looking = Lock(Looking())
     /// How it ended, once that was seen.
     private let end = Lock<WriterEnding?>(nil)
 
@@ -312,17 +337,18 @@ package final class LinuxProcess: WatchedProcess {
         // Only a process's own thread has a pidfd; of most programs it is that one which asks.
         var process = thread
         var opened = try? SystemCall.openProcess(thread)
-        if opened == nil, let group = ProcFile.processID(ofThread: thread), group != thread {
+        var relations = ProcFile.facts(of: thread)
+        if opened == nil, let group = relations?.process, group != thread {
             process = group
             opened = try? SystemCall.openProcess(group)
+            relations = ProcFile.facts(of: group)
         }
         guard let opened else { return nil }
         self.process = process
         file = Lock(opened)
         seesCode = observer.seesEnding(ofProcess: process)
-        let relations = ProcFile.facts(of: process)
         (parent, session, rights) = (relations?.parent ?? 0, relations?.session ?? 0, relations?.rights)
-        name = Lock(ProcFile.program(ofThread: process))
+        name = Lock(relations?.name ?? ProcFile.program(ofThread: process))
     }
 
     deinit { if let file = file.withLock({ $0 }) { SystemCall.close(file) } }
@@ -338,12 +364,15 @@ package final class LinuxProcess: WatchedProcess {
 
     private struct Seen {
         var facts: WriterFacts?
-        /// When, on the monotonic clock.
-        var time: UInt64 = 0
         /// Whether it may have become a program that nobody saw.
         var isDoubtful = false
         /// Whether it was seen to be the same still when it closed something.
         var isConfirmed = false
+    }
+
+    private struct Looking {
+        var isGoingOn = false
+        var waiting: [PosixSemaphore] = []
     }
 
     /// What is known of its code.
@@ -392,13 +421,10 @@ package final class LinuxProcess: WatchedProcess {
         return name.map { name in seen.withLock { $0.facts?.image.name == name } } ?? true
     }
 
-    /// Where it comes from, when it was seen a moment ago.
-    var lastOrigin: ProcFile.Descent? {
-        seen.withLock { seen in Clock.monotonic() &- seen.time < Self.moment ? seen.facts?.image.origin : nil }
-    }
+    /// What `stat` said of it, when that was a moment ago.
+    var lastSight: ProcFile.Sight? { sight.withLock { $0 }.flatMap { $0.isNew ? $0 : nil } }
 
-    /// In nanoseconds: within one request.
-    private static let moment: UInt64 = 1_000_000
+    func isSeen(in sight: ProcFile.Sight?) { if let sight { self.sight.withLock { $0 = sight } } }
 
     /// Whether it was seen as what another process made, which had run no program of its own and had this name.
     func isFork(called name: String) -> Bool {
@@ -413,7 +439,7 @@ package final class LinuxProcess: WatchedProcess {
             {
                 return
             }
-            seen = Seen(facts: facts, time: Clock.monotonic())
+            seen = Seen(facts: facts)
         }
         if facts.image.isOfProgram { isSeenProgram.store(true, ordering: .releasing) }
     }
@@ -428,11 +454,34 @@ package final class LinuxProcess: WatchedProcess {
     }
 
     /// Whether the caller may look at it now: one at a time does.
-    func beginLooking() -> Bool { !isBeingSeen.exchange(true, ordering: .acquiringAndReleasing) }
+    func beginLooking() -> Bool {
+        looking.withLock { looking in
+            defer { looking.isGoingOn = true }
+            return !looking.isGoingOn
+        }
+    }
 
-    var isBeingLookedAt: Bool { isBeingSeen.load(ordering: .acquiring) }
+    func endLooking() {
+        let waiting = looking.withLock { looking in
+            defer { looking = Looking() }
+            return looking.waiting
+        }
+        for semaphore in waiting { semaphore.post() }
+    }
 
-    func endLooking() { isBeingSeen.store(false, ordering: .releasing) }
+    /// Waits until nobody looks at it any more.
+    ///
+    /// - Parameter limit: for so many milliseconds at most.
+    /// - Returns: whether somebody was.
+    func awaitLook(atMost limit: Int32) -> Bool {
+        let isOver = PosixSemaphore()
+        let waits = looking.withLock { looking in
+            if looking.isGoingOn { looking.waiting.append(isOver) }
+            return looking.isGoingOn
+        }
+        if waits { _ = isOver.wait(milliseconds: limit) }
+        return waits
+    }
 
     package var program: String { name.withLock { $0 } }
 

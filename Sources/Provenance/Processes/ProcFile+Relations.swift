@@ -4,71 +4,47 @@ internal import SystemPackage
 
 /// What `/proc` says of how processes belong together: parents, children, sessions, pipes, owners.
 extension ProcFile {
-    /// What `/proc/<pid>/status` says: reading it waits for nothing, as `stat` may (`WriterEnding.of`).
+    /// What `/proc/<pid>/status` says.
     package struct Relations: Sendable {
+        /// The process (thread group).
+        var process: Int32
+        /// What it is called, as `comm` has it; nil when that has to be read there.
+        var name: String?
         var parent: Int32
         var session: Int32
         /// The rights with which it reads files; nil when there are more groups than were read.
         var rights: UserRights?
     }
 
-    /// The parent and the session; nil when the process is gone.
-    package static func facts(of process: Int32) -> Relations? {
-        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Relations? in
-            guard let text = read(process, "status", into: buffer), let parent = number("\nPPid:\t", in: text) else {
-                return nil
-            }
+    /// How a process, or one of its threads, belongs to others; nil when it is gone.
+    package static func facts(of thread: Int32) -> Relations? {
+        withStatus(of: thread) { status in
+            guard let process = status.process, let parent = status.parent else { return nil }
             return Relations(
-                parent: parent, session: number("\nNSsid:\t", in: text) ?? 0, rights: rights(inStatus: Array(text)))
+                process: process, name: status.name, parent: parent, session: status.session, rights: status.rights)
         }
     }
 
     /// How a process belongs to others, from the same file; nil when it is gone.
     package static func kin(of process: Int32) -> ProcessKin? {
-        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> ProcessKin? in
-            read(process, "status", into: buffer).flatMap { kin(of: process, inStatus: $0) }
-        }
+        withStatus(of: process) { kin(of: process, inStatus: $0.text) }
     }
 
     /// Reads a status file (proc_pid_status(5)).
     package static func kin(of process: Int32, inStatus text: UnsafeRawBufferPointer) -> ProcessKin? {
-        guard let parent = number("\nPPid:\t", in: text), let users = line("\nUid:\t", in: text) else { return nil }
-        let words = users.split(separator: UInt8(ascii: "\t"))
-        // Real, effective, saved, of the file system.
-        guard words.count == 4, let user = UInt32(String(decoding: words[1], as: UTF8.self)) else { return nil }
-        let ignored = line("\nSigIgn:\t", in: text).flatMap { UInt64(String(decoding: $0, as: UTF8.self), radix: 16) }
+        let status = StatusText(text: text)
+        guard let parent = status.parent, let users: [UInt32] = status.numbers("Uid:"), users.count == 4 else {
+            return nil
+        }
         let stops: UInt64 = [SIGTSTP, SIGTTIN, SIGTTOU].reduce(0) { $0 | 1 << UInt64($1 - 1) }
         return ProcessKin(
-            parent: parent, session: number("\nNSsid:\t", in: text) ?? 0, user: user,
-            isAtPrompt: number("\nNSpgid:\t", in: text) == process && (ignored ?? 0) & stops == stops)
-    }
-
-    /// What comes after a key, to the line's end.
-    private static func line(_ key: String, in text: UnsafeRawBufferPointer) -> Slice<UnsafeRawBufferPointer>? {
-        let key = Array(key.utf8)
-        guard text.count > key.count else { return nil }
-        for start in 0..<(text.count - key.count) where text[start] == key[0] {
-            guard text[start..<(start + key.count)].elementsEqual(key) else { continue }
-            return text[(start + key.count)...].prefix { $0 != UInt8(ascii: "\n") }
-        }
-        return nil
-    }
-
-    /// The number after a key.
-    private static func number(_ key: String, in text: UnsafeRawBufferPointer) -> Int32? {
-        let key = Array(key.utf8)
-        guard text.count > key.count else { return nil }
-        for start in 0..<(text.count - key.count) where text[start] == key[0] {
-            guard text[start..<(start + key.count)].elementsEqual(key) else { continue }
-            let digits = text[(start + key.count)...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-            return Int32(String(decoding: digits, as: UTF8.self))
-        }
-        return nil
+            parent: parent, session: status.session, user: users[1],
+            isAtPrompt: status.number("NSpgid:") == process && (status.ignoredSignals ?? 0) & stops == stops)
     }
 
     /// The parent; nil when the process is gone or has none that is seen.
     package static func parent(of process: Int32) -> Int32? {
-        facts(of: process).flatMap { $0.parent > 0 ? $0.parent : nil }
+        withStatus(of: process, atMost: 512, \.parent).flatMap { $0 > 0 ? $0 : nil }
     }
 
     /// What `/proc/<pid>/stat` says that `status` does not.
@@ -85,6 +61,23 @@ extension ProcFile {
         package var start: UInt64
         /// Names its memory; nil when that is not shown, and of a process that has given it up.
         package var memory: MemoryID?
+    }
+
+    /// What `stat` said of a process at one time.
+    package struct Sight: Sendable {
+        package let origin: Descent
+        /// As `comm` has it.
+        package let name: String
+        /// On the monotonic clock.
+        private let time = Clock.monotonic()
+
+        /// In nanoseconds: within one request.
+        private static let moment: UInt64 = 1_000_000
+
+        init(_ origin: Descent, _ name: String) { (self.origin, self.name) = (origin, name) }
+
+        /// Whether that was a moment ago.
+        var isNew: Bool { Clock.monotonic() &- time < Self.moment }
     }
 
     /// Tells the memory of a program from that of another: where the kernel put its stack and its heap, which it draws by lot for each program that
@@ -110,19 +103,22 @@ extension ProcFile {
     }
 
     /// The same with its name, as `comm` has it.
-    package static func originAndName(of process: Int32) -> (Descent, String)? {
-        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> (Descent, String)? in
+    package static func sight(of process: Int32) -> Sight? {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer -> Sight? in
             guard let line = read(process, "stat", into: buffer), let origin = origin(inStat: line),
                 let begin = line.firstIndex(of: UInt8(ascii: "(")), let end = line.lastIndex(of: UInt8(ascii: ")")),
                 begin < end
             else { return nil }
-            return (origin, String(decoding: line[(begin + 1)..<end], as: UTF8.self))
+            return Sight(origin, String(decoding: line[(begin + 1)..<end], as: UTF8.self))
         }
     }
 
     /// What a process waits for.
     enum Wait {
+        /// Something else: another process, a clock.
         case none
+        /// Nothing: a thread of it goes on, and may wait for anything in a moment.
+        case runs
         /// What comes through a pipe, in a thread.
         case onPipe(thread: Int32)
         /// One of several things.
@@ -136,9 +132,15 @@ extension ProcFile {
         for task in SystemCall.numbers(ofProcess: process, "task", most: mostTasks) {
             withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
                 guard let text = read(task, "wchan", into: buffer) else { return }
-                if text.firstRange(of: "pipe_read".utf8) != nil { found = .onPipe(thread: task) }
-                if ["poll", "select"].contains(where: { text.firstRange(of: $0.utf8) != nil }), case .none = found {
-                    found = .several
+                if SystemCall.contains(text, "pipe_read") { found = .onPipe(thread: task) }
+                switch found {
+                case .none, .runs:
+                    if SystemCall.contains(text, "poll") || SystemCall.contains(text, "select") {
+                        found = .several
+                    } else if text.elementsEqual("0".utf8) {
+                        found = .runs
+                    }
+                case .several, .onPipe: break
                 }
             }
             if case .onPipe = found { return found }
@@ -163,17 +165,8 @@ extension ProcFile {
 
     /// Whether a process has not ended.
     static func isAlive(_ process: Int32) -> Bool {
-        state(of: process).map { $0 != UInt8(ascii: "Z") && $0 != UInt8(ascii: "X") } ?? false
-    }
-
-    /// The letter of its state (proc_pid_status(5)).
-    private static func state(of process: Int32) -> UInt8? {
-        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer -> UInt8? in
-            guard let text = read(process, "status", into: buffer),
-                let place = text.firstRange(of: Array("\nState:\t".utf8))?.upperBound, place < text.count
-            else { return nil }
-            return text[place]
-        }
+        withStatus(of: process, atMost: 512, \.state).map { $0 != UInt8(ascii: "Z") && $0 != UInt8(ascii: "X") }
+            ?? false
     }
 
     /// A descriptor of a process.
@@ -196,9 +189,7 @@ extension ProcFile {
         return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer -> Bool in
             guard let count = try? SystemCall.read(file, into: buffer) else { return false }
             let text = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
-            guard let start = text.firstRange(of: Array("flags:\t".utf8))?.upperBound else { return false }
-            let digits = text[start...].prefix { (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }
-            return (Int32(String(decoding: digits, as: UTF8.self), radix: 8) ?? 0) & O_CLOEXEC != 0
+            return (StatusText(text: text).octal("flags:\t") ?? 0) & UInt64(O_CLOEXEC) != 0
         }
     }
 
@@ -234,10 +225,20 @@ extension ProcFile {
     /// Reads a stat line (proc_pid_stat(5)).
     package static func origin(inStat line: UnsafeRawBufferPointer) -> Descent? {
         // The command may hold anything, parentheses too: fields count from the last one, and the next is the third.
-        guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 45)
-        func number<Number: FixedWidthInteger>(_ field: Int) -> Number? {
-            fields.count > field - 3 ? Number(String(decoding: fields[field - 3], as: UTF8.self)) : nil
+        guard let name = line.lastIndex(of: UInt8(ascii: ")")), var next = line.baseAddress else { return nil }
+        let end = next + line.count
+        next += name + 1
+        /// The fields are asked for in their order.
+        var field = 2
+        func number<Number: FixedWidthInteger>(_ wanted: Int) -> Number? {
+            while field < wanted {
+                guard next < end, let space = memchr(next, 32, end - next) else { return nil }
+                next = UnsafeRawPointer(space) + 1
+                field += 1
+            }
+            guard next < end else { return nil }
+            let length = memchr(next, 32, end - next).map { UnsafeRawPointer($0) - next } ?? end - next
+            return ProcFile.number(UnsafeRawBufferPointer(start: next, count: length)).flatMap(Number.init(exactly:))
         }
         guard let parent: Int32 = number(4), let group: Int32 = number(5), let session: Int32 = number(6),
             let flags: UInt64 = number(9),
@@ -301,21 +302,6 @@ extension ProcFile {
     private static func pipeNumber(_ target: [UInt8]) -> UInt64? {
         guard target.starts(with: "pipe:[".utf8), target.last == UInt8(ascii: "]") else { return nil }
         return UInt64(String(decoding: target.dropFirst(6).dropLast(), as: UTF8.self))
-    }
-
-    /// The pipes that a process can read from and write to, by their inode numbers.
-    ///
-    /// - Parameter countsErrors: whether its standard error stream counts.
-    package static func pipes(
-        ofProcess process: Int32, countsErrors: Bool = true
-    ) -> (read: Set<UInt64>, written: Set<UInt64>) {
-        var (read, written): (Set<UInt64>, Set<UInt64>) = ([], [])
-        for descriptor in descriptors(of: process, below: nil, seesFlags: false) {
-            guard let pipe = descriptor.pipe else { continue }
-            if descriptor.isRead { read.insert(pipe) }
-            if descriptor.isWritten, countsErrors || descriptor.number != STDERR_FILENO { written.insert(pipe) }
-        }
-        return (read, written)
     }
 
     /// Whose a thread is: the owner of its directory in `/proc`; nil when it is gone.

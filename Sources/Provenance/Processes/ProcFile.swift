@@ -94,41 +94,14 @@ package enum ProcFile {
     /// The process (thread group) of a thread; nil when it is gone.
     package static func processID(ofThread thread: Int32) -> Int32? {
         guard thread > 0 else { return nil }
-        return withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer -> Int32? in
-            guard let text = read(thread, "status", into: buffer) else { return nil }
-            let key: StaticString = "\nTgid:\t"
-            let length = key.utf8CodeUnitCount
-            guard text.count > length else { return nil }
-            for start in 0..<(text.count - length)
-            where text[start] == key.utf8Start[0] && text[start + 1] == key.utf8Start[1] {
-                guard (0..<length).allSatisfy({ text[start + $0] == key.utf8Start[$0] }) else { continue }
-                var value: Int32 = 0
-                for byte in text[(start + length)...] {
-                    guard byte &- UInt8(ascii: "0") < 10 else { break }
-                    value = value &* 10 &+ Int32(byte - UInt8(ascii: "0"))
-                }
-                return value
-            }
-            return nil
-        }
+        return withStatus(of: thread, atMost: 512, \.process)
     }
 
     /// The further groups of a thread, as `/proc/<pid>/status` has them (proc_pid_status(5)); nil when it is gone.
     package static func groups(ofThread thread: Int32) -> [gid_t]? {
         guard thread > 0 else { return nil }
-        guard let descriptor = SystemCall.openProcFile(thread, "status") else { return nil }
-        defer { SystemCall.close(descriptor) }
         // 65,536 groups at most (NGROUPS_MAX), of up to 10 digits.
-        var text: [UInt8] = []
-        let whole = withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer -> Bool in
-            while text.count < 1 << 20 {
-                guard let count = try? SystemCall.read(descriptor, into: buffer) else { return false }
-                if count == 0 { return true }
-                text.append(contentsOf: buffer[..<count])
-            }
-            return false
-        }
-        return whole ? groups(inStatus: text) : nil
+        return whole(thread, "status", atMost: 1 << 20).flatMap(groups)
     }
 
     /// The rights with which a process reads files: its file system ids and groups; nil when it is gone.
@@ -137,44 +110,11 @@ package enum ProcFile {
     }
 
     /// The same in the text of that file; nil when it is not whole.
-    static func rights(inStatus text: [UInt8]) -> UserRights? {
-        var (user, group, groups): (UInt32?, UInt32?, [gid_t]?)
-        for line in text.split(separator: UInt8(ascii: "\n")) {
-            switch line.first {
-            case UInt8(ascii: "U") where user == nil: user = fileSystemID("Uid:", inStatus: line)
-            case UInt8(ascii: "G") where group == nil: group = fileSystemID("Gid:", inStatus: line)
-            case UInt8(ascii: "G"): groups = self.groups(inStatus: line)
-            // It comes after the groups, which may be many.
-            case UInt8(ascii: "N") where groups != nil:
-                guard let user, let group, let groups else { return nil }
-                return UserRights(user: user, group: group, groups: groups)
-            default: break
-            }
-        }
-        return nil
-    }
-
-    /// The last of the four numbers of a line (proc_pid_status(5)).
-    static func fileSystemID(_ key: String, inStatus text: some Collection<UInt8>) -> UInt32? {
-        guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key.utf8) }) else {
-            return nil
-        }
-        let words = line.dropFirst(key.utf8.count).split(whereSeparator: { $0 == 9 || $0 == 32 })
-        return words.count == 4 ? UInt32(String(decoding: words[3], as: UTF8.self)) : nil
-    }
+    static func rights(inStatus text: [UInt8]) -> UserRights? { text.withUnsafeBytes { StatusText(text: $0).rights } }
 
     /// The numbers of the line `Groups:`; nil when there is no such line, or something else is in it.
-    package static func groups(inStatus text: some Collection<UInt8>) -> [gid_t]? {
-        let key = Array("Groups:".utf8)
-        guard let line = text.split(separator: UInt8(ascii: "\n")).first(where: { $0.starts(with: key) }) else {
-            return nil
-        }
-        var groups: [gid_t] = []
-        for word in line.dropFirst(key.count).split(whereSeparator: { $0 == 9 || $0 == 32 }) {
-            guard let group = gid_t(String(decoding: word, as: UTF8.self)) else { return nil }
-            groups.append(group)
-        }
-        return groups
+    package static func groups(inStatus text: [UInt8]) -> [gid_t]? {
+        text.withUnsafeBytes { StatusText(text: $0).groups }
     }
 
     /// How many bytes a process has written so far, to whatever it was (proc_pid_io(5), `wchar`); nil when that is not shown.

@@ -61,8 +61,17 @@ package protocol ProcessObserver: Sendable {
     /// The last descriptor of a file that was opened to read is closed.
     func closed(_ number: UInt64)
 
-    /// A thread opens a file of production to write, and waits for our answer.
-    func opensToWrite(_ thread: Int32)
+    /// Whether it helps to tell of each close of what was opened to read (``closes(_:by:)``).
+    var hearsPrograms: Bool { get }
+
+    /// A thread closes a descriptor of it, which it may have been given by another process, and waits for our answer.
+    func closes(_ number: UInt64, by thread: Int32)
+
+    /// Waits for a moment until it is known who had what was closed by now.
+    func awaitCloses()
+
+    /// A thread of a process opens a file of production to write, and waits for our answer.
+    func opensToWrite(_ thread: Int32, _ process: any WatchedProcess)
 
     /// A thread opens a file of a session or a test to write, and waits for our answer.
     func opensToMake(_ thread: Int32) -> FileMaking
