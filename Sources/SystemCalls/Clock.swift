@@ -23,6 +23,16 @@ package enum Clock {
         return time
     }
 
+    /// How much before the time of day the time of a change of a file may be, in nanoseconds: a tick of the kernel (`CLOCK_REALTIME_COARSE`), where
+    /// its file system tells no finer ones.
+    package static let coarseness: UInt64 = {
+        var resolution = timespec()
+        guard clock_getres(CLOCK_REALTIME_COARSE, &resolution) == 0, resolution.tv_sec == 0,
+            (1...100_000_000).contains(resolution.tv_nsec)
+        else { return 10_000_000 }
+        return UInt64(resolution.tv_nsec)
+    }()
+
     /// Ticks since the machine's start, as `/proc/PID/stat` counts them.
     package static func ticksSinceBoot() -> UInt64 {
         let perSecond = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))

@@ -37,7 +37,7 @@ extension MountedTests {
         }
 
         /// A driver without root, of an ordinary user's mount, hears of no process. Against the jobs' comments, with which the traces agree; without
-        /// a trace `late_close`, whose input is opened within the 10 ms after the last write that a file's time does not tell, looks false.
+        /// a trace `late_close`, whose input is opened within the tick (4 ms mostly) after the last write that a file's time does not tell, looks false.
         @Test(
             .enabled(if: geteuid() == 0, "it becomes an ordinary user"),
             arguments: EdgesHarness.jobs.filter { $0 != "late_close" })

@@ -83,14 +83,14 @@ import Testing
             #expect(opening(text) == "none")
         }
         let directory = try TemporaryDirectory()
-        try write("x", to: directory.path + "/f")
-        let identity = try SystemCall.look(SystemCall.currentDirectory, directory.path + "/f").identity
+        for name in ["f", "read", "written"] { try write("x", to: directory.path + "/" + name) }
         // A process of its own: this one has more files open, for other tests, than are looked at.
-        for (mode, expected) in [("", "none"), ("3< \"$1\"", "toRead"), ("3>> \"$1\"", "toWrite")] {
-            let child = try Child(
-                ["sh", "-c", "exec \(mode) 4> /dev/null; echo opened; exec sleep 1000", "sh", directory.path + "/f"])
-            defer { child.kill() }
-            #expect(eventually { child.output == "opened\n" }, "\(child.errors)")
+        let child = try Child(
+            ["sh", "-c", #"exec 3< "$1/read" 4>> "$1/written"; echo opened; exec sleep 1000"#, "sh", directory.path])
+        defer { child.kill() }
+        #expect(eventually { child.output == "opened\n" }, "\(child.errors)")
+        for (name, expected) in [("f", "none"), ("read", "toRead"), ("written", "toWrite")] {
+            let identity = try SystemCall.look(SystemCall.currentDirectory, directory.path + "/" + name).identity
             #expect("\(ProcFile.opening(of: identity.number, by: child.process))" == expected)
         }
     }

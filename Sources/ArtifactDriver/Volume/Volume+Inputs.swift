@@ -72,9 +72,6 @@ extension Volume {
         }
     }
 
-    /// In nanoseconds: how much before a write the time of it may be told (a tick of a kernel with 100 a second).
-    private static let coarseness: UInt64 = 10_000_000
-
     /// Notes who closes a file that was changed since somebody closed it last: one that is staged, or one of a session or a test.
     func noteWritten(_ file: ArtifactFile, by thread: Int32, called name: String) {
         let (isChanged, opener, changed, made) = file.state.withLock {
@@ -112,7 +109,7 @@ extension Volume {
     /// When a file was changed last, in nanoseconds since the machine's start. What the file system says of it is coarse.
     private static func time(ofChange changed: timespec) -> UInt64 {
         let ago = Clock.nanoseconds(from: changed, to: Clock.now())
-        return ProcessModel.now &- (ago > coarseness ? ago &- coarseness : 0)
+        return ProcessModel.now &- (ago > Clock.coarseness ? ago &- Clock.coarseness : 0)
     }
 
     /// Somebody has opened a file of a session or a test to write.

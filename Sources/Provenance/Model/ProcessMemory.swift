@@ -343,6 +343,12 @@ final class PipeFlow: Sendable {
         }
     }
 
+    /// Whether nobody is known who reads it, and it is not given up to look for one.
+    var lacksReader: Bool { state.withLock { !$0.isRead && $0.readerSearches > 0 } }
+
+    /// Whether nobody is known who writes to it, and it is not given up to look for one.
+    var lacksWriter: Bool { state.withLock { $0.writers.isEmpty && $0.writerSearches > 0 } }
+
     /// Whether it may be waited for a moment until it is seen who reads it: for so many moments at most.
     func mayAwaitReader() -> Bool {
         state.withLock { state in

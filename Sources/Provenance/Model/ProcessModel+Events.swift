@@ -12,10 +12,12 @@ extension ProcessModel {
         case .ran(let process, let time):
             // Who closes what it has written waits until it is seen.
             capture.withLock { $0 }?.hasRun(process)
+            // Most are nobody's whom somebody has seen.
+            guard let known = state.withLock({ $0.threads[process]?.known }) else { return }
             // It may be running the next program already, and wait for us. What others do is heard meanwhile.
             let isBegun = reader.run(within: Self.eventPatience) { [self] in hasBecomeAnother(process, at: time) }
             if isBegun == nil { _ = reader.submit { [self] in hasBecomeAnother(process, at: time) } }
-            state.withLock { $0.threads[process]?.known }?.ran(time)
+            known.ran(time)
         case .ended(let process, let time):
             let maker = state.withLock { state in
                 let entry = state.threads.removeValue(forKey: process)
@@ -36,12 +38,10 @@ extension ProcessModel {
         guard let entry = state.withLock({ $0.threads[parent] }) else { return }
         let from = entry.known
         // Its number may have become another's while nothing was heard.
-        guard
+        let isSame =
             entry.isValid(at: now.boot, in: session)
-                || from.start == origin(of: parent, within: Self.eventPatience)?.start
-        else {
-            return
-        }
+            || origin(of: parent, within: Self.eventPatience).map { $0.start == from.start } ?? false
+        guard isSame else { return from.madeUnknown() }
         state.withLock { $0.threads[parent]?.session = session }
         let begin = now.boot &- (now.monotonic &- time)
         let made = ProcessMemory.Parent(memory: from.memory, time: .at(begin))

@@ -41,8 +41,8 @@ extension ProcessModel {
                         for pipe in reads { memory.note(flow(pipe)) }
                         for pipe in writes { flow(pipe).note(writer: memory) }
                         // And so on, both ways, to where it is not known yet: who runs jobs may give all of them a pipe that leads nowhere.
-                        sources.formUnion(reads.filter { flow($0).seeksWriter() })
-                        sinks.formUnion(writes.filter { flow($0).seeksReader() })
+                        sources.formUnion(reads.filter { flow($0).lacksWriter })
+                        sinks.formUnion(writes.filter { flow($0).lacksReader })
                     }
                     next.append(contentsOf: pipes.children(of: member))
                 }

@@ -102,6 +102,9 @@ extension ProcessModel {
             }
         }
 
+        /// It has made another one perhaps, of which nothing is known: whom it makes next is none that comes after another.
+        func madeUnknown() { state.withLock { $0.children = [] } }
+
         func hasEnded(_ process: Int32, _ time: UInt64) {
             state.withLock { state in
                 guard let index = state.children.lastIndex(where: { $0.known.process == process }) else { return }

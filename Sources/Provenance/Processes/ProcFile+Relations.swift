@@ -182,12 +182,12 @@ extension ProcFile {
         let isClosedOnExec: Bool
     }
 
-    /// The flag `O_CLOEXEC` of a descriptor (proc_pid_fdinfo(5)).
+    /// The flag `O_CLOEXEC` of a descriptor (proc_pid_fdinfo(5)); of one that is gone meanwhile too, as it is when another program is run.
     private static func isClosedOnExec(_ process: Int32, _ descriptor: Int32) -> Bool {
-        guard let file = SystemCall.openDescriptorInfo(ofProcess: process, descriptor: descriptor) else { return false }
+        guard let file = SystemCall.openDescriptorInfo(ofProcess: process, descriptor: descriptor) else { return true }
         defer { SystemCall.close(file) }
         return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer -> Bool in
-            guard let count = try? SystemCall.read(file, into: buffer) else { return false }
+            guard let count = try? SystemCall.read(file, into: buffer) else { return true }
             let text = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
             return (StatusText(text: text).octal("flags:\t") ?? 0) & UInt64(O_CLOEXEC) != 0
         }
