@@ -27,12 +27,6 @@ extension Volume {
         }
     }
 
-    /// Opens to read what its opener may pass on to another program: each close of it is told of.
-    func passesOn(_ number: UInt64, _ opened: inout Opened) {
-        opened.handle = HandleID(reading: number)
-        if processes.hearsPrograms { opened.traits.remove(.noFlush) }
-    }
-
     /// The same of a file in `logs/`, in `scratch/`, or in a directory that is an artifact: what is in one of production is that artifact.
     func noteRead(_ node: FreeNode, _ caller: Caller) -> UInt64? {
         if node.artifact?.isMaking == true { return nil }
@@ -42,6 +36,12 @@ extension Volume {
             let attributes = try? node.withDescriptor { path throws(Errno) in try SystemCall.attributes(path) }
             return attributes.map { ReadFile(node.identity, path: path, version: ReadFile.BytesState($0)) }
         }
+    }
+
+    /// Opens to read what its opener may pass on to another program: each close of it is told of.
+    func passesOn(_ number: UInt64, _ opened: inout Opened) {
+        opened.handle = HandleID(reading: number)
+        if processes.hearsPrograms { opened.traits.remove(.noFlush) }
     }
 
     /// An artifact of production by the path of what is in it, if it is a directory; nil for a path that names none.

@@ -57,7 +57,8 @@ enum JobKind {
         return names.contains { shells.contains($0.utf8.first == UInt8(ascii: "-") ? String($0.dropFirst()) : $0) }
     }
 
-    private static let shells: Set<String> = [
+    /// The names of shells' programs.
+    static let shells: Set<String> = [
         "sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "tcsh", "csh", "busybox", "ash", "nu", "xonsh",
     ]
 

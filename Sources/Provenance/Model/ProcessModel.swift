@@ -46,8 +46,6 @@ package final class ProcessModel: Sendable {
 
     /// So many opens of a program are looked at, before it is taken to be one that goes on.
     static let firstLooks = 8
-    /// They open themselves what their commands are given, some of them.
-    private static let shells: Set<String> = ["sh", "dash", "ash", "bash", "busybox", "ksh", "mksh", "zsh"]
     /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
     static let validity: UInt64 = 200_000_000
     static let most = 8192
@@ -116,7 +114,8 @@ package final class ProcessModel: Sendable {
         let read = ProcessMemory.PastRead(file: file, moment: now.no(later: time), how: .process)
         if memory.note(read) { memory.job?.note(read) }
         // It may run another program, with this open still.
-        guard memory.isOfProgram == false || Self.shells.contains(memory.name) else { return nil }
+        // Some shells open themselves what their commands are given.
+        guard memory.isOfProgram == false || JobKind.shells.contains(memory.name) else { return nil }
         let number = state.withLock { state -> UInt64? in
             guard state.handles.count < Self.most else { return nil }
             defer { state.nextHandle += 1 }

@@ -12,8 +12,6 @@ final class PipeSights: Sendable {
         let time: UInt64
     }
 
-    /// In nanoseconds: within one request.
-    private static let moment: UInt64 = 1_000_000
     private static let most = 256
 
     /// A leaf in the order of locks.
@@ -45,7 +43,7 @@ final class PipeSights: Sendable {
         return children
     }
 
-    private func isNew(_ time: UInt64) -> Bool { Clock.monotonic() &- time < Self.moment }
+    private func isNew(_ time: UInt64) -> Bool { Clock.monotonic() &- time < ProcFile.moment }
 
     private func look(_ process: Int32) -> [ProcFile.OpenDescriptor] {
         let pipes = ProcFile.descriptors(of: process, below: nil, seesFlags: false).filter { $0.pipe != nil }

@@ -63,6 +63,9 @@ extension ProcFile {
         package var memory: MemoryID?
     }
 
+    /// What was seen so long ago, in nanoseconds, was seen within the same request.
+    static let moment: UInt64 = 1_000_000
+
     /// What `stat` said of a process at one time.
     package struct Sight: Sendable {
         package let origin: Descent
@@ -71,13 +74,10 @@ extension ProcFile {
         /// On the monotonic clock.
         private let time = Clock.monotonic()
 
-        /// In nanoseconds: within one request.
-        private static let moment: UInt64 = 1_000_000
-
         init(_ origin: Descent, _ name: String) { (self.origin, self.name) = (origin, name) }
 
         /// Whether that was a moment ago.
-        var isNew: Bool { Clock.monotonic() &- time < Self.moment }
+        var isNew: Bool { Clock.monotonic() &- time < ProcFile.moment }
     }
 
     /// Tells the memory of a program from that of another: where the kernel put its stack and its heap, which it draws by lot for each program that
