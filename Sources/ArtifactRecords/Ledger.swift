@@ -207,10 +207,10 @@ package final class Ledger: Sendable {
         }
         let next = try SystemCall.open(directory, file, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
         do throws(Errno) { try SystemCall.lock(next, waiting: true) } catch {
-            SystemCall.close(next)
+            SystemCall.closeLock(next)
             throw error
         }
-        SystemCall.close(end.descriptor)
+        SystemCall.closeLock(end.descriptor)
         end = End(descriptor: next, number: number)
         try look(&end)
     }

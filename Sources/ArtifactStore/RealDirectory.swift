@@ -7,8 +7,9 @@ public import SystemPackage
 /// when it was removed and made anew by others. No symbolic link is followed: a path with one fails with `ELOOP`.
 ///
 /// The kernel checks permissions with the attributes that it was told (``tell()``), and whoever may rename in the directory above can
-/// put another one in its place at any time. So what is done for a request is done in the directory that was told of, or fails with
-/// `ESTALE`: the kernel then asks anew.
+/// put another one in its place at any time. So what is done for a request is done in the directory that was told of, or in one that
+/// lets in whom that one did, or fails with `ESTALE`: the kernel then asks anew. (Not always: what a *lookup* of the last name answers
+/// before something is made goes to the program as it is; fs/namei.c, `filename_create`.)
 public final class RealDirectory: DescriptorHolder {
     /// Relative to the store; `.` is the store itself.
     public let path: String
@@ -114,12 +115,18 @@ public final class RealDirectory: DescriptorHolder {
     private func isAsItsParent(_ directory: Directory) throws(Errno) -> Bool {
         let names = path.split(separator: "/")
         guard let parent = try Self.open(names.dropLast().joined(separator: "/"), beneath: root) else { return false }
-        let (model, found) = (
-            try SystemCall.attributes(parent.descriptor), try SystemCall.attributes(directory.descriptor)
+        return try Self.letInTheSame(parent, directory)
+    }
+
+    /// Whether two directories have the same owner, group and permissions, and no more than these.
+    private static func letInTheSame(_ one: Directory, _ other: Directory) throws(Errno) -> Bool {
+        let (first, second) = (
+            try SystemCall.attributes(one.descriptor), try SystemCall.attributes(other.descriptor)
         )
-        return withExtendedLifetime(parent) {
-            found.permissions == model.permissions && (found.st_uid, found.st_gid) == (model.st_uid, model.st_gid)
-                && !Self.hasAccessList(parent) && !Self.hasAccessList(directory)
+        return withExtendedLifetime((one, other)) {
+            first.permissions == second.permissions
+                && (first.st_uid, first.st_gid) == (second.st_uid, second.st_gid)
+                && !hasAccessList(one) && !hasAccessList(other)
         }
     }
 
@@ -128,13 +135,22 @@ public final class RealDirectory: DescriptorHolder {
         return names?.contains { $0.hasPrefix("system.posix_acl_access") } ?? true
     }
 
-    /// The directory that was told of, when its path leads to it at this moment; nil when there is none.
+    /// The directory that was told of, when its path leads to it at this moment, or the one that has taken its place, by another mount
+    /// for example, and lets in the same; nil when there is none.
     ///
     /// - Throws: as ``current()``.
     public func verified() throws(Errno) -> Directory? {
         guard let (found, told) = try find() else { return nil }
-        guard try leads(to: found, told: told) else { throw .staleNFSFileHandle }
-        return found
+        if try leads(to: found, told: told) { return found }
+        guard let successor = try Self.open(path, beneath: root) else {
+            // Made again, it is as the one above.
+            guard try Self.letInTheSame(nearestAncestor(), found) else { throw .staleNFSFileHandle }
+            keep(nil, told: .missing)
+            return nil
+        }
+        guard try Self.letInTheSame(successor, found) else { throw .staleNFSFileHandle }
+        keep(successor, told: .directory(try SystemCall.look(successor.descriptor).identity))
+        return successor
     }
 
     /// What the path leads to at this moment, whatever was told; nil when there is nothing. Not for requests whose permissions the kernel
@@ -165,10 +181,12 @@ public final class RealDirectory: DescriptorHolder {
     /// - Parameter asTold: whether it is for a request whose permissions the kernel has checked.
     /// - Throws: `ESTALE` when another one was told of.
     public func ensure(asTold: Bool = false) throws(Errno) -> Directory {
-        // Before it is looked for: who makes it meanwhile does what this is about to do.
-        let told = known().told
         if let known = try asTold ? verified() : refresh() { return known }
-        if asTold, case .directory = told { throw .staleNFSFileHandle }
+        if asTold, case .directory = known().told {
+            // Another thread has made it meanwhile; else what was told of is gone.
+            guard let made = try verified() else { throw .staleNFSFileHandle }
+            return made
+        }
         var directory = root
         for name in path.split(separator: "/") {
             directory = try Self.ensure(String(name), in: directory, isSynced: isSynced)
@@ -252,6 +270,8 @@ public final class RealDirectory: DescriptorHolder {
             !attributes.contains(where: { $0.hasPrefix("user.") || $0.hasPrefix("system.posix_acl_") })
         else { return }
         try SystemCall.unlink(parent.descriptor, name, isDirectory: true)
+        // What was told of it is so of the one above, and of the next one.
+        keep(nil, told: .missing)
     }
 
     /// Opens a path without following links: openat2(2), or component by component where there is no openat2

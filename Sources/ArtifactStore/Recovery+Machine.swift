@@ -112,7 +112,7 @@ extension Recovery {
             guard let directory = try? stagings.directory(entry.name),
                 let lock = try? directory.file(Staging.lockName).open(O_RDWR | O_NONBLOCK)
             else { continue }
-            defer { SystemCall.close(lock) }
+            defer { SystemCall.closeLock(lock) }
             do throws(Errno) { try SystemCall.lock(lock, waiting: false) } catch {
                 if error == .wouldBlock, let mount = MountDescription(lock) { boots.insert(mount.boot) }
             }

@@ -82,7 +82,7 @@ struct Recovery {
 
     mutating func run() throws(Errno) -> RecoveryReport {
         var ended: [Ended] = []
-        defer { for staging in ended { SystemCall.close(staging.lock) } }
+        defer { for staging in ended { SystemCall.closeLock(staging.lock) } }
         for entry in try stagings.entries() where entry.isDirectory {
             do throws(Errno) {
                 if let staging = try recover(entry.name) { ended.append(staging) }
@@ -139,7 +139,7 @@ struct Recovery {
             let waits = try recover(name, directory, lock)
             return Ended(name: name, directory: directory, lock: lock, waits: waits)
         } catch {
-            SystemCall.close(lock)
+            SystemCall.closeLock(lock)
             guard error == .wouldBlock else { throw error }
             living.insert(name)
             return nil

@@ -56,8 +56,8 @@ final class Reservations: Sendable {
     }
 
     deinit {
-        state.withLock { state in if state.token.isOwned { SystemCall.close(state.token.descriptor) } }
-        for descriptor in usedUp.withLock({ $0 }) { SystemCall.close(descriptor) }
+        state.withLock { state in if state.token.isOwned { SystemCall.closeLock(state.token.descriptor) } }
+        for descriptor in usedUp.withLock({ $0 }) { SystemCall.closeLock(descriptor) }
     }
 
     /// Tokens that take no more links, by their descriptors, which keep their locks.
@@ -206,7 +206,7 @@ final class Reservations: Sendable {
         } catch .noSuchFileOrDirectory {
             return true
         }
-        defer { SystemCall.close(descriptor) }
+        defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
         } catch .wouldBlock {
@@ -233,7 +233,7 @@ final class Reservations: Sendable {
                 if state.token.isOwned { usedUp.withLock { $0.append(state.token.descriptor) } }
                 state.token = Token(name: name, descriptor: descriptor, isOwned: true, inode: inode)
             } catch {
-                SystemCall.close(descriptor)
+                SystemCall.closeLock(descriptor)
                 throw error
             }
             return state.token
@@ -264,7 +264,7 @@ final class Reservations: Sendable {
     /// Whether a mount lives that has a name.
     private static func isHeld(_ file: RealFile) -> Bool {
         guard let descriptor = try? file.open(O_RDWR | O_NONBLOCK) else { return false }
-        defer { SystemCall.close(descriptor) }
+        defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
             return false
@@ -285,7 +285,7 @@ final class Reservations: Sendable {
         for (name, inode, links) in found where links <= counts[inode] ?? 0 {
             let file = directory.file(name)
             guard let lock = try? file.open(O_RDWR | O_NONBLOCK) else { continue }
-            defer { SystemCall.close(lock) }
+            defer { SystemCall.closeLock(lock) }
             guard (try? SystemCall.lock(lock, waiting: false)) != nil, let now = try? file.attributes(),
                 now.st_ino == inode
             else { continue }

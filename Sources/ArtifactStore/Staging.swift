@@ -90,7 +90,7 @@ public final class Staging: Sendable {
             MountDescription(mount: mountID, host: host, ledger: ledger).write(to: lock)
             reservations = try Reservations(in: reserved, staging: directory, lock: lock)
         } catch {
-            SystemCall.close(lock)
+            SystemCall.closeLock(lock)
             throw error
         }
         self.mountID = mountID
@@ -98,7 +98,7 @@ public final class Staging: Sendable {
         umaskBits = Self.currentUmask()
     }
 
-    deinit { SystemCall.close(lock) }
+    deinit { SystemCall.closeLock(lock) }
 
     /// Makes a file that no other has, and that nobody but the driver can reach.
     ///

@@ -49,7 +49,7 @@ extension Store {
             throw .refused(RefusedRename(.source, refusal))
         }
         let (file, descriptor) = try attempt { () throws(Errno) in try hold(entry, writable) }
-        defer { SystemCall.close(descriptor) }
+        defer { SystemCall.closeLock(descriptor) }
         let target = Staging.Target(directory: directory(for: destination.location), name: destination.realName)
         // Nothing is staged under this name: it holds the target's.
         let holder = writable.staging.unusedName(hint: destination.path, kind: .artifact)
@@ -138,7 +138,7 @@ extension Store {
     ) throws(Errno) -> Bool {
         guard let writable else { throw .readOnlyFileSystem }
         let (file, descriptor) = try hold(entry, writable)
-        defer { SystemCall.close(descriptor) }
+        defer { SystemCall.closeLock(descriptor) }
         var isSaid = true
         do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
             // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
@@ -179,7 +179,7 @@ extension Store {
 
     /// Keeps everybody else from publishing or removing it, by whichever mount, as long as the descriptor is open.
     ///
-    /// - Returns: the file, and a descriptor that reads it and that the caller closes.
+    /// - Returns: the file, and a descriptor that reads it, and which the caller closes as a lock's.
     /// - Throws: `EBUSY` when somebody else is at it, `ESTALE` when another file has its name.
     private func hold(
         _ entry: QuarantineEntry, _ writable: Writable
@@ -192,7 +192,7 @@ extension Store {
             guard try file.look().identity == entry.identity else { throw Errno.staleNFSFileHandle }
             return (file, descriptor)
         } catch {
-            SystemCall.close(descriptor)
+            SystemCall.closeLock(descriptor)
             throw error == .wouldBlock ? .resourceBusy : error
         }
     }

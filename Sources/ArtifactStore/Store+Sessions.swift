@@ -60,7 +60,7 @@ extension Store {
             if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
             try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
-            SystemCall.close(descriptor)
+            SystemCall.closeLock(descriptor)
             // The marker stays: the name is taken, and nothing is lost by it.
             throw error == .wouldBlock ? .fileExists : error
         }
@@ -112,7 +112,7 @@ extension Store {
             try SystemCall.lock(descriptor, waiting: false)
             try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
-            SystemCall.close(descriptor)
+            SystemCall.closeLock(descriptor)
             guard error != .wouldBlock else { throw .inUse(what: "session \(name)", path: place) }
             throw .system(doing: "resume the session", path: place, error)
         }
@@ -121,7 +121,7 @@ extension Store {
 
     /// Lets a session go that has ended: its name stays taken, and another mount may resume it.
     public func endSession(_ name: SessionName) {
-        if let descriptor = heldSessions.withLock({ $0.removeValue(forKey: name) }) { SystemCall.close(descriptor) }
+        if let descriptor = heldSessions.withLock({ $0.removeValue(forKey: name) }) { SystemCall.closeLock(descriptor) }
     }
 
     /// Makes the directory of a session, for its first write or an explicit `mkdir`.

@@ -15,7 +15,7 @@ extension Store {
         do throws(Errno) {
             let lock = try SystemCall.open(
                 writable.ownDirectory.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
-            defer { SystemCall.close(lock) }
+            defer { SystemCall.closeLock(lock) }
             try SystemCall.lock(lock, waiting: false)
             var recovery = Recovery(
                 root: root, stagings: writable.stagings, quarantine: writable.quarantine,

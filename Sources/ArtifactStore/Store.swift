@@ -125,7 +125,7 @@ public final class Store: Sendable {
             () throws(Errno) in
             let lock = try SystemCall.open(
                 own.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
-            defer { SystemCall.close(lock) }
+            defer { SystemCall.closeLock(lock) }
             try SystemCall.lock(lock, waiting: true)
             let spare = Spare(in: own)
             let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
@@ -154,7 +154,7 @@ public final class Store: Sendable {
     }
 
     deinit {
-        for (_, descriptor) in heldSessions.withLock({ $0 }) { SystemCall.close(descriptor) }
+        for (_, descriptor) in heldSessions.withLock({ $0 }) { SystemCall.closeLock(descriptor) }
     }
 
     /// Says where the store is shown, for the paths by which writers name the inputs of their artifacts.
@@ -205,7 +205,7 @@ public final class Store: Sendable {
             held = [:]
             return all
         }
-        for (_, descriptor) in held { SystemCall.close(descriptor) }
+        for (_, descriptor) in held { SystemCall.closeLock(descriptor) }
     }
 
     /// Says that this run of the machine publishes without waiting for the disk, when there was no room to say it earlier.

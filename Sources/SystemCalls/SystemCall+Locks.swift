@@ -17,6 +17,15 @@ extension SystemCall {
     /// flock(2), `LOCK_UN`.
     package static func unlock(_ descriptor: FileDescriptor) { _ = flock(descriptor.rawValue, LOCK_UN) }
 
+    /// Closes a descriptor by which a `flock` is held, or was asked for.
+    ///
+    /// A lock is the open file's, not the descriptor's: a child that another thread has forked, and that has not come to its exec yet,
+    /// has the file open too, and with `close` alone the lock would be held until then.
+    package static func closeLock(_ descriptor: FileDescriptor) {
+        unlock(descriptor)
+        close(descriptor)
+    }
+
     /// Whether nobody can write to a file: no descriptor that is open for writing and no shared writable mapping is left anywhere, also none that
     /// was made through a descriptor which is closed (a read lease is granted then only, fcntl(2); fs/locks.c, `check_conflicting_open`).
     ///

@@ -1,4 +1,5 @@
 import Artifacts
+import Foundation
 import Glibc
 import Synchronization
 import SystemCalls
@@ -54,6 +55,33 @@ import Testing
         }
         _ = try second.directory("base_layer/dev/20200101_000000").ensure()
         try second.resumeSession(missing)
+    }
+
+    /// Who has forked to run a program has the locks too until its exec: a store that is closed, or a session that is left, is free all
+    /// the same. A second descriptor of the same open file is what a forked child has.
+    @Test func aForkedChildHoldsNoLockOfAStoreThatIsClosed() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let (left, kept) = (try store.beginSession(), try store.beginSession())
+        let mount = try #require(store.staging).mountID
+        var childs: [CInt] = []
+        defer { for descriptor in childs { close(descriptor) } }
+        for number in try names(in: "/proc/self/fd") {
+            guard let descriptor = CInt(number),
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + number),
+                target.hasPrefix(place.path + "/.artifactfs/")
+            else { continue }
+            childs.append(fcntl(descriptor, F_DUPFD_CLOEXEC, 0))
+        }
+        #expect(
+            childs.count > 3 && !childs.contains(-1), "its staging directory's lock and the markers of two sessions")
+        let other = try place.open()
+        store.endSession(left)
+        try other.resumeSession(left)
+        store.close()
+        try other.resumeSession(kept)
+        _ = try place.open()
+        #expect(!exists(place.path + "/.artifactfs/staging/" + mount), "which is a dead mount's now")
     }
 
     /// What a mount has moved away from takes no descriptor, and another may have it; its name stays taken.

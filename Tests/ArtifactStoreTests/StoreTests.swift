@@ -181,6 +181,41 @@ import Testing
         return stat[end...].dropFirst(2).first == "S"
     }
 
+    /// Another mount removes directories and makes them again, and nobody's work may stop for that. One that lets in others than the one
+    /// that was told of is not it.
+    @Test func whatTakesADirectorysPlaceLetsInTheSame() throws {
+        let place = try TemporaryStore()
+        let store = try place.open()
+        let directory = store.directory("base_layer/dev")
+        let path = place.path + "/base_layer/dev"
+        _ = try directory.ensure()
+        _ = try directory.tell()
+        #expect(rmdir(path) == 0)
+        #expect(try directory.verified() == nil)
+        let made = try directory.ensure(asTold: true)
+        #expect(try directory.verified() === made)
+        #expect(rename(path, path + ".other") == 0 && mkdir(path, 0o700) == 0)
+        #expect(chmod(path, try SystemCall.attributes(made.descriptor).permissions) == 0)
+        let second = try #require(try directory.verified())
+        #expect(second !== made)
+        for (mode, isSame) in [(0o700, false), (0o755, true), (0o777, false)] as [(mode_t, Bool)] {
+            #expect(chmod(path, 0o755) == 0)
+            _ = try directory.tell()
+            #expect(rmdir(path) == 0 && mkdir(path, 0o700) == 0 && chmod(path, mode) == 0)
+            if isSame {
+                #expect(try directory.ensure(asTold: true) === directory.verified())
+            } else {
+                #expect(throws: Errno.staleNFSFileHandle) { try directory.verified() }
+                #expect(throws: Errno.staleNFSFileHandle) { try directory.ensure(asTold: true) }
+            }
+        }
+        // Nor is there one to be made with other rights than those of which the kernel was told.
+        #expect(chmod(path, 0o700) == 0)
+        _ = try directory.tell()
+        #expect(rmdir(path) == 0)
+        #expect(throws: Errno.staleNFSFileHandle) { try directory.ensure(asTold: true) }
+    }
+
     /// Who finds a new directory, and who is to make it, does what others do at the same time.
     @Test func manyThreadsMakeADirectory() throws {
         let place = try TemporaryStore()

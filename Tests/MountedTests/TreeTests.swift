@@ -149,6 +149,34 @@ extension MountedTests {
             }
         }
 
+        /// A directory that `rmdir` took is there again, also while somebody is in the former one: the kernel holds it for dead, and would
+        /// find it by its number.
+        @Test(arguments: MountVariant.both) func removedDirectoriesComeAgain(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let script = """
+                import errno, os, sys
+                held = []
+                cases = [("plots", "x.png"), ("logs", "x"), ("scratch", "x"), ("base/splice_errors", "chr1.tsv"), ("base", "splice_errors/chr2.tsv")]
+                scope = sys.argv[1]
+                if "/test/" in scope: cases.append((".", "base/splice_errors/chr3.tsv"))
+                for path, name in cases:
+                    path = os.path.normpath(scope + "/" + path)
+                    held.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY))
+                    os.rmdir(path)
+                    if path == scope: os.mkdir(scope)
+                    with open(path + "/" + name, "w") as file: file.write("a\\tb\\n1\\t2\\n")
+                    assert os.path.basename(name) in os.listdir(os.path.dirname(path + "/" + name))
+                    os.unlink(path + "/" + name)
+                    try: print("found in the former one:", os.listdir(held[-1]))
+                    except OSError as error: assert error.errno in (errno.ENOENT, errno.EIO), error
+                """
+            #expect(mkdir(mount.path("test/t"), 0o755) == 0)
+            for scope in ["development/" + mount.sessionName, "test/t"] {
+                let outcome = try python(script, [mount.path(scope)])
+                #expect(outcome.succeeded && outcome.output.isEmpty, "\(scope): \(outcome)")
+            }
+        }
+
         @Test func attributesThatAreNobodysAreNotSupported() throws {
             let mount = try Mount()
             let path = mount.production("base/splice_errors/chr1.tsv")

@@ -48,6 +48,23 @@ extension MountedTests {
             #expect(mount.quarantined() == [])
         }
 
+        /// The directory that holds the tests goes with the last one: who makes the next hears nothing of it, on whichever mount.
+        @Test func testsComeAndGo() throws {
+            let mount = try Mount()
+            let other = try Mount(store: mount.store)
+            let script = """
+                set -e
+                cd "$1/test"
+                for _ in 1 2 3; do
+                    mkdir t; rmdir t; mkdir "$1/test/t"; rmdir "$2/test/t"; mkdir t
+                    echo a > t/scratch/x; rm -r "$2/test/t"
+                    mkdir "$2/test/t"; echo a > "$1/test/t/scratch/y"; rm -r t
+                done
+                """
+            let outcome = try run(["bash", "-c", script, "bash", mount.root, other.root])
+            #expect(outcome.succeeded && outcome.errors.isEmpty, "\(outcome)")
+        }
+
         @Test func theOtherMountSaysWhy() throws {
             let mount = try Mount()
             let other = try Mount(store: mount.store)

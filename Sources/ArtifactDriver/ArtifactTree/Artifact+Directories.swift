@@ -71,6 +71,7 @@ extension Volume {
             } catch .noSuchFileOrDirectory {}
         default: break
         }
+        namespace.renew(name, in: directory.id)
     }
 
     /// Whether nothing is in a directory of a session or test, its own directories aside.

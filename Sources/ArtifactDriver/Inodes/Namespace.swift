@@ -110,8 +110,23 @@ final class Namespace: Sendable {
     /// Another number whenever a staged file came, went or got another name.
     var stagedChanges: UInt64 { state.withLock { $0.stagedChanges } }
 
-    /// How many lives the number had before.
+    /// Which of the lives of a number this is.
     func generation(of number: InodeNumber) -> UInt64 { state.withLock { UInt64($0[number]?.generation ?? 0) } }
+
+    /// A directory of the tree was removed and is there again for who looks for it next, as another one.
+    ///
+    /// The kernel marks what `rmdir` has removed as dead, and as long as anybody holds it (a working directory, a descriptor, a look
+    /// on its way) it finds it again by its number: nothing could be made in it, `ENOENT` says fs/namei.c, `may_create`. With another
+    /// generation it takes another inode, fs/fuse/inode.c, `fuse_iget`; who holds the former one is told `EIO`. (Kernels before 5.15
+    /// do not compare generations.)
+    func renew(_ name: String, in parent: InodeNumber) {
+        state.withLock { state in
+            guard let number = state.number(of: name, in: parent) else { return }
+            state.generation &+= 1
+            let generation = state.generation
+            state.update(number) { $0.generation = generation }
+        }
+    }
 
     /// The inode that a name has. `remembering` counts one lookup of the kernel's.
     func find(_ name: String, in parent: InodeNumber, remembering: Bool) -> Inode? {
