@@ -73,4 +73,23 @@ import Testing
         #expect(Clock.secondsSince(timespec(tv_sec: .max, tv_nsec: 0)) < 0)
         #expect(Clock.secondsSince(timespec(tv_sec: .min, tv_nsec: 0)) == .max)
     }
+    /// The time of a change of a file may lie before what was asked of the clock before the change, by no more than is said.
+    @Test func changesAreNotEarlierThanIsSaid() throws {
+        let temporary = try TemporaryDirectory()
+        var (least, ticks, last) = (UInt64.max, 0, timespec())
+        while ticks < 20 {
+            let before = Clock.now()
+            // A new one each time: what was asked for the time of a change is told a finer one of the next (Linux 6.13).
+            let file = try SystemCall.open(
+                SystemCall.currentDirectory, temporary.path, O_RDWR | O_DIRECTORY | 0o20_000_000, 0o600)  // O_TMPFILE
+            defer { SystemCall.close(file) }
+            let changed = try SystemCall.attributes(file).st_ctim
+            let (early, said) = (Clock.nanoseconds(from: changed, to: before), Clock.lagOfChanges())
+            #expect(early <= said, "\(early)")
+            least = min(least, said)
+            if (changed.tv_sec, changed.tv_nsec) != (last.tv_sec, last.tv_nsec) { ticks += 1 }
+            last = changed
+        }
+        #expect(least < 100_000_000, "what may be so early tells nothing")
+    }
 }

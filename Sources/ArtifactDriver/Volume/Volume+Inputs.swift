@@ -106,10 +106,10 @@ extension Volume {
         }
     }
 
-    /// When a file was changed last, in nanoseconds since the machine's start. What the file system says of it is coarse.
+    /// When a file was changed last, at the latest, in nanoseconds since the machine's start. What the file system says of it is coarse.
     private static func time(ofChange changed: timespec) -> UInt64 {
-        let ago = Clock.nanoseconds(from: changed, to: Clock.now())
-        return ProcessModel.now &- (ago > Clock.coarseness ? ago &- Clock.coarseness : 0)
+        let (ago, lag) = (Clock.nanoseconds(from: changed, to: Clock.now()), Clock.lagOfChanges())
+        return ProcessModel.now &- (ago > lag ? ago &- lag : 0)
     }
 
     /// Somebody has opened a file of a session or a test to write.
