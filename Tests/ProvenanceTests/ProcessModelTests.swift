@@ -194,4 +194,48 @@ import Testing
         kill(program, SIGKILL)
         child.kill()
     }
+
+    /// A shell's child that is seen with a pipe's end before it runs its command may write what its shell had read; once it has run the
+    /// command, and has written nothing, only that one writes.
+    @Test func whatAShellHadDoesNotComeThroughItsCommandsPipe() throws {
+        let model = ProcessModel(mountPoint: "", reader: PatientReader())
+        let (own, read, beside) = (try file("e"), try file("a"), try file("b"))
+        let script = """
+            import os, signal
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+            (r, w) = os.pipe()
+            if not os.fork():
+                os.dup2(w, 1); os.close(r); os.close(w)
+                signal.sigwait([signal.SIGUSR1])
+                os.execvp("sleep", ["sleep", "61"])
+            if not os.fork():
+                os.dup2(r, 0); os.close(r); os.close(w)
+                os.execvp("sleep", ["sleep", "60"])
+            os.close(r); os.close(w)
+            signal.sigwait([signal.SIGTERM])
+            """
+        let shell = try Child([testPython, "-c", script])
+        func child(_ time: String) -> Int32? {
+            ProcFile.children(of: shell.process).first { child in
+                (try? contents("/proc/\(child)/cmdline"))?.split(separator: "\0").last.map { $0 == time } ?? false
+            }
+        }
+        #expect(eventually(within: 30) { child("60") != nil })
+        let reader = try #require(child("60"))
+        let writer = try #require(ProcFile.children(of: shell.process).first { $0 != reader })
+        _ = model.opens(own.identity, by: shell.process) { own }
+        model.hear(.made(process: writer, by: shell.process, time: Clock.monotonic()))
+        _ = model.opens(beside.identity, by: reader) { beside }
+        let memory = try #require(model.state.withLock { $0.threads[reader]?.known.memory })
+        if model.isHeard {
+            #expect(edges(memory, at: ProcessModel.now) == ["b": .process, "e": .pipe])
+        }
+        kill(writer, SIGUSR1)
+        #expect(eventually(within: 30) { child("61") != nil })
+        _ = model.opens(read.identity, by: writer) { read }
+        // It may be looked at by who has heard of its program too.
+        #expect(
+            eventually(within: 30) { edges(memory, at: ProcessModel.now) == ["a": .pipe, "b": .process] },
+            "\(edges(memory, at: ProcessModel.now))")
+    }
 }

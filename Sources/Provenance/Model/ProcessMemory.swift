@@ -376,6 +376,14 @@ final class PipeFlow: Sendable {
         }
     }
 
+    /// Whether somebody is known to write to it.
+    func isWritten(by writer: ProcessMemory) -> Bool {
+        state.withLock { $0.writers.contains { $0 === writer } }
+    }
+
+    /// It had an end of it, and is another program now that has it; nothing was written meanwhile.
+    func forget(writer: ProcessMemory) { state.withLock { $0.writers.removeAll { $0 === writer } } }
+
     /// The one that started its reader has it too.
     func note(starter: ProcessMemory) { state.withLock { $0.starter = starter } }
 }

@@ -86,8 +86,19 @@ extension ProcessModel {
         if former !== memory, !known.begin(memory, after: former, start: origin.start) { return known }
         _ = known.isFirstLook()
         inherit(memory, known, origin, from: former === memory ? nil : former, open, waitsForUs)
+        if origin.isProgram, former.isOfProgram == false {
+            hand(Set(known.open.written.keys), of: process, from: former)
+        }
         if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
         return known
+    }
+
+    /// A shell's child had ends of pipes and has become a program: what it had from its shell does not go through them, when it has written
+    /// nothing. (Where it has, `(echo "$a"; cat b) | c`, or the program has by now, who it was stays a writer.)
+    private func hand(_ written: Set<UInt64>, of process: Int32, from former: ProcessMemory) {
+        let flows = written.map(flow).filter { $0.isWritten(by: former) }
+        guard !flows.isEmpty, ProcFile.bytesWritten(byThread: process) == 0 else { return }
+        for flow in flows { flow.forget(writer: former) }
     }
 
     /// The one object for a process.
