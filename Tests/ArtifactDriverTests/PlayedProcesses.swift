@@ -65,7 +65,6 @@ final class PlayedProcesses: ProcessObserver {
     let hearsPrograms = false
     func closes(_ number: UInt64, by thread: Int32) {}
     func awaitCloses() {}
-    func hasWritten(_ thread: Int32) -> Bool { false }
     func opensToWrite(_ thread: Int32, _ process: any WatchedProcess) {}
     func opensToMake(_ thread: Int32) -> FileMaking { FileMaking() }
     func isBeingMade(_ file: FileIdentity, _ making: FileMaking, anew: Bool) {}

@@ -218,7 +218,8 @@ extension Volume {
                 if flags.isWritable {
                     state.note(makers)
                     state.writers.append(
-                        .init(handle: handle, thread: caller.process, watch: watch, isOfSession: isOfSession))
+                        .init(
+                            handle: handle, thread: caller.process, watch: watch, isOfSession: isOfSession, othersWrote: 0))
                 }
                 return state.open.backing
             }

@@ -106,7 +106,9 @@ extension Volume {
             noteMaking(making, state, truncates: flags.truncates)
             let handle = handles.nextNumber()
             state.writers.append(
-                .init(handle: handle, thread: caller.process, watch: watch, isOfSession: making != nil))
+                .init(
+                    handle: handle, thread: caller.process, watch: watch, isOfSession: making != nil,
+                    othersWrote: flags.truncates ? 0 : nil))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
                 traits: Self.traits(

@@ -40,6 +40,8 @@ final class ArtifactFile: AwaitsMakers {
         var watch: (any WatchedProcess)?
         /// Whether it was opened in a session or a test.
         var isOfSession = false
+        /// What those have written at most that others have been who closed it; nil where there were bytes already, or that was not seen.
+        var othersWrote: UInt64?
         /// The program that closed it last.
         var program = ""
         /// What the check at its last close found.

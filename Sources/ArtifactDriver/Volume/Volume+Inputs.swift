@@ -72,25 +72,33 @@ extension Volume {
         }
     }
 
-    /// Notes who closes a file that was changed since somebody closed it last: one that is staged, or one of a session or a test.
+    /// Notes who closes a file that was changed since somebody closed it last: one that is staged, or one of a session or a test. A shell that has
+    /// written to it between its commands (`{ echo "$a"; cat b; } > c`) closes it when it was changed by them: by more bytes than they wrote.
     func noteWritten(_ file: ArtifactFile, by thread: Int32, called name: String) {
-        let (isChanged, opener, changed, made) = file.state.withLock {
-            state -> (Bool, Int32?, timespec, FileIdentity?) in
+        let (isChanged, isOwn, opener, changed, made) = file.state.withLock {
+            state -> (Bool, Bool, ArtifactFile.Writer?, timespec, FileIdentity?) in
             guard let written = state.open.writing.flatMap({ try? SystemCall.attributes($0) }), written.st_size > 0
-            else { return (false, nil, timespec(), nil) }
+            else { return (false, false, nil, timespec(), nil) }
             let version = ReadFile.BytesState(written)
             defer { state.written = version }
             let opener = state.writers.first
             return (
-                version != state.written, opener?.thread, written.st_ctim,
-                opener?.isOfSession == true ? state.bytes : nil
+                version != state.written, opener?.othersWrote.map { UInt64(written.st_size) > $0 } ?? false, opener,
+                written.st_ctim, opener?.isOfSession == true ? state.bytes : nil
             )
         }
+        guard let opener else { return }
         // What it has opened elsewhere counts as what it has opened here.
-        if opener != nil, isChanged { processes.catchUp() }
-        guard let opener,
-            // Several may write at a time: who closes last changes nothing any more.
-            isChanged || opener != thread && processes.hasWritten(thread),
+        if isChanged { processes.catchUp() }
+        let bytes = opener.thread != thread ? processes.bytesWritten(byThread: thread) : nil
+        if isChanged, opener.thread != thread {
+            file.state.withLock { state in
+                guard let known = state.writers.first, known.handle == opener.handle else { return }
+                state.writers[0].othersWrote = known.othersWrote.flatMap { known in bytes.map { Self.sum(known, $0) } }
+            }
+        }
+        // Several may write at a time: who closes last changes nothing any more.
+        guard isChanged || (opener.thread == thread ? isOwn : bytes ?? 0 > 0),
             let memory = processes.closes(thread, called: name)
         else { return }
         if let made { processes.closesMade(made, by: thread, memory) }
@@ -104,6 +112,11 @@ extension Volume {
                 state.madeFrom.append(.init(memory: memory, time: now))
             }
         }
+    }
+
+    private static func sum(_ one: UInt64, _ other: UInt64) -> UInt64 {
+        let (sum, isMore) = one.addingReportingOverflow(other)
+        return isMore ? .max : sum
     }
 
     /// When a file was changed last, at the latest, in nanoseconds since the machine's start. What the file system says of it is coarse.

@@ -44,7 +44,27 @@ extension ProcessModel {
         }
         guard let known = see(process, waitsForUs: true) else { return nil }
         keep(known, thread)
+        wasMadeUnheard(known)
         return known
+    }
+
+    /// It was not heard that a process was made: that was before anybody listened. When it is the only one that its maker has, whom that one
+    /// makes from now on comes after it.
+    private func wasMadeUnheard(_ known: SeenProcess) {
+        let session = self.session
+        guard session != 0, let (origin, start) = known.sight.flatMap({ sight in known.start.map { (sight.origin, $0) } }),
+            origin.parent > 1, state.withLock({ $0.makers[known.process] == nil && $0.makers.count < Self.most })
+        else { return }
+        guard state.withLock({ $0.threads[origin.parent]?.known.hasChildren }) != true,
+            pipes.children(of: origin.parent) == [known.process]
+        else { return }
+        _ = memory(of: origin.parent)
+        guard let maker = state.withLock({ $0.threads[origin.parent]?.known }) else { return }
+        state.withLock { $0.makers[known.process] = maker }
+        maker.made(
+            .init(
+                known: known, made: .init(memory: maker.memory, time: .start(start, process: known.process)),
+                begin: Clock.monotonic() &- (Clock.sinceBoot() &- Moment.time(ofTick: start)), end: nil, session: session))
     }
 
     /// What a process is now; nil when it is gone.
@@ -210,7 +230,7 @@ extension ProcessModel {
         if !read.isEmpty || !written.isEmpty {
             join(known, origin.parent, read: read, written: written, open, waitsForUs)
             if let pipe = read.first(where: { open.read[$0] == STDIN_FILENO }) {
-                findEnded(pipe, known.process, origin.parent, former)
+                findEnded(pipe, known, memory, origin.parent, former)
             }
         }
     }
@@ -227,9 +247,18 @@ extension ProcessModel {
     /// Finds who wrote to a pipe and has ended: the shell's child before the one that reads it; or, when there was none, the reader before it ran
     /// its program, as a shell writes a here-document.
     ///
-    /// - Parameter former: what the reader was before.
-    private func findEnded(_ pipe: UInt64, _ process: Int32, _ parent: Int32, _ former: ProcessMemory?) {
-        guard !flow(pipe).isWritten, let shell = state.withLock({ $0.threads[parent]?.known }),
+    /// - Parameters:
+    ///   - memory: what the reader is.
+    ///   - former: what it was before.
+    private func findEnded(
+        _ pipe: UInt64, _ reader: SeenProcess, _ memory: ProcessMemory, _ parent: Int32, _ former: ProcessMemory?
+    ) {
+        let process = reader.process
+        guard !flow(pipe).isWritten else { return }
+        if memory.isOfProgram == false, reader.hasMade(pipe), !ends(of: parent).read.contains(pipe) {
+            return flow(pipe).note(writer: memory)
+        }
+        guard let shell = state.withLock({ $0.threads[parent]?.known }),
             let (child, before) = shell.child(process), child.session == session, session != 0
         else { return }
         let ends = ends(of: parent)

@@ -55,6 +55,7 @@ extension ProcessModel {
             if !awaited.isEmpty {
                 let memory = memory(of: parent)
                 for pipe in awaited { memory.note(flow(pipe)) }
+                state.withLock { $0.threads[parent]?.known }?.had(ends)
                 return
             }
             // A program that has started another one may write to it, if nobody else does.

@@ -205,15 +205,15 @@ package final class ProcessModel: Sendable {
         return known.memory
     }
 
-    /// Whether a process has written anything.
-    func hasWritten(_ thread: Int32) -> Bool {
-        let written = Lock<UInt64>(0)
+    /// How many bytes a process has written, to whatever; nil when that is not shown.
+    func bytesWritten(byThread thread: Int32) -> UInt64? {
+        let written = Lock<UInt64?>(nil)
         // In execve(2) it would have to be waited for.
         let isDone = reader.run(within: Self.patience) {
-            let bytes = ProcFile.bytesWritten(byThread: thread) ?? 0
+            let bytes = ProcFile.bytesWritten(byThread: thread)
             written.withLock { $0 = bytes }
         }
-        return isDone == true && written.withLock { $0 } > 0
+        return isDone == true ? written.withLock { $0 } : nil
     }
 
     /// Now, for ``ProcessMemory/edges(of:)``.

@@ -30,6 +30,8 @@ extension ProcessModel {
             var ranAt: UInt64?
             /// Whom it has made last.
             var children: [Child] = []
+            /// The pipes that it had when it was seen to read one.
+            var pipes: Set<UInt64>?
             /// What `stat` said of it last.
             var sight: ProcFile.Sight?
             /// The same process as it is followed to its end, as long as somebody does that.
@@ -102,6 +104,8 @@ extension ProcessModel {
             }
         }
 
+        var hasChildren: Bool { state.withLock { !$0.children.isEmpty } }
+
         /// It has made another one perhaps, of which nothing is known: whom it makes next is none that comes after another.
         func madeUnknown() { state.withLock { $0.children = [] } }
 
@@ -125,6 +129,12 @@ extension ProcessModel {
         }
 
         var open: Open { state.withLock { $0.open } }
+
+        /// It read from a pipe, and had these.
+        func had(_ ends: PipeSights.Ends) { state.withLock { $0.pipes = ends.read.union(ends.written) } }
+
+        /// Whether it was seen not to have a pipe, which it has now and can only have made since, as long as it has not become a program.
+        func hasMade(_ pipe: UInt64) -> Bool { state.withLock { $0.pipes.map { !$0.contains(pipe) } ?? false } }
 
         /// - Returns: false when somebody else has seen that first.
         func begin(_ memory: ProcessMemory, after former: ProcessMemory, start: UInt64?) -> Bool {

@@ -59,7 +59,7 @@ package final class LinuxProcesses: ProcessObserver {
         return first == second
     }
 
-    package func bytesWritten(byThread thread: Int32) -> UInt64? { ProcFile.bytesWritten(byThread: thread) }
+    package func bytesWritten(byThread thread: Int32) -> UInt64? { model.bytesWritten(byThread: thread) }
 
     package func groups(ofThread thread: Int32) -> [UInt32]? { ProcFile.groups(ofThread: thread) }
 
@@ -117,8 +117,6 @@ package final class LinuxProcesses: ProcessObserver {
     package func opens(_ identity: FileIdentity, by thread: Int32, _ file: () -> ReadFile?) -> UInt64? {
         captures ? model.opens(identity, by: thread, file) : nil
     }
-
-    package func hasWritten(_ thread: Int32) -> Bool { captures && model.hasWritten(thread) }
 
     package func closed(_ number: UInt64) { model.closed(number) }
 

@@ -102,9 +102,6 @@ package protocol ProcessObserver: Sendable {
     /// - Returns: what it may remember, for what it was made from (``ProcessMemory/edges(of:)``); nil when that is not seen.
     func closes(_ thread: Int32, called name: String) -> ProcessMemory?
 
-    /// Whether a thread's process, which waits for our answer, has written anything; false when that is not seen.
-    func hasWritten(_ thread: Int32) -> Bool
-
     /// How files outside of the store are looked at; nil when they are not.
     var outside: OutsideLook? { get }
 
