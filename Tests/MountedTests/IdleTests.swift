@@ -14,12 +14,12 @@ extension MountedTests {
             }
         }
 
-        /// One quiet second of ten shows that nothing ticks: after the last request a while of watching is allowed, and somebody on the
-        /// machine may look at all mounts (df).
+        /// One quiet second of many shows that nothing ticks: after the last request a while of watching is allowed, and somebody on the
+        /// machine may look at all mounts (df), or mount something, as the tests beside this one do.
         private func sleeps(_ mount: Mount) throws {
             #expect(try wakes(mount) > 8, "the numbers count")
             var quietest = Int.max
-            for _ in 0..<10 where quietest > 0 {
+            for _ in 0..<60 where quietest > 0 {
                 usleep(200_000)
                 let before = try wakes(mount)
                 usleep(1_000_000)
