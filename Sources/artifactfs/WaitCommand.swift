@@ -79,6 +79,7 @@ struct WaitCommand: ParsableCommand {
         let isDirectory =
             (try? SystemCall.attributes(atPath: path))?.isDirectory == true
             && (try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)) == nil
+        let inProduction = Paths.rest(of: path, in: mount.mountPoint).hasPrefix(Mode.production.rawValue + "/")
         var wasThere = false
         var looks = 0
         while true {
@@ -94,6 +95,8 @@ struct WaitCommand: ParsableCommand {
                 let state = try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)
                 switch state.map({ String(decoding: $0, as: UTF8.self) }) {
                 case "writing", "settling", "held", "sealing": wasThere = true
+                // It is back in its session, and its name here is found for a moment still.
+                case "live" where inProduction && looks < 100: looks += 1
                 case nil where (try? SystemCall.attributes(SystemCall.currentDirectory, path)) == nil:
                     let kept = refusals(of: Paths.rest(of: path, in: mount.mountPoint), on: mount)
                     // It is told a moment after its name is gone.
