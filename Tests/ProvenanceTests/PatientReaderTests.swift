@@ -37,6 +37,17 @@ import Testing
         #expect(reader.run(within: 60_000) {} == true, "and it goes on when they are back")
     }
 
+    /// What waits for who waits for us is left at once, whatever the limit.
+    @Test func whatSleepsIsLeft() {
+        let reader = PatientReader()
+        let gate = PosixSemaphore()
+        let isOver = Atomic(false)
+        #expect(reader.runAwake(within: 3_600_000) { gate.wait() } == false)
+        gate.post()
+        #expect(reader.runAwake(within: 60_000) { isOver.store(true, ordering: .relaxed) } == true)
+        #expect(isOver.load(ordering: .relaxed))
+    }
+
     /// As long as some threads are left, what is stuck delays nobody else.
     @Test func othersGoOn() {
         let reader = PatientReader(stuckAfter: 1)

@@ -219,7 +219,8 @@ extension Volume {
                     state.note(makers)
                     state.writers.append(
                         .init(
-                            handle: handle, thread: caller.process, watch: watch, isOfSession: isOfSession, othersWrote: 0))
+                            handle: handle, thread: caller.process, watch: watch, isOfSession: isOfSession,
+                            othersWrote: 0))
                 }
                 return state.open.backing
             }

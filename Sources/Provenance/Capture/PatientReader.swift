@@ -12,6 +12,8 @@ package final class PatientReader: Sendable {
         let done = PosixSemaphore()
         /// When it was begun, on the monotonic clock; 0 before.
         let begin = Atomic<UInt64>(0)
+        /// The thread that does it; 0 before.
+        let thread = Atomic<Int32>(0)
 
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
@@ -63,13 +65,35 @@ package final class PatientReader: Sendable {
     package func run(within limit: Int32, _ body: @escaping @Sendable () -> Void) -> Bool? {
         let task = Task(body)
         guard let limit = add(task, limit) else { return nil }
-        if task.done.wait(milliseconds: limit) { return true }
-        return state.withLock { state in
+        return task.done.wait(milliseconds: limit) ? true : giveUp(task)
+    }
+
+    /// The same, and is not waited for any longer once it has to wait itself: for a process, say, that is in execve(2) and waits for us. On a busy
+    /// machine it is waited for longer than it would be with a short limit.
+    package func runAwake(within limit: Int32, _ body: @escaping @Sendable () -> Void) -> Bool? {
+        let task = Task(body)
+        guard let limit = add(task, limit) else { return nil }
+        var asleep = 0
+        for _ in 0..<max(0, limit) {
+            if task.done.wait(milliseconds: 1) { return true }
+            let thread = task.thread.load(ordering: .relaxed)
+            asleep = thread > 0 && ProcFile.isAsleep(thread) ? asleep + 1 : 0
+            if asleep >= Self.mostAsleep { break }
+        }
+        return giveUp(task)
+    }
+
+    /// - Returns: as ``run(within:_:)``, of what was not done in time.
+    private func giveUp(_ task: Task) -> Bool? {
+        state.withLock { state in
             guard let index = state.tasks.firstIndex(where: { $0 === task }) else { return false }
             state.tasks.remove(at: index)
             return nil
         }
     }
+
+    /// Looked at each millisecond.
+    private static let mostAsleep = 2
 
     /// Does something soon, for which nobody waits.
     ///
@@ -138,6 +162,7 @@ package final class PatientReader: Sendable {
             }
             let task = state.tasks.removeFirst()
             task.begin.store(max(1, Clock.monotonic()), ordering: .relaxed)
+            task.thread.store(SystemCall.thread, ordering: .relaxed)
             state.running.append(task)
             return task
         }

@@ -11,6 +11,15 @@ package final class ProcessMemory: Sendable {
         let how: ArtifactRecord.How
     }
 
+    private struct WrittenPipe: Sendable { weak var flow: PipeFlow? }
+
+    /// A pipe that it reads.
+    struct ReadPipe: Sendable {
+        let flow: PipeFlow
+        /// Of one that comes from a process that it has made itself: since when it was seen to read it, in nanoseconds since the machine's start.
+        let since: UInt64?
+    }
+
     /// What it was made from, when it has run no program since.
     struct Parent: Sendable {
         let memory: ProcessMemory
@@ -33,8 +42,10 @@ package final class ProcessMemory: Sendable {
         var forgotten = 0
         var known: Set<FileIdentity> = []
         var parent: Parent?
-        var pipes: [PipeFlow] = []
+        var pipes: [ReadPipe] = []
         var knownPipes: Set<ObjectIdentifier> = []
+        /// The pipes that it has to write, as long as it may become a program that has not.
+        var written: [WrittenPipe] = []
         var id: ProcFile.MemoryID?
         var job: JobReads?
         /// How many inputs were told of what it wrote, and how many outside of the store.
@@ -110,13 +121,39 @@ package final class ProcessMemory: Sendable {
     func note(_ parent: Parent) { state.withLock { $0.parent = parent } }
 
     /// It reads a pipe.
-    func note(_ pipe: PipeFlow) {
+    ///
+    /// - Parameter time: as ``ReadPipe/since``.
+    func note(_ pipe: PipeFlow, since time: UInt64? = nil) {
         state.withLock { state in
             guard state.pipes.count < Self.mostReads, state.knownPipes.insert(ObjectIdentifier(pipe)).inserted else {
                 return
             }
-            state.pipes.append(pipe)
+            state.pipes.append(ReadPipe(flow: pipe, since: time))
             pipe.hasReader()
+        }
+    }
+
+    /// It has a pipe to write.
+    fileprivate func writes(_ pipe: PipeFlow) {
+        guard isOfProgram != true else { return }
+        state.withLock { if $0.written.count < Self.mostWritten { $0.written.append(WrittenPipe(flow: pipe)) } }
+    }
+
+    private static let mostWritten = 64
+
+    /// The child of a shell, or of another program, that this is has become a program, which has the pipes that it was given. When nothing was
+    /// written meanwhile, nobody else writes to them. (Where something was, `(echo "$a"; cat b) | c`, or the program has by now, who it was stays a
+    /// writer.)
+    func hasBecomeProgram(_ hasWrittenNothing: () -> Bool) {
+        let flows = takeWritten()
+        guard !flows.isEmpty, hasWrittenNothing() else { return }
+        for flow in flows { flow.forget(writer: self) }
+    }
+
+    private func takeWritten() -> [PipeFlow] {
+        state.withLock { state in
+            defer { state.written = [] }
+            return state.written.compactMap(\.flow)
         }
     }
 
@@ -125,8 +162,10 @@ package final class ProcessMemory: Sendable {
         let (reads, outside, parent, pipes) = sources
         for read in reads + outside { other.note(read) }
         if let parent { other.note(parent) }
-        for pipe in pipes {
-            other.note(pipe)
+        for pipe in pipes { other.note(pipe.flow, since: pipe.since) }
+        for flow in takeWritten() {
+            flow.forget(writer: self)
+            flow.note(writer: other)
         }
     }
 
@@ -164,7 +203,7 @@ package final class ProcessMemory: Sendable {
     /// What it read itself.
     var reads: [PastRead] { state.withLock { $0.reads + $0.outside } }
 
-    private var sources: (reads: [PastRead], outside: [PastRead], parent: Parent?, pipes: [PipeFlow]) {
+    private var sources: (reads: [PastRead], outside: [PastRead], parent: Parent?, pipes: [ReadPipe]) {
         state.withLock { ($0.reads, $0.outside, $0.parent, $0.pipes) }
     }
 
@@ -224,14 +263,15 @@ package final class ProcessMemory: Sendable {
             }
             if how.rank < edges[place].how.rank { edges[place] = edge }
         }
-        var next: [(ProcessMemory, Limit, ArtifactRecord.How)] =
+        // What comes back from processes that it has made itself counts until `back`, where that is not the same.
+        var next: [(memory: ProcessMemory, limit: Limit, back: Limit, how: ArtifactRecord.How)] =
             writers
-            .sorted { $0.time > $1.time }.map { ($0.memory, .time($0.time), .process) }
+            .sorted { $0.time > $1.time }.map { ($0.memory, .time($0.time), .time($0.time), .process) }
         var followed = 0
         var best: [ObjectIdentifier: Int] = [:]
         // Breadth first: what is known better comes before what is known worse.
         while followed < next.count, followed < mostFollowed {
-            let (memory, limit, how) = next[followed]
+            let (memory, limit, back, how) = next[followed]
             followed += 1
             if followed > writers.count {
                 let rank = best[ObjectIdentifier(memory)] ?? .max
@@ -249,10 +289,15 @@ package final class ProcessMemory: Sendable {
                 }
             }
             if let parent {
-                next.append((parent.memory, .making(parent.time), max(how, .ancestor)))
+                next.append((parent.memory, .making(parent.time), .making(parent.time), max(how, .ancestor)))
             }
             for pipe in pipes {
-                for writer in pipe.writers where writer !== memory { next.append((writer, limit, max(how, .pipe))) }
+                let end = pipe.since == nil ? limit : back
+                if let time = pipe.since, end.includes(Moment(time: time, lastProcess: 0)) != true { continue }
+                let (writers, areStarters) = pipe.flow.writersOrStarter
+                // Who starts a program and writes to it may go on to, but what it hears of others meanwhile is theirs, as far as that is known.
+                let back = areStarters ? .time(memory.start ?? 0) : end
+                for writer in writers where writer !== memory { next.append((writer, end, back, max(how, .pipe))) }
             }
         }
         if !edges.contains(where: { !$0.file.isOutside }) {
@@ -325,9 +370,9 @@ final class PipeFlow: Sendable {
     func hasReader() { state.withLock { $0.isRead = true } }
 
     /// Who writes to it: whoever has it to write, or else the one that started its reader.
-    var writers: [ProcessMemory] {
+    var writersOrStarter: (writers: [ProcessMemory], areStarters: Bool) {
         state.withLock { state in
-            state.writers.isEmpty ? state.starter.map { [$0] } ?? [] : state.writers
+            state.writers.isEmpty ? (state.starter.map { [$0] } ?? [], true) : (state.writers, false)
         }
     }
 
@@ -374,15 +419,10 @@ final class PipeFlow: Sendable {
             }
             state.writers.append(writer)
         }
+        writer.writes(self)
     }
 
-    /// Whether somebody is known to write to it.
-    func isWritten(by writer: ProcessMemory) -> Bool {
-        state.withLock { $0.writers.contains { $0 === writer } }
-    }
-
-    /// It had an end of it, and is another program now that has it; nothing was written meanwhile.
-    func forget(writer: ProcessMemory) { state.withLock { $0.writers.removeAll { $0 === writer } } }
+    fileprivate func forget(writer: ProcessMemory) { state.withLock { $0.writers.removeAll { $0 === writer } } }
 
     /// The one that started its reader has it too.
     func note(starter: ProcessMemory) { state.withLock { $0.starter = starter } }

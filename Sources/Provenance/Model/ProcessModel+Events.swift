@@ -47,6 +47,7 @@ extension ProcessModel {
         let made = ProcessMemory.Parent(memory: from.memory, time: .at(begin))
         let memory = ProcessMemory(from.memory.id, name: from.memory.name, isOfProgram: false, start: begin)
         memory.note(made)
+        var placeholder: ProcessMemory?
         let known = state.withLock { state in
             if state.makers.count < Self.most { state.makers[process] = from }
             // It may have opened something before we came to this.
@@ -55,10 +56,16 @@ extension ProcessModel {
             {
                 return seen
             }
+            let former = state.threads[process]
             let known = SeenProcess(process, start: nil, memory)
             state.threads[process] = Entry(known: known, end: now.boot &+ Self.validity, session: session)
+            // It was seen as a part of a pipeline before this was heard.
+            if let former, former.known.memory.isOfProgram == nil, former.isValid(at: now.boot, in: session) {
+                placeholder = former.known.memory
+            }
             return known
         }
+        placeholder?.hand(to: memory)
         if known.memory !== memory { known.memory.note(made) }
         from.made(.init(known: known, made: made, begin: time, session: session))
     }

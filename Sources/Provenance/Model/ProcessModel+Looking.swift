@@ -52,7 +52,8 @@ extension ProcessModel {
     /// makes from now on comes after it.
     private func wasMadeUnheard(_ known: SeenProcess) {
         let session = self.session
-        guard session != 0, let (origin, start) = known.sight.flatMap({ sight in known.start.map { (sight.origin, $0) } }),
+        guard session != 0,
+            let (origin, start) = known.sight.flatMap({ sight in known.start.map { (sight.origin, $0) } }),
             origin.parent > 1, state.withLock({ $0.makers[known.process] == nil && $0.makers.count < Self.most })
         else { return }
         guard state.withLock({ $0.threads[origin.parent]?.known.hasChildren }) != true,
@@ -64,7 +65,8 @@ extension ProcessModel {
         maker.made(
             .init(
                 known: known, made: .init(memory: maker.memory, time: .start(start, process: known.process)),
-                begin: Clock.monotonic() &- (Clock.sinceBoot() &- Moment.time(ofTick: start)), end: nil, session: session))
+                begin: Clock.monotonic() &- (Clock.sinceBoot() &- Moment.time(ofTick: start)), end: nil,
+                session: session))
     }
 
     /// What a process is now; nil when it is gone.
@@ -74,9 +76,12 @@ extension ProcessModel {
         guard let sight = ProcFile.sight(of: process) else { return nil }
         let (origin, name) = (sight.origin, sight.name)
         let job = job(origin.group)
+        // That it was made was heard, to the nanosecond.
+        let heard = state.withLock { $0.threads[process]?.known.memory.start }
         let memory = ProcessMemory(
             origin.memory, name: name, isOfProgram: origin.isProgram,
-            start: Moment.time(ofTick: origin.start), job: job)
+            start: heard.flatMap { Moment.isSame(origin.start, $0) ? $0 : nil } ?? Moment.time(ofTick: origin.start),
+            job: job)
         let known = known(process, origin, memory)
         known.sight = sight
         let former = known.memory
@@ -93,6 +98,7 @@ extension ProcessModel {
                     // What goes on may be another thing by now.
                     if !origin.isProgram, origin.memory != nil { _ = ends(of: known, origin) }
                     let open = known.open
+                    joinMaker(known, former, origin.parent, open)
                     join(
                         known, origin.parent, read: Set(open.read.keys), written: Set(open.written.keys), open,
                         waitsForUs)
@@ -106,19 +112,11 @@ extension ProcessModel {
         if former !== memory, !known.begin(memory, after: former, start: origin.start) { return known }
         _ = known.isFirstLook()
         inherit(memory, known, origin, from: former === memory ? nil : former, open, waitsForUs)
-        if origin.isProgram, former.isOfProgram == false {
-            hand(Set(known.open.written.keys), of: process, from: former)
+        if origin.isProgram, former !== memory {
+            former.hasBecomeProgram { ProcFile.bytesWritten(byThread: process) == 0 }
         }
         if let id = origin.memory { state.withLock { _ = $0.memories.insert(id) } }
         return known
-    }
-
-    /// A shell's child had ends of pipes and has become a program: what it had from its shell does not go through them, when it has written
-    /// nothing. (Where it has, `(echo "$a"; cat b) | c`, or the program has by now, who it was stays a writer.)
-    private func hand(_ written: Set<UInt64>, of process: Int32, from former: ProcessMemory) {
-        let flows = written.map(flow).filter { $0.isWritten(by: former) }
-        guard !flows.isEmpty, ProcFile.bytesWritten(byThread: process) == 0 else { return }
-        for flow in flows { flow.forget(writer: former) }
     }
 
     /// The one object for a process.
@@ -150,10 +148,15 @@ extension ProcessModel {
         let descriptors = ProcFile.descriptors(
             of: known.process, below: observesOutside ? [UInt8(ascii: "/")] : place.isEmpty ? nil : place,
             seesFlags: !origin.isProgram)
+        let isOfShell = isOfShell(known)
         for descriptor in descriptors {
             // A shell's child marks what it does not pass on.
             let isPassedOn = origin.isProgram || !descriptor.isClosedOnExec
             if let pipe = descriptor.pipe {
+                if !isPassedOn, !isOfShell {
+                    if descriptor.isRead { open.kept.read.insert(pipe) }
+                    if descriptor.isWritten { open.kept.written.insert(pipe) }
+                }
                 guard isPassedOn else { continue }
                 if descriptor.isRead { add(pipe, descriptor.number, to: &open.read) }
                 // What is said on the standard error stream is no data.
@@ -169,6 +172,7 @@ extension ProcessModel {
                 if !own.contains(ObjectIdentifier(file)) { open.files.append((file, descriptor.number)) }
             }
         }
+        if !isOfShell { keep(&open) }
         // A pipe to itself tells nothing: a shell's child has such ends before it runs its command.
         for pipe in Set(open.read.keys).intersection(open.written.keys) {
             (open.read[pipe], open.written[pipe]) = (nil, nil)
@@ -227,6 +231,7 @@ extension ProcessModel {
         }
         for pipe in read { memory.note(flow(pipe)) }
         for pipe in written { flow(pipe).note(writer: memory) }
+        joinMaker(known, memory, origin.parent, open)
         if !read.isEmpty || !written.isEmpty {
             join(known, origin.parent, read: read, written: written, open, waitsForUs)
             if let pipe = read.first(where: { open.read[$0] == STDIN_FILENO }) {
@@ -271,6 +276,8 @@ extension ProcessModel {
             if isGone, !before.known.isSeen, before.session == session { flow(pipe).note(writer: before.known.memory) }
             return
         }
+        // It has written nothing, so its maker has, which may have closed it already.
+        if ProcFile.bytesWritten(byThread: process) == 0 { return flow(pipe).note(starter: child.made.memory) }
         // With what it had read by then: a substitution in the document.
         if let former, former.isOfProgram == false { return flow(pipe).note(writer: former) }
         // As it was made.

@@ -71,6 +71,51 @@ extension ProcessModel {
         }
     }
 
+    /// Whether a process is a shell, or a shell's child that has run no program; also where that is not known.
+    func isOfShell(_ known: SeenProcess) -> Bool {
+        let name = known.sight?.name ?? known.memory.name
+        return name.isEmpty || JobKind.shells.contains(name)
+    }
+
+    /// Those of which a process has both ends: a queue, from the program that made it.
+    func keep(_ open: inout SeenProcess.Open) {
+        let all = (
+            read: open.kept.read.union(open.read.keys), written: open.kept.written.union(open.written.keys)
+        )
+        let both = all.read.intersection(all.written)
+        open.kept.read.formUnion(both)
+        open.kept.written.formUnion(both)
+    }
+
+    /// Joins a process with the program that made it, through what that one has given it and it passes on to nobody: the pipe of which it has kept
+    /// one end, the maker having the other; and a queue, of which both have both ends, when the maker is seen to read.
+    func joinMaker(_ known: SeenProcess, _ memory: ProcessMemory, _ parent: Int32, _ open: SeenProcess.Open) {
+        let all = open.kept.read.union(open.kept.written)
+        guard !all.isEmpty, parent > 1 else { return }
+        let ends = ends(of: parent)
+        var shared: Set<UInt64> = []
+        for pipe in all {
+            switch (open.kept.read.contains(pipe), open.kept.written.contains(pipe)) {
+            case (false, true) where ends.read.contains(pipe): shared.insert(pipe)
+            case (true, false) where ends.written.contains(pipe):
+                memory.note(flow(pipe))
+                flow(pipe).note(starter: self.memory(of: parent))
+            case (true, true):
+                if ends.read.contains(pipe) { shared.insert(pipe) }
+                // It may be about to run a program that reads what the maker writes.
+                if memory.isOfProgram == false, ends.written.contains(pipe) {
+                    flow(pipe).note(starter: self.memory(of: parent))
+                }
+            default: break
+            }
+        }
+        guard !shared.isEmpty else { return }
+        for pipe in awaited(by: parent, of: ends.read, memory.isOfProgram == false ? shared : []).intersection(shared) {
+            flow(pipe).note(writer: memory)
+            self.memory(of: parent).note(flow(pipe), since: Clock.sinceBoot())
+        }
+    }
+
     /// The pipes that a process has, a moment later where it goes on and has an end of a pipe of which nobody is known who reads it: a shell
     /// closes what is not its own, or begins to read, and who writes to the pipe has not begun meanwhile.
     private func settledEnds(of process: Int32, _ sinks: Set<UInt64>) -> PipeSights.Ends {

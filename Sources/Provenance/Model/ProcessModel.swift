@@ -194,7 +194,7 @@ package final class ProcessModel: Sendable {
         guard let process = ProcFile.processID(ofThread: thread) else { return nil }
         // Nobody waits for long for what may wait for us.
         let found = Lock<SeenProcess?>(nil)
-        let isDone = reader.run(within: Self.patience) { [self] in
+        let isDone = reader.runAwake(within: Self.patience) { [self] in
             let seen = see(process)
             found.withLock { $0 = seen }
         }
@@ -209,7 +209,7 @@ package final class ProcessModel: Sendable {
     func bytesWritten(byThread thread: Int32) -> UInt64? {
         let written = Lock<UInt64?>(nil)
         // In execve(2) it would have to be waited for.
-        let isDone = reader.run(within: Self.patience) {
+        let isDone = reader.runAwake(within: Self.patience) {
             let bytes = ProcFile.bytesWritten(byThread: thread)
             written.withLock { $0 = bytes }
         }

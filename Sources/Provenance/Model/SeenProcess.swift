@@ -15,6 +15,8 @@ extension ProcessModel {
             var files: [(file: ReadFile, descriptor: Int32)] = []
             /// The pipes that it passes on, with the lowest descriptor.
             var (read, written): ([UInt64: Int32], [UInt64: Int32]) = ([:], [:])
+            /// The pipes that it has from the program that made it, and does not pass on; and those of which it has both ends.
+            var kept: (read: Set<UInt64>, written: Set<UInt64>) = ([], [])
             /// Whether it has opened something to write since, which a shell's child does that puts it in the place of a stream.
             var isRedirected = false
         }

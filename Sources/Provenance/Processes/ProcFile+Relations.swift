@@ -169,6 +169,11 @@ extension ProcFile {
             ?? false
     }
 
+    /// Whether a thread waits for something: no processor, but a lock, a file, another process.
+    static func isAsleep(_ thread: Int32) -> Bool {
+        withStatus(of: thread, atMost: 512, \.state).map { $0 == UInt8(ascii: "S") || $0 == UInt8(ascii: "D") } ?? false
+    }
+
     /// A descriptor of a process.
     struct OpenDescriptor {
         let number: Int32
