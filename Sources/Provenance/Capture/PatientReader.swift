@@ -135,6 +135,8 @@ package final class PatientReader: Sendable {
     }
 
     private func serve() {
+        // Who is looked at goes on meanwhile, or waits for us.
+        WorkerThread.hurry()
         while true {
             while let task = next() {
                 task.body()
