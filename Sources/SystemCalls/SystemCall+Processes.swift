@@ -90,6 +90,19 @@ extension SystemCall {
         withProcPath(process, "/fd/", descriptor) { path throws(Errno) in try linkTarget(atPath: path) }
     }
 
+    /// What is known here of the file that a descriptor of a process is; nil when it is not shown. A file system that is a process, or a server's,
+    /// is not asked (statx(2), `AT_STATX_DONT_SYNC`): device, number and kind are right, the rest may be old.
+    package static func knownAttributes(ofProcess process: Int32, descriptor: Int32) -> stat? {
+        withProcPath(process, "/fd/", descriptor) { path throws(Errno) in
+            var attributes = stat()
+            var born: Int64 = 0
+            try retry(.attributes, path) {
+                clinux_stat_at(AT_FDCWD, path, Int32(CLINUX_AT_STATX_DONT_SYNC), &attributes, &born)
+            }
+            return attributes
+        }
+    }
+
     /// The mode of that link, which says how the descriptor was opened; nil when it is not shown.
     package static func mode(ofProcess process: Int32, descriptor: Int32) -> UInt32? {
         withProcPath(process, "/fd/", descriptor) { path throws(Errno) in

@@ -177,6 +177,7 @@ extension ProcessModel {
         for pipe in Set(open.read.keys).intersection(open.written.keys) {
             (open.read[pipe], open.written[pipe]) = (nil, nil)
         }
+        has(known.process, pipes: Set(open.read.keys).union(open.written.keys))
         known.has(open, standard: standard)
         return (all, open, Set(descriptors.lazy.map(\.number).filter { $0 <= STDERR_FILENO }))
     }
@@ -245,7 +246,7 @@ extension ProcessModel {
         let hasOthers = [open.read.values, open.written.values].contains { $0.contains { $0 > STDERR_FILENO } }
         let ends = hasOthers ? ends(of: parent) : (read: [], written: [])
         return { pipe, number in
-            number <= STDERR_FILENO || ends.read.contains(pipe) || ends.written.contains(pipe)
+            number <= STDERR_FILENO || ProcFile.isFifo(pipe) || ends.read.contains(pipe) || ends.written.contains(pipe)
         }
     }
 
@@ -259,7 +260,7 @@ extension ProcessModel {
         _ pipe: UInt64, _ reader: SeenProcess, _ memory: ProcessMemory, _ parent: Int32, _ former: ProcessMemory?
     ) {
         let process = reader.process
-        guard !flow(pipe).isWritten else { return }
+        guard !flow(pipe).isWritten, !ProcFile.isFifo(pipe) else { return }
         if memory.isOfProgram == false, reader.hasMade(pipe), !ends(of: parent).read.contains(pipe) {
             return flow(pipe).note(writer: memory)
         }

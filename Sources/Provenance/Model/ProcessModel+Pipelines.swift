@@ -14,6 +14,26 @@ extension ProcessModel {
         }
     }
 
+    /// A process was seen to have pipes. What goes through a named one is gone when nobody has it open any more: who has it then is none of those
+    /// who had it before. Whoever opens one waits for another who opens the other end (fifo(7)), so that it is not over before both were seen.
+    func has(_ process: Int32, pipes: some Sequence<UInt64>) {
+        for pipe in pipes where ProcFile.isFifo(pipe) {
+            let (former, flow) = state.withLock { ($0.holders[pipe] ?? [], $0.pipes[pipe]) }
+            guard !former.contains(process) else { continue }
+            let isOver =
+                flow.map { $0.isRead && $0.isWritten } ?? false
+                && !former.contains {
+                    let ends = ends(of: $0)
+                    return ends.read.contains(pipe) || ends.written.contains(pipe)
+                }
+            state.withLock { state in
+                if isOver { (state.pipes[pipe], state.holders[pipe]) = (nil, nil) }
+                if state.holders.count >= Self.most { state.holders = [:] }
+                state.holders[pipe, default: []] = Array((state.holders[pipe] ?? []).suffix(15)) + [process]
+            }
+        }
+    }
+
     /// Finds who is at the other ends of a process's pipes, where that is not known: in its pipeline, or the one that made it.
     func join(
         _ known: SeenProcess, _ parent: Int32, read: Set<UInt64>, written: Set<UInt64>, _ open: SeenProcess.Open,
@@ -38,6 +58,7 @@ extension ProcessModel {
                     let isJoined = !reads.isDisjoint(with: sinks) || !writes.isDisjoint(with: sources)
                     if isJoined {
                         let memory = memory(of: member)
+                        has(member, pipes: reads.union(writes))
                         for pipe in reads { memory.note(flow(pipe)) }
                         for pipe in writes { flow(pipe).note(writer: memory) }
                         // And so on, both ways, to where it is not known yet: who runs jobs may give all of them a pipe that leads nowhere.

@@ -29,6 +29,8 @@ package final class ProcessModel: Sendable {
         var threads: [Int32: Entry] = [:]
         /// By the numbers of pipes.
         var pipes: [UInt64: PipeFlow] = [:]
+        /// Who has, or had, a named pipe open, by its name.
+        var holders: [UInt64: [Int32]] = [:]
         /// What was read, by its path on the mount.
         var files: [String: ReadFile] = [:]
         /// Of whose memories it is known what they are.

@@ -57,7 +57,8 @@ final class PipeSights: Sendable {
     private static func ends(_ descriptors: [ProcFile.OpenDescriptor], countsErrors: Bool) -> Ends {
         var ends: Ends = ([], [])
         for descriptor in descriptors {
-            guard let pipe = descriptor.pipe else { continue }
+            // How those end who are at the other end of a named one is not asked.
+            guard let pipe = descriptor.pipe, !countsErrors || !ProcFile.isFifo(pipe) else { continue }
             if descriptor.isRead { ends.read.insert(pipe) }
             if descriptor.isWritten, countsErrors || descriptor.number != STDERR_FILENO { ends.written.insert(pipe) }
         }

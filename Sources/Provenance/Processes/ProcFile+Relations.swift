@@ -179,7 +179,7 @@ extension ProcFile {
         let number: Int32
         /// What it is, as proc_pid_fd(5) shows it.
         let target: [UInt8]
-        /// The number of a pipe.
+        /// Names a pipe: its inode number, or what ``fifo(_:_:)`` makes of a named one.
         let pipe: UInt64?
         /// False of a standard stream that is neither a pipe nor such a file.
         let (isRead, isWritten): (Bool, Bool)
@@ -207,8 +207,8 @@ extension ProcFile {
         SystemCall.numbers(ofProcess: process, "fd", most: mostDescriptors).compactMap { number in
             // Each question is a system call, and most descriptors are neither.
             guard let target = SystemCall.target(ofProcess: process, descriptor: number) else { return nil }
-            let pipe = pipeNumber(target)
             let isFile = place.map { target.starts(with: $0) } ?? false
+            let pipe = pipeNumber(target) ?? (isFile ? nil : fifo(process, number, target))
             guard pipe != nil || isFile else {
                 guard number <= STDERR_FILENO else { return nil }
                 return OpenDescriptor(
@@ -221,6 +221,25 @@ extension ProcFile {
                 isClosedOnExec: seesFlags && number > STDERR_FILENO && isClosedOnExec(process, number))
         }
     }
+
+    /// Names the named pipe that a descriptor is; nil when it is none. What is shown by a path can be one, and is asked for what it is, devices
+    /// aside; who shows it is not.
+    private static func fifo(_ process: Int32, _ descriptor: Int32, _ target: [UInt8]) -> UInt64? {
+        guard target.first == UInt8(ascii: "/"), !target.starts(with: "/dev/".utf8),
+            let found = SystemCall.knownAttributes(ofProcess: process, descriptor: descriptor),
+            found.st_mode & S_IFMT == S_IFIFO
+        else { return nil }
+        var hasher = Hasher()
+        hasher.combine(found.st_dev)
+        hasher.combine(found.st_ino)
+        return UInt64(UInt(bitPattern: hasher.finalize())) | fifoMark
+    }
+
+    /// The numbers of pipes are less: of 32 bits (`get_next_ino`, fs/inode.c).
+    private static let fifoMark: UInt64 = 1 << 63
+
+    /// Whether a pipe has a name: then it outlives who has it open.
+    static func isFifo(_ pipe: UInt64) -> Bool { pipe & fifoMark != 0 }
 
     /// Whether a process has any descriptor, as far as that is shown. Waits for nothing.
     static func hasDescriptors(_ process: Int32) -> Bool {

@@ -153,6 +153,9 @@ class Model(Calls):
             return self.pipe("socket:" + "-".join(sorted(pair.groups())), "socket")
         inner = self.canonical(target) if target.startswith("/") else None
         if target in self.fifos or (inner is None and target.startswith("/") and self.is_fifo(target)):
+            # What is in it is gone when nobody has it open any more (fifo(7)).
+            if not any(opened.target is self.pipes.get(target) for task in self.tasks.values() for opened, _ in task.files.values()):
+                self.pipes.pop(target, None)
             return self.pipe(target)
         return None
 
