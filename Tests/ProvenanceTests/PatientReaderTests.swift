@@ -45,7 +45,8 @@ import Testing
         #expect(reader.runAwake(within: 3_600_000) { gate.wait() } == false)
         gate.post()
         #expect(reader.runAwake(within: 60_000) { isOver.store(true, ordering: .relaxed) } == true)
-        #expect(isOver.load(ordering: .relaxed))
+        let wasDone = isOver.load(ordering: .relaxed)
+        #expect(wasDone)
     }
 
     /// As long as some threads are left, what is stuck delays nobody else.

@@ -62,6 +62,10 @@ enum JobKind {
         "sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "tcsh", "csh", "busybox", "ash", "nu", "xonsh",
     ]
 
+    /// Those that write a here-document themselves, into a pipe that is their own standard input until the command has begun (dash, which is `sh`
+    /// on Debian; tried with 0.5.12).
+    static let writesDocumentsItself: Set<String> = ["sh", "dash"]
+
     private static func base(_ path: String) -> String {
         path.utf8.split(separator: UInt8(ascii: "/")).last.flatMap { String($0) } ?? path
     }

@@ -268,6 +268,12 @@ extension ProcessModel {
             let (child, before) = shell.child(process), child.session == session, session != 0
         else { return }
         let ends = ends(of: parent)
+        // It reads itself for a moment what it has written: seen without that when it opened the command's output.
+        if before == nil, JobKind.writesDocumentsItself.contains(shell.memory.name), shell.isSeen,
+            shell.open.read[pipe] == nil, ends.read.contains(pipe), !ends.written.contains(pipe)
+        {
+            return flow(pipe).note(starter: shell.memory)
+        }
         guard !ends.read.contains(pipe), !ends.written.contains(pipe) else { return }
         if let before {
             // Of one that was looked at it is known what it wrote to. The end of one before it may be told late.
