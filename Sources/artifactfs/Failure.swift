@@ -72,6 +72,9 @@ enum Terminal {
         print(wrapped(printable(text), indent: indent, at: width(1)))
     }
 
+    /// How wide the terminal of the standard output is; 80 of what is none.
+    static var columns: Int { width(1) ?? 80 }
+
     /// How wide a terminal is; nil for what is no terminal, whose lines stay whole for programs.
     private static func width(_ descriptor: Int32) -> Int? {
         guard isatty(descriptor) != 0 else { return nil }

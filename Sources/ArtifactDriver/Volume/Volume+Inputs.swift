@@ -76,15 +76,15 @@ extension Volume {
     /// written to it between its commands (`{ echo "$a"; cat b; } > c`) closes it when it was changed by them: by more bytes than they wrote.
     func noteWritten(_ file: ArtifactFile, by thread: Int32, called name: String) {
         let (isChanged, isOwn, opener, changed, made) = file.state.withLock {
-            state -> (Bool, Bool, ArtifactFile.Writer?, timespec, FileIdentity?) in
-            guard let written = state.open.writing.flatMap({ try? SystemCall.attributes($0) }), written.st_size > 0
+            state -> (Bool, Bool, (thread: Int32, handle: HandleID)?, timespec, FileIdentity?) in
+            guard let opener = state.writers.first,
+                let written = state.open.writing.flatMap({ try? SystemCall.attributes($0) }), written.st_size > 0
             else { return (false, false, nil, timespec(), nil) }
             let version = ReadFile.BytesState(written)
             defer { state.written = version }
-            let opener = state.writers.first
             return (
-                version != state.written, opener?.othersWrote.map { UInt64(written.st_size) > $0 } ?? false, opener,
-                written.st_ctim, opener?.isOfSession == true ? state.bytes : nil
+                version != state.written, opener.othersWrote.map { UInt64(written.st_size) > $0 } ?? false,
+                (opener.thread, opener.handle), written.st_ctim, opener.isOfSession ? state.bytes : nil
             )
         }
         guard let opener else { return }
