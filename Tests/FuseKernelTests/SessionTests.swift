@@ -104,7 +104,8 @@ extension FuseKernelTests {
                     eventually(seconds: 10) { held.load(ordering: .sequentiallyConsistent) > number },
                     "caller \(number)")
             }
-            #expect(held.load(ordering: .sequentiallyConsistent) == workers - 1)
+            // Or more: whoever looks at all mounts of the machine, as df(1) does, is held too.
+            #expect(held.load(ordering: .sequentiallyConsistent) >= workers - 1)
         }
 
         /// More programs at once than threads, each with its own files: all get their own bytes.
