@@ -37,7 +37,7 @@ public struct Inventory: Hashable, Sendable {
     }
 
     /// A type in a layer.
-    public struct Row: Hashable, Sendable {
+    public struct OfType: Hashable, Sendable {
         /// The layer.
         public let layer: Layer
         /// The type.
@@ -71,7 +71,7 @@ public struct Inventory: Hashable, Sendable {
     /// The chromosomes, in their order: those that the schema lists, and those of which there is anything.
     public let chromosomes: [String]
     /// The types in the order of layers and of the schema.
-    public let rows: [Row]
+    public let rows: [OfType]
 
     /// What there is, of what was found.
     ///
@@ -80,19 +80,19 @@ public struct Inventory: Hashable, Sendable {
         _ schema: ArtifactSchema, _ found: [Found], in layers: [Layer] = Layer.allCases,
         asked: (Layer, TypeDefinition) -> Bool = { _, _ in false }
     ) {
-        var rows: [Row] = []
+        var rows: [OfType] = []
         var places: [String: Int] = [:]
         var all: Set<String> = []
         for layer in layers {
             for type in schema.types(in: layer) {
-                let row = Row(layer: layer, type: type)
+                let row = OfType(layer: layer, type: type)
                 places[row.path] = rows.count
                 rows.append(row)
                 if type.naming == .chromosome, case .names(let names) = type.chromosomes { all.formUnion(names) }
             }
         }
         for one in found {
-            guard let place = places[Row(layer: one.layer, type: one.type).path] else { continue }
+            guard let place = places[OfType(layer: one.layer, type: one.type).path] else { continue }
             guard let key = one.isDirectory ? one.type.key(ofDirectory: one.name) : one.type.key(of: one.name) else {
                 rows[place].whole = rows[place].whole?.better(of: one.cell) ?? one.cell
                 continue

@@ -57,7 +57,7 @@ struct ListCommand: ParsableCommand {
         }
     }
 
-    private static func json(_ inventory: Inventory, _ rows: [Inventory.Row]) -> JSONValue {
+    private static func json(_ inventory: Inventory, _ rows: [Inventory.OfType]) -> JSONValue {
         .object([
             "chromosomes": .array(inventory.chromosomes.map { .string($0) }),
             "types": .array(
@@ -75,7 +75,7 @@ struct ListCommand: ParsableCommand {
         ])
     }
 
-    private static func table(_ inventory: Inventory, _ rows: [Inventory.Row]) -> [String] {
+    private static func table(_ inventory: Inventory, _ rows: [Inventory.OfType]) -> [String] {
         rows.flatMap { row in
             let whole = row.whole.map { ["\(row.path)\t\(row.type.name)\t\($0.rawValue)"] } ?? []
             return whole
@@ -86,7 +86,7 @@ struct ListCommand: ParsableCommand {
     }
 
     /// The names of a row, in their order.
-    private static func names(of row: Inventory.Row) -> [String] {
+    private static func names(of row: Inventory.OfType) -> [String] {
         Set(row.cells.keys).union(row.expected).sorted(by: ChromosomeNames.areInOrder)
     }
 }
@@ -207,7 +207,7 @@ struct InventoryPage {
     /// More chromosomes are told of by their number.
     private static let mostColumns = 100
 
-    init(_ inventory: Inventory, _ rows: [Inventory.Row], width: Int) {
+    init(_ inventory: Inventory, _ rows: [Inventory.OfType], width: Int) {
         var lines: [String] = []
         let label = 2 + (rows.map(\.type.name.utf8.count).max() ?? 0)
         var hasGrid = false
@@ -233,7 +233,7 @@ struct InventoryPage {
         self.lines = lines
     }
 
-    private static func words(_ row: Inventory.Row, countsChromosomes: Bool) -> String {
+    private static func words(_ row: Inventory.OfType, countsChromosomes: Bool) -> String {
         var words: [String] = []
         switch row.whole {
         case .there?: words.append("there")
@@ -256,7 +256,7 @@ struct InventoryPage {
         return words.isEmpty ? "nothing" : words.joined(separator: ", ")
     }
 
-    private static func grid(_ rows: [Inventory.Row], _ columns: [String], _ label: Int, _ width: Int) -> [String] {
+    private static func grid(_ rows: [Inventory.OfType], _ columns: [String], _ label: Int, _ width: Int) -> [String] {
         let isPrefixed = columns.allSatisfy { $0.utf8.starts(with: "chr".utf8) }
         let heads = columns.map { Terminal.printable(isPrefixed ? String($0.dropFirst(3)) : $0) }
         let widest = 1 + (heads.map(\.unicodeScalars.count).max() ?? 1)

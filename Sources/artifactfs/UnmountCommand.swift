@@ -111,7 +111,8 @@ struct UnmountCommand: ParsableCommand {
                     "\(path) is unmounted, but \(who) is stopped before it has published everything; "
                         + "let it go on with 'kill -CONT \(driver?.process ?? 0)'")
             }
-            if !hasLooked, now - start > 1_000 || now >= end {
+            // What a job in a container has is gone with it, in a moment perhaps.
+            if !hasLooked, now - start > 3_000 || now >= end {
                 hasLooked = true
                 if let other = OtherMounts.holding(mount) { throw other.failure(path, who) }
             }

@@ -12,7 +12,7 @@ import Testing
         _ type: String, _ name: String, _ cell: Inventory.Cell = .there, in layer: Layer = .base
     ) throws -> Inventory.Found { .init(try Self.type(type), in: layer, name: name, cell) }
 
-    private static func row(_ inventory: Inventory, _ type: String) throws -> Inventory.Row {
+    private static func row(_ inventory: Inventory, _ type: String) throws -> Inventory.OfType {
         try #require(inventory.rows.first { $0.type.name == type && $0.layer == .base })
     }
 
