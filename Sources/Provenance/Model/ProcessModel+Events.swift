@@ -19,11 +19,16 @@ extension ProcessModel {
             if isBegun == nil { _ = reader.submit { [self] in hasBecomeAnother(process, at: time) } }
             known.ran(time)
         case .ended(let process, let time):
+            // Who was seen since may have its number.
+            let other = state.withLock { $0.threads[process]?.known }.flatMap { known in
+                known.isSeen(since: time) && (try? SystemCall.birth(ofProcess: process)).map(known.isBorn) == true
+                    ? known : nil
+            }
             let maker = state.withLock { state in
-                let entry = state.threads.removeValue(forKey: process)
-                if let known = entry?.known {
+                if let known = state.threads[process]?.known, known !== other {
                     if state.ended.count >= Self.mostEnded { state.ended = [:] }
                     state.ended[process] = known
+                    state.threads[process] = nil
                 }
                 return state.makers.removeValue(forKey: process)
             }

@@ -122,13 +122,18 @@ extension ProcessModel {
     /// The one object for a process.
     private func known(_ process: Int32, _ origin: ProcFile.Descent, _ memory: ProcessMemory) -> SeenProcess {
         let (now, session) = (Clock.sinceBoot(), self.session)
+        // Within a tick a number may be given again, whose former owner's end is not heard yet.
+        let isYoung = now < Moment.time(ofTick: origin.start) &+ Self.youth
+        let birth = isYoung ? try? SystemCall.birth(ofProcess: process) : nil
         return state.withLock { state in
             if let entry = state.threads[process], entry.known.process == process,
-                entry.known.start.map({ $0 == origin.start }) ?? entry.isValid(at: now, in: session)
+                entry.known.start.map({ $0 == origin.start }) ?? entry.isValid(at: now, in: session),
+                entry.known.isBorn(birth)
             {
                 return entry.known
             }
             let known = SeenProcess(process, start: origin.start, memory)
+            _ = known.isBorn(birth)
             state.threads[process] = Entry(known: known, end: now &+ Self.validity, session: session)
             return known
         }

@@ -50,6 +50,8 @@ package final class ProcessModel: Sendable {
     static let firstLooks = 8
     /// In nanoseconds: meanwhile a process does not end, be forgotten, and its number come back as another's.
     static let validity: UInt64 = 200_000_000
+    /// In nanoseconds: two ticks and more.
+    static let youth: UInt64 = 30_000_000
     static let most = 8192
     private static let mostFiles = 65_536
     static let mostEnded = 512

@@ -26,6 +26,8 @@ extension ProcessModel {
             /// When that was seen first, on the monotonic clock.
             var seenAt = Clock.monotonic()
             var start: UInt64?
+            /// As ``SystemCall/birth(ofProcess:)``; nil when that was not asked.
+            var birth: UInt64?
             var open = Open()
             var isSeen = false
             /// When it has run its program, on the monotonic clock; nil when that was not heard.
@@ -93,6 +95,17 @@ extension ProcessModel {
             state.withLock { state in
                 defer { state.isSeen = true }
                 return !state.isSeen
+            }
+        }
+
+        /// Whether it may be the process that the kernel has given a number; it is from now on.
+        ///
+        /// - Parameter birth: nil when that is not known.
+        func isBorn(_ birth: UInt64?) -> Bool {
+            guard let birth else { return true }
+            return state.withLock { state in
+                if state.birth == nil { state.birth = birth }
+                return state.birth == birth
             }
         }
 
