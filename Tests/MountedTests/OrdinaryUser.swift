@@ -29,13 +29,14 @@ final class OrdinaryUser {
         try check(chown(home, user.user, user.group))
         let room = directory.path + "/room"
         try check(mkdir(room, 0o755))
-        let script = """
-            set -e
-            mount -t tmpfs -o mode=755 room "$0"; mkdir "$0/lib"; cp "$1" "$0/artifactfs"
-            mknod -m 666 "$0/fuse" c 10 229; mount --bind "$0/fuse" /dev/fuse
-            [ -z "$2" ] || mount --bind "$2" "$0/lib"
-            echo ready; exec sleep infinity
-            """
+        let script =
+            Mount.leavesOtherMounts + """
+                set -e
+                mount -t tmpfs -o mode=755 room "$0"; mkdir "$0/lib"; cp "$1" "$0/artifactfs"
+                mknod -m 666 "$0/fuse" c 10 229; mount --bind "$0/fuse" /dev/fuse
+                [ -z "$2" ] || mount --bind "$2" "$0/lib"
+                echo ready; exec sleep infinity
+                """
         let holder = try Child(
             ["unshare", "--mount", "--", "bash", "-c", script, room, try Mount.binary(), Self.libraries()])
         self.holder = holder

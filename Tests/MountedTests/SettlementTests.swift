@@ -112,7 +112,10 @@ extension MountedTests {
                     Self.row + Self.seen + "export -f row seen; " + ending.script,
                     environment: ["T": path, "S": mount.root + "/development/current"])
                 guard let reason = ending.reason else {
-                    #expect(mount.isSealed(path), "\(ending.name): \(ran); \(mount.log)")
+                    #expect(
+                        mount.isSealed(path),
+                        "\(ending.name): \(ran); \(mount.log); it is '\(mount.state(of: path))'; \((try? mount.status()) ?? "")"
+                    )
                     continue
                 }
                 #expect(eventually(within: 30) { !exists(path) }, "\(ending.name): \(ran)")

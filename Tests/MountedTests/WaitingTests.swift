@@ -74,7 +74,9 @@ extension MountedTests {
         @Test(.enabled(if: geteuid() == 0, "it makes a mount namespace"))
         func anotherMountNamespaceIsNamed() throws {
             let mount = try Mount()
-            let holder = try Child(["unshare", "-m", "sh", "-c", "echo there; exec sleep 600"])
+            let holder = try Child(
+                ["unshare", "-m", "sh", "-c", Mount.leavesOtherMounts + "echo there; exec sleep 600"],
+                environment: ["KEEP": mount.root])
             #expect(eventually { holder.output == "there\n" })
             let outcome = try artifactfs("unmount", mount.root)
             expect(outcome, 6, "unmounted here", "mount namespace of process \(holder.process)", mount.root, "nsenter")

@@ -303,7 +303,9 @@ import Testing
         let script = """
             mount -t tmpfs x r/m; mkdir r/m/d; echo ready; exec sleep infinity
             """
-        let holder = try Child(["unshare", "--mount", "--", "bash", "-c", "cd \"$0\"; " + script, repository.path])
+        let holder = try Child([
+            "unshare", "--mount", "--", "bash", "-c", Mount.leavesOtherMounts + "cd \"$0\"; " + script, repository.path,
+        ])
         try #require(eventually { holder.output == "ready\n" || !holder.isRunning })
         // Through the other's root the mount is seen.
         let inside = "/proc/\(holder.process)/root\(repository.path)/r"
