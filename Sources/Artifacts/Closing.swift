@@ -50,7 +50,7 @@ extension Settlement {
     ///
     /// - Parameters:
     ///   - truncates: whether it is opened with `O_TRUNC`.
-    ///   - writers: how many handles were open for writing before.
+    ///   - writers: how many handles were open for writing before, and not being closed.
     public static func beginsAnew(truncates: Bool, writers: @autoclosure () -> Int) -> Bool {
         truncates && writers() == 0
     }

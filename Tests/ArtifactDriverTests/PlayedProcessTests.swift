@@ -17,9 +17,10 @@ import Testing
     /// A driver whose callers are played.
     private struct Stage {
         let harness: Harness
-        let name = "chr1.tsv"
+        let name: String
 
-        init(_ processes: PlayedProcesses, settleSeconds: Int = 2) throws {
+        init(_ processes: PlayedProcesses, settleSeconds: Int = 2, name: String = "chr1.tsv") throws {
+            self.name = name
             harness = try Harness(publishing: .exit, settleSeconds: settleSeconds, processes: processes)
         }
 
@@ -75,9 +76,10 @@ import Testing
         func real(_ name: String) -> String { harness.store.path + "/base_layer/analysis_sequences_" + name }
         var isSealed: Bool { isSealed(name) }
         func isSealed(_ name: String) -> Bool { ((try? modeOf(real(name))) ?? 0o222) & 0o222 == 0 }
-        var isKept: Bool {
+        var isKept: Bool { isKept(name) }
+        func isKept(_ name: String) -> Bool {
             let kept = (try? names(in: harness.store.path + "/.artifactfs/quarantine")) ?? []
-            return kept.contains { $0.hasSuffix(".reason.json") } && access(real, F_OK) != 0
+            return kept.contains { $0.hasSuffix(".reason.json") } && access(real(name), F_OK) != 0
         }
 
         func isSettling(_ inode: InodeNumber) throws -> Bool {
@@ -106,6 +108,38 @@ import Testing
         if isChanged { try stage.write("3\t4\n", to: inode, handle, by: 12) }
         stage.harness.volume.release(inode: inode, handle: handle)
         #expect(processes.made.withLock(\.count) == (isChanged ? 0 : 1))
+    }
+
+    /// The kernel tells of a last close when the program has gone on, and perhaps when the next one has begun anew: what became of the first is
+    /// nobody's concern then, unless it shows that it is not done.
+    @Test(arguments: [false, true], [false, true])
+    func whoBeginsAnewBeforeTheRelease(isLast: Bool, goesOn: Bool) throws {
+        let (first, second) = (try Played(11, session: 1, program: "sh"), try Played(12, session: 1, program: "sh"))
+        let mover = try Played(13, session: 1, program: "mv")
+        let stage = try Stage(PlayedProcesses([first, second, mover]), name: "chr1.tsv.tmp")
+        let created = try stage.create(by: 11)
+        let (inode, handle) = (created.entry.inode, created.opened.handle)
+        func flush(_ handle: HandleID, by process: Int32) throws {
+            try stage.harness.volume.flush(Request(caller: stage.caller(process)), inode: inode, handle: handle)
+        }
+        try stage.write("a\tb\n", to: inode, handle, by: 11)
+        try flush(handle, by: 11)
+        if !goesOn { first.end(.failed(status: 1)) }
+        let other = try stage.open(inode, O_WRONLY | O_TRUNC, by: 12).handle
+        if goesOn {
+            try stage.write("a\tb\n", to: inode, handle, by: 11)
+            first.end(.killed(signal: 9))
+            try flush(handle, by: 11)
+        }
+        try stage.write("a\tb\n1\t2\n", to: inode, other, by: 12)
+        try flush(other, by: 12)
+        for handle in isLast ? [other, handle] : [handle, other] {
+            stage.harness.volume.release(inode: inode, handle: handle)
+        }
+        second.end(.succeeded)
+        try stage.rename(to: "chr1.tsv", by: 13)
+        mover.end(.succeeded)
+        #expect(eventually { goesOn ? stage.isKept("chr1.tsv") : stage.isSealed("chr1.tsv") })
     }
 
     @Test func aWriterThatEndsWell() throws {

@@ -69,7 +69,9 @@ extension Volume {
             let before = state.isHeld ? (state.makers, state.madeFrom, state.spoiled, state.goesBack) : nil
             if changes {
                 state.resumeWriting(in: store.staging)
-                if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count) {
+                // The kernel tells of the last close when the program has gone on.
+                if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count { !$0.isClosing }) {
+                    for index in state.writers.indices { state.writers[index].voided = state.makers }
                     (state.makers, state.madeFrom) = ([], [])
                     if state.isHeld { state.spoiled = nil }
                 }

@@ -32,6 +32,11 @@ final class ArtifactFile: AwaitsMakers {
         let thread: Int32
         /// Whether a FLUSH has come since it was opened: it may be closing.
         var isFlushed = false
+        /// Whether a FLUSH has come from the thread that opened it: it may be closed, and its RELEASE on the way.
+        var isClosing = false
+        /// Who had made the file by the time when what it had written was cut away, when it has shown no sign of life since: how they ended is
+        /// nobody's concern.
+        var voided: [Maker]?
         /// The thread that closed it last.
         var closer: Int32 = 0
         /// How the process that closed it last was ending.

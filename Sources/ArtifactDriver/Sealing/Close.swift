@@ -15,6 +15,13 @@ extension Volume {
         let (isToBePublished, opener) = file.state.withLock { state -> (Bool, ArtifactFile.Writer?) in
             let index = state.writers.firstIndex { $0.handle == handle }
             let opener = index.map { state.writers[$0] }
+            if let index {
+                if let makers = state.writers[index].voided {
+                    state.writers[index].voided = nil
+                    state.note(makers)
+                }
+                if opener?.thread == thread { state.writers[index].isClosing = true }
+            }
             guard case .staged = state.phase else {
                 guard let index, opener?.isOfSession == true else { return (false, nil) }
                 state.writers[index].isFlushed = true
@@ -132,7 +139,7 @@ extension Volume {
             if isWriter, let index = state.writers.firstIndex(where: { $0.handle == handle }) {
                 var writer = state.writers.remove(at: index)
                 if writer.isOfSession, state.writers.isEmpty { noteMade(state, by: writer) }
-                if !writer.isOfSession, !writer.isFlushed, let watch = writer.watch {
+                if !writer.isOfSession, !writer.isFlushed, writer.voided == nil, let watch = writer.watch {
                     writer.ending = watch.ending
                     if state.spoiled == nil {
                         state.spoiled = reason(of: writer).map { .init(reason: $0, rule: .makerFailed) }
@@ -153,6 +160,7 @@ extension Volume {
 
     /// Why nothing is published that a writer closed as it ended.
     private func reason(of writer: ArtifactFile.Writer) -> String? {
+        guard writer.voided == nil else { return nil }
         let fact = WriterFact(
             ending: writer.ending, program: writer.program.isEmpty ? writer.watch?.program ?? "" : writer.program,
             process: writer.closer > 0 ? writer.closer : writer.thread, heldOpen: true)

@@ -128,7 +128,7 @@ extension Volume {
     /// Somebody has opened a file of a session or a test to write.
     func noteMaking(_ making: FileMaking?, _ state: borrowing ArtifactFile.State, truncates: Bool) {
         guard let making, let identity = state.bytes else { return }
-        processes.isBeingMade(identity, making, anew: truncates && state.writers.isEmpty)
+        processes.isBeingMade(identity, making, anew: truncates && state.writers.allSatisfy(\.isClosing))
     }
 
     /// Nobody has a file of a session or a test open to write any more. The kernel tells of that when the program has gone on: where it told of
