@@ -131,7 +131,10 @@ extension MountedTests {
                     }
                 }
                 seen += sessions
-                for point in points { #expect(try run([Mount.binary(), "unmount", point]).succeeded) }
+                for point in points {
+                    let unmounted = try run([Mount.binary(), "unmount", point])
+                    #expect(unmounted.succeeded, "\(unmounted)")
+                }
             }
             #expect(Set(seen).count == 20, "\(seen.sorted())")
         }

@@ -204,9 +204,9 @@ public final class Mount: Sendable {
     /// For a shell in a mount namespace of its own: leaves the mounts of artifactfs that were copied into it, but for `$KEEP`. Their drivers would
     /// go on as long as the namespace does, and tests beside this one wait for them.
     public static let leavesOtherMounts = """
-        while read -r _ place kind _; do
+        cat /proc/self/mounts | while read -r _ place kind _; do
             case $kind in fuse.artifactfs) [ "$place" = "$KEEP" ] || umount -l "$place" ;; esac
-        done < /proc/self/mounts
+        done
 
         """
 
