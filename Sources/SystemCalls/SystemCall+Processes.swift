@@ -90,16 +90,15 @@ extension SystemCall {
         withProcPath(process, "/fd/", descriptor) { path throws(Errno) in try linkTarget(atPath: path) }
     }
 
-    /// What is known here of the file that a descriptor of a process is; nil when it is not shown. A file system that is a process, or a server's,
-    /// is not asked (statx(2), `AT_STATX_DONT_SYNC`): device, number and kind are right, the rest may be old.
-    package static func knownAttributes(ofProcess process: Int32, descriptor: Int32) -> stat? {
+    /// Which file a descriptor of a process is, and of which kind; nil when it is not shown. A file system that is a process, or a server's, is not
+    /// asked (statx(2), `AT_STATX_DONT_SYNC`).
+    package static func kind(
+        ofProcess process: Int32, descriptor: Int32
+    ) -> (mode: UInt32, device: UInt64, number: UInt64)? {
         withProcPath(process, "/fd/", descriptor) { path throws(Errno) in
-            var attributes = stat()
-            var born: Int64 = 0
-            try retry(.attributes, path) {
-                clinux_stat_at(AT_FDCWD, path, Int32(CLINUX_AT_STATX_DONT_SYNC), &attributes, &born)
-            }
-            return attributes
+            var found: (mode: UInt32, device: UInt64, number: UInt64) = (0, 0, 0)
+            try retry(.attributes, path) { clinux_kind_of(path, &found.mode, &found.device, &found.number) }
+            return found
         }
     }
 

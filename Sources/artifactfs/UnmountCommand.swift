@@ -72,7 +72,7 @@ struct UnmountCommand: ParsableCommand {
         if geteuid() == 0 {
             // A file's last pages may have to be written, by a driver that stopped meanwhile.
             let code = Patience.code(within: 30_000) { () throws(Errno) in
-                try SystemCall.unmount(path, detaching: isLazy)
+                try Self.tryForAMoment { () throws(Errno) in try SystemCall.unmount(path, detaching: isLazy) }
             }
             guard let code else { throw mount.silence }
             guard code != 0 else { return }
@@ -86,6 +86,15 @@ struct UnmountCommand: ParsableCommand {
             // fusermount3 says why for people only. Its own user may unmount, so the mount is in use.
             throw search.holders.isEmpty && mount.user != geteuid() ? failure(mount, EPERM) : busy(mount, search)
         }
+    }
+
+    /// Whoever looks at a file of the mount keeps it in use for that moment: `ls`, or another driver that sees what a process has open.
+    private static func tryForAMoment(_ body: () throws(Errno) -> Void) throws(Errno) {
+        for _ in 0..<20 {
+            do throws(Errno) { return try body() } catch { guard error == .resourceBusy else { throw error } }
+            usleep(10_000)
+        }
+        try body()
     }
 
     /// Waits until the driver has ended, or says who keeps it.

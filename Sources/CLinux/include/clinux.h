@@ -58,6 +58,9 @@ void clinux_set_process_name(const char *name);
 // leaves to the others to declare.
 int clinux_stat_at(int dir, const char *name, int flags, void *stat, int64_t *born);
 
+// statx(2) of a path, links followed: what kind of file it is and which one, as far as that is known without asking a server.
+int clinux_kind_of(const char *path, uint32_t *mode, uint64_t *device, uint64_t *number);
+
 // Acting for a user, in the calling thread only (credentials(7)): the file system ids are the user's and, when `count` is not
 // negative, the further groups. With an fsuid other than 0 the kernel takes CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
 // CAP_FOWNER, CAP_FSETID, CAP_LINUX_IMMUTABLE, CAP_MAC_OVERRIDE and CAP_MKNOD out of effect (capabilities(7)), and this takes

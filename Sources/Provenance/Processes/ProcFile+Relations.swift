@@ -226,12 +226,12 @@ extension ProcFile {
     /// aside; who shows it is not.
     private static func fifo(_ process: Int32, _ descriptor: Int32, _ target: [UInt8]) -> UInt64? {
         guard target.first == UInt8(ascii: "/"), !target.starts(with: "/dev/".utf8),
-            let found = SystemCall.knownAttributes(ofProcess: process, descriptor: descriptor),
-            found.st_mode & S_IFMT == S_IFIFO
+            let found = SystemCall.kind(ofProcess: process, descriptor: descriptor),
+            found.mode & S_IFMT == S_IFIFO
         else { return nil }
         var hasher = Hasher()
-        hasher.combine(found.st_dev)
-        hasher.combine(found.st_ino)
+        hasher.combine(found.device)
+        hasher.combine(found.number)
         return UInt64(UInt(bitPattern: hasher.finalize())) | fifoMark
     }
 
