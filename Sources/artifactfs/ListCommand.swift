@@ -99,18 +99,8 @@ private struct ListedPlace {
     init(_ argument: String) throws {
         let place = try KeptPlace(argument)
         let file = place.path + "/" + StoreLayout.privateDirectory + "/schema.yaml"
-        let schema: ArtifactSchema
-        if let mount = place.mount {
-            guard let text = Patience.find(on: mount, { Paths.contents(file) ?? [] }) else {
-                throw MountEntry.silence(on: place.path)
-            }
-            guard let parsed = try? SchemaFile.parse(String(decoding: text, as: UTF8.self), file: file) else {
-                throw Failure(.cannotAnswer, "\(file) cannot be read")
-            }
-            schema = parsed
-        } else {
-            schema = try ShownArtifact.openStore(place.path).schema
-        }
+        let schema =
+            place.mount == nil ? try ShownArtifact.openStore(place.path).schema : try ShownArtifact.schema(file)
         let (location, rest) = schema.locate(place.rest)
         guard rest.isEmpty || place.rest.isEmpty else {
             throw Failure(
@@ -174,7 +164,7 @@ private struct ListedPlace {
             Array(
                 entries(of: directory).map { entry in
                     let state = try? SystemCall.extendedAttribute(
-                        "user.artifact.state", ofPath: directory + "/" + entry.name)
+                        ArtifactAttribute.state, ofPath: directory + "/" + entry.name)
                     return
                         "\(entry.isDirectory ? "d" : "f")\(state.map { String(decoding: $0, as: UTF8.self) } ?? "") \(entry.name)"
                 }.joined(separator: "\0").utf8)
@@ -185,7 +175,7 @@ private struct ListedPlace {
             guard parts.count == 2, let name = parts.last.map(String.init) else { return nil }
             let isDirectory = parts[0].hasPrefix("d")
             guard case .artifact = type.classify(name, ofDirectory: isDirectory) else { return nil }
-            let isSealed = parts[0].dropFirst() == "sealed"
+            let isSealed = FileState(rawValue: String(parts[0].dropFirst())) == .sealed
             return .init(type, in: layer, name: name, isDirectory: isDirectory, isSealed ? .there : .beingWritten)
         }
     }
@@ -197,98 +187,5 @@ private struct ListedPlace {
             else { return nil }
             return (name, found.isDirectory)
         }
-    }
-}
-
-/// Production on a terminal.
-struct InventoryPage {
-    let lines: [String]
-
-    /// More chromosomes are told of by their number.
-    private static let mostColumns = 100
-
-    init(_ inventory: Inventory, _ rows: [Inventory.OfType], width: Int) {
-        var lines: [String] = []
-        let label = 2 + (rows.map(\.type.name.utf8.count).max() ?? 0)
-        var hasGrid = false
-        for layer in Layer.allCases {
-            let here = rows.filter { $0.layer == layer }
-            guard !here.isEmpty else { continue }
-            if !lines.isEmpty { lines.append("") }
-            lines.append("\(Mode.production.rawValue)/\(layer.rawValue)")
-            let grid = here.filter { $0.type.naming == .chromosome && !($0.cells.isEmpty && $0.expected.isEmpty) }
-            let columns = Set(grid.flatMap { Array($0.cells.keys) + $0.expected }).sorted(
-                by: ChromosomeNames.areInOrder)
-            let isGrid = !grid.isEmpty && columns.count <= Self.mostColumns
-            if isGrid {
-                hasGrid = true
-                lines += Self.grid(grid, columns, label, width)
-            }
-            for row in here where !isGrid || !grid.contains(row) || row.whole != nil {
-                let words = Self.words(row, countsChromosomes: !isGrid)
-                lines.append(Self.padded("  " + row.type.name, label + 2) + words)
-            }
-        }
-        if hasGrid { lines += ["", "+ there   - missing   w being written   k kept back"] }
-        self.lines = lines
-    }
-
-    private static func words(_ row: Inventory.OfType, countsChromosomes: Bool) -> String {
-        var words: [String] = []
-        switch row.whole {
-        case .there?: words.append("there")
-        case .beingWritten?: words.append("being written")
-        case .keptBack?: words.append("kept back")
-        case .missing?: words.append("missing")
-        case nil: break
-        }
-        if row.type.naming == .free || countsChromosomes {
-            let all = row.cells.values
-            let there = all.count { $0 == .there }
-            if there > 0 { words.append(there == 1 ? "1 artifact" : "\(there) artifacts") }
-            for (cell, name) in [(Inventory.Cell.beingWritten, "being written"), (.keptBack, "kept back")] {
-                let count = all.count { $0 == cell }
-                if count > 0 { words.append("\(count) \(name)") }
-            }
-            let missing = row.expected.count { row.cells[$0] == nil }
-            if missing > 0 { words.append("\(missing) missing") }
-        }
-        return words.isEmpty ? "nothing" : words.joined(separator: ", ")
-    }
-
-    private static func grid(_ rows: [Inventory.OfType], _ columns: [String], _ label: Int, _ width: Int) -> [String] {
-        let isPrefixed = columns.allSatisfy { $0.utf8.starts(with: "chr".utf8) }
-        let heads = columns.map { Terminal.printable(isPrefixed ? String($0.dropFirst(3)) : $0) }
-        let widest = 1 + (heads.map(\.unicodeScalars.count).max() ?? 1)
-        let most = max(1, (width - label - 2) / widest)
-        var lines: [String] = []
-        for begin in stride(from: 0, to: columns.count, by: most) {
-            let part = begin..<min(columns.count, begin + most)
-            let title = isPrefixed && begin == 0 ? "  chr" : "  "
-            lines.append(padded(title, label + 2) + part.map { padded(heads[$0], widest) }.joined())
-            for row in rows {
-                let cells = part.map { padded(sign(row.cell(of: columns[$0])), widest) }.joined()
-                lines.append(padded("  " + row.type.name, label + 2) + cells)
-            }
-        }
-        return lines.map { line in
-            var line = line
-            while line.last == " " { line.removeLast() }
-            return line
-        }
-    }
-
-    private static func sign(_ cell: Inventory.Cell?) -> String {
-        switch cell {
-        case .there?: "+"
-        case .beingWritten?: "w"
-        case .keptBack?: "k"
-        case .missing?: "-"
-        case nil: ""
-        }
-    }
-
-    private static func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.unicodeScalars.count))
     }
 }

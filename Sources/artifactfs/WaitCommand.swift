@@ -78,7 +78,7 @@ struct WaitCommand: ParsableCommand {
         // A directory that is an artifact has a state of its own.
         let isDirectory =
             (try? SystemCall.attributes(atPath: path))?.isDirectory == true
-            && (try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)) == nil
+            && (try? SystemCall.extendedAttribute(ArtifactAttribute.state, ofPath: path)) == nil
         let inProduction = Paths.rest(of: path, in: mount.mountPoint).hasPrefix(Mode.production.rawValue + "/")
         var wasThere = false
         var looks = 0
@@ -92,7 +92,7 @@ struct WaitCommand: ParsableCommand {
                     return answer(refusals(of: nil, on: mount))
                 }
             } else {
-                let state = try? SystemCall.extendedAttribute("user.artifact.state", ofPath: path)
+                let state = try? SystemCall.extendedAttribute(ArtifactAttribute.state, ofPath: path)
                 switch state.map({ String(decoding: $0, as: UTF8.self) }) {
                 case "writing", "settling", "held", "sealing": wasThere = true
                 // It is back in its session, and its name here is found for a moment still.
