@@ -150,23 +150,27 @@ extension ProcessModel {
         func add(_ pipe: UInt64, _ number: Int32, to ends: inout [UInt64: Int32]) {
             ends[pipe] = min(ends[pipe] ?? number, number)
         }
+        let moment = moments.now
         let descriptors = ProcFile.descriptors(
             of: known.process, below: observesOutside ? [UInt8(ascii: "/")] : place.isEmpty ? nil : place,
             seesFlags: !origin.isProgram)
         let isOfShell = isOfShell(known)
+        let named = uses(of: PipeSights.namedEnds(descriptors), known.process, start: origin.start, at: moment)
         for descriptor in descriptors {
             // A shell's child marks what it does not pass on.
             let isPassedOn = origin.isProgram || !descriptor.isClosedOnExec
             if let pipe = descriptor.pipe {
-                if !isPassedOn, !isOfShell {
-                    if descriptor.isRead { open.kept.read.insert(pipe) }
-                    if descriptor.isWritten { open.kept.written.insert(pipe) }
-                }
-                guard isPassedOn else { continue }
-                if descriptor.isRead { add(pipe, descriptor.number, to: &open.read) }
-                // What is said on the standard error stream is no data.
-                if descriptor.isWritten, descriptor.number != STDERR_FILENO {
-                    add(pipe, descriptor.number, to: &open.written)
+                for pipe in ProcFile.isFifo(pipe) ? named[pipe] ?? [] : [pipe] {
+                    if !isPassedOn, !isOfShell {
+                        if descriptor.isRead { open.kept.read.insert(pipe) }
+                        if descriptor.isWritten { open.kept.written.insert(pipe) }
+                    }
+                    guard isPassedOn else { continue }
+                    if descriptor.isRead { add(pipe, descriptor.number, to: &open.read) }
+                    // What is said on the standard error stream is no data.
+                    if descriptor.isWritten, descriptor.number != STDERR_FILENO {
+                        add(pipe, descriptor.number, to: &open.written)
+                    }
                 }
             } else if descriptor.isRead, let file = file(shownAt: descriptor.target),
                 !file.isOutside || !descriptor.isWritten
@@ -182,7 +186,6 @@ extension ProcessModel {
         for pipe in Set(open.read.keys).intersection(open.written.keys) {
             (open.read[pipe], open.written[pipe]) = (nil, nil)
         }
-        has(known.process, pipes: Set(open.read.keys).union(open.written.keys))
         known.has(open, standard: standard)
         return (all, open, Set(descriptors.lazy.map(\.number).filter { $0 <= STDERR_FILENO }))
     }

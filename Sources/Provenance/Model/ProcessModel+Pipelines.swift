@@ -14,24 +14,26 @@ extension ProcessModel {
         }
     }
 
-    /// A process was seen to have pipes. What goes through a named one is gone when nobody has it open any more: who has it then is none of those
-    /// who had it before. Whoever opens one waits for another who opens the other end (fifo(7)), so that it is not over before both were seen.
-    func has(_ process: Int32, pipes: some Sequence<UInt64>) {
-        for pipe in pipes where ProcFile.isFifo(pipe) {
-            let (former, flow) = state.withLock { ($0.holders[pipe] ?? [], $0.pipes[pipe]) }
-            guard !former.contains(process) else { continue }
-            let isOver =
-                flow.map { $0.isRead && $0.isWritten } ?? false
-                && !former.contains {
-                    let ends = ends(of: $0)
-                    return ends.read.contains(pipe) || ends.written.contains(pipe)
-                }
-            state.withLock { state in
-                if isOver { (state.pipes[pipe], state.holders[pipe]) = (nil, nil) }
-                if state.holders.count >= Self.most { state.holders = [:] }
-                state.holders[pipe, default: []] = Array((state.holders[pipe] ?? []).suffix(15)) + [process]
+    /// Of a process's pipes each with the numbers of its uses that the process may be of: itself, where it has no name.
+    ///
+    /// - Parameters:
+    ///   - start: when the process was made; nil when that is not known.
+    ///   - moment: before it was looked at.
+    func uses(
+        of ends: PipeSights.Ends, _ process: Int32, start: UInt64?, at moment: Moment
+    ) -> [UInt64: [UInt64]] {
+        var numbers: [UInt64: [UInt64]] = [:]
+        for pipe in ends.read.union(ends.written) where ProcFile.isFifo(pipe) {
+            guard let start = start ?? origin(of: process, within: Self.eventPatience)?.start else { continue }
+            let holder = NamedPipes.Holder(
+                process: process, start: start, seen: moment, isReader: ends.read.contains(pipe),
+                isWriter: ends.written.contains(pipe))
+            numbers[pipe] = named.uses(of: pipe, by: holder) { other in
+                let ends = pipes.ends(of: other)
+                return ends.read.contains(pipe) || ends.written.contains(pipe)
             }
         }
+        return numbers
     }
 
     /// Finds who is at the other ends of a process's pipes, where that is not known: in its pipeline, or the one that made it.
@@ -58,7 +60,6 @@ extension ProcessModel {
                     let isJoined = !reads.isDisjoint(with: sinks) || !writes.isDisjoint(with: sources)
                     if isJoined {
                         let memory = memory(of: member)
-                        has(member, pipes: reads.union(writes))
                         for pipe in reads { memory.note(flow(pipe)) }
                         for pipe in writes { flow(pipe).note(writer: memory) }
                         // And so on, both ways, to where it is not known yet: who runs jobs may give all of them a pipe that leads nowhere.
@@ -171,7 +172,19 @@ extension ProcessModel {
     }
 
     /// The pipes that a process has.
-    func ends(of process: Int32) -> PipeSights.Ends { pipes.ends(of: process) }
+    func ends(of process: Int32) -> PipeSights.Ends {
+        let moment = moments.now
+        let ends = pipes.ends(of: process)
+        guard ends.read.contains(where: ProcFile.isFifo) || ends.written.contains(where: ProcFile.isFifo) else {
+            return ends
+        }
+        let start = state.withLock { $0.threads[process]?.known.start }
+        let uses = uses(of: ends, process, start: start, at: moment)
+        func named(_ pipes: Set<UInt64>) -> Set<UInt64> {
+            Set(pipes.flatMap { ProcFile.isFifo($0) ? uses[$0] ?? [] : [$0] })
+        }
+        return (named(ends.read), named(ends.written))
+    }
 
     /// Of a process of which nothing else is known yet, that it is there.
     func memory(of process: Int32) -> ProcessMemory {

@@ -29,8 +29,6 @@ package final class ProcessModel: Sendable {
         var threads: [Int32: Entry] = [:]
         /// By the numbers of pipes.
         var pipes: [UInt64: PipeFlow] = [:]
-        /// Who has, or had, a named pipe open, by its name.
-        var holders: [UInt64: [Int32]] = [:]
         /// What was read, by its path on the mount.
         var files: [String: ReadFile] = [:]
         /// Of whose memories it is known what they are.
@@ -71,6 +69,8 @@ package final class ProcessModel: Sendable {
     let reader: PatientReader
     /// The pipes of processes.
     let pipes = PipeSights()
+    /// Those that have names.
+    let named = NamedPipes()
     /// Sees what a process has become, when that is heard. Set once.
     let capture = Lock<ProcessCapture?>(nil)
     /// Set once.

@@ -54,6 +54,11 @@ final class PipeSights: Sendable {
         return pipes
     }
 
+    /// The named ones among descriptors.
+    static func namedEnds(_ descriptors: [ProcFile.OpenDescriptor]) -> Ends {
+        ends(descriptors.filter { $0.pipe.map(ProcFile.isFifo) ?? false }, countsErrors: false)
+    }
+
     private static func ends(_ descriptors: [ProcFile.OpenDescriptor], countsErrors: Bool) -> Ends {
         var ends: Ends = ([], [])
         for descriptor in descriptors {

@@ -236,7 +236,7 @@ extension ProcFile {
     }
 
     /// The numbers of pipes are less: of 32 bits (`get_next_ino`, fs/inode.c).
-    private static let fifoMark: UInt64 = 1 << 63
+    static let fifoMark: UInt64 = 1 << 63
 
     /// Whether a pipe has a name: then it outlives who has it open.
     static func isFifo(_ pipe: UInt64) -> Bool { pipe & fifoMark != 0 }
