@@ -11,7 +11,7 @@ import Testing
         _ process: Int32, last: Int32, reads: Bool = false, writes: Bool = false, have: Set<Int32> = []
     ) -> [UInt64] {
         let seen = Moment(time: Moment.time(ofTick: 7), lastProcess: last)
-        let holder = NamedPipes.Holder(process: process, start: 7, seen: seen, isReader: reads, isWriter: writes)
+        let holder = NamedPipes.PipeHolder(process: process, start: 7, seen: seen, isReader: reads, isWriter: writes)
         return pipes.uses(of: 1, by: holder) { have.contains($0) }
     }
 
@@ -58,7 +58,7 @@ import Testing
     /// A number that is given again is another process's.
     @Test func numbersComeAgain() {
         let first = see(10, last: 11, writes: true)
-        let holder = NamedPipes.Holder(
+        let holder = NamedPipes.PipeHolder(
             process: 10, start: 9, seen: Moment(time: Moment.time(ofTick: 9), lastProcess: 10), isReader: true,
             isWriter: false)
         #expect(pipes.uses(of: 1, by: holder) { _ in false } != first)

@@ -8,7 +8,7 @@ internal import SystemCalls
 /// somebody was seen to have it did not open it together with that one, and counts as somebody of the next use. Rather an edge is missing than false.
 final class NamedPipes: Sendable {
     /// A process that has a pipe, as it was seen.
-    struct Holder: Sendable {
+    struct PipeHolder: Sendable {
         let process: Int32
         /// When it was made, in ticks since the machine's start.
         let start: UInt64
@@ -19,7 +19,7 @@ final class NamedPipes: Sendable {
 
     private struct Use {
         let number: UInt64
-        var holders: [Holder]
+        var holders: [PipeHolder]
     }
 
     private struct State {
@@ -41,7 +41,7 @@ final class NamedPipes: Sendable {
     /// - Parameters:
     ///   - pipe: its name, as ``ProcFile/OpenDescriptor/pipe`` has it.
     ///   - hasNow: whether a process has the pipe now.
-    func uses(of pipe: UInt64, by holder: Holder, hasNow: (Int32) -> Bool) -> [UInt64] {
+    func uses(of pipe: UInt64, by holder: PipeHolder, hasNow: (Int32) -> Bool) -> [UInt64] {
         for _ in 0..<Self.mostTries {
             let (known, last) = state.withLock { ($0.uses[pipe] ?? [], $0.last) }
             let chosen = known.filter { Self.isOf($0.holders, holder, hasNow) }.map(\.number)
@@ -63,7 +63,7 @@ final class NamedPipes: Sendable {
         return []
     }
 
-    private static func add(_ holder: Holder, to numbers: [UInt64], _ uses: inout [Use]) {
+    private static func add(_ holder: PipeHolder, to numbers: [UInt64], _ uses: inout [Use]) {
         for use in uses.indices where numbers.contains(uses[use].number) {
             if let place = uses[use].holders.firstIndex(where: {
                 $0.process == holder.process && $0.start == holder.start
@@ -79,7 +79,7 @@ final class NamedPipes: Sendable {
     /// Whether who has a pipe now is of a former use of it, as far as that is known.
     ///
     /// - Parameter former: who was seen in that use.
-    static func isOf(_ former: [Holder], _ holder: Holder, _ hasNow: (Int32) -> Bool) -> Bool {
+    static func isOf(_ former: [PipeHolder], _ holder: PipeHolder, _ hasNow: (Int32) -> Bool) -> Bool {
         if former.contains(where: { $0.process == holder.process && $0.start == holder.start }) { return true }
         guard former.contains(where: { $0.seen.isBefore(start: holder.start, of: holder.process) == false }) else {
             return false

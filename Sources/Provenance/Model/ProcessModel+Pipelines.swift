@@ -25,7 +25,7 @@ extension ProcessModel {
         var numbers: [UInt64: [UInt64]] = [:]
         for pipe in ends.read.union(ends.written) where ProcFile.isFifo(pipe) {
             guard let start = start ?? origin(of: process, within: Self.eventPatience)?.start else { continue }
-            let holder = NamedPipes.Holder(
+            let holder = NamedPipes.PipeHolder(
                 process: process, start: start, seen: moment, isReader: ends.read.contains(pipe),
                 isWriter: ends.written.contains(pipe))
             numbers[pipe] = named.uses(of: pipe, by: holder) { other in
