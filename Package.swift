@@ -27,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
@@ -41,6 +42,7 @@ let package = Package(
         // The pure core decides.
         .target(name: "Artifacts", dependencies: [system], swiftSettings: strict),
         .target(name: "ArtifactFormats", dependencies: [system], swiftSettings: strict),
+        .target(name: "Queries", swiftSettings: strict),
 
         // What is remembered: records, and the ledger that has them.
         .target(
@@ -56,6 +58,15 @@ let package = Package(
         // From what artifacts were made, as their records tell, and how that is shown.
         .target(
             name: "Lineage", dependencies: ["ArtifactRecords", "Artifacts", system], swiftSettings: strict),
+
+        // An index over what is remembered: never the truth, never on the way of a request.
+        .target(
+            name: "Catalog",
+            dependencies: [
+                "ArtifactFormats", "ArtifactRecords", "Artifacts", "Queries", "SystemCalls", system,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: strict),
 
         // Who a process is, with which code it works, how it ended.
         .target(
@@ -81,8 +92,9 @@ let package = Package(
         .executableTarget(
             name: "artifactfs",
             dependencies: [
-                "Artifacts", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "FuseKernel",
-                "Lineage", "SystemCalls", system, logging,
+                "Artifacts", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "Catalog",
+                "FuseKernel",
+                "Lineage", "Queries", "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -104,6 +116,7 @@ let package = Package(
         .testTarget(
             name: "ArtifactFormatsTests", dependencies: ["ArtifactFormats", "TestSupport", system],
             swiftSettings: strict),
+        .testTarget(name: "QueriesTests", dependencies: ["Queries", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ArtifactRecordsTests",
             dependencies: ["ArtifactFormats", "ArtifactRecords", "Artifacts", "SystemCalls", "TestSupport", system],
@@ -117,6 +130,14 @@ let package = Package(
         .testTarget(
             name: "LineageTests",
             dependencies: ["ArtifactRecords", "Lineage", "SystemCalls", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: [
+                "ArtifactFormats", "ArtifactRecords", "Artifacts", "Catalog", "Queries", "SystemCalls", "TestSupport",
+                system,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
@@ -150,5 +171,7 @@ if isForThreadSanitizer {
     package.targets.removeAll { !sanitized.contains($0.name) }
     package.products.removeAll()
     // Nobody but the command line uses it, and what is not used is a warning.
-    package.dependencies.removeAll { "\($0.kind)".contains("swift-argument-parser") }
+    package.dependencies.removeAll { dependency in
+        ["swift-argument-parser", "GRDB"].contains { "\(dependency.kind)".contains($0) }
+    }
 }

@@ -7,10 +7,10 @@ extension LedgerReader {
     /// Where a line is.
     package struct LineSpan: Sendable, Hashable {
         /// The file's number among its host's.
-        let number: Int
+        package let number: Int
         /// In bytes.
-        let offset: Int64
-        let count: Int
+        package let offset: Int64
+        package let count: Int
     }
 
     /// Calls with each line of a host's ledger, without its newline, and with where it is; the last of a file may be cut off.
@@ -28,9 +28,23 @@ extension LedgerReader {
 
     /// Reads a line again; nil when it is not a whole one.
     package func line(of host: String, at place: LineSpan) throws(Errno) -> LedgerLine? {
+        LedgerLine(parsing: try bytes(of: host, at: place))
+    }
+
+    /// How many bytes come after a place.
+    package func length(from start: LedgerCursor) throws(Errno) -> Int64 {
+        guard let (host, first) = LedgerFiles.understand(start.file) else { return 0 }
+        var length = -start.offset
+        for number in try LedgerFiles.all(in: directory)[host] ?? [] where number >= first {
+            length += Int64(try SystemCall.attributes(directory, LedgerFiles.name(of: host, number: number)).st_size)
+        }
+        return max(0, length)
+    }
+
+    func bytes(of host: String, at place: LineSpan) throws(Errno) -> [UInt8] {
         let name = LedgerFiles.name(of: host, number: place.number)
         let file = try SystemCall.open(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
         defer { SystemCall.close(file) }
-        return LedgerLine(parsing: try SystemCall.bytes(file, at: place.offset, count: place.count))
+        return try SystemCall.bytes(file, at: place.offset, count: place.count)
     }
 }

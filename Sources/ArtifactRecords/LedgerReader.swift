@@ -26,28 +26,50 @@ public struct LedgerReader: Sendable {
     ///
     /// - Returns: the place after the last line that was read.
     public func read(from start: LedgerCursor, _ body: (LedgerLine) -> Void) throws(ReadingFailure) -> LedgerCursor {
+        try readLines(from: start) { line, _ in
+            if let found = LedgerLine(parsing: line) { body(found) }
+        }
+    }
+
+    /// The same with the lines' bytes, without their newlines, of whole files of the ledger as of what a crash has cut off.
+    ///
+    /// - Parameter body: is called with a line, and where it is.
+    package func readLines(
+        from start: LedgerCursor, _ body: (ArraySlice<UInt8>, LineSpan) -> Void
+    ) throws(ReadingFailure) -> LedgerCursor {
         guard let (host, first) = LedgerFiles.understand(start.file) else { throw .changed(start) }
         var cursor = start
         var isChanged = false
         var isFirst = true
+        var last: LineSpan?
         do throws(Errno) {
             let numbers = try LedgerFiles.all(in: directory)[host] ?? []
             guard numbers.contains(first) || start.offset == 0 else { throw .noSuchFileOrDirectory }
             for number in numbers where number >= first && !isChanged {
                 let name = LedgerFiles.name(of: host, number: number)
                 if name != cursor.file { (cursor.file, cursor.offset) = (name, 0) }
+                // One that is shorter than what was read of it is another one.
+                guard Int64(try SystemCall.attributes(directory, name).st_size) >= cursor.offset else {
+                    throw .noSuchFileOrDirectory
+                }
                 try Self.lines(of: name, in: directory, from: cursor.offset) { line, isWhole in
                     guard isWhole, !isChanged else { return }
-                    if let found = LedgerLine(parsing: line) {
-                        // A line after one that a crash cut off has that one's hash: only the first one proves the place.
-                        if isFirst, found.prev != cursor.hash { return isChanged = true }
-                        cursor.seq = found.seq
-                        body(found)
+                    // A line after one that a crash cut off has that one's hash: only the first one proves the place.
+                    if isFirst, let found = LedgerLine(parsing: line), found.prev != cursor.hash {
+                        return isChanged = true
                     }
                     isFirst = false
+                    let span = LineSpan(number: number, offset: cursor.offset, count: line.count)
+                    body(line, span)
                     cursor.offset += Int64(line.count) + 1
-                    cursor.hash = (try? SHA256.digest(line)) ?? ""
+                    last = span
                 }
+            }
+            // Only the last one's hash and number are needed.
+            if let last, !isChanged {
+                let line = try bytes(of: host, at: last)
+                cursor.hash = (try? SHA256.digest(line)) ?? ""
+                cursor.seq = JSONValue(parsing: line).flatMap(LedgerLine.number) ?? cursor.seq
             }
         } catch {
             if error == .noSuchFileOrDirectory { throw .changed(start) }

@@ -24,12 +24,16 @@ public enum ArtifactAttribute {
     public static let ofRecord: Set<String> = [sha256, run, commit, command, record]
     /// What an artifact was made from, as its writer says: paths on the mount, a JSON array or one a line.
     public static let inputs = "user.artifact.inputs"
+    /// What an artifact was made with.
+    public static let config = "user.artifact.config"
+    /// What its writer has to say.
+    public static let note = "user.artifact.note"
+    /// The experiment that it is of.
+    public static let experiment = "user.artifact.experiment_id"
     /// What a writer may set, for the record.
-    public static let settable: Set<String> = [
-        "user.artifact.config", "user.artifact.note", "user.artifact.experiment_id", inputs,
-    ]
+    public static let settable: Set<String> = [config, note, experiment, inputs]
     /// Of these, what stands in the record as JSON where it is JSON.
-    public static let parsed: Set<String> = ["user.artifact.config", "user.artifact.note"]
+    public static let parsed: Set<String> = [config, note]
 
     /// Whether an artifact's real file may have an attribute of this name.
     public static func isKept(_ name: String) -> Bool { name.hasPrefix("user.") || isAccessList(name) }

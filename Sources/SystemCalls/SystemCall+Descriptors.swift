@@ -150,8 +150,13 @@ extension SystemCall {
 
     /// Whether bytes are in others (memmem(3)).
     package static func contains(_ hay: UnsafeRawBufferPointer, _ needle: UnsafeRawBufferPointer) -> Bool {
-        guard let start = hay.baseAddress, let sought = needle.baseAddress else { return false }
-        return clinux_memmem(start, hay.count, sought, needle.count) != nil
+        place(of: needle, in: hay) != nil
+    }
+
+    /// Where bytes are in others for the first time.
+    package static func place(of needle: UnsafeRawBufferPointer, in hay: UnsafeRawBufferPointer) -> Int? {
+        guard let start = hay.baseAddress, let sought = needle.baseAddress else { return nil }
+        return clinux_memmem(start, hay.count, sought, needle.count).map { $0 - start }
     }
 
     /// The same of a text that is known.

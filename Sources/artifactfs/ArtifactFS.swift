@@ -25,7 +25,8 @@ struct ArtifactFS: ParsableCommand {
               1   failed; 'explain': the operation would be refused; 'wait': something was
                   kept back; 'recover': refused, it stays in quarantine; 'show',
                   'history' and 'lineage': nothing is known of it; 'lineage diff':
-                  not made alike; 'ls --missing': something is missing
+                  not made alike; 'ls --missing': something is missing;
+                  'find': nothing was found
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
               4   the mount point cannot be used
@@ -38,8 +39,8 @@ struct ArtifactFS: ParsableCommand {
         version: Version.text,
         subcommands: [
             InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
-            ExplainCommand.self, ListCommand.self, ShowCommand.self, HistoryCommand.self, LineageCommand.self,
-            RecoverCommand.self,
+            ExplainCommand.self, ListCommand.self, FindCommand.self, ShowCommand.self, HistoryCommand.self,
+            LineageCommand.self, RecoverCommand.self, ReindexCommand.self,
             SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])

@@ -22,10 +22,13 @@ enum Status: Int32 {
 struct Failure: Error {
     let status: Status
     let text: String
+    /// A text in which a place is at fault, in characters.
+    var excerpt: (text: String, place: Int, length: Int)?
 
-    init(_ status: Status, _ text: String) {
+    init(_ status: Status, _ text: String, excerpt: (text: String, place: Int, length: Int)? = nil) {
         self.status = status
         self.text = text
+        self.excerpt = excerpt
     }
 
     init(_ error: StoreError) {
@@ -48,6 +51,7 @@ extension ParsableCommand {
             try body()
         } catch let failure as Failure {
             Terminal.complain(failure.text)
+            if let (text, place, length) = failure.excerpt { Terminal.point(text, place, length) }
             throw ExitCode(failure.status.rawValue)
         } catch let error as StoreError {
             let failure = Failure(error)
@@ -63,6 +67,27 @@ enum Terminal {
     static func complain(_ text: String) {
         let line = Array((wrapped("artifactfs: " + printable(text), indent: 4, at: width(2)) + "\n").utf8)
         try? SystemCall.write(FileDescriptor(rawValue: 2), line)
+    }
+
+    /// Shows on standard error what is at fault in a text of one line; of a long one what is around it.
+    ///
+    /// - Parameters:
+    ///   - place: in characters (Unicode scalars).
+    ///   - length: of what is at fault.
+    static func point(_ text: String, _ place: Int, _ length: Int) {
+        let scalars = Array(text.unicodeScalars)
+        let first = max(0, place - 40)
+        let part = scalars[min(first, scalars.count)..<min(scalars.count, first + 70)]
+        // A character each, so that the marks stand below what they mean.
+        let shown = part.map { scalar -> Character in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .nonspacingMark, .enclosingMark: "?"
+            default: Character(scalar)
+            }
+        }
+        let marks =
+            String(repeating: " ", count: place - first) + String(repeating: "^", count: min(30, max(1, length)))
+        try? SystemCall.write(FileDescriptor(rawValue: 2), Array("    \(String(shown))\n    \(marks)\n".utf8))
     }
 
     /// A line on standard output. Where a terminal would break it in the middle of a word, it is broken between words.

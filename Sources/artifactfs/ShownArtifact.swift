@@ -57,14 +57,19 @@ struct ShownArtifact {
             throw Failure(.cannotAnswer, "\(store)/\(rest) is no artifact: no type of the schema has this name")
         }
         let (path, directory) = whole(shown, schema)
-        let names = schema.locate(path).rest
-        var full = ([store, StoreLayout.directory(of: directory)] + names).joined(separator: "/")
+        return ShownArtifact(
+            mount: nil, store: store, path: path, full: realPath(of: path, in: store, schema), location: directory)
+    }
+
+    /// Where in a store is what a mount shows at a path.
+    static func realPath(of path: String, in store: String, _ schema: ArtifactSchema) -> String {
+        let (directory, names) = schema.locate(path)
         if case .typed(_, _, let type) = directory, let name = names.first,
             case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type))
         {
-            full = store + "/" + StoreLayout.directory(of: directory) + "/" + real
+            return store + "/" + StoreLayout.directory(of: directory) + "/" + real
         }
-        return ShownArtifact(mount: nil, store: store, path: path, full: full, location: directory)
+        return ([store, StoreLayout.directory(of: directory)] + names).joined(separator: "/")
     }
 
     /// The artifact that a path is, or is in.

@@ -6,7 +6,7 @@ import Testing
 extension MountedTests {
     /// `artifactfs ls`, by what a person sees.
     @Suite struct ListTests {
-        private static let onATerminal = """
+        static let onATerminal = """
             import fcntl, os, pty, struct, sys, termios
             (child, terminal) = pty.fork()
             if not child: os.execv(sys.argv[1], sys.argv[1:])

@@ -1,4 +1,5 @@
 internal import ArtifactRecords
+internal import Artifacts
 
 /// One thing that differs between how two artifacts were made; nil where it is not known of one of them.
 public struct MakingDifference: Sendable, Hashable {
@@ -42,7 +43,7 @@ public struct MakingDifference: Sendable, Hashable {
         members("environment", first.environment, second.environment, add)
         var (left, right) = (one.attributes, other.attributes)
         // What somebody remarks does not make anything.
-        for name in ["user.artifact.note"] { (left[name], right[name]) = (nil, nil) }
+        for name in [ArtifactAttribute.note] { (left[name], right[name]) = (nil, nil) }
         members("attribute", left, right, add)
         return (found, unknown)
     }

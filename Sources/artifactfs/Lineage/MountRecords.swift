@@ -12,6 +12,8 @@ struct MountRecords: RecordSource {
     private let mount: MountEntry
     private let schema: ArtifactSchema
     private var kept: [ArtifactRecord] = []
+    /// All that were found by now.
+    var all: [ArtifactRecord] { kept }
     /// The paths that were looked at, by their bytes, and whether their records may be read.
     private var asked: [[UInt8]: Bool] = [:]
     private var isComplete = false

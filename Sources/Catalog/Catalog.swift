@@ -1,0 +1,382 @@
+public import ArtifactRecords
+internal import FoundationEssentials
+internal import Glibc
+internal import GRDB
+public import Queries
+internal import Synchronization
+internal import SystemCalls
+public import SystemPackage
+
+/// An index over the ledgers and the sessions of a store, for who may read those: SQLite's, made anew at any time, and never the truth.
+public final class Catalog {
+    private let queue: DatabaseQueue
+    /// The file; nil when it is in memory only.
+    public let path: String?
+    /// Whether another process brings it up to date, and it may lack the newest.
+    public private(set) var isBehind = false
+    /// What became of what was there before, for people; nil when nothing did.
+    public private(set) var remark: String?
+
+    /// How far making it has come.
+    public typealias HowFar = (_ done: Int64, _ all: Int64) -> Void
+
+    private init(_ queue: DatabaseQueue, path: String?) { (self.queue, self.path) = (queue, path) }
+
+    // MARK: - Opening
+
+    /// Opens a store's catalog, with all that there is by now.
+    ///
+    /// - Parameters:
+    ///   - store: what is read.
+    ///   - anew: whether it is made from the beginning.
+    ///   - progress: called now and then while much is read.
+    public static func open(_ store: CatalogSource, anew: Bool = false, progress: HowFar = { _, _ in }) throws
+        -> Catalog
+    {
+        var remark: String?
+        for place in CatalogPlace.all(of: store.path) {
+            do {
+                return try open(place, store, anew, progress, &remark)
+            } catch let error as DatabaseError where isOfPlace(error) {
+                remark =
+                    "the catalog cannot be written to \(place.directory) (\(error.message ?? "\(error.resultCode)"))"
+            } catch let error as Errno where error != .permissionDenied {
+                remark = "the catalog cannot be written to \(place.directory) (\(error))"
+            }
+        }
+        // Nothing can be kept: it is made for this question.
+        let catalog = Catalog(try DatabaseQueue(configuration: configuration()), path: nil)
+        catalog.remark = remark
+        try catalog.fill(store, progress, isNew: true)
+        return catalog
+    }
+
+    /// Of records that somebody has, in memory only.
+    public static func of(_ records: [ArtifactRecord]) throws -> Catalog {
+        let catalog = Catalog(try DatabaseQueue(configuration: configuration()), path: nil)
+        try catalog.queue.write { database in
+            try database.execute(sql: CatalogTables.create)
+            var writer = try CatalogWriter(database)
+            for record in records { try writer.add(record, nil, nil, quarantined: nil) }
+            try database.execute(sql: CatalogTables.index)
+        }
+        return catalog
+    }
+
+    /// What another place may do for.
+    private static func isOfPlace(_ error: DatabaseError) -> Bool {
+        [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM].contains(
+            error.resultCode)
+    }
+
+    /// What is no catalog, or none any more.
+    private static func isBroken(_ error: DatabaseError) -> Bool {
+        [.SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT].contains(
+            error.resultCode)
+    }
+
+    private static func open(
+        _ place: CatalogPlace, _ store: CatalogSource, _ anew: Bool, _ progress: HowFar, _ remark: inout String?
+    ) throws -> Catalog {
+        let lock = try CatalogLock(place.lock)
+        if lock.isHeld {
+            do {
+                return try open(place, store, anew, progress)
+            } catch let error as DatabaseError where isBroken(error) {
+                remark = "the catalog was damaged (\(error.message ?? "\(error.resultCode)")): it was made anew"
+                try remove(place)
+                let catalog = try open(place, store, anew, progress)
+                catalog.remark = remark
+                return catalog
+            }
+        }
+        // Somebody else brings it up to date for longer than people wait: it answers with what it has.
+        let queue = try DatabaseQueue(path: place.path, configuration: configuration(readOnly: true))
+        guard try queue.read({ try Self.version(of: $0) }) == CatalogTables.version else {
+            throw CatalogError.busy(place.directory)
+        }
+        let catalog = Catalog(queue, path: place.path)
+        catalog.isBehind = true
+        return catalog
+    }
+
+    private static func remove(_ place: CatalogPlace) throws(Errno) {
+        for suffix in ["-wal", "-shm", "-journal", ""] {
+            if unlink(place.path + suffix) != 0, errno != ENOENT { throw Errno(rawValue: errno) }
+        }
+    }
+
+    private static func version(of database: Database) throws -> Int {
+        try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+    }
+
+    private static func configuration(readOnly: Bool = false) -> Configuration {
+        var configuration = Configuration()
+        configuration.readonly = readOnly
+        configuration.busyMode = .timeout(5)
+        configuration.prepareDatabase { database in
+            database.add(function: expression)
+            try database.execute(
+                sql: "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY")
+        }
+        return configuration
+    }
+
+    /// `A REGEXP B` of SQLite.
+    private static let expression = DatabaseFunction("regexp", argumentCount: 2, pure: true) { values in
+        guard let pattern = String.fromDatabaseValue(values[0]), let text = String.fromDatabaseValue(values[1]) else {
+            return nil
+        }
+        return try PatternCache.shared.pattern(pattern).fits(text)
+    }
+
+    /// With the lock held.
+    private static func open(_ place: CatalogPlace, _ store: CatalogSource, _ anew: Bool, _ progress: HowFar) throws
+        -> Catalog
+    {
+        if try make(place) { return try open(new: place, store, progress) }
+        let queue = try DatabaseQueue(path: place.path, configuration: configuration())
+        guard try queue.read({ try Self.version(of: $0) }) == CatalogTables.version else {
+            // Of another version, or its making was stopped.
+            try queue.close()
+            try remove(place)
+            _ = try make(place)
+            return try open(new: place, store, progress)
+        }
+        try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = NORMAL") }
+        let catalog = Catalog(queue, path: place.path)
+        try catalog.fill(store, progress, isNew: anew)
+        return catalog
+    }
+
+    /// Nobody uses it before it has its number: whoever finds it without makes it anew.
+    private static func open(new place: CatalogPlace, _ store: CatalogSource, _ progress: HowFar) throws -> Catalog {
+        let filled = try DatabaseQueue(path: place.path, configuration: configuration())
+        try filled.writeWithoutTransaction {
+            try $0.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+        }
+        try Catalog(filled, path: place.path).fill(store, progress, isNew: true)
+        try filled.close()
+        let queue = try DatabaseQueue(path: place.path, configuration: configuration())
+        try queue.writeWithoutTransaction { database in
+            try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            try database.execute(sql: "PRAGMA user_version = \(CatalogTables.version)")
+        }
+        return Catalog(queue, path: place.path)
+    }
+
+    /// Makes the file, of the owner of its directory; false when it is there.
+    private static func make(_ place: CatalogPlace) throws(Errno) -> Bool {
+        do throws(Errno) {
+            let file = try SystemCall.open(
+                SystemCall.currentDirectory, place.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+            defer { SystemCall.close(file) }
+            let owner = try SystemCall.attributes(atPath: place.directory)
+            if geteuid() == 0, owner.st_uid != 0 {
+                try SystemCall.setOwner(file, user: owner.st_uid, group: owner.st_gid)
+            }
+            return true
+        } catch {
+            guard error == .fileExists else { throw error }
+            return false
+        }
+    }
+
+    // MARK: - Filling
+
+    /// Takes up what is new, or all.
+    private func fill(_ store: CatalogSource, _ progress: HowFar, isNew: Bool) throws {
+        try queue.writeWithoutTransaction { database in
+            try database.inTransaction(.immediate) {
+                do {
+                    try fill(database, store, progress, isNew: isNew)
+                } catch LedgerReader.ReadingFailure.changed(let place) where !isNew {
+                    // What was read is not what is there now.
+                    remark = "the ledger \(place.file) is not the one that was read before: the catalog was made anew"
+                    try fill(database, store, progress, isNew: true)
+                }
+                return .commit
+            }
+        }
+    }
+
+    private func fill(
+        _ database: Database, _ store: CatalogSource, _ progress: HowFar, isNew: Bool
+    ) throws {
+        let (reader, files) = (store.ledgers, StoreFiles(store.root))
+        let hosts = try reader.hosts()
+        let places = isNew ? [:] : try Self.places(database)
+        // A ledger that is gone had what the catalog still has.
+        if let gone = places.first(where: { !hosts.contains($0.key) }) {
+            throw LedgerReader.ReadingFailure.changed(gone.value)
+        }
+        if isNew {
+            try CatalogTables.drop(database)
+            try database.execute(sql: CatalogTables.create)
+        }
+        var writer = try CatalogWriter(database)
+        let starts = hosts.map { places[$0] ?? LedgerCursor(beginningOf: $0) }
+        let all = try starts.reduce(0) { $0 + (try reader.length(from: $1)) }
+        var done: Int64 = 0
+        for (host, start) in zip(hosts, starts) {
+            let end = try Self.read(reader, host, from: start, into: &writer, files) { length in
+                done += length
+                progress(done, all)
+            }
+            try Self.keep(end, of: host, database)
+        }
+        try writer.addUnsettled(reader, files)
+        try writer.addSessions(files)
+        if isNew { try database.execute(sql: CatalogTables.index + "; ANALYZE") }
+    }
+
+    private static func read(
+        _ reader: LedgerReader, _ host: String, from start: LedgerCursor, into writer: inout CatalogWriter,
+        _ files: StoreFiles, _ hasRead: (Int64) -> Void
+    ) throws -> LedgerCursor {
+        var failure: (any Error)?
+        var length: Int64 = 0
+        let end = try reader.readLines(from: start) { bytes, place in
+            guard failure == nil else { return }
+            do { try writer.add(bytes, of: host, at: place, files) } catch { failure = error }
+            length += Int64(bytes.count) + 1
+            if length > 1 << 20 {
+                hasRead(length)
+                length = 0
+            }
+        }
+        if let failure { throw failure }
+        hasRead(length)
+        return end
+    }
+
+    private static func places(_ database: Database) throws -> [String: LedgerCursor] {
+        var places: [String: LedgerCursor] = [:]
+        for row in try Row.fetchAll(database, sql: "SELECT host, file, offset, seq, hash FROM ledger") {
+            places[row["host"]] = LedgerCursor(
+                file: row["file"], offset: row["offset"], seq: row["seq"], hash: row["hash"])
+        }
+        return places
+    }
+
+    private static func keep(_ place: LedgerCursor, of host: String, _ database: Database) throws {
+        try database.execute(
+            sql: "INSERT OR REPLACE INTO ledger(host, file, offset, seq, hash) VALUES (?, ?, ?, ?, ?)",
+            arguments: [host, place.file, place.offset, place.seq, place.hash])
+    }
+
+    // MARK: - Asking
+
+    /// What is found, a row each.
+    ///
+    /// - Parameters:
+    ///   - columns: what is told of each.
+    ///   - order: by which field, and whether the greatest come first; nil for the newest first.
+    ///   - limit: at most so many; nil for all.
+    ///   - body: called with the values of each row, in the order of the columns; false ends it.
+    /// - Throws: ``PatternError`` when the query has an expression that is none.
+    public func find(
+        _ query: Query, _ subject: QuerySubject, columns: [Field], order: [(field: Field, isDescending: Bool)] = [],
+        limit: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
+    ) throws {
+        for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
+        var sql = QuerySQL(subject)
+        let statement = sql.statement(query, columns, order, limit)
+        let arguments = StatementArguments(sql.arguments)
+        try queue.read { database in
+            let rows = try Row.fetchCursor(database, sql: statement, arguments: arguments)
+            try Self.forEach(rows, columns, body)
+        }
+    }
+
+    private static func forEach(
+        _ rows: RowCursor, _ columns: [Field], _ body: ([CatalogValue]) throws -> Bool
+    ) throws {
+        while let row = try rows.next() {
+            var values: [CatalogValue] = []
+            values.reserveCapacity(columns.count)
+            for (place, column) in columns.enumerated() { values.append(CatalogValue(row[place], column)) }
+            if try !body(values) { return }
+        }
+    }
+
+    /// How many there are.
+    public func count(_ query: Query, _ subject: QuerySubject) throws -> Int {
+        var sql = QuerySQL(subject)
+        let statement = sql.count(query)
+        let arguments = StatementArguments(sql.arguments)
+        return try queue.read { try Int.fetchOne($0, sql: statement, arguments: arguments) ?? 0 }
+    }
+}
+
+/// The store that a catalog is of.
+public struct CatalogSource: Sendable {
+    /// Its directory, every link in it resolved.
+    let path: String
+    let ledgers: LedgerReader
+    /// The same directory, open as long as this is used.
+    let root: FileDescriptor
+
+    /// A store.
+    ///
+    /// - Parameters:
+    ///   - path: its directory, every link in it resolved.
+    ///   - root: the same directory, open as long as this is used.
+    public init(path: String, root: FileDescriptor, ledgers: LedgerReader) {
+        (self.path, self.root, self.ledgers) = (path, root, ledgers)
+    }
+}
+
+/// What a catalog cannot do.
+public enum CatalogError: Error, Sendable {
+    /// Another process is making it.
+    case busy(String)
+}
+
+/// Expressions that are compiled once.
+private final class PatternCache: Sendable {
+    static let shared = PatternCache()
+    private let state = Lock<[String: PosixPattern]>([:])
+
+    func pattern(_ text: String) throws -> PosixPattern {
+        if let known = state.withLock({ $0[text] }) { return known }
+        let made = try PosixPattern(text)
+        state.withLock { state in
+            if state.count >= 64 { state = [:] }
+            state[text] = made
+        }
+        return made
+    }
+}
+
+/// The `flock` of who brings a catalog up to date. Others wait for it a moment, and do without it then.
+private final class CatalogLock {
+    private let file: FileDescriptor
+    let isHeld: Bool
+
+    /// In steps of 20 ms.
+    private static let patience = 250
+
+    init(_ path: String) throws(Errno) {
+        file = try SystemCall.open(SystemCall.currentDirectory, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+        isHeld = Self.take(file)
+        if geteuid() == 0, let owner = try? SystemCall.attributes(atPath: String(path.dropLast(5))), owner.st_uid != 0 {
+            try? SystemCall.setOwner(file, user: owner.st_uid, group: owner.st_gid)
+        }
+    }
+
+    private static func take(_ file: FileDescriptor) -> Bool {
+        for _ in 0..<patience {
+            do throws(Errno) {
+                try SystemCall.lock(file, waiting: false)
+                return true
+            } catch {
+                guard error == .wouldBlock else { return false }
+                usleep(20_000)
+            }
+        }
+        return false
+    }
+
+    deinit { SystemCall.closeLock(file) }
+}

@@ -1,0 +1,84 @@
+internal import GRDB
+
+/// The tables of a catalog. It is an index: all of it is in the ledgers too, and it is made anew when anything about it is not as it should be.
+enum CatalogTables {
+    /// What `PRAGMA user_version` has. Another number is another catalog, which is made anew.
+    static let version = 1
+
+    /// Texts that come often have numbers. A text is found by its hash: an index over long commands would be as large as they are.
+    static let create = """
+        CREATE TABLE text(id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, value TEXT NOT NULL);
+        CREATE TABLE ledger(
+            host TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE artifact(
+            id INTEGER PRIMARY KEY,
+            directory INTEGER, name TEXT, type INTEGER, layer INTEGER, mode INTEGER, "key" INTEGER, format INTEGER,
+            version INTEGER, session INTEGER, test INTEGER, run INTEGER, experiment INTEGER, user INTEGER, host INTEGER,
+            program INTEGER, command INTEGER, "commit" BLOB, dirty INTEGER, size INTEGER, "rows" INTEGER,
+            "columns" INTEGER, sealed INTEGER, opened INTEGER, state INTEGER, sha256 BLOB, note INTEGER,
+            quarantined TEXT, intent TEXT, ledger INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+        CREATE TABLE input(
+            artifact INTEGER NOT NULL, path INTEGER NOT NULL, version INTEGER, how INTEGER, sha256 BLOB);
+        CREATE TABLE run(
+            id INTEGER PRIMARY KEY, experiment INTEGER, user INTEGER, host INTEGER, session INTEGER, command INTEGER,
+            "commit" BLOB, dirty INTEGER, begun INTEGER, seconds REAL, status INTEGER, signal INTEGER, ended INTEGER,
+            note INTEGER);
+        CREATE TABLE parameter(run INTEGER NOT NULL, name INTEGER NOT NULL, number REAL, text INTEGER);
+        CREATE TABLE metric(
+            artifact INTEGER, run INTEGER, session INTEGER, name INTEGER NOT NULL, first REAL, last REAL, low REAL,
+            high REAL, steps BLOB);
+        CREATE TABLE session(id INTEGER PRIMARY KEY, begun INTEGER, metadata INTEGER);
+        """
+
+    /// Made after the first filling, which is quicker than before it.
+    static let index = """
+        CREATE INDEX IF NOT EXISTS text_hash ON text(hash);
+        CREATE INDEX IF NOT EXISTS artifact_path ON artifact(directory, name);
+        CREATE INDEX IF NOT EXISTS artifact_type ON artifact(type);
+        CREATE INDEX IF NOT EXISTS artifact_key ON artifact("key");
+        CREATE INDEX IF NOT EXISTS artifact_session ON artifact(session) WHERE session IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_run ON artifact(run) WHERE run IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_experiment ON artifact(experiment) WHERE experiment IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_user ON artifact(user);
+        CREATE INDEX IF NOT EXISTS artifact_command ON artifact(command);
+        CREATE INDEX IF NOT EXISTS artifact_note ON artifact(note) WHERE note IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_commit ON artifact("commit") WHERE "commit" IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_size ON artifact(size);
+        CREATE INDEX IF NOT EXISTS artifact_rows ON artifact("rows") WHERE "rows" IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_sealed ON artifact(sealed);
+        CREATE INDEX IF NOT EXISTS artifact_sha256 ON artifact(sha256);
+        CREATE INDEX IF NOT EXISTS artifact_quarantined ON artifact(quarantined) WHERE quarantined IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS artifact_intent ON artifact(intent) WHERE intent IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS input_artifact ON input(artifact);
+        CREATE INDEX IF NOT EXISTS input_path ON input(path);
+        CREATE INDEX IF NOT EXISTS run_begun ON run(begun);
+        CREATE INDEX IF NOT EXISTS run_session ON run(session);
+        CREATE INDEX IF NOT EXISTS parameter_run ON parameter(run);
+        CREATE INDEX IF NOT EXISTS parameter_name ON parameter(name, number);
+        CREATE INDEX IF NOT EXISTS metric_name ON metric(name, last);
+        CREATE INDEX IF NOT EXISTS metric_artifact ON metric(artifact) WHERE artifact IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS metric_run ON metric(run) WHERE run IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS metric_session ON metric(session) WHERE session IS NOT NULL;
+        """
+
+    /// Takes all of it out, of whatever version it is.
+    static func drop(_ database: Database) throws {
+        for kind in ["view", "trigger", "index", "table"] {
+            let names = try String.fetchAll(
+                database, sql: "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%'",
+                arguments: [kind])
+            for name in names {
+                let quoted = name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+                try database.execute(sql: "DROP \(kind.uppercased()) IF EXISTS \"\(quoted)\"")
+            }
+        }
+    }
+
+    /// A text's hash, the same on every machine (FNV-1a, 64 bits).
+    static func hash(_ text: String) -> Int64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return Int64(bitPattern: hash)
+    }
+}

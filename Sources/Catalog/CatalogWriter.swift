@@ -1,0 +1,374 @@
+internal import ArtifactFormats
+internal import ArtifactRecords
+internal import Artifacts
+internal import FoundationEssentials
+internal import Glibc
+internal import GRDB
+internal import SystemCalls
+
+/// Writes what ledgers and sessions tell into a catalog, within one transaction.
+struct CatalogWriter {
+    private let database: Database
+    private let insertText: Statement
+    private let findText: Statement
+    private let insertArtifact: Statement
+    private let insertInput: Statement
+    private let insertMetric: Statement
+    /// The numbers of texts that came of late.
+    private var texts: [String: Int64] = [:]
+    /// What is about to get its name, or has it: until another line settles it.
+    private var intents: [IntentName: (host: String, place: LedgerReader.LineSpan)] = [:]
+    /// Whether artifacts may be there of which only the intent was known.
+    private let hadUnsettled: Bool
+
+    /// Texts that are remembered: some 100 bytes each.
+    private static let mostTexts = 200_000
+    /// In bytes: a command or a note that is longer is cut in the catalog.
+    private static let longestText = 4096
+    /// So many inputs of an artifact are known to the catalog; the record has all.
+    private static let mostInputs = 10_000
+
+    init(_ database: Database) throws {
+        self.database = database
+        insertText = try database.makeStatement(sql: "INSERT INTO text(hash, value) VALUES (?, ?)")
+        findText = try database.makeStatement(sql: "SELECT id FROM text WHERE hash = ? AND value = ?")
+        let columns = Self.columns.map { "\"\($0)\"" }.joined(separator: ",")
+        let marks = Self.columns.map { _ in "?" }.joined(separator: ",")
+        insertArtifact = try database.makeStatement(sql: "INSERT INTO artifact(\(columns)) VALUES (\(marks))")
+        insertInput = try database.makeStatement(sql: "INSERT INTO input VALUES (?, ?, ?, ?, ?)")
+        insertMetric = try database.makeStatement(sql: "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        hadUnsettled =
+            try Bool.fetchOne(
+                database, sql: "SELECT EXISTS(SELECT 1 FROM artifact WHERE intent IS NOT NULL)") ?? false
+    }
+
+    private static let columns = [
+        "directory", "name", "type", "layer", "mode", "key", "format", "version", "session", "test", "run",
+        "experiment", "user", "host", "program", "command", "commit", "dirty", "size", "rows", "columns", "sealed",
+        "opened", "state", "sha256", "note", "quarantined", "intent", "ledger", "file", "offset", "length",
+    ]
+
+    // MARK: - Texts
+
+    /// A text's number; nil of none.
+    mutating func number(of text: String?) throws -> Int64? {
+        guard var text, !text.isEmpty else { return nil }
+        if text.utf8.count > Self.longestText {
+            text = String(decoding: text.utf8.prefix(Self.longestText), as: UTF8.self)
+        }
+        // A text ends for SQLite's functions where a zero byte is.
+        if text.utf8.contains(0) { text = String(text.unicodeScalars.map { $0 == "\0" ? "\u{fffd}" : Character($0) }) }
+        if let known = texts[text] { return known }
+        let hash = CatalogTables.hash(text)
+        let found = try Int64.fetchOne(findText, arguments: [hash, text])
+        if found == nil { try insertText.execute(arguments: [hash, text]) }
+        let number = found ?? database.lastInsertedRowID
+        if texts.count >= Self.mostTexts { texts = [:] }
+        texts[text] = number
+        return number
+    }
+
+    // MARK: - What lines tell
+
+    /// Takes up a line of a host's ledger.
+    mutating func add(
+        _ bytes: ArraySlice<UInt8>, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles
+    ) throws {
+        guard let event = LineHead.event(of: bytes) else { return }
+        switch event {
+        case .sealIntent:
+            if let name = LineHead.intent(of: bytes) { intents[name] = (host, place) }
+            return
+        case .sealed, .quarantined, .restored, .sealAbandoned:
+            if let name = LineHead.intent(of: bytes) { try settle(name) }
+            if event == .restored || event == .sealAbandoned { return }
+        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun: break
+        default: return
+        }
+        guard let line = LedgerLine(parsing: bytes) else { return }
+        try add(line, of: host, at: place, files)
+    }
+
+    private mutating func settle(_ name: IntentName) throws {
+        intents[name] = nil
+        guard hadUnsettled else { return }
+        try forget(
+            try Int64.fetchAll(
+                database, sql: "SELECT id FROM artifact WHERE intent = ?", arguments: [name.text]))
+    }
+
+    /// Adds what has only its intent by now: its `sealed` line comes later, or its driver was killed and it has its name all the same.
+    /// What a run makes that is all or nothing counts with its `sealed` line.
+    mutating func addUnsettled(_ reader: LedgerReader, _ files: StoreFiles) throws {
+        for (name, found) in intents.sorted(by: { $0.key.text < $1.key.text }) {
+            guard let line = try reader.line(of: found.host, at: found.place),
+                case .sealIntent(let intent) = line.event,
+                intent.together == nil
+            else { continue }
+            try settle(name)
+            try add(line, of: found.host, at: found.place, files, intent: name)
+        }
+    }
+
+    private mutating func add(
+        _ line: LedgerLine, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles,
+        intent name: IntentName? = nil
+    ) throws {
+        switch line.event {
+        case .sealed(let intent, _), .sealIntent(let intent):
+            guard let record = line.record else { return }
+            if let id = record.recovered?.id { try forget(quarantined: id) }
+            let added = try add(record, host, place, intent: name)
+            guard let added, isOfMetrics(record) else { return }
+            if let values = files.measured(intent.directory, intent.name, record.artifact.format) {
+                try add(values, artifact: added.artifact, run: added.run, session: nil)
+            }
+        case .quarantined(_, let name):
+            guard let record = line.record else { return }
+            _ = try add(record, host, place, quarantined: name)
+        case .discarded(let left), .takenOut(let left): try forget(quarantined: left.quarantined)
+        case .runBegun(let run): try begin(run, at: line.time, host)
+        case .runEnded(let run): try end(run, at: line.time)
+        case .sessionBegun(let session, _):
+            try database.execute(
+                sql:
+                    "INSERT INTO session(id, begun) VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET begun = excluded.begun",
+                arguments: [try number(of: session), Self.time(line.time)])
+        default: break
+        }
+    }
+
+    private func isOfMetrics(_ record: ArtifactRecord) -> Bool {
+        record.artifact.type.map { $0.hasSuffix("metrics") } ?? false
+            && [".json", ".jsonl"].contains(record.artifact.format)
+    }
+
+    private func forget(quarantined name: String) throws {
+        try forget(
+            try Int64.fetchAll(
+                database, sql: "SELECT id FROM artifact WHERE quarantined = ?", arguments: [name]))
+    }
+
+    private func forget(_ artifacts: [Int64]) throws {
+        for artifact in artifacts {
+            try database.execute(sql: "DELETE FROM metric WHERE artifact = ?", arguments: [artifact])
+            try database.execute(sql: "DELETE FROM input WHERE artifact = ?", arguments: [artifact])
+            try database.execute(sql: "DELETE FROM artifact WHERE id = ?", arguments: [artifact])
+        }
+    }
+
+    /// Adds an artifact; nil where its path is not known.
+    @discardableResult
+    mutating func add(
+        _ record: ArtifactRecord, _ ledger: String?, _ place: LedgerReader.LineSpan?, quarantined: String? = nil,
+        intent: IntentName? = nil
+    ) throws -> (artifact: Int64, run: Int64?)? {
+        let artifact = record.artifact
+        guard let path = artifact.path else { return nil }
+        let (directory, name) = CatalogPath.parts(of: path)
+        let writer = record.writer
+        let code = record.ownCode
+        let run = try number(of: record.run?.id)
+        var session = try number(of: artifact.session ?? record.origin?.session)
+        if session == nil, let run {
+            session = try Int64.fetchOne(
+                database.cachedStatement(sql: "SELECT session FROM run WHERE id = ?"), arguments: [run])
+        }
+        let command =
+            writer?.argv.map { $0.map(ShellWord.quoted).joined(separator: " ") }
+            ?? record.unknown["command"]?.string
+        let experiment = record.run?.experiment ?? record.attributes[ArtifactAttribute.experiment]?.string
+        let values: [(any DatabaseValueConvertible)?] = [
+            try number(of: directory), name, try number(of: artifact.type), try number(of: artifact.layer?.rawValue),
+            try number(of: artifact.mode?.rawValue), try number(of: artifact.key), try number(of: artifact.format),
+            artifact.version, session, try number(of: artifact.test ?? record.origin?.test), run,
+            try number(of: experiment), try number(of: writer?.user ?? writer?.uid.map { "\($0)" }),
+            try number(of: writer?.host), try number(of: writer?.program), try number(of: command),
+            code?.commit.flatMap(HexadecimalText.bytes), code?.dirty, artifact.size, artifact.content.rows,
+            artifact.content.columns.map { Int64($0.count) }
+                ?? artifact.content.details["columns"].flatMap { Int64($0) },
+            record.times.sealed.flatMap(Self.nanoseconds), record.times.opened.flatMap(Self.nanoseconds),
+            try number(
+                of: quarantined == nil
+                    ? ArtifactRecord.State.sealed.rawValue : ArtifactRecord.State.quarantined.rawValue),
+            artifact.sha256.flatMap(HexadecimalText.bytes), try number(of: Self.note(record)), quarantined,
+            intent?.text, try number(of: ledger), place?.number, place?.offset, place?.count,
+        ]
+        try insertArtifact.execute(arguments: StatementArguments(values))
+        let added = database.lastInsertedRowID
+        for input in record.inputs.prefix(Self.mostInputs) {
+            guard let path = try number(of: input.path) else { continue }
+            try insertInput.execute(arguments: [
+                added, path, input.version, try number(of: input.how?.rawValue),
+                input.sha256.flatMap(HexadecimalText.bytes),
+            ])
+        }
+        if let run, let commit = code?.commit.flatMap(HexadecimalText.bytes) {
+            try database.cachedStatement(
+                sql: "UPDATE run SET \"commit\" = ?, dirty = ? WHERE id = ? AND \"commit\" IS NULL"
+            ).execute(arguments: [commit, code?.dirty, run])
+        }
+        return (added, run)
+    }
+
+    private static func note(_ record: ArtifactRecord) -> String? {
+        record.attributes[ArtifactAttribute.note].map { $0.string ?? $0.description }
+    }
+
+    // MARK: - Runs
+
+    private mutating func begin(_ run: LedgerEvent.RunLine, at time: String, _ host: String) throws {
+        guard let id = try number(of: run.run) else { return }
+        let words: [String]? =
+            if case .array(let all)? = run.facts["command"] { all.map { $0.string ?? $0.description } } else { nil }
+        try database.execute(
+            sql: """
+                INSERT INTO run(id, experiment, user, host, session, command, begun) VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT(id) DO UPDATE SET experiment = excluded.experiment, user = excluded.user,
+                host = excluded.host, session = excluded.session, command = excluded.command, begun = excluded.begun
+                """,
+            arguments: [
+                id, try number(of: run.facts["experiment"]?.string), try number(of: UserNames.name(run.uid)),
+                try number(of: host), try number(of: run.session),
+                try number(of: words?.map(ShellWord.quoted).joined(separator: " ")), Self.time(time),
+            ])
+        try database.execute(sql: "DELETE FROM parameter WHERE run = ?", arguments: [id])
+        // What was said one by one counts more than the file.
+        var known: Set<String> = []
+        for facts in [run.facts["parameters"], run.facts["config"]].compactMap({ $0 }) {
+            let values = MeasuredValues(facts)
+            for name in values.names where known.insert(name).inserted {
+                guard let number = try number(of: name) else { continue }
+                try database.execute(
+                    sql: "INSERT INTO parameter VALUES (?, ?, ?, ?)",
+                    arguments: [
+                        id, number, values.number(name), try self.number(of: values.text(name)),
+                    ])
+            }
+        }
+    }
+
+    private mutating func end(_ run: LedgerEvent.RunLine, at time: String) throws {
+        guard let id = try number(of: run.run) else { return }
+        let seconds: Double? =
+            switch run.facts["seconds"] {
+            case .number(let number)?: number
+            case .integer(let number)?: Double(number)
+            default: nil
+            }
+        try database.execute(
+            sql: """
+                INSERT INTO run(id, session, seconds, status, signal, ended) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT(id) DO UPDATE SET seconds = excluded.seconds, status = excluded.status,
+                signal = excluded.signal, ended = excluded.ended
+                """,
+            arguments: [
+                id, try number(of: run.session), seconds, run.facts["status"]?.integer, run.facts["signal"]?.integer,
+                Self.time(time),
+            ])
+    }
+
+    // MARK: - Metrics
+
+    mutating func add(_ values: MeasuredValues, artifact: Int64?, run: Int64?, session: Int64?) throws {
+        for name in values.names {
+            guard let series = values.series[name], let number = try number(of: name) else { continue }
+            // What is no number is neither the least nor the greatest.
+            let finite = series.values.filter { !$0.isNaN }
+            let steps = series.values.count > 1 ? Self.packed(series) : nil
+            try insertMetric.execute(arguments: [
+                artifact, run, session, number, finite.first, series.values.last.flatMap { $0.isNaN ? nil : $0 },
+                finite.min(), finite.max(), steps,
+            ])
+        }
+    }
+
+    /// Steps and values as pairs of doubles, the least significant byte first.
+    private static func packed(_ series: MeasuredValues.Series) -> Data {
+        var data = Data(capacity: series.values.count * 16)
+        for (step, value) in zip(series.steps, series.values) {
+            withUnsafeBytes(of: step.bitPattern.littleEndian) { data.append(contentsOf: $0) }
+            withUnsafeBytes(of: value.bitPattern.littleEndian) { data.append(contentsOf: $0) }
+        }
+        return data
+    }
+
+    /// Takes up what the sessions' `metadata.json` say, as far as they have changed.
+    mutating func addSessions(_ files: StoreFiles) throws {
+        for found in files.sessions() {
+            guard let id = try number(of: found.name) else { continue }
+            let known = try Int64.fetchOne(
+                database.cachedStatement(sql: "SELECT metadata FROM session WHERE id = ?"), arguments: [id])
+            guard known != found.modified else { continue }
+            try database.execute(
+                sql: """
+                    INSERT INTO session(id, metadata) VALUES (?, ?)
+                    ON CONFLICT(id) DO UPDATE SET metadata = excluded.metadata
+                    """,
+                arguments: [id, found.modified])
+            try database.execute(sql: "DELETE FROM metric WHERE session = ?", arguments: [id])
+            if let metrics = files.metadata(of: found.name)?["metrics"] {
+                try add(MeasuredValues(metrics), artifact: nil, run: nil, session: id)
+            }
+        }
+    }
+
+    // MARK: - Times
+
+    static func time(_ text: String) -> Int64? { TimeText.time(text).flatMap(nanoseconds) }
+
+    /// Since 1970; nil of what is centuries away.
+    static func nanoseconds(_ time: timespec) -> Int64? {
+        let (seconds, isTooMuch) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+        let (all, overflows) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
+        return isTooMuch || overflows ? nil : all
+    }
+}
+
+extension MeasuredValues {
+    /// The last one of a number.
+    func number(_ name: String) -> Double? { series[name]?.values.last }
+
+    func text(_ name: String) -> String? { texts[name] }
+}
+
+/// What a file that was about to get its name is called in its mount's staging directory.
+struct IntentName: Hashable {
+    let mount: ArraySlice<UInt8>
+    let staged: ArraySlice<UInt8>
+
+    var text: String { String(decoding: mount, as: UTF8.self) + "/" + String(decoding: staged, as: UTF8.self) }
+}
+
+/// What the beginning of a ledger's line says, which is quicker to learn than all of it: its members have an order (DISK FORMAT, "The ledger").
+enum LineHead {
+    private static let (eventMark, mountMark, stagedMark) = (
+        Array("\"event\":\"".utf8), Array("\"mount\":\"".utf8), Array("\"staged\":\"".utf8)
+    )
+
+    /// What happened; nil for what is no line, and for what this version does not know.
+    static func event(of line: ArraySlice<UInt8>) -> LedgerEvent.Name? {
+        value(after: eventMark, in: line.prefix(256)).flatMap {
+            LedgerEvent.Name(rawValue: String(decoding: $0, as: UTF8.self))
+        }
+    }
+
+    /// Which intent a line is, or settles; nil where it does not say. Neither name has anything that JSON escapes.
+    static func intent(of line: ArraySlice<UInt8>) -> IntentName? {
+        let head = line.prefix(1024)
+        guard let mount = value(after: mountMark, in: head), let staged = value(after: stagedMark, in: head) else {
+            return nil
+        }
+        return IntentName(mount: ArraySlice(Array(mount)), staged: ArraySlice(Array(staged)))
+    }
+
+    private static func value(after mark: [UInt8], in head: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        let place = head.withUnsafeBytes { head in
+            mark.withUnsafeBytes { SystemCall.place(of: $0, in: head) }
+        }
+        guard let place else { return nil }
+        let rest = head[(head.startIndex + place + mark.count)...]
+        guard let quote = rest.firstIndex(of: UInt8(ascii: "\"")) else { return nil }
+        return rest[..<quote]
+    }
+}

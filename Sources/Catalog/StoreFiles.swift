@@ -1,0 +1,83 @@
+internal import ArtifactRecords
+internal import Artifacts
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// Files of a store that a catalog reads beside the ledgers: metrics, and what sessions say of themselves. They are people's: no link is followed,
+/// nothing is waited for, and of very large ones nothing is read.
+struct StoreFiles {
+    private let root: FileDescriptor
+
+    /// In bytes.
+    private static let largest: Int64 = 16 << 20
+
+    /// - Parameter root: the store's directory, open as long as this is used.
+    init(_ root: FileDescriptor) { self.root = root }
+
+    /// What a file of metrics says; nil where it cannot be read, or is too large.
+    func measured(_ directory: String, _ name: String, _ format: String?) -> MeasuredValues? {
+        guard let bytes = contents(directory + "/" + name) else { return nil }
+        if format == ".jsonl" {
+            return MeasuredValues(
+                lines: bytes.split(separator: UInt8(ascii: "\n")).compactMap { JSONValue(parsing: $0) })
+        }
+        return JSONValue(parsing: bytes).map { MeasuredValues($0) }
+    }
+
+    private static let sessions = StoreLayout.directory(of: .mode(.development))
+
+    /// The sessions that say something of themselves, and when that was changed, in nanoseconds since 1970.
+    func sessions() -> [(name: String, modified: Int64)] {
+        var found: [(name: String, modified: Int64)] = []
+        guard let directory = openFile(Self.sessions, O_RDONLY | O_DIRECTORY) else { return [] }
+        defer { SystemCall.close(directory) }
+        var names: [String] = []
+        try? SystemCall.forEachName(in: directory) { name, _, _ in
+            if let text = String(validatingCString: name), SessionName(text) != nil { names.append(text) }
+        }
+        for name in names.sorted() {
+            guard let file = openFile("\(Self.sessions)/\(name)/\(StoreLayout.metadataName)", O_RDONLY) else {
+                continue
+            }
+            defer { SystemCall.close(file) }
+            guard let found_ = try? SystemCall.attributes(file), found_.isRegular,
+                let modified = CatalogWriter.nanoseconds(found_.st_mtim)
+            else { continue }
+            found.append((name, modified))
+        }
+        return found
+    }
+
+    /// What a session's `metadata.json` says.
+    func metadata(of session: String) -> JSONValue? {
+        contents("\(Self.sessions)/\(session)/\(StoreLayout.metadataName)").flatMap { JSONValue(parsing: $0) }
+    }
+
+    private func openFile(_ path: String, _ flags: Int32) -> FileDescriptor? {
+        do throws(Errno) {
+            return try SystemCall.openBeneath(root, path, flags | O_NONBLOCK | O_CLOEXEC)
+        } catch {
+            guard error == .noFunction || error == .notPermitted else { return nil }
+            // A kernel without openat2: a directory after the other.
+            var directory = try? SystemCall.open(root, ".", O_RDONLY | O_DIRECTORY)
+            let parts = path.split(separator: "/")
+            for part in parts.dropLast() {
+                guard let outer = directory else { return nil }
+                directory = try? SystemCall.open(outer, String(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                SystemCall.close(outer)
+            }
+            guard let directory, let name = parts.last else { return nil }
+            defer { SystemCall.close(directory) }
+            return try? SystemCall.open(directory, String(name), flags | O_NONBLOCK | O_NOFOLLOW)
+        }
+    }
+
+    private func contents(_ path: String) -> [UInt8]? {
+        guard let file = openFile(path, O_RDONLY) else { return nil }
+        defer { SystemCall.close(file) }
+        guard let found = try? SystemCall.attributes(file), found.isRegular, Int64(found.st_size) <= Self.largest
+        else { return nil }
+        return try? SystemCall.bytes(file, at: 0, count: Int(found.st_size))
+    }
+}

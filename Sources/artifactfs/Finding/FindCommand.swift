@@ -1,0 +1,258 @@
+import ArgumentParser
+import ArtifactRecords
+import Artifacts
+import Catalog
+import Glibc
+import Queries
+import SystemCalls
+import SystemPackage
+
+/// `artifactfs find`
+struct FindCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "find",
+        abstract: "Find artifacts by what is known of them.",
+        usage: """
+            artifactfs find [QUERY...] [--store PLACE] [--columns A,B] [--sort A,-B]
+                                   [-n N] [--json | --csv | --tsv | --paths0]
+            """,
+        discussion: """
+            A query is made of tests with 'and', 'or', 'not' and brackets; 'and' may be left out. A test is FIELD = VALUE, with \
+            = != < <= > >=, 'in (A, B)', 'like "chr*"', '~ REGEX' (POSIX, extended), 'is known' or 'is unknown'. Any other word is \
+            looked for in commands and notes. Values with blanks or brackets stand in quotes.
+
+            FIELDS: path name type layer mode key chromosome format version session test run experiment user host program command \
+            commit dirty size rows columns sealed opened state sha256 note input metric.NAME param.NAME
+
+            Sizes have units (10kB, 1.5GB, 2GiB). Dates are 2026-10-01, "2026-10-01 14:30", today, "last month", "3 days ago", \
+            in local time, and go with 'since', 'before', 'after', 'until' and 'on' too; without a field it is when the artifact was \
+            sealed. A hash is known by its first 4 digits or more. metric.NAME is the last value of a metric of the artifact itself, of \
+            its run or its session. What is not known is neither equal nor unequal to anything. Without a test of 'state' only \
+            sealed artifacts are found, and not what was kept back.
+
+            In a pipe each line is an artifact, with tabs between its columns.
+
+            EXAMPLES:
+              artifactfs find 'type = meta_models sealed since "last month"'
+              artifactfs find 'metric.auc > 0.9 user = alice' --sort=-metric.auc
+              artifactfs find 'size > 1GB' --columns path,size,run --csv
+              artifactfs find 'input = production/base/splice_sites/splice_sites.tsv'
+              artifactfs find 'type = error_analysis' --paths0 | xargs -0 wc -l
+
+            EXIT STATUS: 0 something was found, 1 nothing was, 2 it cannot be looked up, 3 not a store, 6 busy, 64 the query is wrong.
+            """)
+
+    @Argument(help: "The query; several arguments are one. Without it everything is found.")
+    var query: [String] = []
+    @OptionGroup var store: StoreArguments
+    @Option(name: .long, help: "What is shown of each: fields with commas between.")
+    var columns: String?
+    @Option(
+        name: .long, parsing: .unconditional,
+        help: "Sort by a field, or several; -FIELD for the greatest first. (default: -sealed)")
+    var sort: String?
+    @Option(name: [.long, .customShort("n")], parsing: .unconditional, help: "Show only so many.")
+    var limit: Int?
+    @Flag(help: "How it is printed.")
+    var form: FoundForm?
+
+    func run() throws {
+        try reporting {
+            if let limit, limit < 0 { throw Failure(.usage, "--limit \(limit): that is no number of artifacts") }
+            let asked = try AskedQuery(query.joined(separator: " "), .artifacts, columns: columns, sort: sort)
+            let place = try store.place()
+            let schema = form == .paths0 ? try place.schema() : nil
+            let catalog = try place.catalog()
+            let output = FoundOutput(asked, form) { path in
+                schema.map { place.location(of: path, $0) } ?? path
+            }
+            try asked.reporting {
+                try catalog.find(
+                    asked.query, .artifacts, columns: output.columns, order: asked.order, limit: limit,
+                    output.add)
+            }
+            output.end()
+            if output.count == 0 { throw ExitCode(Status.failed.rawValue) }
+        }
+    }
+}
+
+/// How what was found is printed.
+enum FoundForm: String, EnumerableFlag {
+    case json, csv, tsv, paths0
+
+    static func help(for value: FoundForm) -> ArgumentHelp? {
+        switch value {
+        case .json: "Print JSON, an object a line; what is not known has no member."
+        case .csv: "Print CSV (RFC 4180) with a head."
+        case .tsv: "Print a head and lines with tabs."
+        case .paths0: "Print where they are, each with a zero byte after it, for xargs -0."
+        }
+    }
+}
+
+/// What somebody asks of a catalog.
+struct AskedQuery {
+    let subject: QuerySubject
+    let query: Query
+    let columns: [Field]
+    let order: [(field: Field, isDescending: Bool)]
+
+    init(_ text: String, _ subject: QuerySubject, columns: String?, sort: String?) throws {
+        self.subject = subject
+        let asked: Query
+        do throws(QueryError) {
+            asked = try Query(text, of: subject, QueryCalendar.local())
+        } catch {
+            throw Failure(.usage, "the query is wrong \(error)", excerpt: (text, error.place, error.length))
+        }
+        let hasState = asked.fields.contains { $0.name == .state }
+        let isSealed = Query.field(Field(.state), .compare(.equal, .text(ArtifactRecord.State.sealed.rawValue)))
+        query = subject == .runs || hasState ? asked : asked == .all ? isSealed : .and([isSealed, asked])
+        self.columns = try columns.map { try Self.fields($0, subject, "--columns") } ?? Self.usual(subject, asked)
+        guard !self.columns.isEmpty else { throw Failure(.usage, "--columns names no field") }
+        order = try sort.map { try Self.order($0, subject) } ?? []
+    }
+
+    /// What is shown when nobody says what, with what was asked for by name.
+    private static func usual(_ subject: QuerySubject, _ query: Query) -> [Field] {
+        var fields: [Field] =
+            switch subject {
+            case .artifacts: [Field(.path), Field(.size), Field(.rows), Field(.sealed), Field(.user)]
+            case .runs:
+                [
+                    Field(.run), Field(.experiment), Field(.begun), Field(.seconds), Field(.state), Field(.user),
+                    Field(.made),
+                ]
+            }
+        for field in query.fields where [.metric, .param, .state].contains(field.name) && !fields.contains(field) {
+            fields.append(field)
+        }
+        return fields
+    }
+
+    private static func fields(_ text: String, _ subject: QuerySubject, _ option: String) throws -> [Field] {
+        try text.split(separator: ",").map { part in
+            let name = part.split(separator: " ").joined(separator: " ")
+            do throws(QueryError) { return try Field(name, of: subject) } catch {
+                throw Failure(.usage, "\(option): \(error.problem)")
+            }
+        }
+    }
+
+    private static func order(_ text: String, _ subject: QuerySubject) throws -> [(field: Field, isDescending: Bool)] {
+        try text.split(separator: ",").map { part in
+            let isDescending = part.hasPrefix("-")
+            let field = try fields(String(isDescending ? part.dropFirst() : part), subject, "--sort")
+            guard let field = field.first else { throw Failure(.usage, "--sort names no field") }
+            return (field, isDescending)
+        }
+    }
+
+    /// Says what is wrong with an expression of the query.
+    func reporting(_ body: () throws -> Void) throws {
+        do { try body() } catch let error as PatternError {
+            throw Failure(.usage, "the query has an expression after ~ that is none: \(error.problem)")
+        }
+    }
+}
+
+/// Prints what is found.
+final class FoundOutput {
+    /// What is asked for.
+    let columns: [Field]
+    private(set) var count = 0
+    private let form: FoundForm?
+    private let location: (String) -> String
+    /// Those of a table for a terminal, until its widths are known.
+    private var rows: [[String]] = []
+    private let isTable: Bool
+    private var bytes: [UInt8] = []
+    /// Whether nobody reads any more.
+    private var isOver = false
+
+    /// So many rows are looked at for a table's widths.
+    private static let most = 10_000
+
+    init(_ asked: AskedQuery, _ form: FoundForm?, location: @escaping (String) -> String) {
+        (self.form, self.location) = (form, location)
+        columns = form == .paths0 ? [Field(.path)] : asked.columns
+        isTable = form == nil && isatty(1) != 0
+        if form == .csv { line(columns.map { Self.quoted($0.text) }.joined(separator: ",")) }
+        if form == .tsv { line(columns.map(\.text).joined(separator: "\t")) }
+    }
+
+    private func line(_ text: String) { write(Array(text.utf8) + [UInt8(ascii: "\n")]) }
+
+    private func write(_ more: [UInt8]) {
+        bytes += more
+        if bytes.count >= 1 << 16 { flush() }
+    }
+
+    private func flush() {
+        guard !bytes.isEmpty, !isOver else { return bytes = [] }
+        do throws(Errno) { try SystemCall.write(FileDescriptor(rawValue: 1), bytes) } catch { isOver = true }
+        bytes = []
+    }
+
+    /// - Returns: false when no more is wanted.
+    func add(_ values: [CatalogValue]) throws -> Bool {
+        count += 1
+        switch form {
+        case .json:
+            var object = JSONObject()
+            for (field, value) in zip(columns, values) { object[field.text] = value.json }
+            line(JSONValue.object(object).description)
+        case .csv: line(values.map { Self.quoted($0.text) }.joined(separator: ","))
+        case .tsv: line(values.map { Terminal.printable($0.text) }.joined(separator: "\t"))
+        case .paths0: write(Array(location(values.first?.text ?? "").utf8) + [0])
+        case nil where isTable:
+            rows.append(zip(columns, values).map { Self.shown($1, $0) })
+            if rows.count == Self.most { table(withHead: count == Self.most) }
+        case nil: line(values.map { Terminal.printable($0.text) }.joined(separator: "\t"))
+        }
+        return !isOver
+    }
+
+    func end() {
+        if isTable, !rows.isEmpty { table(withHead: count <= Self.most) }
+        flush()
+    }
+
+    private func table(withHead: Bool) {
+        let table = TextTable(
+            heads: columns.map(\.text), areNumbers: columns.map { [.number, .size].contains($0.kind) })
+        let lines = table.lines(rows, keepsEnds: columns.map { $0.name == .path }, width: Terminal.columns)
+        for text in withHead ? lines[...] : lines.dropFirst() { line(text) }
+        rows = []
+    }
+
+    /// For people.
+    private static func shown(_ value: CatalogValue, _ field: Field) -> String {
+        switch (value, field.name) {
+        case (.unknown, _): "?"
+        case (.integer(let size), .size): KeptBack.size(size)
+        case (.time(let time), _): LocalTime.text(time)
+        case (.text(let hash), .commit), (.text(let hash), .sha256): String(hash.prefix(12))
+        default: Terminal.printable(value.text)
+        }
+    }
+
+    /// RFC 4180.
+    private static func quoted(_ text: String) -> String {
+        guard text.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) else { return text }
+        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+}
+
+/// Times for people.
+enum LocalTime {
+    /// To the minute, in local time.
+    static func text(_ nanoseconds: Int64) -> String {
+        var (clock, found) = (time_t(nanoseconds / 1_000_000_000), tm())
+        localtime_r(&clock, &found)
+        func two(_ number: Int32) -> String { (number < 10 ? "0" : "") + "\(number)" }
+        return
+            "\(found.tm_year + 1900)-\(two(found.tm_mon + 1))-\(two(found.tm_mday)) \(two(found.tm_hour)):\(two(found.tm_min))"
+    }
+}

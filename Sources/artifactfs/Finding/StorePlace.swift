@@ -1,0 +1,118 @@
+import ArgumentParser
+import ArtifactStore
+import Artifacts
+import Catalog
+import Glibc
+import SystemCalls
+import SystemPackage
+
+/// Which store a command asks.
+struct StoreArguments: ParsableArguments {
+    @Option(
+        name: .long,
+        help: """
+            A mount, a path on it, a store's directory or a path in it. Without it $ARTIFACTFS_STORE, else the directory that \
+            one stands in.
+            """,
+        completion: .directory)
+    var store: String?
+
+    func place() throws -> StorePlace { try StorePlace.find(store) }
+}
+
+/// A store, and how this user comes to it.
+struct StorePlace {
+    /// The mount that was named or stood on; nil in a store's directory.
+    let mount: MountEntry?
+    /// The store's directory; nil where the mount does not say.
+    let store: String?
+
+    /// - Parameter named: what somebody has named; nil where nothing was.
+    static func find(_ named: String?) throws -> StorePlace {
+        if let named { return try find(at: named, "--store \(named)") }
+        if let set = getenv("ARTIFACTFS_STORE").map({ String(cString: $0) }), !set.isEmpty {
+            return try find(at: set, "ARTIFACTFS_STORE=\(set)")
+        }
+        return try find(at: ".", nil)
+    }
+
+    private static func find(at argument: String, _ source: String?) throws -> StorePlace {
+        let named = try Paths.resolvedDirectory(of: argument)
+        let full = try Paths.resolved(named) ?? named
+        if let mount = MountEntry.holding(full), mount.isArtifacts {
+            return StorePlace(mount: mount, store: try MountStatus.of(mount).string("store"))
+        }
+        var directory = full
+        while true {
+            let own = (directory == "/" ? "" : directory) + "/" + StoreLayout.privateDirectory
+            if (try? SystemCall.attributes(SystemCall.currentDirectory, own))?.isDirectory == true {
+                return StorePlace(mount: nil, store: directory)
+            }
+            guard directory != "/", let slash = directory.utf8.lastIndex(of: UInt8(ascii: "/")) else { break }
+            directory = slash == directory.utf8.startIndex ? "/" : String(directory[..<slash])
+        }
+        let place = source.map { "\($0): it" } ?? "the directory that you are in"
+        throw Failure(
+            .notAStore,
+            """
+            \(place) is neither in a store nor on a mount of one; name one with --store or ARTIFACTFS_STORE, \
+            or go there. 'artifactfs status' lists the mounts
+            """)
+    }
+
+    /// The catalog of what this user may read.
+    func catalog(anew: Bool = false) throws -> Catalog {
+        guard let store, let opened = try readable(store) else {
+            guard let mount else { throw ShownArtifact.closed(store ?? "") }
+            var records = try MountRecords(mount)
+            try records.findAll()
+            return try Catalog.of(records.all)
+        }
+        let bar = ProgressBar("making the catalog")
+        let catalog: Catalog
+        do {
+            catalog = try opened.withLedgers { reader in
+                guard let root = try opened.directory(".").current() else { throw Errno.noSuchFileOrDirectory }
+                return try withExtendedLifetime(root) {
+                    let source = CatalogSource(path: opened.path, root: root.descriptor, ledgers: reader)
+                    return try Catalog.open(source, anew: anew) { bar.show($0, of: $1) }
+                }
+            }
+        } catch CatalogError.busy(let directory) {
+            throw Failure(.busy, "another process is making the catalog in \(directory); try again in a moment")
+        }
+        bar.end()
+        if let remark = catalog.remark { Terminal.complain(remark) }
+        if catalog.isBehind {
+            Terminal.complain("another process brings the catalog up to date: the newest artifacts may be missing here")
+        }
+        return catalog
+    }
+
+    /// The store, where its ledgers are this user's to read.
+    private func readable(_ store: String) throws -> Store? {
+        let own = store + "/" + StoreLayout.privateDirectory + "/ledger"
+        do throws(Errno) {
+            try SystemCall.checkAccess(atPath: own, R_OK | X_OK)
+        } catch {
+            if error == .permissionDenied { return nil }
+            if mount != nil { return nil }
+            throw Failure(.failed, "nothing is known yet: \(store) has no ledger (\(error))")
+        }
+        return try ShownArtifact.openStore(store)
+    }
+
+    /// Where what is at a path on the mount is for this user: on the mount, or in the store.
+    func location(of path: String, _ schema: ArtifactSchema) -> String {
+        if let mount { return mount.mountPoint + "/" + path }
+        guard let store else { return path }
+        return ShownArtifact.realPath(of: path, in: store, schema)
+    }
+
+    func schema() throws -> ArtifactSchema {
+        if let mount {
+            return try ShownArtifact.schema(mount.mountPoint + "/" + StoreLayout.privateDirectory + "/schema.yaml")
+        }
+        return try ShownArtifact.openStore(store ?? "").schema
+    }
+}

@@ -1,0 +1,188 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+extension MountedTests {
+    /// `artifactfs find` and `reindex`, as people use them.
+    @Suite struct FindTests {
+        private func production(_ mount: Mount) throws {
+            let script = """
+                import os, sys
+                def write(path, text, note=None):
+                    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+                    os.write(file, text)
+                    if note: os.setxattr(path, "user.artifact.note", note)
+                    os.close(file)
+                base = "production/base/"
+                for name in ["1", "2", "X"]: write(base + "analysis_sequences/chr%s.tsv" % name, b"a\\tb\\n" + b"1\\t2\\n" * 100)
+                write(base + "splice_errors/chr1.tsv", b"a\\tb\\n1\\t2\\n", b"the good, 'best' \\"one\\"\\x1b[31m\\n")
+                """
+            try write(script, to: mount.store + "/../make.py")
+            #expect(try run([testPython, mount.store + "/../make.py"], directory: mount.root).succeeded)
+            let command = """
+                echo '{"val_auc": [0.5, 0.9], "loss": 0.1}' > development/current/meta/meta_metrics/train.json
+                sort production/base/analysis_sequences/chr1.tsv > production/base/splice_errors/chr2.tsv
+                """
+            let ran = try run(
+                [
+                    try Mount.binary(), "run", "--experiment", "splice", "--param", "lr=1e-3", "--", "bash", "-c",
+                    command,
+                ], directory: mount.root)
+            #expect(ran.succeeded, "\(ran)")
+            #expect(mount.settle())
+        }
+
+        private func find(_ words: String..., in place: String, user: User? = nil) throws -> Outcome {
+            try run([try Mount.binary(), "find", "--store", place] + words, user: user)
+        }
+
+        @Test(arguments: MountVariant.both) func artifactsAreFound(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try production(mount)
+            let base = "production/base/"
+            for place in [mount.root, mount.store, mount.root + "/development", mount.store + "/base_layer"] {
+                for (query, names) in [
+                    (
+                        "type = analysis_sequences",
+                        ["analysis_sequences/chr1.tsv", "analysis_sequences/chr2.tsv", "analysis_sequences/chrX.tsv"]
+                    ),
+                    (
+                        "key in (chr2, chrX) and size > 300b and run is unknown",
+                        ["analysis_sequences/chr2.tsv", "analysis_sequences/chrX.tsv"]
+                    ),
+                    ("rows < 2", ["splice_errors/chr1.tsv"]), ("good", ["splice_errors/chr1.tsv"]),
+                    ("metric.val_auc > 0.8 and experiment = splice", ["splice_errors/chr2.tsv"]),
+                    ("param.lr = 0.001", ["splice_errors/chr2.tsv"]),
+                    ("input like *analysis_sequences/chr1.tsv", ["splice_errors/chr2.tsv"]),
+                    ("run is known", ["splice_errors/chr2.tsv"]), ("sealed before 2020", []),
+                    (
+                        "sealed since today not type = splice_errors not key ~ '^chr[0-9]'",
+                        ["analysis_sequences/chrX.tsv"]
+                    ),
+                ] as [(String, [String])] {
+                    let outcome = try find(query, "--columns", "path", "--sort", "path", in: place)
+                    #expect(outcome.status == (names.isEmpty ? 1 : 0), "\(query): \(outcome)")
+                    #expect(
+                        outcome.output.split(separator: "\n").map(String.init) == names.map { base + $0 }, "\(query)")
+                }
+            }
+            // From within, and by the environment.
+            let within = try run([try Mount.binary(), "find", "good"], directory: mount.store + "/base_layer")
+            #expect(within.output.hasPrefix(base + "splice_errors/chr1.tsv\t8\t1\t20"), "\(within)")
+            let named = try run(
+                ["env", "ARTIFACTFS_STORE=" + mount.root, try Mount.binary(), "find", "type", "=", "splice_errors"],
+                directory: "/")
+            #expect(named.succeeded && named.output.split(separator: "\n").count == 2, "\(named)")
+            let nowhere = try run([try Mount.binary(), "find"], directory: "/")
+            #expect(nowhere.status == 3 && nowhere.errors.contains("ARTIFACTFS_STORE"), "\(nowhere)")
+        }
+
+        @Test func forPrograms() throws {
+            let mount = try Mount()
+            try production(mount)
+            let json = try find(
+                "type = splice_errors", "--json", "--columns", "path,note,metric.val_auc,rows,dirty", "--sort", "path",
+                in: mount.root)
+            let lines = json.output.split(separator: "\n")
+            #expect(
+                lines.count == 2 && lines[1].contains(#""metric.val_auc":0.9"#) && !lines[1].contains("note"), "\(json)"
+            )
+            #expect(lines[0].contains(#"the good, 'best' \"one\"\u001b[31m\n"#), "\(json)")
+            let csv = try find("good", "--csv", "--columns", "note,path", in: mount.root)
+            #expect(
+                csv.output
+                    == "note,path\n\"the good, 'best' \"\"one\"\"\u{1b}[31m\n\",production/base/splice_errors/chr1.tsv\n",
+                "\(csv)")
+            let tsv = try find("good", "--tsv", "--columns", "path, note", in: mount.root)
+            #expect(
+                tsv.output
+                    == "path\tnote\nproduction/base/splice_errors/chr1.tsv\tthe good, 'best' \"one\"\\x1b[31m\\n\n",
+                "\(tsv)")
+            for place in [mount.root, mount.store] {
+                let script = #""$0" find --store "$1" 'type = analysis_sequences' --paths0 | xargs -0 cat | wc -l"#
+                let counted = try run(["bash", "-c", script, try Mount.binary(), place])
+                #expect(counted.output == "303\n", "\(counted)")
+            }
+            // Who reads no more ends it.
+            let head = try run([
+                "bash", "-c", #"set -o pipefail; "$0" find --store "$1" | head -1"#, try Mount.binary(), mount.root,
+            ])
+            #expect(head.output.split(separator: "\n").count == 1 && head.errors.isEmpty, "\(head)")
+        }
+
+        /// On a terminal: a table that is not wider than it.
+        @Test func forPeople() throws {
+            let mount = try Mount()
+            try production(mount)
+            let page = try python(
+                ListTests.onATerminal,
+                [
+                    try Mount.binary(), "find", "--store", mount.root, "--columns", "path,size,rows,user,note,command",
+                    "--sort", "size,path",
+                ])
+            let lines = page.output.split(separator: "\n").map(String.init)
+            #expect(lines.count == 6 && lines.allSatisfy { $0.count <= 80 }, "\(page)")
+            #expect(lines[0].hasPrefix("path ") && lines[0].contains("  user"), "\(page)")
+            #expect(lines[1].contains("8 bytes     1  root") && !page.output.contains("\u{1b}"), "\(page)")
+        }
+
+        @Test func whatIsWrong() throws {
+            let mount = try Mount()
+            for (words, place, part) in [
+                (["typ = x"], "    typ = x\n    ^^^\n", "did you mean type?"),
+                (["size > 1GB and and"], "                   ^^^", "a test was expected"),
+                (["note ~ '('"], "", "an expression"), (["--columns", "siz"], "", "did you mean size?"),
+                (["--sort", "-nothing"], "", "is no field"), (["--limit", "-3"], "", "no number"),
+            ] as [([String], String, String)] {
+                let outcome = try run([try Mount.binary(), "find", "--store", mount.root] + words)
+                #expect(outcome.status == 64 && outcome.output.isEmpty, "\(words): \(outcome)")
+                let text = outcome.errors.replacing("\n    ", with: " ")
+                #expect(outcome.errors.contains(place) && text.contains(part), "\(words): \(outcome)")
+            }
+        }
+
+        @Test func reindexing() throws {
+            let mount = try Mount()
+            try production(mount)
+            let catalog = mount.store + "/.artifactfs/catalog/catalog.sqlite"
+            #expect(try find(in: mount.root).succeeded && exists(catalog))
+            #expect(truncate(catalog, 8000) == 0)
+            let found = try find(in: mount.root)
+            #expect(found.output.split(separator: "\n").count == 5 && found.errors.contains("made anew"), "\(found)")
+            let anew = try run([try Mount.binary(), "reindex", "--store", mount.store])
+            #expect(anew.succeeded && anew.output.contains("5 artifacts and 1 runs in "), "\(anew)")
+            // What is kept back is found when it is asked for.
+            let killed = try run(
+                ["bash", "-c", "exec 3> \(mount.production("base/splice_errors/chr5.tsv")); echo a >&3; kill -9 $$"])
+            #expect(!killed.succeeded && mount.settle())
+            #expect(try find("key = chr5", in: mount.root).status == 1)
+            let kept = try find("key = chr5 and state = quarantined", in: mount.root)
+            #expect(kept.output.contains("chr5.tsv") && kept.output.hasSuffix("\tquarantined\n"), "\(kept)")
+        }
+
+        /// Users of root's mount find what they may read, and nothing of what not.
+        @Test(.enabled(if: geteuid() == 0, "only root acts as several users"), arguments: MountVariant.bothForAll)
+        func severalUsers(_ variant: MountVariant) throws {
+            let stage = try SharedStage(variant)
+            let mount = stage.mount
+            for (user, name, mask) in [(User.alice, "chr1", "077"), (.bob, "chr2", "022"), (.alice, "chr3", "022")] {
+                let made = try shell(
+                    "umask \(mask); printf 'a\\tb\\n1\\t2\\n' > \(mount.production("base/splice_errors/\(name).tsv"))",
+                    user: user)
+                #expect(made.succeeded, "\(made)")
+            }
+            #expect(mount.settle())
+            for (user, names) in [(User.alice, ["chr1", "chr2", "chr3"]), (.bob, ["chr2", "chr3"])] {
+                let found = try find(
+                    "type = splice_errors", "--columns", "key,user", "--sort", "key", in: mount.root, user: user)
+                #expect(
+                    found.output.split(separator: "\n").map { $0.split(separator: "\t")[0] }
+                        == names.map { Substring($0) }, "\(found)")
+                let direct = try find(in: mount.store, user: user)
+                #expect(direct.status != 0 && direct.output.isEmpty, "\(direct)")
+            }
+            #expect(try find(in: mount.root).output.split(separator: "\n").count == 3)
+        }
+    }
+}
