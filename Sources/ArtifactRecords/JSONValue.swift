@@ -113,18 +113,26 @@ public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Returns: nil for what is not JSON, and for more than 64 levels.
     public init?(parsing bytes: some Collection<UInt8>) {
-        var reader = JSONReader(Array(bytes))
-        guard let value = reader.document() else { return nil }
-        self = value
+        // Lines of a ledger lie in one piece of memory.
+        let found =
+            bytes.withContiguousStorageIfAvailable { Self.read($0) } ?? Array(bytes).withUnsafeBufferPointer(Self.read)
+        guard let found else { return nil }
+        self = found
+    }
+
+    private static func read(_ bytes: UnsafeBufferPointer<UInt8>) -> JSONValue? {
+        var reader = JSONReader(bytes)
+        return reader.document()
     }
 }
 
 /// Reads what `JSONValue` writes, and any other JSON.
 private struct JSONReader {
-    private let bytes: [UInt8]
+    /// Used within ``JSONValue/read(_:)`` only.
+    private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     mutating func document() -> JSONValue? {
         guard let value = value(depth: 0) else { return nil }
@@ -201,7 +209,16 @@ private struct JSONReader {
     private mutating func string() -> String? {
         guard next == UInt8(ascii: "\"") else { return nil }
         position += 1
-        var result: [UInt8] = []
+        let start = position
+        // Nearly every string has nothing but its characters.
+        while let byte = next, byte &- 0x20 < 0x5f, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+            position += 1
+        }
+        if next == UInt8(ascii: "\"") {
+            defer { position += 1 }
+            return String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
+        }
+        var result = Array(bytes[start..<position])
         while let byte = next {
             position += 1
             switch byte {

@@ -56,7 +56,7 @@ extension Store {
         let marker = writable.sessions.file(name.description)
         let descriptor = try makeMarker(marker, writable)
         do throws(Errno) {
-            try SystemCall.lock(descriptor, waiting: false)
+            try Self.take(descriptor)
             if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
             try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
@@ -66,6 +66,19 @@ extension Store {
         }
         heldSessions.withLock { $0[name] = descriptor }
     }
+
+    /// Takes a session's marker. Who looks whether a session is live (a catalog does) has it shared for microseconds.
+    private static func take(_ marker: FileDescriptor) throws(Errno) {
+        for _ in 0..<mostLooks {
+            do throws(Errno) { return try SystemCall.lock(marker, waiting: false) } catch {
+                guard error == .wouldBlock else { throw error }
+                usleep(1000)
+            }
+        }
+        try SystemCall.lock(marker, waiting: false)
+    }
+
+    private static let mostLooks = 50
 
     private func makeMarker(_ marker: RealFile, _ writable: Writable) throws(Errno) -> FileDescriptor {
         do throws(Errno) { return try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600) } catch {
@@ -109,7 +122,7 @@ extension Store {
         }
         guard let descriptor else { throw .notFound(what: "session \(name)", path: place) }
         do throws(Errno) {
-            try SystemCall.lock(descriptor, waiting: false)
+            try Self.take(descriptor)
             try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
             SystemCall.closeLock(descriptor)

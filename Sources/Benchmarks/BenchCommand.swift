@@ -34,7 +34,7 @@ struct BenchCommand: ParsableCommand {
             """,
         subcommands: [
             PrepareCommand.self, RunCommand.self, CheckCommand.self, ScaleCommand.self, InstructionsCommand.self,
-            MakeCommand.self,
+            MakeCommand.self, CatalogCommand.self,
         ])
 }
 

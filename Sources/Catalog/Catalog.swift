@@ -56,7 +56,7 @@ public final class Catalog {
         let catalog = Catalog(try DatabaseQueue(configuration: configuration()), path: nil)
         try catalog.queue.write { database in
             try database.execute(sql: CatalogTables.create)
-            var writer = try CatalogWriter(database)
+            let writer = try CatalogWriter(database)
             for record in records { try writer.add(record, nil, nil, quarantined: nil) }
             try database.execute(sql: CatalogTables.index)
         }
@@ -214,24 +214,24 @@ public final class Catalog {
             try CatalogTables.drop(database)
             try database.execute(sql: CatalogTables.create)
         }
-        var writer = try CatalogWriter(database)
+        let writer = try CatalogWriter(database)
         let starts = hosts.map { places[$0] ?? LedgerCursor(beginningOf: $0) }
         let all = try starts.reduce(0) { $0 + (try reader.length(from: $1)) }
         var done: Int64 = 0
         for (host, start) in zip(hosts, starts) {
-            let end = try Self.read(reader, host, from: start, into: &writer, files) { length in
+            let end = try Self.read(reader, host, from: start, into: writer, files) { length in
                 done += length
                 progress(done, all)
             }
             try Self.keep(end, of: host, database)
         }
         try writer.addUnsettled(reader, files)
-        try writer.addSessions(files)
+        try writer.addSessions(files, all: isNew)
         if isNew { try database.execute(sql: CatalogTables.index + "; ANALYZE") }
     }
 
     private static func read(
-        _ reader: LedgerReader, _ host: String, from start: LedgerCursor, into writer: inout CatalogWriter,
+        _ reader: LedgerReader, _ host: String, from start: LedgerCursor, into writer: CatalogWriter,
         _ files: StoreFiles, _ hasRead: (Int64) -> Void
     ) throws -> LedgerCursor {
         var failure: (any Error)?
@@ -280,14 +280,24 @@ public final class Catalog {
         limit: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
     ) throws {
         for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
-        var sql = QuerySQL(subject)
-        let statement = sql.statement(query, columns, order, limit)
-        let arguments = StatementArguments(sql.arguments)
         try queue.read { database in
-            let rows = try Row.fetchCursor(database, sql: statement, arguments: arguments)
+            var plan = QuerySQL.Plan.sort
+            if subject == .artifacts, QuerySQL.hasIndex(order), let limit, limit > 0, limit < Self.few {
+                var sql = QuerySQL(subject)
+                let most = Self.enough * limit
+                let statement = sql.count(query, upTo: most)
+                let count = try Int.fetchOne(database, sql: statement, arguments: StatementArguments(sql.arguments))
+                if count == most { plan = .walk }
+            }
+            var sql = QuerySQL(subject)
+            let statement = sql.statement(query, columns, order, limit, plan)
+            let rows = try Row.fetchCursor(database, sql: statement, arguments: StatementArguments(sql.arguments))
             try Self.forEach(rows, columns, body)
         }
     }
+
+    /// When not more are wanted, and so many times as many are there, they are looked for among the newest.
+    private static let (few, enough) = (10_000, 20)
 
     private static func forEach(
         _ rows: RowCursor, _ columns: [Field], _ body: ([CatalogValue]) throws -> Bool

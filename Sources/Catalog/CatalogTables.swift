@@ -28,38 +28,40 @@ enum CatalogTables {
         CREATE TABLE metric(
             artifact INTEGER, run INTEGER, session INTEGER, name INTEGER NOT NULL, first REAL, last REAL, low REAL,
             high REAL, steps BLOB);
-        CREATE TABLE session(id INTEGER PRIMARY KEY, begun INTEGER, metadata INTEGER);
+        CREATE TABLE measured(id INTEGER PRIMARY KEY);
+        CREATE TABLE session(id INTEGER PRIMARY KEY, begun INTEGER, metadata INTEGER, ended INTEGER NOT NULL DEFAULT 0);
+        CREATE INDEX text_hash ON text(hash);
+        CREATE INDEX artifact_quarantined ON artifact(quarantined) WHERE quarantined IS NOT NULL;
+        CREATE INDEX artifact_intent ON artifact(intent) WHERE intent IS NOT NULL;
+        CREATE INDEX input_artifact ON input(artifact);
+        CREATE INDEX session_goes_on ON session(id) WHERE ended = 0;
+        CREATE INDEX parameter_run ON parameter(run);
+        CREATE INDEX metric_artifact ON metric(artifact) WHERE artifact IS NOT NULL;
+        CREATE INDEX metric_session ON metric(session) WHERE session IS NOT NULL;
         """
 
-    /// Made after the first filling, which is quicker than before it.
+    /// What no filling asks for: made after the first one, which is quicker than before it.
     static let index = """
-        CREATE INDEX IF NOT EXISTS text_hash ON text(hash);
-        CREATE INDEX IF NOT EXISTS artifact_path ON artifact(directory, name);
-        CREATE INDEX IF NOT EXISTS artifact_type ON artifact(type);
-        CREATE INDEX IF NOT EXISTS artifact_key ON artifact("key");
-        CREATE INDEX IF NOT EXISTS artifact_session ON artifact(session) WHERE session IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_run ON artifact(run) WHERE run IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_experiment ON artifact(experiment) WHERE experiment IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_user ON artifact(user);
-        CREATE INDEX IF NOT EXISTS artifact_command ON artifact(command);
-        CREATE INDEX IF NOT EXISTS artifact_note ON artifact(note) WHERE note IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_commit ON artifact("commit") WHERE "commit" IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_size ON artifact(size);
-        CREATE INDEX IF NOT EXISTS artifact_rows ON artifact("rows") WHERE "rows" IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_sealed ON artifact(sealed);
-        CREATE INDEX IF NOT EXISTS artifact_sha256 ON artifact(sha256);
-        CREATE INDEX IF NOT EXISTS artifact_quarantined ON artifact(quarantined) WHERE quarantined IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS artifact_intent ON artifact(intent) WHERE intent IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS input_artifact ON input(artifact);
-        CREATE INDEX IF NOT EXISTS input_path ON input(path);
-        CREATE INDEX IF NOT EXISTS run_begun ON run(begun);
-        CREATE INDEX IF NOT EXISTS run_session ON run(session);
-        CREATE INDEX IF NOT EXISTS parameter_run ON parameter(run);
-        CREATE INDEX IF NOT EXISTS parameter_name ON parameter(name, number);
-        CREATE INDEX IF NOT EXISTS metric_name ON metric(name, last);
-        CREATE INDEX IF NOT EXISTS metric_artifact ON metric(artifact) WHERE artifact IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS metric_run ON metric(run) WHERE run IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS metric_session ON metric(session) WHERE session IS NOT NULL;
+        CREATE INDEX artifact_path ON artifact(directory, name);
+        CREATE INDEX artifact_type ON artifact(type);
+        CREATE INDEX artifact_key ON artifact("key");
+        CREATE INDEX artifact_session ON artifact(session) WHERE session IS NOT NULL;
+        CREATE INDEX artifact_run ON artifact(run) WHERE run IS NOT NULL;
+        CREATE INDEX artifact_experiment ON artifact(experiment) WHERE experiment IS NOT NULL;
+        CREATE INDEX artifact_user ON artifact(user);
+        CREATE INDEX artifact_command ON artifact(command);
+        CREATE INDEX artifact_note ON artifact(note) WHERE note IS NOT NULL;
+        CREATE INDEX artifact_commit ON artifact("commit") WHERE "commit" IS NOT NULL;
+        CREATE INDEX artifact_size ON artifact(size);
+        CREATE INDEX artifact_rows ON artifact("rows") WHERE "rows" IS NOT NULL;
+        CREATE INDEX artifact_sealed ON artifact(sealed);
+        CREATE INDEX artifact_sha256 ON artifact(sha256);
+        CREATE INDEX input_path ON input(path);
+        CREATE INDEX run_begun ON run(begun);
+        CREATE INDEX run_session ON run(session);
+        CREATE INDEX parameter_name ON parameter(name, number);
+        CREATE INDEX metric_name ON metric(name, last);
+        CREATE INDEX metric_run ON metric(run) WHERE run IS NOT NULL;
         """
 
     /// Takes all of it out, of whatever version it is.

@@ -7,7 +7,7 @@ internal import GRDB
 internal import SystemCalls
 
 /// Writes what ledgers and sessions tell into a catalog, within one transaction.
-struct CatalogWriter {
+final class CatalogWriter {
     private let database: Database
     private let insertText: Statement
     private let findText: Statement
@@ -16,13 +16,16 @@ struct CatalogWriter {
     private let insertMetric: Statement
     /// The numbers of texts that came of late.
     private var texts: [String: Int64] = [:]
+    private var userNames: [Int64: String] = [:]
+    /// The names of metrics and parameters that were seen.
+    private var measured: Set<Int64> = []
     /// What is about to get its name, or has it: until another line settles it.
     private var intents: [IntentName: (host: String, place: LedgerReader.LineSpan)] = [:]
     /// Whether artifacts may be there of which only the intent was known.
     private let hadUnsettled: Bool
 
     /// Texts that are remembered: some 100 bytes each.
-    private static let mostTexts = 200_000
+    private static let mostTexts = 50_000
     /// In bytes: a command or a note that is longer is cut in the catalog.
     private static let longestText = 4096
     /// So many inputs of an artifact are known to the catalog; the record has all.
@@ -48,10 +51,15 @@ struct CatalogWriter {
         "opened", "state", "sha256", "note", "quarantined", "intent", "ledger", "file", "offset", "length",
     ]
 
+    /// Runs a statement, which is compiled once.
+    private func execute(_ sql: String, _ arguments: StatementArguments) throws {
+        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    }
+
     // MARK: - Texts
 
     /// A text's number; nil of none.
-    mutating func number(of text: String?) throws -> Int64? {
+    func number(of text: String?) throws -> Int64? {
         guard var text, !text.isEmpty else { return nil }
         if text.utf8.count > Self.longestText {
             text = String(decoding: text.utf8.prefix(Self.longestText), as: UTF8.self)
@@ -68,10 +76,17 @@ struct CatalogWriter {
         return number
     }
 
+    /// The number of the name of a metric or a parameter: there are few, which are looked through by their ends.
+    private func number(ofMeasured name: String) throws -> Int64? {
+        guard let number = try number(of: name) else { return nil }
+        if measured.insert(number).inserted { try execute("INSERT OR IGNORE INTO measured VALUES (?)", [number]) }
+        return number
+    }
+
     // MARK: - What lines tell
 
     /// Takes up a line of a host's ledger.
-    mutating func add(
+    func add(
         _ bytes: ArraySlice<UInt8>, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles
     ) throws {
         guard let event = LineHead.event(of: bytes) else { return }
@@ -82,14 +97,14 @@ struct CatalogWriter {
         case .sealed, .quarantined, .restored, .sealAbandoned:
             if let name = LineHead.intent(of: bytes) { try settle(name) }
             if event == .restored || event == .sealAbandoned { return }
-        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun: break
+        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun, .sessionResumed: break
         default: return
         }
         guard let line = LedgerLine(parsing: bytes) else { return }
         try add(line, of: host, at: place, files)
     }
 
-    private mutating func settle(_ name: IntentName) throws {
+    private func settle(_ name: IntentName) throws {
         intents[name] = nil
         guard hadUnsettled else { return }
         try forget(
@@ -99,7 +114,7 @@ struct CatalogWriter {
 
     /// Adds what has only its intent by now: its `sealed` line comes later, or its driver was killed and it has its name all the same.
     /// What a run makes that is all or nothing counts with its `sealed` line.
-    mutating func addUnsettled(_ reader: LedgerReader, _ files: StoreFiles) throws {
+    func addUnsettled(_ reader: LedgerReader, _ files: StoreFiles) throws {
         for (name, found) in intents.sorted(by: { $0.key.text < $1.key.text }) {
             guard let line = try reader.line(of: found.host, at: found.place),
                 case .sealIntent(let intent) = line.event,
@@ -110,7 +125,7 @@ struct CatalogWriter {
         }
     }
 
-    private mutating func add(
+    private func add(
         _ line: LedgerLine, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles,
         intent name: IntentName? = nil
     ) throws {
@@ -129,11 +144,12 @@ struct CatalogWriter {
         case .discarded(let left), .takenOut(let left): try forget(quarantined: left.quarantined)
         case .runBegun(let run): try begin(run, at: line.time, host)
         case .runEnded(let run): try end(run, at: line.time)
-        case .sessionBegun(let session, _):
-            try database.execute(
-                sql:
-                    "INSERT INTO session(id, begun) VALUES (?, ?) ON CONFLICT(id) DO UPDATE SET begun = excluded.begun",
-                arguments: [try number(of: session), Self.time(line.time)])
+        case .sessionBegun(let session, _), .sessionResumed(let session, _):
+            try execute(
+                """
+                INSERT INTO session(id, begun) VALUES (?, ?)
+                ON CONFLICT(id) DO UPDATE SET begun = ifnull(begun, excluded.begun), ended = 0
+                """, [try number(of: session), Self.time(line.time)])
         default: break
         }
     }
@@ -151,15 +167,15 @@ struct CatalogWriter {
 
     private func forget(_ artifacts: [Int64]) throws {
         for artifact in artifacts {
-            try database.execute(sql: "DELETE FROM metric WHERE artifact = ?", arguments: [artifact])
-            try database.execute(sql: "DELETE FROM input WHERE artifact = ?", arguments: [artifact])
-            try database.execute(sql: "DELETE FROM artifact WHERE id = ?", arguments: [artifact])
+            try execute("DELETE FROM metric WHERE artifact = ?", [artifact])
+            try execute("DELETE FROM input WHERE artifact = ?", [artifact])
+            try execute("DELETE FROM artifact WHERE id = ?", [artifact])
         }
     }
 
     /// Adds an artifact; nil where its path is not known.
     @discardableResult
-    mutating func add(
+    func add(
         _ record: ArtifactRecord, _ ledger: String?, _ place: LedgerReader.LineSpan?, quarantined: String? = nil,
         intent: IntentName? = nil
     ) throws -> (artifact: Int64, run: Int64?)? {
@@ -178,35 +194,53 @@ struct CatalogWriter {
             writer?.argv.map { $0.map(ShellWord.quoted).joined(separator: " ") }
             ?? record.unknown["command"]?.string
         let experiment = record.run?.experiment ?? record.attributes[ArtifactAttribute.experiment]?.string
-        let values: [(any DatabaseValueConvertible)?] = [
-            try number(of: directory), name, try number(of: artifact.type), try number(of: artifact.layer?.rawValue),
-            try number(of: artifact.mode?.rawValue), try number(of: artifact.key), try number(of: artifact.format),
-            artifact.version, session, try number(of: artifact.test ?? record.origin?.test), run,
-            try number(of: experiment), try number(of: writer?.user ?? writer?.uid.map { "\($0)" }),
-            try number(of: writer?.host), try number(of: writer?.program), try number(of: command),
-            code?.commit.flatMap(HexadecimalText.bytes), code?.dirty, artifact.size, artifact.content.rows,
-            artifact.content.columns.map { Int64($0.count) }
-                ?? artifact.content.details["columns"].flatMap { Int64($0) },
-            record.times.sealed.flatMap(Self.nanoseconds), record.times.opened.flatMap(Self.nanoseconds),
-            try number(
-                of: quarantined == nil
-                    ? ArtifactRecord.State.sealed.rawValue : ArtifactRecord.State.quarantined.rawValue),
-            artifact.sha256.flatMap(HexadecimalText.bytes), try number(of: Self.note(record)), quarantined,
-            intent?.text, try number(of: ledger), place?.number, place?.offset, place?.count,
-        ]
-        try insertArtifact.execute(arguments: StatementArguments(values))
+        let state: ArtifactRecord.State = quarantined == nil ? .sealed : .quarantined
+        let columns = artifact.content.columns.map { Int64($0.count) }
+        // In the order of ``columns``.
+        var row = RowValues(Self.columns.count)
+        row.add(try number(of: directory))
+        row.add(name)
+        for text in [artifact.type, artifact.layer?.rawValue, artifact.mode?.rawValue, artifact.key, artifact.format] {
+            row.add(try number(of: text))
+        }
+        row.add(artifact.version)
+        row.add(session)
+        row.add(try number(of: artifact.test ?? record.origin?.test))
+        row.add(run)
+        let user = writer?.user ?? writer?.uid.map { "\($0)" }
+        for text in [experiment, user, writer?.host, writer?.program, command] { row.add(try number(of: text)) }
+        row.add(code?.commit.flatMap(HexadecimalText.bytes))
+        row.add(code?.dirty.map { $0 ? 1 : 0 })
+        row.add(artifact.size)
+        row.add(artifact.content.rows)
+        row.add(columns ?? artifact.content.details["columns"].flatMap { Int64($0) })
+        row.add(record.times.sealed.flatMap(Self.nanoseconds))
+        row.add(record.times.opened.flatMap(Self.nanoseconds))
+        row.add(try number(of: state.rawValue))
+        row.add(artifact.sha256.flatMap(HexadecimalText.bytes))
+        row.add(try number(of: Self.note(record)))
+        row.add(quarantined)
+        row.add(intent?.text)
+        row.add(try number(of: ledger))
+        row.add(place.map { Int64($0.number) })
+        row.add(place?.offset)
+        row.add(place.map { Int64($0.count) })
+        try row.execute(insertArtifact)
         let added = database.lastInsertedRowID
         for input in record.inputs.prefix(Self.mostInputs) {
             guard let path = try number(of: input.path) else { continue }
-            try insertInput.execute(arguments: [
-                added, path, input.version, try number(of: input.how?.rawValue),
-                input.sha256.flatMap(HexadecimalText.bytes),
-            ])
+            var row = RowValues(5)
+            row.add(added)
+            row.add(path)
+            row.add(input.version)
+            row.add(try number(of: input.how?.rawValue))
+            row.add(input.sha256.flatMap(HexadecimalText.bytes))
+            try row.execute(insertInput)
         }
         if let run, let commit = code?.commit.flatMap(HexadecimalText.bytes) {
-            try database.cachedStatement(
-                sql: "UPDATE run SET \"commit\" = ?, dirty = ? WHERE id = ? AND \"commit\" IS NULL"
-            ).execute(arguments: [commit, code?.dirty, run])
+            try execute(
+                "UPDATE run SET \"commit\" = ?, dirty = ? WHERE id = ? AND \"commit\" IS NULL",
+                [commit, code?.dirty, run])
         }
         return (added, run)
     }
@@ -217,38 +251,46 @@ struct CatalogWriter {
 
     // MARK: - Runs
 
-    private mutating func begin(_ run: LedgerEvent.RunLine, at time: String, _ host: String) throws {
+    /// The directory service is asked once for each user.
+    private func userName(_ user: Int64) -> String {
+        if let known = userNames[user] { return known }
+        let name = UserNames.name(user)
+        userNames[user] = name
+        return name
+    }
+
+    private func begin(_ run: LedgerEvent.RunLine, at time: String, _ host: String) throws {
         guard let id = try number(of: run.run) else { return }
         let words: [String]? =
             if case .array(let all)? = run.facts["command"] { all.map { $0.string ?? $0.description } } else { nil }
-        try database.execute(
-            sql: """
-                INSERT INTO run(id, experiment, user, host, session, command, begun) VALUES (?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT(id) DO UPDATE SET experiment = excluded.experiment, user = excluded.user,
-                host = excluded.host, session = excluded.session, command = excluded.command, begun = excluded.begun
-                """,
-            arguments: [
-                id, try number(of: run.facts["experiment"]?.string), try number(of: UserNames.name(run.uid)),
+        try execute(
+            """
+            INSERT INTO run(id, experiment, user, host, session, command, begun) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT(id) DO UPDATE SET experiment = excluded.experiment, user = excluded.user,
+            host = excluded.host, session = excluded.session, command = excluded.command, begun = excluded.begun
+            """,
+            [
+                id, try number(of: run.facts["experiment"]?.string), try number(of: userName(run.uid)),
                 try number(of: host), try number(of: run.session),
                 try number(of: words?.map(ShellWord.quoted).joined(separator: " ")), Self.time(time),
             ])
-        try database.execute(sql: "DELETE FROM parameter WHERE run = ?", arguments: [id])
+        try execute("DELETE FROM parameter WHERE run = ?", [id])
         // What was said one by one counts more than the file.
         var known: Set<String> = []
         for facts in [run.facts["parameters"], run.facts["config"]].compactMap({ $0 }) {
             let values = MeasuredValues(facts)
             for name in values.names where known.insert(name).inserted {
-                guard let number = try number(of: name) else { continue }
-                try database.execute(
-                    sql: "INSERT INTO parameter VALUES (?, ?, ?, ?)",
-                    arguments: [
+                guard let number = try number(ofMeasured: name) else { continue }
+                try execute(
+                    "INSERT INTO parameter VALUES (?, ?, ?, ?)",
+                    [
                         id, number, values.number(name), try self.number(of: values.text(name)),
                     ])
             }
         }
     }
 
-    private mutating func end(_ run: LedgerEvent.RunLine, at time: String) throws {
+    private func end(_ run: LedgerEvent.RunLine, at time: String) throws {
         guard let id = try number(of: run.run) else { return }
         let seconds: Double? =
             switch run.facts["seconds"] {
@@ -256,13 +298,13 @@ struct CatalogWriter {
             case .integer(let number)?: Double(number)
             default: nil
             }
-        try database.execute(
-            sql: """
-                INSERT INTO run(id, session, seconds, status, signal, ended) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT(id) DO UPDATE SET seconds = excluded.seconds, status = excluded.status,
-                signal = excluded.signal, ended = excluded.ended
-                """,
-            arguments: [
+        try execute(
+            """
+            INSERT INTO run(id, session, seconds, status, signal, ended) VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT(id) DO UPDATE SET seconds = excluded.seconds, status = excluded.status,
+            signal = excluded.signal, ended = excluded.ended
+            """,
+            [
                 id, try number(of: run.session), seconds, run.facts["status"]?.integer, run.facts["signal"]?.integer,
                 Self.time(time),
             ])
@@ -270,9 +312,9 @@ struct CatalogWriter {
 
     // MARK: - Metrics
 
-    mutating func add(_ values: MeasuredValues, artifact: Int64?, run: Int64?, session: Int64?) throws {
+    func add(_ values: MeasuredValues, artifact: Int64?, run: Int64?, session: Int64?) throws {
         for name in values.names {
-            guard let series = values.series[name], let number = try number(of: name) else { continue }
+            guard let series = values.series[name], let number = try number(ofMeasured: name) else { continue }
             // What is no number is neither the least nor the greatest.
             let finite = series.values.filter { !$0.isNaN }
             let steps = series.values.count > 1 ? Self.packed(series) : nil
@@ -293,21 +335,27 @@ struct CatalogWriter {
         return data
     }
 
-    /// Takes up what the sessions' `metadata.json` say, as far as they have changed.
-    mutating func addSessions(_ files: StoreFiles) throws {
-        for found in files.sessions() {
-            guard let id = try number(of: found.name) else { continue }
-            let known = try Int64.fetchOne(
-                database.cachedStatement(sql: "SELECT metadata FROM session WHERE id = ?"), arguments: [id])
-            guard known != found.modified else { continue }
-            try database.execute(
-                sql: """
-                    INSERT INTO session(id, metadata) VALUES (?, ?)
-                    ON CONFLICT(id) DO UPDATE SET metadata = excluded.metadata
-                    """,
-                arguments: [id, found.modified])
-            try database.execute(sql: "DELETE FROM metric WHERE session = ?", arguments: [id])
-            if let metrics = files.metadata(of: found.name)?["metrics"] {
+    /// Takes up what sessions say of themselves, in `metadata.json`: of those that go on, or were not looked at since they ended.
+    ///
+    /// - Parameter all: whether those are looked for too of which no ledger tells.
+    func addSessions(_ files: StoreFiles, all: Bool) throws {
+        if all {
+            for name in files.sessions() {
+                try execute("INSERT OR IGNORE INTO session(id) VALUES (?)", [try number(of: name)])
+            }
+        }
+        let open = try Row.fetchAll(
+            database, sql: "SELECT session.id, value, metadata FROM session JOIN text USING (id) WHERE ended = 0")
+        for row in open {
+            let (id, name, known): (Int64, String, Int64?) = (row[0], row[1], row[2])
+            // In this order: what has ended by then is not changed any more.
+            let mayGoOn = files.mayGoOn(name)
+            let modified = files.modified(name)
+            guard !mayGoOn || modified != known else { continue }
+            try execute("UPDATE session SET metadata = ?, ended = ? WHERE id = ?", [modified, !mayGoOn, id])
+            guard modified != known else { continue }
+            try execute("DELETE FROM metric WHERE session = ?", [id])
+            if let metrics = files.metadata(of: name)?["metrics"] {
                 try add(MeasuredValues(metrics), artifact: nil, run: nil, session: id)
             }
         }
@@ -330,6 +378,23 @@ extension MeasuredValues {
     func number(_ name: String) -> Double? { series[name]?.values.last }
 
     func text(_ name: String) -> String? { texts[name] }
+}
+
+/// The values of a row, in the order of a statement's columns.
+private struct RowValues {
+    private var values: [DatabaseValue] = []
+
+    init(_ count: Int) { values.reserveCapacity(count) }
+
+    mutating func add(_ number: Int64?) { values.append(number.map(\.databaseValue) ?? .null) }
+    mutating func add(_ text: String?) { values.append(text.map(\.databaseValue) ?? .null) }
+    mutating func add(_ bytes: Data?) { values.append(bytes.map(\.databaseValue) ?? .null) }
+
+    /// There are as many as the statement has marks.
+    func execute(_ statement: Statement) throws {
+        statement.setUncheckedArguments(StatementArguments(values))
+        try statement.execute()
+    }
 }
 
 /// What a file that was about to get its name is called in its mount's staging directory.

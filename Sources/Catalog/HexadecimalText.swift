@@ -4,25 +4,26 @@ internal import FoundationEssentials
 enum HexadecimalText {
     /// nil for what is no even number of digits.
     static func bytes(_ text: String) -> Data? {
-        guard text.utf8.count.isMultiple(of: 2) else { return nil }
-        var bytes = Data(capacity: text.utf8.count / 2)
-        var high: UInt8?
-        for digit in text.utf8 {
-            let value: UInt8
-            switch digit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = digit - UInt8(ascii: "A") + 10
-            default: return nil
+        var text = text
+        let bytes = text.withUTF8 { digits -> [UInt8]? in
+            guard digits.count.isMultiple(of: 2) else { return nil }
+            var bytes = [UInt8](repeating: 0, count: digits.count / 2)
+            for place in bytes.indices {
+                guard let high = value(digits[2 * place]), let low = value(digits[2 * place + 1]) else { return nil }
+                bytes[place] = high << 4 | low
             }
-            if let first = high {
-                bytes.append(first << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
+            return bytes
         }
-        return bytes
+        return bytes.map { Data($0) }
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
     }
 
     static func text(_ bytes: some Sequence<UInt8>) -> String {

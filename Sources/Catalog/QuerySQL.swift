@@ -17,12 +17,14 @@ struct QuerySQL {
         case .all: "1"
         case .and(let all): joined(all, "AND")
         case .or(let all): joined(all, "OR")
-        // What is not known makes a test false, and not the whole.
-        case .not(let inner): "NOT ifnull(\(condition(inner)), 0)"
+        case .not(let inner): Self.not(condition(inner))
         case .says(let text): says(text)
         case .field(let field, let test): condition(field, test)
         }
     }
+
+    /// What is not known makes a test false, and not the whole.
+    private static func not(_ condition: String) -> String { "NOT ifnull(\(condition), 0)" }
 
     /// In halves: SQLite's expressions are at most 1000 deep.
     private mutating func joined(_ all: [Query], _ word: String) -> String {
@@ -121,7 +123,7 @@ struct QuerySQL {
     /// The numbers of the names that somebody means: the whole name, or the end of it after a dot.
     private mutating func names(_ name: String) -> String {
         let whole = "SELECT id FROM text WHERE hash = \(add(CatalogTables.hash(name))) AND value = \(add(name))"
-        let part = "SELECT DISTINCT name FROM metric UNION SELECT DISTINCT name FROM parameter"
+        let part = "SELECT id FROM measured"
         return """
             \(whole) UNION ALL SELECT id FROM text WHERE id IN (\(part)) AND value LIKE \(add("%." + Self.escaped(name))) ESCAPE '\\'
             """
@@ -311,9 +313,8 @@ struct QuerySQL {
             WHERE \(owner.column) IS NOT NULL AND name IN (\(names)) AND \(value))
             """
         }
-        // Of what has no run the answer is no, and not that it is not known.
-        let condition = "ifnull(\(Self.balanced(found[...], "OR")), 0)"
-        return test == .unknown ? "NOT \(condition)" : condition
+        let condition = Self.balanced(found[...], "OR")
+        return test == .unknown ? Self.not(condition) : condition
     }
 
     private mutating func parameter(_ field: Field, _ test: Query.Test) -> String {
@@ -335,8 +336,8 @@ struct QuerySQL {
         default: value = numbered("text", test)
         }
         let run = subject == .runs ? "r.id" : "a.run"
-        let condition = "ifnull(\(run) IN (SELECT run FROM parameter WHERE name IN (\(names)) AND \(value)), 0)"
-        return test == .unknown ? "NOT \(condition)" : condition
+        let condition = "\(run) IN (SELECT run FROM parameter WHERE name IN (\(names)) AND \(value))"
+        return test == .unknown ? Self.not(condition) : condition
     }
 }
 
@@ -350,23 +351,57 @@ enum CatalogPath {
 
 /// Whole statements.
 extension QuerySQL {
+    /// How rows come in their order.
+    enum Plan {
+        /// The newest are looked at first, until there are enough: where many are found, and few are wanted.
+        case walk
+        /// All that are found are sorted.
+        case sort
+    }
+
     mutating func statement(
-        _ query: Query, _ columns: [Field], _ order: [(field: Field, isDescending: Bool)], _ limit: Int?
+        _ query: Query, _ columns: [Field], _ order: [(field: Field, isDescending: Bool)], _ limit: Int?, _ plan: Plan
     ) -> String {
-        let from = subject == .artifacts ? "artifact a" : "run r"
+        let isWalk = plan == .walk && subject == .artifacts
+        let index = (order.first?.field.name ?? .sealed).rawValue
+        let from = subject == .artifacts ? isWalk ? "artifact a INDEXED BY artifact_\(index)" : "artifact a" : "run r"
         let values = columns.map { value($0) }.joined(separator: ", ")
         let condition = condition(query)
-        var keys = order.map { key in
-            let sorted = value(key.field)
-            // What is not known comes last.
-            return "\(sorted) IS NULL, \(sorted) \(key.isDescending ? "DESC" : "ASC")"
+        // What is not known comes last.
+        var keys = order.map { "\(value($0.field)) \($0.isDescending ? "DESC" : "ASC") NULLS LAST" }
+        if subject == .runs {
+            keys.append("r.begun DESC, r.id DESC")
+        } else {
+            // With a sign it is no column of an index, which SQLite would walk through, however few are found.
+            keys.append("\(isWalk || query.isAll && order.isEmpty ? "" : "+")a.sealed DESC, a.id DESC")
         }
-        keys.append(subject == .artifacts ? "a.sealed DESC, a.id DESC" : "r.begun DESC, r.id DESC")
         let text = "SELECT \(values) FROM \(from) WHERE \(condition) ORDER BY \(keys.joined(separator: ", "))"
         return limit.map { "\(text) LIMIT \($0)" } ?? text
     }
 
     mutating func count(_ query: Query) -> String {
         "SELECT count(*) FROM \(subject == .artifacts ? "artifact a" : "run r") WHERE \(condition(query))"
+    }
+
+    /// Whether artifacts can be walked through in an order.
+    static func hasIndex(_ order: [(field: Field, isDescending: Bool)]) -> Bool {
+        guard let first = order.first else { return true }
+        return [.sealed, .size].contains(first.field.name) && first.isDescending
+    }
+
+    /// How many there are, up to a number.
+    mutating func count(_ query: Query, upTo most: Int) -> String {
+        "SELECT count(*) FROM (SELECT 1 FROM artifact a WHERE \(condition(query)) LIMIT \(most))"
+    }
+}
+
+extension Query {
+    /// Whether nearly everything is found: all, or what is sealed.
+    fileprivate var isAll: Bool {
+        switch self {
+        case .all: true
+        case .field(let field, .compare(.equal, _)): field.name == .state
+        default: false
+        }
     }
 }

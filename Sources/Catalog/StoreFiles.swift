@@ -27,26 +27,34 @@ struct StoreFiles {
 
     private static let sessions = StoreLayout.directory(of: .mode(.development))
 
-    /// The sessions that say something of themselves, and when that was changed, in nanoseconds since 1970.
-    func sessions() -> [(name: String, modified: Int64)] {
-        var found: [(name: String, modified: Int64)] = []
+    /// The sessions that have a directory.
+    func sessions() -> [String] {
         guard let directory = openFile(Self.sessions, O_RDONLY | O_DIRECTORY) else { return [] }
         defer { SystemCall.close(directory) }
         var names: [String] = []
         try? SystemCall.forEachName(in: directory) { name, _, _ in
             if let text = String(validatingCString: name), SessionName(text) != nil { names.append(text) }
         }
-        for name in names.sorted() {
-            guard let file = openFile("\(Self.sessions)/\(name)/\(StoreLayout.metadataName)", O_RDONLY) else {
-                continue
-            }
-            defer { SystemCall.close(file) }
-            guard let found_ = try? SystemCall.attributes(file), found_.isRegular,
-                let modified = CatalogWriter.nanoseconds(found_.st_mtim)
-            else { continue }
-            found.append((name, modified))
-        }
-        return found
+        return names.sorted()
+    }
+
+    /// When what a session says of itself was changed, in nanoseconds since 1970; nil where it says nothing.
+    func modified(_ session: String) -> Int64? {
+        guard SessionName(session) != nil,
+            let file = openFile("\(Self.sessions)/\(session)/\(StoreLayout.metadataName)", O_RDONLY)
+        else { return nil }
+        defer { SystemCall.close(file) }
+        guard let attributes = try? SystemCall.attributes(file), attributes.isRegular else { return nil }
+        return CatalogWriter.nanoseconds(attributes.st_mtim)
+    }
+
+    /// Whether a session may go on: a mount has the lock of its marker (DISK FORMAT, "Sessions"), or it has no marker.
+    func mayGoOn(_ session: String) -> Bool {
+        guard SessionName(session) != nil,
+            let marker = openFile("\(StoreLayout.privateDirectory)/sessions/\(session)", O_RDONLY)
+        else { return true }
+        defer { SystemCall.closeLock(marker) }
+        return (try? SystemCall.lock(marker, waiting: false, isShared: true)) == nil
     }
 
     /// What a session's `metadata.json` says.
