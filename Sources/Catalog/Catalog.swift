@@ -51,12 +51,31 @@ public final class Catalog {
         return catalog
     }
 
-    /// Of records that somebody has, in memory only.
-    public static func of(_ records: [ArtifactRecord]) throws -> Catalog {
+    /// A run as somebody knows it who reads no ledger.
+    public struct ToldRun {
+        let line: LedgerEvent.RunLine
+        let begun: String
+        let hasEnded: Bool
+        let metrics: JSONValue?
+
+        /// A run.
+        ///
+        /// - Parameters:
+        ///   - line: with all that is known of it.
+        ///   - begun: as the ledger has times; empty when that is not known.
+        ///   - metrics: what its session's `metadata.json` says.
+        public init(_ line: LedgerEvent.RunLine, begun: String, hasEnded: Bool, metrics: JSONValue?) {
+            (self.line, self.begun, self.hasEnded, self.metrics) = (line, begun, hasEnded, metrics)
+        }
+    }
+
+    /// Of records and runs that somebody has, in memory only.
+    public static func of(_ records: [ArtifactRecord], runs: [ToldRun] = []) throws -> Catalog {
         let catalog = Catalog(try DatabaseQueue(configuration: configuration()), path: nil)
         try catalog.queue.write { database in
             try database.execute(sql: CatalogTables.create)
             let writer = try CatalogWriter(database)
+            for run in runs { try writer.add(run.line, begun: run.begun, hasEnded: run.hasEnded, metrics: run.metrics) }
             for record in records { try writer.add(record, nil, nil, quarantined: nil) }
             try database.execute(sql: CatalogTables.index)
         }

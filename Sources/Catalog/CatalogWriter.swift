@@ -259,7 +259,15 @@ final class CatalogWriter {
         return name
     }
 
-    private func begin(_ run: LedgerEvent.RunLine, at time: String, _ host: String) throws {
+    /// Adds a run of which no ledger was read.
+    func add(_ run: LedgerEvent.RunLine, begun: String, hasEnded: Bool, metrics: JSONValue?) throws {
+        try begin(run, at: begun, nil)
+        // When it ended is not known, only that it has.
+        if hasEnded { try end(run, at: begun) }
+        if let metrics { try add(MeasuredValues(metrics), artifact: nil, run: try number(of: run.run), session: nil) }
+    }
+
+    private func begin(_ run: LedgerEvent.RunLine, at time: String, _ host: String?) throws {
         guard let id = try number(of: run.run) else { return }
         let words: [String]? =
             if case .array(let all)? = run.facts["command"] { all.map { $0.string ?? $0.description } } else { nil }

@@ -79,7 +79,14 @@ struct QuerySQL {
         case .metric:
             let owners = metricOwners().map { "m.\($0.column) = \($0.value)" }
             let choice = "(" + owners.joined(separator: " OR ") + ")"
-            return "(SELECT last FROM metric m WHERE \(choice) AND m.name IN (\(names(field.member))) LIMIT 1)"
+            let reading =
+                switch field.reading {
+                case .last: "last"
+                case .first: "first"
+                case .min: "low"
+                case .max: "high"
+                }
+            return "(SELECT \(reading) FROM metric m WHERE \(choice) AND m.name IN (\(names(field.member))) LIMIT 1)"
         case .param:
             return """
                 (SELECT ifnull(p.number, (SELECT value FROM text WHERE id = p.text)) FROM parameter p \

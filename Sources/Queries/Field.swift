@@ -4,9 +4,18 @@ public struct Field: Sendable, Hashable {
     public let name: FieldName
     /// Of ``FieldName/metric`` and ``FieldName/param`` which one; empty for all others.
     public let member: String
+    /// Of a metric, which of its values.
+    public let reading: MetricValue
 
     /// A field.
-    public init(_ name: FieldName, _ member: String = "") { (self.name, self.member) = (name, member) }
+    public init(_ name: FieldName, _ member: String = "", _ reading: MetricValue = .last) {
+        (self.name, self.member, self.reading) = (name, member, reading)
+    }
+
+    /// Which value of a metric that has one for each epoch or step.
+    public enum MetricValue: String, Sendable, CaseIterable {
+        case last, first, min, max
+    }
 
     /// What its values are.
     public enum Kind: Sendable, Hashable {
@@ -37,7 +46,11 @@ public struct Field: Sendable, Hashable {
     }
 
     /// As people write it.
-    public var text: String { member.isEmpty ? name.rawValue : "\(name.rawValue).\(QueryText.quoted(member))" }
+    public var text: String {
+        if member.isEmpty { return name.rawValue }
+        let whole = "\(name.rawValue).\(QueryText.quoted(member))"
+        return reading == .last ? whole : "\(reading.rawValue) \(member)"
+    }
 }
 
 /// The names of all fields, in the order in which they are told.

@@ -12,9 +12,15 @@ extension Query {
 }
 
 extension Field {
-    /// Reads a field's name.
+    /// Reads what is shown of each: a field's name, or which value of a metric, as in `min loss`.
     public init(_ text: String, of subject: QuerySubject) throws(QueryError) {
-        self = try QueryParser.field(text, of: subject, at: 0)
+        let parts = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
+        if parts.count == 2, let reading = MetricValue(rawValue: parts[0].lowercased()) {
+            let name = parts[1].hasPrefix("metric.") ? parts[1].dropFirst("metric.".count) : parts[1]
+            self.init(.metric, String(name), reading)
+        } else {
+            self = try QueryParser.field(text, of: subject, at: 0)
+        }
     }
 }
 

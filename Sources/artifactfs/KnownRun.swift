@@ -15,6 +15,8 @@ struct KnownRun {
     var session: String?
     /// What was said of it at its beginning and at its end.
     var facts: JSONObject = [:]
+    /// What its session says that it measured, where no ledger was read.
+    var metrics: JSONValue?
     /// Whether it goes on, on the mount that was asked.
     var goesOn = false
     /// Whether its end is known.
@@ -178,6 +180,7 @@ struct KnownRuns {
             run.session = name
             run.user = try? SystemCall.attributes(atPath: file).st_uid
             run.hasEnded = true
+            run.metrics = value["metrics"]
             facts["id"] = nil
             facts["session"] = nil
             facts["config"] = value["config"]

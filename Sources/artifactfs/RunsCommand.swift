@@ -1,6 +1,9 @@
 import ArgumentParser
 import ArtifactRecords
 import Artifacts
+import Catalog
+import Queries
+import SystemCalls
 
 /// `artifactfs runs`
 struct RunsCommand: ParsableCommand {
@@ -14,6 +17,7 @@ struct RunsCommand: ParsableCommand {
 
             EXAMPLES:
               artifactfs runs /mnt/art
+              artifactfs runs 'metric.auc > 0.9' --columns 'run,param.lr,max auc'
               artifactfs runs show 20261127T103022Z /mnt/art
             """,
         subcommands: [RunsListCommand.self, RunsShowCommand.self],
@@ -23,34 +27,99 @@ struct RunsCommand: ParsableCommand {
 /// `artifactfs runs list`
 struct RunsListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the runs, the newest first.")
+        commandName: "list", abstract: "List the runs, the newest first.",
+        usage: """
+            artifactfs runs [QUERY... | PLACE] [--store PLACE] [--columns A,B]
+                                   [--sort A,-B] [-n N] [--json | --csv | --tsv]
+            """,
+        discussion: """
+            With a query, with columns or an order it is a table of runs, a line each. The grammar is that of 'artifactfs find'. \
+            Columns are fields, and of metrics 'min loss', 'max auc', 'first loss' or 'last loss', which is metric.loss.
 
-    @Argument(help: "A mount, a path on it, or a store's directory.", completion: .directory)
-    var place = "."
-    @Option(name: .customShort("n"), help: "Only so many.")
-    var most: Int?
-    @Flag(name: .long, help: "Print JSON, an object a line.")
-    var json = false
+            FIELDS: run experiment user host session command commit dirty begun seconds status state made note input metric.NAME \
+            param.NAME. State is ended, failed or unknown.
+
+            EXAMPLES:
+              artifactfs runs 'experiment = splice and metric.auc > 0.9'
+              artifactfs runs --columns 'run,param.lr,min loss,max auc' --sort '-max auc'
+              artifactfs runs 'state = failed begun since yesterday' --csv
+
+            EXIT STATUS: 0; of a query: 0 something was found, 1 nothing was, 64 the query is wrong.
+            """)
+
+    @Argument(help: "A query; or a mount, a path on it, or a store's directory.")
+    var words: [String] = []
+    @OptionGroup var store: StoreArguments
+    @Option(name: .long, parsing: .unconditional, help: "What is shown of each: fields with commas between.")
+    var columns: String?
+    @Option(
+        name: .long, parsing: .unconditional,
+        help: "Sort by a field, or several; -FIELD for the greatest first. (default: -begun)")
+    var sort: String?
+    @Option(name: [.long, .customShort("n")], parsing: .unconditional, help: "Only so many.")
+    var limit: Int?
+    @Flag(help: "How it is printed.")
+    var form: FoundRunForm?
+
+    /// A place that is named instead of a query: it is there, or looks like a path.
+    private var named: String? {
+        guard words.count == 1, store.store == nil, let word = words.first else { return nil }
+        let isPath = word.hasPrefix("/") || word.hasPrefix("./") || word.hasPrefix("../") || word == "." || word == ".."
+        return isPath || (try? SystemCall.attributes(SystemCall.currentDirectory, word)) != nil ? word : nil
+    }
 
     func run() throws {
         try reporting {
-            if let most, most < 0 { throw Failure(.usage, "-n \(most): that is no number of runs") }
-            let all = try KnownRuns(place)
-            for run in all.runs.prefix(most ?? .max) {
-                if json {
-                    print(run.json.description)
-                    continue
-                }
-                print(Terminal.printable(run.id + (run.experiment.map { "  " + $0 } ?? "")))
-                let made = run.made.map { $0 == 1 ? "1 artifact" : "\($0) artifacts" }
-                let words = [
-                    run.user.map { UserName.of($0) }, run.begun.map { String($0.prefix(19)) + "Z" }, run.duration,
-                    run.ending, made, run.session.map { "session \($0)" },
-                ]
-                let text = words.compactMap { $0 }.joined(separator: ", ")
-                print(Terminal.wrapped("    " + Terminal.printable(text), indent: 4, at: 80))
+            if let limit, limit < 0 { throw Failure(.usage, "-n \(limit): that is no number of runs") }
+            let query = named == nil ? words.joined(separator: " ") : ""
+            let isTable = !query.isEmpty || columns != nil || sort != nil || form == .csv || form == .tsv
+            guard isTable else { return try list() }
+            let asked = try AskedQuery(query, .runs, columns: columns, sort: sort)
+            let place = try named.map { try StorePlace.find($0) } ?? store.place()
+            let catalog = try place.catalog()
+            let output = FoundOutput(asked, form?.form) { $0 }
+            try asked.reporting {
+                try catalog.find(
+                    asked.query, .runs, columns: output.columns, order: asked.order, limit: limit, output.add)
             }
-            if all.runs.isEmpty, !json { Terminal.show("no runs are known") }
+            output.end()
+            if output.count == 0, !query.isEmpty { throw ExitCode(Status.failed.rawValue) }
+        }
+    }
+
+    private func list() throws {
+        let all = try KnownRuns(try named ?? store.place().path)
+        for run in all.runs.prefix(limit ?? .max) {
+            if form == .json {
+                print(run.json.description)
+                continue
+            }
+            print(Terminal.printable(run.id + (run.experiment.map { "  " + $0 } ?? "")))
+            let made = run.made.map { $0 == 1 ? "1 artifact" : "\($0) artifacts" }
+            let words = [
+                run.user.map { UserName.of($0) }, run.begun.map { String($0.prefix(19)) + "Z" }, run.duration,
+                run.ending, made, run.session.map { "session \($0)" },
+            ]
+            let text = words.compactMap { $0 }.joined(separator: ", ")
+            print(Terminal.wrapped("    " + Terminal.printable(text), indent: 4, at: 80))
+        }
+        if all.runs.isEmpty, form != .json { Terminal.show("no runs are known") }
+    }
+}
+
+/// How runs that were found are printed.
+enum FoundRunForm: String, EnumerableFlag {
+    case json, csv, tsv
+
+    static func help(for value: FoundRunForm) -> ArgumentHelp? {
+        value == .json ? "Print JSON, an object a line." : FoundForm.help(for: value.form)
+    }
+
+    var form: FoundForm {
+        switch self {
+        case .json: .json
+        case .csv: .csv
+        case .tsv: .tsv
         }
     }
 }

@@ -127,6 +127,33 @@ extension MountedTests {
             #expect(lines[1].contains("8 bytes     1  root") && !page.output.contains("\u{1b}"), "\(page)")
         }
 
+        @Test(arguments: MountVariant.both) func runsAreFound(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try production(mount)
+            let failed = try run(
+                [try Mount.binary(), "run", "--experiment", "other", "--param", "lr=0.1", "--", "false"],
+                directory: mount.root)
+            #expect(failed.status == 1)
+            func runs(_ words: String...) throws -> Outcome {
+                try run([try Mount.binary(), "runs", "--store", mount.store] + words)
+            }
+            let all = try runs(
+                "--columns", "experiment,param.lr,min val_auc,max val_auc,first val_auc,metric.val_auc,state,made",
+                "--sort", "-max val_auc")
+            #expect(
+                all.output == "splice\t0.001\t0.5\t0.9\t0.5\t0.9\tended\t1\nother\t0.1\t\t\t\t\tfailed\t0\n", "\(all)")
+            let good = try runs(
+                "metric.val_auc > 0.8 and begun since today", "--json", "--columns", "experiment,min loss")
+            #expect(good.output == #"{"experiment":"splice","min loss":0.1}"# + "\n", "\(good)")
+            #expect(
+                try runs("state = failed", "--csv", "--columns", "experiment,status").output
+                    == "experiment,status\nother,1\n")
+            #expect(try runs("experiment = none").status == 1 && runs("size > 1").status == 64)
+            // A place that is named alone is no query.
+            let listed = try run([try Mount.binary(), "runs", mount.store])
+            #expect(listed.succeeded && listed.output.contains("  splice\n"), "\(listed)")
+        }
+
         @Test func whatIsWrong() throws {
             let mount = try Mount()
             for (words, place, part) in [
@@ -183,6 +210,24 @@ extension MountedTests {
                 #expect(direct.status != 0 && direct.output.isEmpty, "\(direct)")
             }
             #expect(try find(in: mount.root).output.split(separator: "\n").count == 3)
+            // Runs too: those whose sessions a user may read.
+            for (user, experiment, mask) in [(User.alice, "secret", "077"), (.bob, "open", "022")] {
+                let ran = try run(
+                    [
+                        "bash", "-c", "umask \(mask); exec \"$@\"", "run", try Mount.binary(), "run", "--experiment",
+                        experiment, "--mount", mount.root, "--", "true",
+                    ], user: user)
+                #expect(ran.succeeded, "\(ran)")
+            }
+            for (user, experiments) in [(User.alice, ["open", "secret"]), (.bob, ["open"])] {
+                let found = try run(
+                    [
+                        try Mount.binary(), "runs", "--store", mount.root, "--columns", "experiment,user", "--sort",
+                        "experiment",
+                    ], user: user)
+                let names = found.output.split(separator: "\n").map { String($0.split(separator: "\t")[0]) }
+                #expect(names == experiments, "\(user.user): \(found)")
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import ArtifactStore
 import Artifacts
 import Catalog
@@ -66,7 +67,7 @@ struct StorePlace {
             guard let mount else { throw ShownArtifact.closed(store ?? "") }
             var records = try MountRecords(mount)
             try records.findAll()
-            return try Catalog.of(records.all)
+            return try Catalog.of(records.all, runs: try KnownRuns(mount.mountPoint).runs.map(Self.told))
         }
         let bar = ProgressBar("making the catalog")
         let catalog: Catalog
@@ -88,6 +89,18 @@ struct StorePlace {
         }
         return catalog
     }
+
+    private static func told(_ run: KnownRun) -> Catalog.ToldRun {
+        var facts = run.facts
+        facts["experiment"] = run.experiment.map { .string($0) }
+        let line = LedgerEvent.RunLine(
+            mount: "", run: run.id, session: run.session ?? "", uid: run.user.map { Int64($0) } ?? -1, pid: 0,
+            facts: facts)
+        return .init(line, begun: run.begun ?? "", hasEnded: run.hasEnded && !run.goesOn, metrics: run.metrics)
+    }
+
+    /// The mount, or the store's directory.
+    var path: String { mount?.mountPoint ?? store ?? "." }
 
     /// The store, where its ledgers are this user's to read.
     private func readable(_ store: String) throws -> Store? {
