@@ -11,6 +11,10 @@ extension LedgerReader {
         /// In bytes.
         package let offset: Int64
         package let count: Int
+
+        package init(number: Int, offset: Int64, count: Int) {
+            (self.number, self.offset, self.count) = (number, offset, count)
+        }
     }
 
     /// Calls with each line of a host's ledger, without its newline, and with where it is; the last of a file may be cut off.

@@ -9,7 +9,7 @@ public import SystemPackage
 
 /// An index over the ledgers and the sessions of a store, for who may read those: SQLite's, made anew at any time, and never the truth.
 public final class Catalog {
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     /// The file; nil when it is in memory only.
     public let path: String?
     /// Whether another process brings it up to date, and it may lack the newest.

@@ -70,6 +70,10 @@ struct QuerySQL {
         return result
     }
 
+    /// How a run of the table `r` has ended.
+    static let runState =
+        "CASE WHEN r.ended IS NULL THEN 'unknown' WHEN r.signal IS NOT NULL OR r.status != 0 THEN 'failed' ELSE 'ended' END"
+
     /// What a column has, as a value that people read: of texts that have numbers the text.
     mutating func value(_ field: Field) -> String {
         switch field.name {
@@ -98,9 +102,7 @@ struct QuerySQL {
                 WHERE \(subject == .artifacts ? "i.artifact = a.id" : "i.artifact IN (SELECT id FROM artifact WHERE run = r.id)"))
                 """
         case .made: return "(SELECT count(*) FROM artifact WHERE run = r.id)"
-        case .state where subject == .runs:
-            return
-                "CASE WHEN r.ended IS NULL THEN 'unknown' WHEN r.signal IS NOT NULL OR r.status != 0 THEN 'failed' ELSE 'ended' END"
+        case .state where subject == .runs: return Self.runState
         default:
             let column = column(field)
             return isNumbered(field) ? "(SELECT value FROM text WHERE id = \(column))" : column
@@ -384,6 +386,17 @@ extension QuerySQL {
         }
         let text = "SELECT \(values) FROM \(from) WHERE \(condition) ORDER BY \(keys.joined(separator: ", "))"
         return limit.map { "\(text) LIMIT \($0)" } ?? text
+    }
+
+    /// A metric of a run: its last value, and its steps.
+    mutating func series(of name: String, run: String) -> String {
+        let names = names(name)
+        let (hash, text) = (add(CatalogTables.hash(run)), add(run))
+        return """
+            SELECT m.last, m.steps FROM run r JOIN metric m ON m.session = r.session OR m.run = r.id \
+            WHERE r.id = (SELECT id FROM text WHERE hash = \(hash) AND value = \(text)) AND m.name IN (\(names)) \
+            ORDER BY m.steps IS NULL LIMIT 1
+            """
     }
 
     mutating func count(_ query: Query) -> String {

@@ -223,7 +223,8 @@ extension MountedTests {
                 "", "init", "mount", "unmount", "status", "wait", "explain", "ls", "find", "show", "history",
                 "lineage", "recover", "reindex", "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
-                "run", "runs", "runs list", "runs show", "session", "session list", "session new", "session end",
+                "run", "compare", "runs", "runs list", "runs show", "session", "session list", "session new",
+                "session end",
             ])
         func helpFitsEightyColumns(_ command: String) throws {
             let words = command.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

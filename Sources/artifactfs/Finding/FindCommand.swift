@@ -178,7 +178,7 @@ final class FoundOutput {
         (self.form, self.location) = (form, location)
         columns = form == .paths0 ? [Field(.path)] : asked.columns
         isTable = form == nil && isatty(1) != 0
-        if form == .csv { line(columns.map { Self.quoted($0.text) }.joined(separator: ",")) }
+        if form == .csv { line(columns.map { TableText.csv($0.text) }.joined(separator: ",")) }
         if form == .tsv { line(columns.map(\.text).joined(separator: "\t")) }
     }
 
@@ -203,7 +203,7 @@ final class FoundOutput {
             var object = JSONObject()
             for (field, value) in zip(columns, values) { object[field.text] = value.json }
             line(JSONValue.object(object).description)
-        case .csv: line(values.map { Self.quoted($0.text) }.joined(separator: ","))
+        case .csv: line(values.map { TableText.csv($0.text) }.joined(separator: ","))
         case .tsv: line(values.map { Terminal.printable($0.text) }.joined(separator: "\t"))
         case .paths0: write(Array(location(values.first?.text ?? "").utf8) + [0])
         case nil where isTable:
@@ -236,12 +236,6 @@ final class FoundOutput {
         case (.text(let hash), .commit), (.text(let hash), .sha256): String(hash.prefix(12))
         default: Terminal.printable(value.text)
         }
-    }
-
-    /// RFC 4180.
-    private static func quoted(_ text: String) -> String {
-        guard text.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) else { return text }
-        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
 }
 
