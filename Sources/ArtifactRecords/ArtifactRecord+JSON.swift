@@ -21,6 +21,7 @@ extension ArtifactRecord {
         all.add("run", run?.json)
         all.add("origin", origin?.json)
         all.add("recovered_from", recovered?.json)
+        all.add("adopted", adopted?.json)
         all.add("attributes", attributes)
         all.addMissing(unknown)
         return all
@@ -28,8 +29,7 @@ extension ArtifactRecord {
 
     private static let members: Set<String> = [
         "artifact", "times", "writer", "job", "code", "inputs", "inputs_left_out", "outside", "outside_left_out",
-        "outside_seen", "outside_below", "run", "origin", "recovered_from",
-        "attributes",
+        "outside_seen", "outside_below", "run", "origin", "recovered_from", "adopted", "attributes",
     ]
 
     /// Reads a record: as ``json`` has it, or with all members in one object, as stores of earlier versions have it.
@@ -53,6 +53,7 @@ extension ArtifactRecord {
         run = json["run"].map { _ in ExperimentRun(json.object("run")) }
         origin = json["origin"].map { _ in PromotionOrigin(json.object("origin")) }
         recovered = json["recovered_from"].map { _ in RecoveredFrom(json.object("recovered_from")) }
+        adopted = json["adopted"].map { _ in Adopted(json.object("adopted")) }
         attributes = json.object("attributes")
         for member in json.members where !Self.members.contains(member.key) { unknown.add(member.key, member.value) }
     }
@@ -311,6 +312,21 @@ extension ArtifactRecord.PromotionOrigin {
         test = json["test"]?.string
         sha256 = json["sha256"]?.string
         check = json["check"]?.string
+    }
+}
+
+extension ArtifactRecord.Adopted {
+    fileprivate var json: JSONObject {
+        var all = JSONObject()
+        all.add("uid", uid.map(Int64.init))
+        all.add("modified", modified)
+        return all
+    }
+
+    fileprivate init(_ json: JSONObject) {
+        self.init()
+        uid = json["uid"]?.integer.flatMap { UInt32(exactly: $0) }
+        modified = json["modified"]?.string
     }
 }
 

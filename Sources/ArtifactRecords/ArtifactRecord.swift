@@ -35,6 +35,8 @@ public struct ArtifactRecord: Sendable, Hashable {
     public var origin: PromotionOrigin?
     /// What it was kept back for before, when it was published from quarantine.
     public var recovered: RecoveredFrom?
+    /// Who took it up where it was, of what no mount had published: then nobody knows who made it.
+    public var adopted: Adopted?
     /// What its writer said of it with extended attributes, by their names.
     public var attributes: JSONObject = [:]
     /// What a newer version wrote that this one does not know; it is kept and written again.
@@ -299,6 +301,24 @@ public struct ArtifactRecord: Sendable, Hashable {
 
         /// Nothing known.
         public init() {}
+    }
+
+    /// How a file came to have a record that was there before.
+    public struct Adopted: Sendable, Hashable {
+        /// Who took it up.
+        public var uid: UInt32?
+        /// When the file had been changed last, as text.
+        public var modified: String?
+
+        /// Nothing known.
+        public init() {}
+
+        /// Taken up by a user.
+        ///
+        /// - Parameter modified: when the file had been changed last.
+        public init(uid: UInt32, modified: timespec) {
+            (self.uid, self.modified) = (uid, TimeText.rfc3339(modified))
+        }
     }
 
     /// Where a promoted artifact comes from.

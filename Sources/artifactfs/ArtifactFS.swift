@@ -26,7 +26,8 @@ struct ArtifactFS: ParsableCommand {
                   kept back; 'recover': refused, it stays in quarantine; 'show',
                   'history' and 'lineage': nothing is known of it; 'lineage diff':
                   not made alike; 'ls --missing': something is missing;
-                  'find': nothing was found; 'compare': something differs
+                  'find': nothing was found; 'compare': something differs;
+                  'adopt': something was refused
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
               4   the mount point cannot be used
@@ -38,7 +39,8 @@ struct ArtifactFS: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            InitCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self, WaitCommand.self,
+            InitCommand.self, AdoptCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
+            WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, ShowCommand.self, HistoryCommand.self,
             LineageCommand.self, RecoverCommand.self, ReindexCommand.self,
             SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,

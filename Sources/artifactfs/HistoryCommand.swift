@@ -57,6 +57,9 @@ struct HistoryCommand: ParsableCommand {
             let size = record.artifact.size.map { KeptBack.size($0) } ?? ""
             let origin = record.origin?.path.map { "from \($0)" } ?? ""
             if case .sealIntent = line.event { return ("seal-intent", [size, who, origin]) }
+            if let adopted = record.adopted {
+                return ("adopted", [size, by(adopted.uid.map(Int64.init), nil), "it was there already"])
+            }
             let what = record.recovered != nil ? "recovered" : record.origin != nil ? "promoted" : "sealed"
             return (what, [size, who, origin, record.recovered?.reason.map { "kept back before: \($0)" } ?? ""])
         case .quarantined(let file, let id):

@@ -27,6 +27,19 @@ struct InitCommand: ParsableCommand {
             case .completed: Terminal.show("\(path) is a store now; nothing that was in it changed")
             case .unchanged: Terminal.show("\(path) is a store already; nothing changed")
             }
+            if let store = try? Store(at: path, readOnly: true, durability: .synced), let files = try? store.existing()
+            {
+                let claimed = files.count { $0.shownPath != nil }
+                let strays = Strays(files, store.schema).count
+                // Of a store that had files before, in a line.
+                if creation != .unchanged, claimed + strays > 0 {
+                    Terminal.show(
+                        """
+                        \(claimed + strays) files were there: \(claimed) have names that the schema claims and no records yet, \
+                        \(strays) are claimed by no type and not shown; 'artifactfs adopt --dry-run \(path)' lists both
+                        """)
+                }
+            }
             Terminal.show("mount it with: artifactfs mount \(path) MOUNTPOINT")
         }
     }

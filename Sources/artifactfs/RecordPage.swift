@@ -27,6 +27,11 @@ struct RecordPage {
             "run", record.run.map { Self.list([$0.id, $0.experiment.map { "of experiment \($0)" }]) } ?? Self.unknown)
         origin(record.origin)
         recovered(record.recovered)
+        if let adopted = record.adopted {
+            let who = adopted.uid.map { "by \(UserName.of($0))" } ?? "by nobody knows whom"
+            let when = adopted.modified.map { ", last changed \(String($0.prefix(19)))Z" } ?? ""
+            line("adopted", "\(who): the file was there already\(when), and who made it is not known")
+        }
         for (index, member) in record.attributes.sorted.enumerated() {
             let text = member.value.string ?? member.value.description
             line(index == 0 ? "attributes" : "", "\(member.key): \(text)")
