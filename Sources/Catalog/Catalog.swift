@@ -329,6 +329,21 @@ public final class Catalog {
         }
     }
 
+    /// Artifacts in groups of a field's values: how many, and how many bytes together, the most bytes first.
+    public func groups(
+        of query: Query, by field: Field
+    ) throws -> [(value: CatalogValue, artifacts: Int64, bytes: Int64)] {
+        for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
+        var sql = QuerySQL(.artifacts)
+        let statement = sql.groups(query, field)
+        let arguments = StatementArguments(sql.arguments)
+        return try queue.read { database in
+            try Row.fetchAll(database, sql: statement, arguments: arguments).map { row in
+                (CatalogValue(row[0], field), row[1], row[2])
+            }
+        }
+    }
+
     /// How many there are.
     public func count(_ query: Query, _ subject: QuerySubject) throws -> Int {
         var sql = QuerySQL(subject)

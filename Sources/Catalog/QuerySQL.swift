@@ -399,6 +399,19 @@ extension QuerySQL {
             """
     }
 
+    /// Artifacts by the values of a field.
+    mutating func groups(_ query: Query, _ field: Field) -> String {
+        // Numbers of texts are grouped, and looked up once for each group.
+        let key = isNumbered(field) && ![.input, .param].contains(field.name) ? column(field) : value(field)
+        let shown =
+            isNumbered(field) && ![.input, .param].contains(field.name)
+            ? "(SELECT value FROM text WHERE id = key)" : "key"
+        return """
+            SELECT \(shown), artifacts, bytes FROM (SELECT \(key) AS key, count(*) AS artifacts, ifnull(sum(a.size), 0) AS bytes \
+            FROM artifact a WHERE \(condition(query)) GROUP BY 1) ORDER BY bytes DESC, artifacts DESC, 1
+            """
+    }
+
     mutating func count(_ query: Query) -> String {
         "SELECT count(*) FROM \(subject == .artifacts ? "artifact a" : "run r") WHERE \(condition(query))"
     }

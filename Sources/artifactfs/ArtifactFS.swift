@@ -26,7 +26,7 @@ struct ArtifactFS: ParsableCommand {
                   kept back; 'recover': refused, it stays in quarantine; 'show',
                   'history' and 'lineage': nothing is known of it; 'lineage diff':
                   not made alike; 'ls --missing': something is missing;
-                  'find': nothing was found; 'compare': something differs;
+                  'find', 'du': nothing was found; 'compare': something differs;
                   'adopt': something was refused
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
@@ -41,7 +41,8 @@ struct ArtifactFS: ParsableCommand {
         subcommands: [
             InitCommand.self, AdoptCommand.self, MountCommand.self, UnmountCommand.self, StatusCommand.self,
             WaitCommand.self,
-            ExplainCommand.self, ListCommand.self, FindCommand.self, ShowCommand.self, HistoryCommand.self,
+            ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
+            HistoryCommand.self,
             LineageCommand.self, RecoverCommand.self, ReindexCommand.self,
             SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,

@@ -220,7 +220,8 @@ extension MountedTests {
         /// On a terminal of 80 columns no line is broken, and what is shown as a command stays one line.
         @Test(
             arguments: [
-                "", "init", "adopt", "mount", "unmount", "status", "wait", "explain", "ls", "find", "show", "history",
+                "", "init", "adopt", "mount", "unmount", "status", "wait", "explain", "ls", "find", "du", "show",
+                "history",
                 "lineage", "recover", "reindex", "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
                 "run", "compare", "runs", "runs list", "runs show", "session", "session list", "session new",

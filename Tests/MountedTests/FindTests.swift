@@ -111,6 +111,35 @@ extension MountedTests {
             #expect(head.output.split(separator: "\n").count == 1 && head.errors.isEmpty, "\(head)")
         }
 
+        @Test(arguments: MountVariant.both) func howMuchThereIs(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try production(mount)
+            let killed = try run(
+                ["bash", "-c", "exec 3> \(mount.production("base/splice_errors/chr5.tsv")); echo a >&3; kill -9 $$"])
+            #expect(!killed.succeeded && mount.settle())
+            func usage(_ words: String...) throws -> String {
+                try run([try Mount.binary(), "du", "--store", mount.root] + words).output
+            }
+            #expect(try usage() == "analysis_sequences\t3\t1212\nsplice_errors\t2\t412\n")
+            let states = try usage("--by", "state")
+            #expect(states.hasPrefix("sealed\t5\t1624\nquarantined\t1\t"), "\(states)")
+            #expect(
+                try usage("--by", "experiment", "type = splice_errors", "--csv")
+                    == "experiment,artifacts,bytes\nsplice,1,404\n,1,8\n")
+            #expect(try usage("--by", "key", "size > 1TB") == "")
+            // What lies in sessions: a file of metrics, the run's output and what the session says of itself.
+            let sessions = try usage("--by", "session").split(separator: "\n").map { $0.split(separator: "\t") }
+            let bytes = try run([
+                "bash", "-c",
+                "cd \(mount.root)/development && find . -type f -printf '%s\n' | awk '{ s += $1 } END { print s }'",
+            ])
+            #expect(
+                sessions.compactMap { Int($0[2]) }.reduce(0, +) == Int(bytes.output.dropLast()), "\(sessions) \(bytes)")
+            let page = try python(ListTests.onATerminal, [try Mount.binary(), "du", "--store", mount.root])
+            #expect(page.output.contains("analysis_sequences          3    1.2 KiB\n"), "\(page)")
+            #expect(page.output.hasSuffix("all                         5    1.6 KiB\n"), "\(page)")
+        }
+
         /// On a terminal: a table that is not wider than it.
         @Test func forPeople() throws {
             let mount = try Mount()

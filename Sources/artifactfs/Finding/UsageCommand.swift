@@ -1,0 +1,144 @@
+import ArgumentParser
+import ArtifactRecords
+import Artifacts
+import Catalog
+import Glibc
+import Queries
+import SystemCalls
+import SystemPackage
+
+/// `artifactfs du`
+struct UsageCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "du",
+        abstract: "Show how many artifacts there are and how large they are, by type, user, state or anything else.",
+        usage: """
+            artifactfs du [QUERY...] [--by FIELD] [--store PLACE]
+                                 [--json | --csv | --tsv]
+            """,
+        discussion: """
+            Counts the artifacts of production that a query finds (the grammar of 'artifactfs find'), in groups of a field: type, \
+            user, state, run, experiment, key and all others. By session it counts what lies in the sessions' own directories, as far \
+            as this user may read them.
+
+            In a pipe each line is a value, a number of files and a number of bytes, with tabs between.
+
+            EXAMPLES:
+              artifactfs du
+              artifactfs du --by user 'type = meta_checkpoints'
+              artifactfs du --by session
+
+            EXIT STATUS: 0; 1 nothing is there, 2 it cannot be looked up, 3 not a store, 64 the query is wrong.
+            """)
+
+    @Argument(help: "A query; without it all of production.")
+    var query: [String] = []
+    @Option(name: .long, help: "By which field.")
+    var by = "type"
+    @OptionGroup var store: StoreArguments
+    @Flag(help: "How it is printed.")
+    var form: FoundRunForm?
+
+    func run() throws {
+        try reporting {
+            let place = try store.place()
+            var rows: [(value: CatalogValue, artifacts: Int64, bytes: Int64)]
+            let field: Field
+            do throws(QueryError) { field = try Field(by, of: .artifacts) } catch {
+                throw Failure(.usage, "--by: \(error.problem)")
+            }
+            if field.name == .session {
+                guard query.isEmpty else {
+                    throw Failure(.usage, "--by session goes without a query: it counts all that lies in sessions")
+                }
+                rows = try SessionUsage(place).rows
+            } else {
+                // By its state what was kept back is there too.
+                let text = query.joined(separator: " ")
+                let asked = try AskedQuery(
+                    text.isEmpty && field.name == .state ? "state is known" : text, .artifacts, columns: nil, sort: nil)
+                let catalog = try place.catalog()
+                rows = []
+                try asked.reporting { rows = try catalog.groups(of: asked.query, by: field) }
+            }
+            show(rows, field)
+            if rows.isEmpty { throw ExitCode(Status.failed.rawValue) }
+        }
+    }
+
+    private func show(_ rows: [(value: CatalogValue, artifacts: Int64, bytes: Int64)], _ field: Field) {
+        let heads = [field.text, field.name == .session ? "files" : "artifacts", "bytes"]
+        if form == .json {
+            for row in rows {
+                var object = JSONObject()
+                object[heads[0]] = row.value.json
+                object[heads[1]] = .integer(row.artifacts)
+                object["bytes"] = .integer(row.bytes)
+                print(JSONValue.object(object))
+            }
+            return
+        }
+        let cells = rows.map { [$0.value.text, "\($0.artifacts)", "\($0.bytes)"] }
+        if form == .csv { return print(TableText(heads: heads, rows: cells).csv, terminator: "") }
+        guard isatty(1) != 0, form == nil else {
+            if form == .tsv { print(heads.joined(separator: "\t")) }
+            for row in cells { print(row.map(Terminal.printable).joined(separator: "\t")) }
+            return
+        }
+        let all = rows.reduce((Int64(0), Int64(0))) { ($0.0 &+ $1.artifacts, $0.1 &+ $1.bytes) }
+        let shown = rows.map { row in
+            [Terminal.printable(ComparisonText.shown(row.value)), "\(row.artifacts)", KeptBack.size(row.bytes)]
+        }
+        let table = TextTable(heads: [heads[0], heads[1], "size"], areNumbers: [false, true, true])
+        let whole = shown + [["all", "\(all.0)", KeptBack.size(all.1)]]
+        for line in table.lines(whole, keepsEnds: [true, false, false], width: Terminal.columns) { print(line) }
+    }
+}
+
+/// How much lies in the sessions' directories, as far as this user may read them.
+struct SessionUsage {
+    let rows: [(value: CatalogValue, artifacts: Int64, bytes: Int64)]
+
+    /// Directories within each other.
+    private static let mostDepth = 64
+
+    init(_ place: StorePlace) throws {
+        let tops: [String]
+        if let mount = place.mount {
+            tops = [mount.mountPoint + "/" + Mode.development.rawValue]
+        } else {
+            tops = Layer.allCases.map { "\(place.store ?? "")/\($0.directoryName)/\(StoreLayout.sessionsDirectory)" }
+        }
+        // In a process of its own: a driver that is stopped does not answer.
+        let answer = Patience.find(within: 600_000, on: place.mount) {
+            var found: [String: (files: Int64, bytes: Int64)] = [:]
+            for top in tops {
+                for name in Paths.names(top) where SessionName(name) != nil {
+                    Self.add(top + "/" + name, 0, &found[name, default: (0, 0)])
+                }
+            }
+            return Array(found.map { "\($0.key) \($0.value.files) \($0.value.bytes)" }.joined(separator: "\n").utf8)
+        }
+        guard let answer else { throw MountEntry.silence(on: place.path) }
+        rows = String(decoding: answer, as: UTF8.self).split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count == 3, let files = Int64(words[1]), let bytes = Int64(words[2]) else { return nil }
+            return (.text(String(words[0])), files, bytes)
+        }
+        .sorted { ($0.bytes, $0.value.text) > ($1.bytes, $1.value.text) }
+    }
+
+    private static func add(_ path: String, _ depth: Int, _ sum: inout (files: Int64, bytes: Int64)) {
+        guard depth < mostDepth else { return }
+        for name in Paths.names(path) {
+            guard let found = try? SystemCall.attributes(SystemCall.currentDirectory, path + "/" + name) else {
+                continue
+            }
+            if found.isDirectory {
+                add(path + "/" + name, depth + 1, &sum)
+            } else if found.isRegular {
+                sum = (sum.files &+ 1, sum.bytes &+ Int64(found.st_size))
+            }
+        }
+    }
+}
