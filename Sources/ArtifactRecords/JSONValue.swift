@@ -120,8 +120,19 @@ public enum JSONValue: Sendable, Hashable, CustomStringConvertible {
         self = found
     }
 
-    private static func read(_ bytes: UnsafeBufferPointer<UInt8>) -> JSONValue? {
-        var reader = JSONReader(bytes)
+    /// The same of what Python writes by default: `NaN`, `Infinity` and `-Infinity` are numbers.
+    package init?(parsingWithNaN bytes: some Collection<UInt8>) {
+        let found =
+            bytes.withContiguousStorageIfAvailable { Self.read($0, hasNaN: true) }
+            ?? Array(bytes).withUnsafeBufferPointer { Self.read($0, hasNaN: true) }
+        guard let found else { return nil }
+        self = found
+    }
+
+    private static func read(_ bytes: UnsafeBufferPointer<UInt8>) -> JSONValue? { read(bytes, hasNaN: false) }
+
+    private static func read(_ bytes: UnsafeBufferPointer<UInt8>, hasNaN: Bool) -> JSONValue? {
+        var reader = JSONReader(bytes, hasNaN: hasNaN)
         return reader.document()
     }
 }
@@ -132,7 +143,9 @@ private struct JSONReader {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+    private let hasNaN: Bool
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, hasNaN: Bool) { (self.bytes, self.hasNaN) = (bytes, hasNaN) }
 
     mutating func document() -> JSONValue? {
         guard let value = value(depth: 0) else { return nil }
@@ -170,6 +183,11 @@ private struct JSONReader {
         case UInt8(ascii: "t"): return take(word: "true", .bool(true))
         case UInt8(ascii: "f"): return take(word: "false", .bool(false))
         case UInt8(ascii: "n"): return take(word: "null", .null)
+        case UInt8(ascii: "N") where hasNaN: return take(word: "NaN", .number(.nan))
+        case UInt8(ascii: "I") where hasNaN: return take(word: "Infinity", .number(.infinity))
+        case UInt8(ascii: "-") where hasNaN:
+            if let negative = take(word: "-Infinity", .number(-.infinity)) { return negative }
+            return number()
         default: return number()
         }
     }

@@ -588,6 +588,13 @@ int clinux_filesystem_id(int fd, uint64_t *id) {
     return 0;
 }
 
+int clinux_flush_output(void) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    if (errno == 0) errno = EIO;
+    return -1;
+}
+
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength) {
     return memmem(hay, hayLength, needle, needleLength);
 }

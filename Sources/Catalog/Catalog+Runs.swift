@@ -7,7 +7,7 @@ internal import Queries
 extension Catalog {
     /// The runs that a name means: the one of that id, or all whose ids begin so, the newest first.
     public func runs(named name: String) throws -> [String] {
-        try queue.read { database in
+        try reading { database in
             let pattern = String(name.flatMap { "%_\\".contains($0) ? ["\\", $0] : [$0] }) + "%"
             let found = try String.fetchAll(
                 database,
@@ -21,7 +21,7 @@ extension Catalog {
 
     /// What is known of runs, in the order in which they are named.
     public func facts(of runs: [String]) throws -> [RunFacts] {
-        try queue.read { database in
+        try reading { database in
             var all: [Int64: RunFacts] = [:]
             var order: [Int64] = []
             for name in runs {
@@ -131,7 +131,7 @@ extension Catalog {
     ///
     /// - Parameter name: the whole name, or the end of it after a dot.
     public func series(of name: String, runs: [String]) throws -> [(run: String, points: [(x: Double, y: Double)])] {
-        try queue.read { database in
+        try reading { database in
             var found: [(run: String, points: [(x: Double, y: Double)])] = []
             for run in runs {
                 var sql = QuerySQL(.runs)
@@ -161,7 +161,7 @@ extension Catalog {
 
     /// Where the record is of the first artifact of each run that made any, by the runs' names.
     public func firstRecords(of runs: [String]) throws -> [String: LinePlace] {
-        try queue.read { database in
+        try reading { database in
             var found: [String: LinePlace] = [:]
             for name in runs {
                 let row = try Row.fetchOne(

@@ -69,14 +69,42 @@ public final class Catalog {
         }
     }
 
-    /// Of records and runs that somebody has, in memory only.
-    public static func of(_ records: [ArtifactRecord], runs: [ToldRun] = []) throws -> Catalog {
+    /// An artifact as somebody knows it who reads no ledger.
+    public struct ToldArtifact {
+        let record: ArtifactRecord
+        let quarantined: String?
+        let contents: [UInt8]?
+
+        /// An artifact.
+        ///
+        /// - Parameters:
+        ///   - quarantined: its name in quarantine; nil of what is sealed.
+        ///   - contents: of a file of metrics.
+        public init(_ record: ArtifactRecord, quarantined: String? = nil, contents: [UInt8]? = nil) {
+            (self.record, self.quarantined, self.contents) = (record, quarantined, contents)
+        }
+    }
+
+    /// Whether an artifact has metrics, which are read of the file.
+    public static func hasMetrics(_ record: ArtifactRecord) -> Bool { CatalogWriter.isOfMetrics(record) }
+
+    /// Of records that somebody has, in memory only.
+    static func of(_ records: [ArtifactRecord]) throws -> Catalog { try of(records.map { ToldArtifact($0) }, runs: []) }
+
+    /// Of artifacts and runs that somebody knows, in memory only.
+    public static func of(_ artifacts: [ToldArtifact], runs: [ToldRun]) throws -> Catalog {
         let catalog = Catalog(try DatabaseQueue(configuration: configuration()), path: nil)
         try catalog.queue.write { database in
             try database.execute(sql: CatalogTables.create)
-            let writer = try CatalogWriter(database)
+            let writer = try CatalogWriter(database, isFirst: true)
             for run in runs { try writer.add(run.line, begun: run.begun, hasEnded: run.hasEnded, metrics: run.metrics) }
-            for record in records { try writer.add(record, nil, nil, quarantined: nil) }
+            for artifact in artifacts {
+                let added = try writer.add(artifact.record, nil, nil, quarantined: artifact.quarantined)
+                let values = artifact.contents.flatMap { MeasuredValues(of: $0, artifact.record.artifact.format) }
+                if let added, let values {
+                    try writer.add(values, artifact: added.artifact, run: added.run, session: nil)
+                }
+            }
             try database.execute(sql: CatalogTables.index)
         }
         return catalog
@@ -97,10 +125,15 @@ public final class Catalog {
     private static func open(
         _ place: CatalogPlace, _ store: CatalogSource, _ anew: Bool, _ progress: HowFar, _ remark: inout String?
     ) throws -> Catalog {
+        try place.make()
         let lock = try CatalogLock(place.lock)
+        // It is not made anew beside another who makes it.
+        guard lock.isHeld || !anew else { throw CatalogError.busy(place.directory) }
         if lock.isHeld {
             do {
                 return try open(place, store, anew, progress)
+            } catch let error as DatabaseError where [.SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode) {
+                throw CatalogError.busy(place.directory)
             } catch let error as DatabaseError where isBroken(error) {
                 remark = "the catalog was damaged (\(error.message ?? "\(error.resultCode)")): it was made anew"
                 try remove(place)
@@ -233,7 +266,7 @@ public final class Catalog {
             try CatalogTables.drop(database)
             try database.execute(sql: CatalogTables.create)
         }
-        let writer = try CatalogWriter(database)
+        let writer = try CatalogWriter(database, isFirst: isNew)
         let starts = hosts.map { places[$0] ?? LedgerCursor(beginningOf: $0) }
         let all = try starts.reduce(0) { $0 + (try reader.length(from: $1)) }
         var done: Int64 = 0
@@ -246,7 +279,16 @@ public final class Catalog {
         }
         try writer.addUnsettled(reader, files)
         try writer.addSessions(files, all: isNew)
-        if isNew { try database.execute(sql: CatalogTables.index + "; ANALYZE") }
+        if isNew {
+            try database.execute(sql: CatalogTables.index + "; ANALYZE")
+            try writer.findReplaced()
+        }
+        if writer.broken > 0 {
+            remark =
+                writer.broken == 1
+                ? "a line of the ledger is not as it was written: what it told is not found"
+                : "\(writer.broken) lines of the ledger are not as they were written: what they told is not found"
+        }
     }
 
     private static func read(
@@ -299,7 +341,7 @@ public final class Catalog {
         limit: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
     ) throws {
         for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
-        try queue.read { database in
+        try reading { database in
             var plan = QuerySQL.Plan.sort
             if subject == .artifacts, QuerySQL.hasIndex(order), let limit, limit > 0, limit < Self.few {
                 var sql = QuerySQL(subject)
@@ -337,7 +379,7 @@ public final class Catalog {
         var sql = QuerySQL(.artifacts)
         let statement = sql.groups(query, field)
         let arguments = StatementArguments(sql.arguments)
-        return try queue.read { database in
+        return try reading { database in
             try Row.fetchAll(database, sql: statement, arguments: arguments).map { row in
                 (CatalogValue(row[0], field), row[1], row[2])
             }
@@ -349,7 +391,7 @@ public final class Catalog {
         var sql = QuerySQL(subject)
         let statement = sql.count(query)
         let arguments = StatementArguments(sql.arguments)
-        return try queue.read { try Int.fetchOne($0, sql: statement, arguments: arguments) ?? 0 }
+        return try reading { try Int.fetchOne($0, sql: statement, arguments: arguments) ?? 0 }
     }
 }
 
@@ -371,10 +413,31 @@ public struct CatalogSource: Sendable {
     }
 }
 
+extension Catalog {
+    /// Asks, and says what SQLite cannot answer.
+    func reading<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do { return try queue.read(body) } catch let error as DatabaseError {
+            switch error.resultCode {
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB: throw CatalogError.damaged
+            case .SQLITE_BUSY, .SQLITE_LOCKED: throw CatalogError.busy(path ?? "memory")
+            case .SQLITE_ERROR, .SQLITE_TOOBIG, .SQLITE_NOMEM, .SQLITE_RANGE:
+                throw CatalogError.tooMuch(error.message ?? "\(error.resultCode)")
+            default: throw CatalogError.system(error.message ?? "\(error.resultCode)")
+            }
+        }
+    }
+}
+
 /// What a catalog cannot do.
 public enum CatalogError: Error, Sendable {
-    /// Another process is making it.
+    /// Another process is making it, in this directory.
     case busy(String)
+    /// It is damaged: it is to be made anew.
+    case damaged
+    /// A question has more than SQLite takes; what, in its words.
+    case tooMuch(String)
+    /// The system refuses, in SQLite's words.
+    case system(String)
 }
 
 /// Expressions that are compiled once.

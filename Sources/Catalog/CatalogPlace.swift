@@ -9,6 +9,10 @@ internal import SystemPackage
 struct CatalogPlace {
     /// The catalog's directory.
     let directory: String
+    /// What is there before.
+    private let base: String
+    /// Whose it is to be; nil for this user's.
+    private let owner: stat?
 
     /// The file.
     var path: String { directory + "/catalog.sqlite" }
@@ -31,37 +35,40 @@ struct CatalogPlace {
         guard FileSystemKind.isLocal(directory), (try? SystemCall.checkAccess(atPath: own, W_OK | X_OK)) != nil,
             let owner = try? SystemCall.attributes(directory)
         else { return nil }
-        let name = "catalog"
-        do throws(Errno) {
-            try SystemCall.makeDirectory(directory, name, 0o700)
-            // Root's catalog of somebody's store is that one's too. What SQLite makes beside it has the same owner then.
-            try giveToOwner(directory, name, owner)
-        } catch .fileExists {} catch { return nil }
-        return CatalogPlace(directory: own + "/" + name)
+        return CatalogPlace(directory: own + "/catalog", base: own, owner: owner)
     }
 
-    private static func giveToOwner(_ directory: FileDescriptor, _ name: String, _ owner: stat) throws(Errno) {
+    /// Makes its directory, where it is to be used.
+    func make() throws(Errno) {
+        var path = base
+        for part in directory.dropFirst(base.count).split(separator: "/") {
+            path += "/" + part
+            do throws(Errno) {
+                try SystemCall.makeDirectory(SystemCall.currentDirectory, path, 0o700)
+                // Root's catalog of somebody's store is that one's too. What SQLite makes beside it has the same owner then.
+                if let owner { try Self.giveToOwner(path, owner) }
+            } catch { guard error == .fileExists else { throw error } }
+        }
+    }
+
+    private static func giveToOwner(_ path: String, _ owner: stat) throws(Errno) {
         guard geteuid() == 0, owner.st_uid != 0 else { return }
-        let made = try SystemCall.open(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        let made = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         defer { SystemCall.close(made) }
         try SystemCall.setOwner(made, user: owner.st_uid, group: owner.st_gid)
     }
 
     private static func inCache(_ store: String) -> CatalogPlace? {
-        let base: String
-        if let cache = getenv("XDG_CACHE_HOME").map({ String(cString: $0) }), cache.hasPrefix("/") {
-            base = cache
+        // What is made: the cache's directory and what is in it, but no home.
+        let (base, cache): (String, String)
+        if let set = getenv("XDG_CACHE_HOME").map({ String(cString: $0) }), set.hasPrefix("/") {
+            (base, cache) = (set, set)
         } else if let home = getenv("HOME").map({ String(cString: $0) }), home.hasPrefix("/") {
-            base = home + "/.cache"
+            (base, cache) = (home, home + "/.cache")
         } else {
             return nil
         }
         guard let name = try? SHA256.digest(store.utf8) else { return nil }
-        var path = ""
-        for part in (base + "/artifactfs/" + name.prefix(32)).split(separator: "/") {
-            path += "/" + part
-            if mkdir(path, 0o700) != 0, errno != EEXIST { return nil }
-        }
-        return CatalogPlace(directory: path)
+        return CatalogPlace(directory: cache + "/artifactfs/" + name.prefix(32), base: base, owner: nil)
     }
 }

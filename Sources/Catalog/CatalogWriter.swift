@@ -21,6 +21,10 @@ final class CatalogWriter {
     private var measured: Set<Int64> = []
     /// What is about to get its name, or has it: until another line settles it.
     private var intents: [IntentName: (host: String, place: LedgerReader.LineSpan)] = [:]
+    /// How many lines were no lines, or not whole ones.
+    private(set) var broken = 0
+    /// Whether the table is filled for the first time: then what was replaced is found at the end.
+    private let isFirst: Bool
     /// Whether artifacts may be there of which only the intent was known.
     private let hadUnsettled: Bool
 
@@ -31,8 +35,8 @@ final class CatalogWriter {
     /// So many inputs of an artifact are known to the catalog; the record has all.
     private static let mostInputs = 10_000
 
-    init(_ database: Database) throws {
-        self.database = database
+    init(_ database: Database, isFirst: Bool) throws {
+        (self.database, self.isFirst) = (database, isFirst)
         insertText = try database.makeStatement(sql: "INSERT INTO text(hash, value) VALUES (?, ?)")
         findText = try database.makeStatement(sql: "SELECT id FROM text WHERE hash = ? AND value = ?")
         let columns = Self.columns.map { "\"\($0)\"" }.joined(separator: ",")
@@ -89,7 +93,11 @@ final class CatalogWriter {
     func add(
         _ bytes: ArraySlice<UInt8>, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles
     ) throws {
-        guard let event = LineHead.event(of: bytes) else { return }
+        guard let event = LineHead.event(of: bytes) else {
+            // What a newer version wrote is a line all the same.
+            if LedgerLine(parsing: bytes) == nil { broken += 1 }
+            return
+        }
         switch event {
         case .sealIntent:
             if let name = LineHead.intent(of: bytes) { intents[name] = (host, place) }
@@ -98,9 +106,11 @@ final class CatalogWriter {
             if let name = LineHead.intent(of: bytes) { try settle(name) }
             if event == .restored || event == .sealAbandoned { return }
         case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun, .sessionResumed: break
+        // It says itself that the one before it was cut off.
+        case .ledgerRepaired: broken = max(0, broken - 1)
         default: return
         }
-        guard let line = LedgerLine(parsing: bytes) else { return }
+        guard let line = LedgerLine(parsing: bytes) else { return broken += 1 }
         try add(line, of: host, at: place, files)
     }
 
@@ -134,7 +144,7 @@ final class CatalogWriter {
             guard let record = line.record else { return }
             if let id = record.recovered?.id { try forget(quarantined: id) }
             let added = try add(record, host, place, intent: name)
-            guard let added, isOfMetrics(record) else { return }
+            guard let added, Self.isOfMetrics(record) else { return }
             if let values = files.measured(intent.directory, intent.name, record.artifact.format) {
                 try add(values, artifact: added.artifact, run: added.run, session: nil)
             }
@@ -154,9 +164,30 @@ final class CatalogWriter {
         }
     }
 
-    private func isOfMetrics(_ record: ArtifactRecord) -> Bool {
+    static func isOfMetrics(_ record: ArtifactRecord) -> Bool {
         record.artifact.type.map { $0.hasSuffix("metrics") } ?? false
             && [".json", ".jsonl"].contains(record.artifact.format)
+    }
+
+    /// What was at a path and is another file by now: its real file was removed, and the name was given again.
+    static let replaced = "replaced"
+
+    private func replace(_ directory: Int64?, _ name: String, by artifact: Int64) throws {
+        try execute(
+            "UPDATE artifact SET state = ? WHERE directory = ? AND name = ? AND state = ? AND id != ?",
+            [
+                try number(of: Self.replaced), directory, name, try number(of: ArtifactRecord.State.sealed.rawValue),
+                artifact,
+            ])
+    }
+
+    /// Finds all that was replaced, once the paths have an index.
+    func findReplaced() throws {
+        try execute(
+            """
+            UPDATE artifact SET state = ?1 WHERE state = ?2 AND EXISTS (SELECT 1 FROM artifact b WHERE b.directory = artifact.directory
+            AND b.name = artifact.name AND b.state = ?2 AND (b.sealed, b.id) > (artifact.sealed, artifact.id))
+            """, [try number(of: Self.replaced), try number(of: ArtifactRecord.State.sealed.rawValue)])
     }
 
     private func forget(quarantined name: String) throws {
@@ -227,6 +258,7 @@ final class CatalogWriter {
         row.add(place.map { Int64($0.count) })
         try row.execute(insertArtifact)
         let added = database.lastInsertedRowID
+        if !isFirst, quarantined == nil { try replace(try number(of: directory), name, by: added) }
         for input in record.inputs.prefix(Self.mostInputs) {
             guard let path = try number(of: input.path) else { continue }
             var row = RowValues(5)
@@ -292,7 +324,9 @@ final class CatalogWriter {
                 try execute(
                     "INSERT INTO parameter VALUES (?, ?, ?, ?)",
                     [
-                        id, number, values.number(name), try self.number(of: values.text(name)),
+                        id, number, values.number(name),
+                        try self.number(
+                            of: values.text(name) ?? values.number(name).map { CatalogValue.number($0).text }),
                     ])
             }
         }

@@ -25,6 +25,17 @@ struct MeasuredValues {
 
     init(_ value: JSONValue) { add(value, "", 0) }
 
+    /// What a file of metrics has; nil where it is none.
+    init?(of bytes: [UInt8], _ format: String?) {
+        if format == ".jsonl" {
+            self.init(lines: bytes.split(separator: UInt8(ascii: "\n")).compactMap { JSONValue(parsingWithNaN: $0) })
+        } else if let value = JSONValue(parsingWithNaN: bytes) {
+            self.init(value)
+        } else {
+            return nil
+        }
+    }
+
     /// JSON Lines: a value a line.
     init(lines: [JSONValue]) { add(.array(lines), "", 0) }
 
@@ -57,8 +68,8 @@ struct MeasuredValues {
                 add(member.value, inner, depth + 1, at: step)
             }
         case .array(let values):
-            guard depth < Self.mostDepth, values.count <= Self.mostSteps else { return }
-            for value in values {
+            guard depth < Self.mostDepth else { return }
+            for value in values.prefix(Self.mostSteps) {
                 switch value {
                 case .object(let object):
                     let counter = Self.counters.lazy.compactMap { object[$0].flatMap(Self.number) }.first

@@ -81,8 +81,6 @@ struct QuerySQL {
             return "(SELECT value FROM text WHERE id = \(table).directory) || '/' || \(table).name"
         case .name: return "\(table).name"
         case .metric:
-            let owners = metricOwners().map { "m.\($0.column) = \($0.value)" }
-            let choice = "(" + owners.joined(separator: " OR ") + ")"
             let reading =
                 switch field.reading {
                 case .last: "last"
@@ -90,7 +88,7 @@ struct QuerySQL {
                 case .min: "low"
                 case .max: "high"
                 }
-            return "(SELECT \(reading) FROM metric m WHERE \(choice) AND m.name IN (\(names(field.member))) LIMIT 1)"
+            return metricValue(reading, field.member)
         case .param:
             return """
                 (SELECT ifnull(p.number, (SELECT value FROM text WHERE id = p.text)) FROM parameter p \
@@ -101,7 +99,7 @@ struct QuerySQL {
                 (SELECT group_concat(t.value, ', ') FROM input i JOIN text t ON t.id = i.path \
                 WHERE \(subject == .artifacts ? "i.artifact = a.id" : "i.artifact IN (SELECT id FROM artifact WHERE run = r.id)"))
                 """
-        case .made: return "(SELECT count(*) FROM artifact WHERE run = r.id)"
+        case .made: return "(SELECT count(*) FROM artifact WHERE run = r.id AND quarantined IS NULL)"
         case .state where subject == .runs: return Self.runState
         default:
             let column = column(field)
@@ -125,8 +123,8 @@ struct QuerySQL {
     /// Whose metrics are whose: an artifact's own, its run's, its session's.
     private func metricOwners() -> [(column: String, value: String)] {
         subject == .artifacts
-            ? [("artifact", "a.id"), ("run", "a.run"), ("session", "a.session")]
-            : [("run", "r.id"), ("session", "r.session")]
+            ? [("artifact", "a.id"), ("session", "a.session"), ("run", "a.run")]
+            : [("session", "r.session"), ("run", "r.id")]
     }
 
     /// The numbers of the names that somebody means: the whole name, or the end of it after a dot.
@@ -286,7 +284,9 @@ struct QuerySQL {
         switch test {
         case .compare(.equal, let value): chosen = inputs([Self.text(value)])
         case .oneOf(let values): chosen = inputs(values.map(Self.text))
-        case .compare(.notEqual, let value): return "NOT \(input(.compare(.equal, value)))"
+        case .compare(.notEqual, let value):
+            return "(\(input(.known)) AND NOT \(input(.compare(.equal, value))))"
+        case .known where subject == .artifacts: return "EXISTS (SELECT 1 FROM input WHERE artifact = a.id)"
         case .known, .unknown: chosen = "1"
         default: chosen = "path IN (SELECT id FROM text WHERE \(text("value", test)))"
         }
@@ -315,15 +315,31 @@ struct QuerySQL {
 
     private mutating func metric(_ field: Field, _ test: Query.Test) -> String {
         let names = names(field.member)
-        let value = test == .known || test == .unknown ? "1" : number("last", test)
+        let isKnown = test == .known || test == .unknown
+        let value = isKnown ? "last IS NOT NULL" : number("last", test)
         let found = metricOwners().map { owner in
             """
             \(owner.value) IN (SELECT \(owner.column) FROM metric \
             WHERE \(owner.column) IS NOT NULL AND name IN (\(names)) AND \(value))
             """
         }
-        let condition = Self.balanced(found[...], "OR")
+        // Those that may have it are found by an index; which value counts is then the one that is shown.
+        let candidates = Self.balanced(found[...], "OR")
+        let condition = isKnown ? candidates : "(\(candidates) AND \(number(metricValue("last", field.member), test)))"
         return test == .unknown ? Self.not(condition) : condition
+    }
+
+    /// A metric's value: the artifact's own, else its session's, else that of another file of its run; of a name's end the first that has it whole.
+    private mutating func metricValue(_ reading: String, _ name: String) -> String {
+        // SQLite's ORDER BY knows nothing of what is outside of it: an owner after the other.
+        let (names, whole) = (names(name), one(name))
+        let all = metricOwners().map { owner in
+            """
+            (SELECT \(reading) FROM metric m WHERE m.\(owner.column) = \(owner.value) AND m.name IN (\(names)) \
+            ORDER BY m.name IS NOT (\(whole)), m.rowid LIMIT 1)
+            """
+        }
+        return "coalesce(\(all.joined(separator: ", ")))"
     }
 
     private mutating func parameter(_ field: Field, _ test: Query.Test) -> String {

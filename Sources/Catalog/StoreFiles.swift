@@ -17,12 +17,7 @@ struct StoreFiles {
 
     /// What a file of metrics says; nil where it cannot be read, or is too large.
     func measured(_ directory: String, _ name: String, _ format: String?) -> MeasuredValues? {
-        guard let bytes = contents(directory + "/" + name) else { return nil }
-        if format == ".jsonl" {
-            return MeasuredValues(
-                lines: bytes.split(separator: UInt8(ascii: "\n")).compactMap { JSONValue(parsing: $0) })
-        }
-        return JSONValue(parsing: bytes).map { MeasuredValues($0) }
+        contents(directory + "/" + name).flatMap { MeasuredValues(of: $0, format) }
     }
 
     private static let sessions = StoreLayout.directory(of: .mode(.development))
@@ -59,7 +54,7 @@ struct StoreFiles {
 
     /// What a session's `metadata.json` says.
     func metadata(of session: String) -> JSONValue? {
-        contents("\(Self.sessions)/\(session)/\(StoreLayout.metadataName)").flatMap { JSONValue(parsing: $0) }
+        contents("\(Self.sessions)/\(session)/\(StoreLayout.metadataName)").flatMap { JSONValue(parsingWithNaN: $0) }
     }
 
     private func openFile(_ path: String, _ flags: Int32) -> FileDescriptor? {

@@ -72,7 +72,7 @@ public enum QueryText {
 
     /// A text as a query has it: in quotes, where it is more than a word.
     public static func quoted(_ text: String) -> String {
-        if !text.isEmpty, text.unicodeScalars.allSatisfy({ isOfWord($0) && $0 != "." && $0 != "\\" }) { return text }
+        if !text.isEmpty, text.unicodeScalars.allSatisfy({ isOfWord($0) && $0 != "\\" }) { return text }
         var result = "\""
         for scalar in text.unicodeScalars {
             if scalar == "\"" || scalar == "\\" { result.unicodeScalars.append("\\") }

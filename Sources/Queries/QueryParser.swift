@@ -14,13 +14,50 @@ extension Query {
 extension Field {
     /// Reads what is shown of each: a field's name, or which value of a metric, as in `min loss`.
     public init(_ text: String, of subject: QuerySubject) throws(QueryError) {
-        let parts = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
-        if parts.count == 2, let reading = MetricValue(rawValue: parts[0].lowercased()) {
-            let name = parts[1].hasPrefix("metric.") ? parts[1].dropFirst("metric.".count) : parts[1]
-            self.init(.metric, String(name), reading)
-        } else {
-            self = try QueryParser.field(text, of: subject, at: 0)
+        let words = try QueryToken.all(of: text).dropLast().map { token throws(QueryError) in
+            switch token.kind {
+            case .word(let word), .quoted(let word): word
+            default:
+                throw QueryError(
+                    place: token.place, length: token.length,
+                    problem: "'\(text)' is no field; a name with such characters stands in quotes: metric.\"a, b\"")
+            }
         }
+        if words.count > 1, let reading = MetricValue(rawValue: words[0].lowercased()) {
+            let name = words.dropFirst().joined(separator: " ")
+            self.init(.metric, name.hasPrefix("metric.") ? String(name.dropFirst("metric.".count)) : name, reading)
+        } else {
+            self = try QueryParser.field(words.joined(separator: " "), of: subject, at: 0)
+        }
+    }
+
+    /// Reads several, with commas between; a name may have some in quotes.
+    ///
+    /// - Returns: each with whether a `-` stands before it.
+    public static func list(
+        _ text: String, of subject: QuerySubject
+    ) throws(QueryError) -> [(field: Field, isTurned: Bool)] {
+        var parts = [String.UnicodeScalarView()]
+        var quote: Unicode.Scalar?
+        for scalar in text.unicodeScalars {
+            if let open = quote {
+                if scalar == open { quote = nil }
+            } else if scalar == "\"" || scalar == "'" {
+                quote = scalar
+            } else if scalar == "," {
+                parts.append(String.UnicodeScalarView())
+                continue
+            }
+            parts[parts.count - 1].append(scalar)
+        }
+        var fields: [(field: Field, isTurned: Bool)] = []
+        for part in parts {
+            let part = String(part).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            guard !part.isEmpty else { continue }
+            let isTurned = part.hasPrefix("-")
+            fields.append((try Field(isTurned ? String(part.dropFirst()) : part, of: subject), isTurned))
+        }
+        return fields
     }
 }
 
@@ -50,6 +87,12 @@ struct QueryParser {
     /// The keyword that comes next, in lower case; nil when none does.
     private var keyword: String? {
         guard case .word(let word) = token.kind else { return nil }
+        return word.lowercased()
+    }
+
+    /// The word after the next one, in lower case.
+    private var following: String? {
+        guard next + 1 < tokens.count, case .word(let word) = tokens[next + 1].kind else { return nil }
         return word.lowercased()
     }
 
@@ -119,6 +162,9 @@ struct QueryParser {
             try noComparison(after: text)
             return .says(text)
         case .word(let word):
+            guard !["&", "&&", "|", "||"].contains(word) else {
+                throw error("'\(word)' is written as the word '\(word.hasPrefix("&") ? "and" : "or")'")
+            }
             next += 1
             return try test(of: word, first)
         case .end: throw error("a test was expected here, such as type = meta_models")
@@ -143,7 +189,10 @@ struct QueryParser {
         let hasField: Bool
         switch token.kind {
         case .comparison, .matches: hasField = true
-        case .word: hasField = ["in", "like", "is", "since", "before", "after", "until", "on"].contains(keyword ?? "")
+        case .word:
+            hasField =
+                ["in", "like", "is", "since", "before", "after", "until", "on"].contains(keyword ?? "")
+                || keyword == "not" && ["in", "like"].contains(following ?? "")
         default: hasField = false
         }
         guard hasField else {
@@ -155,6 +204,11 @@ struct QueryParser {
         }
         // `model in ...`: a word that is no field, and may be a text before one of these words, is told as a field that is not known.
         let field = try Self.field(word, of: subject, at: first.place)
+        // `type not in (a, b)`: what is not known is no such thing either.
+        if keyword == "not" {
+            next += 1
+            return .and([.field(field, .known), .not(try test(of: word, first))])
+        }
         let sign = token
         next += 1
         switch sign.kind {
@@ -297,7 +351,7 @@ struct QueryParser {
         case .hash:
             let digits = text.lowercased()
             guard (4...64).contains(digits.utf8.count), digits.utf8.allSatisfy({ "0123456789abcdef".utf8.contains($0) })
-            else { throw error("at least 4 hexadecimal digits of a hash were expected", at: place) }
+            else { throw error("4 to 64 hexadecimal digits of a hash were expected", at: place) }
             return .hash(digits)
         case .number:
             guard let number = Self.number(text) else {

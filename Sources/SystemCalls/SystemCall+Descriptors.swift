@@ -148,6 +148,13 @@ extension SystemCall {
     /// One line to syslog(3), as text: never a format.
     package static func log(priority: Int32, _ text: UnsafePointer<CChar>) { clinux_syslog(priority, text) }
 
+    /// Writes what the C library still has of the standard output.
+    ///
+    /// - Throws: also when something could not be written before.
+    package static func flushOutput() throws(Errno) {
+        if clinux_flush_output() != 0 { throw Errno(rawValue: errno) }
+    }
+
     /// Whether bytes are in others (memmem(3)).
     package static func contains(_ hay: UnsafeRawBufferPointer, _ needle: UnsafeRawBufferPointer) -> Bool {
         place(of: needle, in: hay) != nil

@@ -70,13 +70,14 @@ struct AdoptCommand: ParsableCommand {
             })
         else { return [] }
         var known: Set<String> = []
-        let catalog = try StorePlace(mount: nil, store: path).catalog()
-        try catalog.find(
-            .field(Field(.state), .compare(.equal, .text(ArtifactRecord.State.sealed.rawValue))), .artifacts,
-            columns: [Field(.path)]
-        ) { row in
-            known.insert(row[0].text)
-            return true
+        let sealed = Query.Value.text(ArtifactRecord.State.sealed.rawValue)
+        try StorePlace(mount: nil, store: path).asking { catalog in
+            try catalog.find(
+                .field(Field(.state), .compare(.equal, sealed)), .artifacts, columns: [Field(.path)]
+            ) { row in
+                known.insert(row[0].text)
+                return true
+            }
         }
         return known
     }

@@ -338,15 +338,22 @@ private struct Run {
         }
     }
 
+    /// What a file of metrics has; of JSON Lines an array. A number that is none, as Python writes it, is null.
+    private static func metrics(_ bytes: [UInt8], isLines: Bool) -> JSONValue? {
+        guard isLines else { return JSONValue(parsingWithNaN: bytes) }
+        return .array(bytes.split(separator: UInt8(ascii: "\n")).compactMap { JSONValue(parsingWithNaN: $0) })
+    }
+
     /// What the session has in `meta/meta_metrics`, by the names of the files.
     private func metrics() -> JSONObject {
         var all: JSONObject = [:]
-        let names = Paths.names(path("meta/meta_metrics")).filter { $0.hasSuffix(".json") }.sorted()
+        let names = Paths.names(path("meta/meta_metrics")).filter { $0.hasSuffix(".json") || $0.hasSuffix(".jsonl") }
+            .sorted()
         for name in names.prefix(100) {
             guard let bytes = Paths.contents(path("meta/meta_metrics/" + name), limit: 65_537), bytes.count <= 65_536,
-                let value = JSONValue(parsing: bytes)
+                let value = Self.metrics(bytes, isLines: name.hasSuffix(".jsonl"))
             else { continue }
-            all[String(name.dropLast(5))] = value
+            all[String(name.dropLast(name.hasSuffix(".jsonl") ? 6 : 5))] = value
         }
         return all
     }

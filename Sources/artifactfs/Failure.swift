@@ -97,6 +97,19 @@ enum Terminal {
         print(wrapped(printable(text), indent: indent, at: width(1)))
     }
 
+    /// Ends the program with a failure when what it has printed could not be written: a list that is cut does not look whole. Who reads no more
+    /// ends it by SIGPIPE.
+    static func checkOutput() {
+        atexit {
+            do throws(Errno) { try SystemCall.flushOutput() } catch {
+                // What was closed from the beginning nobody wants to read.
+                guard error != .brokenPipe, error != .badFileDescriptor else { return }
+                Terminal.complain("cannot write to the standard output: \(error)")
+                _exit(Status.failed.rawValue)
+            }
+        }
+    }
+
     /// How wide the terminal of the standard output is; 80 of what is none.
     static var columns: Int { width(1) ?? 80 }
 

@@ -76,13 +76,12 @@ struct RunsListCommand: ParsableCommand {
             guard isTable else { return try list() }
             let asked = try AskedQuery(query, .runs, columns: columns, sort: sort)
             let place = try named.map { try StorePlace.find($0) } ?? store.place()
-            let catalog = try place.catalog()
             let output = FoundOutput(asked, form?.form) { $0 }
-            try asked.reporting {
+            try place.asking { catalog in
                 try catalog.find(
                     asked.query, .runs, columns: output.columns, order: asked.order, limit: limit, output.add)
             }
-            output.end()
+            try output.end()
             if output.count == 0, !query.isEmpty { throw ExitCode(Status.failed.rawValue) }
         }
     }
@@ -131,8 +130,10 @@ struct RunsShowCommand: ParsableCommand {
 
     @Argument(help: "Its id, or the beginning of it.")
     var id: String
-    @Argument(help: "A mount, a path on it, or a store's directory.", completion: .directory)
-    var place = "."
+    @Argument(
+        help: "A mount, a path on it, or a store's directory; without it $ARTIFACTFS_STORE, else where one stands.",
+        completion: .directory)
+    var place: String?
     @Flag(name: .long, help: "Print JSON.")
     var json = false
 
@@ -141,7 +142,7 @@ struct RunsShowCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let all = try KnownRuns(place)
+            let all = try KnownRuns(try place ?? StorePlace.find(nil).path)
             let run = try all.find(id)
             if json { return print(run.json.description) }
             line("run", run.id)

@@ -149,6 +149,10 @@ import Testing
             try catalog.paths(query).map { String($0.dropFirst("production/meta/meta_metrics/".count)) }
         }
         #expect(try names("metric.loss = 1") == ["lines.jsonl"] && names("metric.loss is unknown").contains("nan.json"))
+        // NaN is no number to be found by, and what stands beside it is.
+        #expect(
+            try names("metric.auc > 1e300") == ["nan.json"]
+                && names("min f1 = 0.5".replacing("min f1", with: "metric.f1")) == [])
         #expect(try names("metric.m5 = 5") == ["many.json"] && names("metric.m40000 is known") == [])
         #expect(try names("metric.b = 1") == ["large.json"] && names("metric.z = 4") == ["names.json"])
         #expect(try catalog.paths("").count == 7)
@@ -161,7 +165,102 @@ import Testing
         _ = try run(["rm", "-rf", String(path.dropLast("/catalog.sqlite".count))])
     }
 
+    /// Of several values that which is shown is tested: the artifact's own, then its session's, then another of its run.
+    @Test func whichMetricCounts() throws {
+        let store = try SmallStore()
+        let session = store.directory.path + "/base_layer/dev/20260215_143022"
+        try SystemCall.makeDirectory(SystemCall.currentDirectory, session, 0o755)
+        try write(#"{"metrics": {"a": {"loss": 2}, "loss": 3, "only": 7}}"#, to: session + "/metadata.json")
+        try write(#"{"loss": 0.5}"#, to: store.directory.path + "/meta_layer/own.json")
+        try store.append([
+            .runBegun(.init(mount: "m", run: "R", session: "20260215_143022", uid: 0, pid: 1, facts: [:]))
+        ])
+        for (name, type, format) in [("own.json", "meta_metrics", ".json"), ("model.pkl", "meta_models", ".pkl")] {
+            let record = SmallStore.record("production/meta/x/" + name) {
+                ($0.artifact.type, $0.artifact.format) = (type, format)
+                $0.run = .init()
+                $0.run?.id = "R"
+            }
+            let intent = SmallStore.sealing(record, staged: name, directory: "meta_layer", name: name)
+            try store.append([.sealed(intent, isRecovered: false)])
+        }
+        let catalog = try store.open()
+        let (own, model) = ("production/meta/x/own.json", "production/meta/x/model.pkl")
+        for (query, paths) in [
+            ("metric.loss = 0.5", [own]), ("metric.loss = 3", [model]), ("metric.loss = 2", []),
+            ("metric.loss in (2, 3)", [model]),
+            ("metric.a.loss = 2", [model, own]), ("metric.only = 7", [model, own]), ("not metric.loss > 1", [own]),
+            ("metric.loss is known", [model, own]), ("metric.gone != 1", []),
+        ] as [(String, [String])] {
+            #expect(try catalog.paths(query) == paths, "\(query)")
+        }
+        let shown = try catalog.values(.all, [Field(.name), Field(.metric, "loss")]).map { $0.map(\.text) }.sorted {
+            $0[0] < $1[0]
+        }
+        #expect(shown == [["model.pkl", "3"], ["own.json", "0.5"]])
+        let runs = try catalog.values(.all, [Field(.metric, "loss"), Field(.made)], .runs)
+        #expect(runs.map { $0.map(\.text) } == [["3", "2"]])
+    }
+
+    /// A name that was given again is the new file's; whenever that is read.
+    @Test(arguments: [true, false]) func whatWasReplaced(isReadBetween: Bool) throws {
+        let store = try SmallStore()
+        try store.append([sealed("production/a", "1"), sealed("production/b", "2")])
+        if isReadBetween { _ = try store.open() }
+        try store.append([sealed("production/a", "3") { $0.artifact.size = 9 }])
+        let catalog = try store.open()
+        #expect(try catalog.paths("state = sealed") == ["production/a", "production/b"])
+        #expect(try catalog.paths("size = 9 state = sealed") == ["production/a"])
+        #expect(try catalog.paths("state = replaced") == ["production/a"])
+    }
+
     // MARK: - What is not as it should be
+
+    /// What is no line of a ledger is said; what a crash has cut off, the ledger says itself.
+    @Test func linesThatAreNone() throws {
+        let store = try SmallStore()
+        try store.append([sealed("production/a", "1")])
+        try store.appendText(#"{"seq": 2, "prev": "#, host: "node")
+        try store.append([.ledgerRepaired, sealed("production/b", "2")])
+        let whole = try store.open()
+        #expect(try whole.remark == nil && whole.paths("").count == 2)
+        try store.appendText(#"garbage{"seq": 5}"#, host: "node")
+        let broken = try store.open()
+        #expect(broken.remark?.contains("a line of the ledger is not as it was written") == true)
+    }
+
+    /// What is found to be damaged by a question only, another process that holds the database, and one that makes it.
+    @Test func troubleWhileAsked() throws {
+        let store = try SmallStore()
+        try store.append(
+            (0..<500).map { number in
+                .runBegun(
+                    .init(
+                        mount: "m", run: "R\(number)", session: "s", uid: 0, pid: 1,
+                        facts: ["parameters": .object(["lr": .integer(1)])]))
+            })
+        _ = try store.open()
+        let queue = try DatabaseQueue(path: store.catalogPath)
+        let page = try queue.read {
+            try Int.fetchOne($0, sql: "SELECT rootpage FROM sqlite_master WHERE name = 'parameter'") ?? 0
+        }
+        try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+        try queue.close()
+        let file = try SystemCall.open(SystemCall.currentDirectory, store.catalogPath, O_WRONLY)
+        _ = pwrite(file.rawValue, String(repeating: "x", count: 4096), 4096, off_t((page - 1) * 4096))
+        SystemCall.close(file)
+        let catalog = try store.open()
+        #expect(throws: CatalogError.self) {
+            _ = try catalog.values(try Query("param.lr = 1", of: .runs, .utc(now: 0)), [Field(.param, "lr")], .runs)
+        }
+        let anew = try store.open(anew: true)
+        #expect(try anew.values(try Query("param.lr = 1", of: .runs, .utc(now: 0)), [Field(.run)], .runs).count == 500)
+        #expect(throws: CatalogError.self) { try anew.paths("'" + String(repeating: "x", count: 60_000) + "'") }
+        for pattern in ["((((.{1,200}){1,200}){1,200}))Z", "(", String(repeating: "a", count: 2000)] {
+            #expect(throws: PatternError.self) { try anew.paths("command ~ '\(pattern)'") }
+        }
+        #expect(!exists(store.directory.path + "/cache"), "nothing is made where nothing is kept")
+    }
 
     /// A catalog that is cut, no catalog, of another version, half made: it is made anew.
     @Test(arguments: ["cut", "noise", "empty", "version", "older", "damaged", "directory"]) func damage(_ kind: String)

@@ -153,10 +153,7 @@ private enum Meaning {
             default: return false
             }
         case .input:
-            guard let input = record.inputs.first, let path = input.path else {
-                if case .compare(.notEqual, _) = test { return true }
-                return test == .unknown
-            }
+            guard let input = record.inputs.first, let path = input.path else { return test == .unknown }
             func isIt(_ text: String) -> Bool {
                 path == text || text.hasSuffix("@1") && path == text.dropLast(2) && input.version == 1
             }

@@ -58,6 +58,15 @@ final class SmallStore {
         try SystemCall.write(file, text)
     }
 
+    /// Appends a line that is none.
+    func appendText(_ text: String, host: String) throws {
+        let (seq, _) = next[host] ?? (1, "")
+        next[host] = (seq + 1, try SHA256.digest(text.utf8))
+        let file = try SystemCall.open(ledgers, host + ".jsonl", O_WRONLY | O_APPEND)
+        defer { SystemCall.close(file) }
+        try SystemCall.write(file, Array((text + "\n").utf8))
+    }
+
     /// The events of something that is sealed.
     static func sealing(
         _ record: ArtifactRecord, staged: String, directory: String = "base_layer", name: String = "x"

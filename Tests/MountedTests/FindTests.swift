@@ -85,8 +85,9 @@ extension MountedTests {
                 "type = splice_errors", "--json", "--columns", "path,note,metric.val_auc,rows,dirty", "--sort", "path",
                 in: mount.root)
             let lines = json.output.split(separator: "\n")
+            try #require(lines.count == 2, "\(json)")
             #expect(
-                lines.count == 2 && lines[1].contains(#""metric.val_auc":0.9"#) && !lines[1].contains("note"), "\(json)"
+                lines[1].contains(#""metric.val_auc":0.9"#) && !lines[1].contains("note"), "\(json)"
             )
             #expect(lines[0].contains(#"the good, 'best' \"one\"\u001b[31m\n"#), "\(json)")
             let csv = try find("good", "--csv", "--columns", "note,path", in: mount.root)
@@ -188,7 +189,8 @@ extension MountedTests {
             for (words, place, part) in [
                 (["typ = x"], "    typ = x\n    ^^^\n", "did you mean type?"),
                 (["size > 1GB and and"], "                   ^^^", "a test was expected"),
-                (["note ~ '('"], "", "an expression"), (["--columns", "siz"], "", "did you mean size?"),
+                (["note ~ '('"], "", "an expression"), (["note ~ '(.{200}){200}'"], "", "repeats more than"),
+                (["--columns", "siz"], "", "did you mean size?"),
                 (["--sort", "-nothing"], "", "is no field"), (["--limit", "-3"], "", "no number"),
             ] as [([String], String, String)] {
                 let outcome = try run([try Mount.binary(), "find", "--store", mount.root] + words)
@@ -208,6 +210,20 @@ extension MountedTests {
             #expect(found.output.split(separator: "\n").count == 5 && found.errors.contains("made anew"), "\(found)")
             let anew = try run([try Mount.binary(), "reindex", "--store", mount.store])
             #expect(anew.succeeded && anew.output.contains("5 artifacts and 1 runs in "), "\(anew)")
+            // What was removed at its real path is told by no ledger.
+            #expect(unlink(mount.store + "/base_layer/splice_errors_chr1.tsv") == 0)
+            let gone = try find("type = splice_errors", "--columns", "key", in: mount.root)
+            #expect(gone.output == "chr2\n" && gone.errors.contains("1 artifact is not told"), "\(gone)")
+            // The kernel may know the former file for a moment.
+            let path = mount.production("base/splice_errors/chr1.tsv")
+            #expect(eventually { (try? write("a\tb\n1\t2\n3\t4\n", to: path)) != nil })
+            #expect(mount.settle())
+            #expect(try find("key = chr1 type = splice_errors", "--columns", "size", in: mount.root).output == "12\n")
+            // A disk that is full makes no list that is cut and looks whole.
+            let full = try run(["bash", "-c", #""$0" find --store "$1" > /dev/full"#, try Mount.binary(), mount.root])
+            #expect(full.status == 1 && full.errors.contains("cannot write"), "\(full)")
+            let listed = try run(["bash", "-c", #""$0" ls "$1" > /dev/full"#, try Mount.binary(), mount.root])
+            #expect(listed.status == 1 && listed.errors.contains("cannot write"), "\(listed)")
             // What is kept back is found when it is asked for.
             let killed = try run(
                 ["bash", "-c", "exec 3> \(mount.production("base/splice_errors/chr5.tsv")); echo a >&3; kill -9 $$"])
@@ -239,6 +255,18 @@ extension MountedTests {
                 #expect(direct.status != 0 && direct.output.isEmpty, "\(direct)")
             }
             #expect(try find(in: mount.root).output.split(separator: "\n").count == 3)
+            // What is measured in files of production, and each one's own that was kept back.
+            let measured = try shell(
+                "echo '{\"auc\": [0.5, NaN, 0.75]}' > \(mount.production("meta/meta_metrics/m.json"))", user: .alice)
+            let killed = try shell(
+                "exec 3> \(mount.production("base/splice_errors/chr9.tsv")); echo a >&3; kill -9 $$", user: .alice)
+            #expect(measured.succeeded && !killed.succeeded && mount.settle())
+            for user in [User.alice, .bob] {
+                let found = try find("metric.auc > 0.7", "--columns", "name,min auc", in: mount.root, user: user)
+                #expect(found.output == "m.json\t0.5\n", "\(user.user): \(found)")
+                let kept = try find("state = quarantined", "--columns", "name", in: mount.root, user: user)
+                #expect(kept.output == (user.user == User.alice.user ? "chr9.tsv\n" : ""), "\(user.user): \(kept)")
+            }
             // Runs too: those whose sessions a user may read.
             for (user, experiment, mask) in [(User.alice, "secret", "077"), (.bob, "open", "022")] {
                 let ran = try run(

@@ -67,9 +67,29 @@ import TestSupport
         }
     }
 
+    @Test func columns() throws {
+        let list = try Field.list(#"run, -param.lr,min loss,max "val, acc",metric."a b",metric.a.b.c"#, of: .runs)
+        #expect(
+            list.map(\.field) == [
+                Field(.run), Field(.param, "lr"), Field(.metric, "loss", .min), Field(.metric, "val, acc", .max),
+                Field(.metric, "a b"), Field(.metric, "a.b.c"),
+            ])
+        #expect(list.map(\.isTurned) == [false, true, false, false, false, false])
+        #expect(list.map(\.field.text).last == "metric.a.b.c" && list[4].field.text == #"metric."a b""#)
+        for text in ["run(", "siz", "metric", "min"] {
+            #expect(throws: QueryError.self) { try Field.list(text, of: .runs) }
+        }
+    }
+
     @Test func wordsAloneAreLookedFor() throws {
         #expect(try query("train.py") == .says("train.py"))
         #expect(try query(#"good "best model""#) == .and([.says("good"), .says("best model")]))
+        #expect(
+            try query("type not in (a, b)")
+                == .and([.field(Field(.type), .known), .not(.field(Field(.type), .oneOf([.text("a"), .text("b")])))]))
+        #expect(
+            try query("not key not like x*")
+                == .not(.and([.field(Field(.key), .known), .not(.field(Field(.key), .like("x*")))])))
         #expect(try query("type model") == .and([.says("type"), .says("model")]))
     }
 
@@ -99,7 +119,8 @@ import TestSupport
             ("\"type\" = a", 7, "without quotes"),
             ("type since today", 5, "goes with a time"), ("note is lost", 8, "'known' or 'unknown'"),
             ("seconds > 1", 0, "is no field of artifacts"),
-            ("and type = a", 0, "a test was expected"), ("type = a or or user = b", 12, "a test was expected"),
+            ("and type = a", 0, "a test was expected"), ("type = a && user = b", 9, "the word 'and'"),
+            ("type = a || user = b", 9, "the word 'or'"), ("type = a or or user = b", 12, "a test was expected"),
         ] as [(String, Int, String)])
     func whatIsWrongIsSaid(_ text: String, _ place: Int, _ part: String) throws {
         do throws(QueryError) {

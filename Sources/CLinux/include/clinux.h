@@ -111,6 +111,9 @@ int clinux_removexattr(const char *path, const char *name);
 // is never changed. Fails with what clone(2) or the maps say where such namespaces are not to be had.
 int clinux_change_attribute_of_own(int fd, const char *name, const void *value, size_t size, int flags);
 
+// Writes what the C library still has of the standard output; -1 also when something could not be written before.
+int clinux_flush_output(void);
+
 // memmem(3), a GNU extension.
 const void *clinux_memmem(const void *hay, size_t hayLength, const void *needle, size_t needleLength);
 

@@ -65,49 +65,50 @@ struct CompareCommand: ParsableCommand {
             guard !runs.isEmpty || query != nil else { throw Failure(.usage, "name the runs, or give --where QUERY") }
             let asked = try query.map { try AskedQuery($0, .runs, columns: "run", sort: nil) }
             let place = try store.place()
-            let catalog = try place.catalog()
-            var names: [String] = []
-            for name in runs {
-                let found = try catalog.runs(named: name)
-                guard let run = found.first else {
-                    throw Failure(
-                        .cannotAnswer, "no run is called \(name); 'artifactfs runs' lists those that you may see")
-                }
-                guard found.count == 1 else {
-                    throw Failure(.cannotAnswer, "\(name) may be any of \(found.count) runs; give more of its id")
-                }
-                names.append(run)
-            }
-            if let asked {
-                try asked.reporting {
-                    try catalog.find(
-                        asked.query, .runs, columns: asked.columns, order: [(Field(.begun), isDescending: false)]
-                    ) { row in
-                        names.append(row[0].text)
-                        return true
-                    }
-                }
-            }
-            var seen: Set<String> = []
-            names = names.filter { seen.insert($0).inserted }
-            guard names.count > 1 else {
-                throw Failure(.cannotAnswer, "there is \(names.isEmpty ? "no run" : "one run only") to compare")
-            }
-            if plot != nil || ascii { return try draw(catalog, names) }
-            let facts = try place.withEnvironments(catalog.facts(of: names), catalog)
-            if let pivot, let metric { return try show(pivot, metric, facts) }
-            let comparison = RunComparison(facts, all: all)
-            if comparison.lines.isEmpty {
-                if form == .json {
-                    print(ComparisonText.json(comparison))
-                } else {
-                    Terminal.show("nothing differs, as far as is known")
-                }
-                return
-            }
-            print(ComparisonText.text(comparison, form), terminator: "")
-            if !all { throw ExitCode(Status.failed.rawValue) }
+            try place.asking { try compare($0, place, asked) }
         }
+    }
+
+    private func compare(_ catalog: Catalog, _ place: StorePlace, _ asked: AskedQuery?) throws {
+        var names: [String] = []
+        for name in runs {
+            let found = try catalog.runs(named: name)
+            guard let run = found.first else {
+                throw Failure(
+                    .cannotAnswer, "no run is called \(name); 'artifactfs runs' lists those that you may see")
+            }
+            guard found.count == 1 else {
+                throw Failure(.cannotAnswer, "\(name) may be any of \(found.count) runs; give more of its id")
+            }
+            names.append(run)
+        }
+        if let asked {
+            try catalog.find(
+                asked.query, .runs, columns: asked.columns, order: [(Field(.begun), isDescending: false)]
+            ) { row in
+                names.append(row[0].text)
+                return true
+            }
+        }
+        var seen: Set<String> = []
+        names = names.filter { seen.insert($0).inserted }
+        guard names.count > 1 else {
+            throw Failure(.cannotAnswer, "there is \(names.isEmpty ? "no run" : "one run only") to compare")
+        }
+        if plot != nil || ascii { return try draw(catalog, names) }
+        let facts = try place.withEnvironments(catalog.facts(of: names), catalog)
+        if let pivot, let metric { return try show(pivot, metric, facts) }
+        let comparison = RunComparison(facts, all: all)
+        if comparison.lines.isEmpty {
+            if form == .json {
+                print(ComparisonText.json(comparison))
+            } else {
+                Terminal.show("nothing differs, as far as is known")
+            }
+            return
+        }
+        print(ComparisonText.text(comparison, form), terminator: "")
+        if !all { throw ExitCode(Status.failed.rawValue) }
     }
 
     private func draw(_ catalog: Catalog, _ runs: [String]) throws {

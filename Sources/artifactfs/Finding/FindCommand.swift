@@ -18,17 +18,22 @@ struct FindCommand: ParsableCommand {
             """,
         discussion: """
             A query is made of tests with 'and', 'or', 'not' and brackets; 'and' may be left out. A test is FIELD = VALUE, with \
-            = != < <= > >=, 'in (A, B)', 'like "chr*"', '~ REGEX' (POSIX, extended), 'is known' or 'is unknown'. Any other word is \
-            looked for in commands and notes. Values with blanks or brackets stand in quotes.
+            = != < <= > >=, 'in (A, B)', 'like "chr*"' (* or % for any characters, ? for one), '~ REGEX' (POSIX, extended), 'is \
+            known' or 'is unknown'. Any other word is looked for in commands and notes. Values with blanks or brackets stand in quotes.
 
             FIELDS: path name type layer mode key chromosome format version session test run experiment user host program command \
             commit dirty size rows columns sealed opened state sha256 note input metric.NAME param.NAME
 
             Sizes have units (10kB, 1.5GB, 2GiB). Dates are 2026-10-01, "2026-10-01 14:30", today, "last month", "3 days ago", \
             in local time, and go with 'since', 'before', 'after', 'until' and 'on' too; without a field it is when the artifact was \
-            sealed. A hash is known by its first 4 digits or more. metric.NAME is the last value of a metric of the artifact itself, of \
-            its run or its session. What is not known is neither equal nor unequal to anything. Without a test of 'state' only \
-            sealed artifacts are found, and not what was kept back.
+            sealed. A hash is known by its first 4 digits or more. What is not known is neither equal nor unequal to anything.
+
+            metric.NAME is the last value of a metric: of the artifact itself (types whose names end with metrics), else of its \
+            session, else of another file of its run. Of a file the first 1,000 names are known, and 100,000 steps, when it has 16 MiB \
+            or less. NAME may be the end of a name, after a dot.
+
+            State is sealed, quarantined (kept back) or replaced (its file was removed, and the name given again). Without a test of \
+            'state' only sealed artifacts are found.
 
             In a pipe each line is an artifact, with tabs between its columns.
 
@@ -61,17 +66,36 @@ struct FindCommand: ParsableCommand {
             if let limit, limit < 0 { throw Failure(.usage, "--limit \(limit): that is no number of artifacts") }
             let asked = try AskedQuery(query.joined(separator: " "), .artifacts, columns: columns, sort: sort)
             let place = try store.place()
-            let schema = form == .paths0 ? try place.schema() : nil
-            let catalog = try place.catalog()
-            let output = FoundOutput(asked, form) { path in
-                schema.map { place.location(of: path, $0) } ?? path
-            }
-            try asked.reporting {
+            let schema = try place.schema()
+            let output = FoundOutput(asked, form) { place.location(of: $0, schema) }
+            var gone = 0
+            try place.asking { catalog in
+                // Of what was removed at its real path the ledgers do not tell.
+                let seen = ShownFiles(place, schema)
+                let columns = output.columns + [Field(.path), Field(.state)]
+                guard limit != 0 else { return }
                 try catalog.find(
-                    asked.query, .artifacts, columns: output.columns, order: asked.order, limit: limit,
-                    output.add)
+                    asked.query, .artifacts, columns: columns, order: asked.order,
+                    limit: limit.map { $0 &+ ShownFiles.room }
+                ) { row in
+                    let (path, state) = (row[row.count - 2].text, row[row.count - 1].text)
+                    let isSealed = state == ArtifactRecord.State.sealed.rawValue
+                    if isSealed, !seen.isThere(path) {
+                        gone += 1
+                        return true
+                    }
+                    // What was kept back is not where it was to be.
+                    if form == .paths0, !isSealed { return true }
+                    return try output.add(Array(row.dropLast(2))) && limit.map { output.count < $0 } ?? true
+                }
             }
-            output.end()
+            try output.end()
+            if gone > 0 {
+                Terminal.complain(
+                    gone == 1
+                        ? "1 artifact is not told: it was sealed, and its file is not there any more"
+                        : "\(gone) artifacts are not told: they were sealed, and their files are not there any more")
+            }
             if output.count == 0 { throw ExitCode(Status.failed.rawValue) }
         }
     }
@@ -86,7 +110,7 @@ enum FoundForm: String, EnumerableFlag {
         case .json: "Print JSON, an object a line; what is not known has no member."
         case .csv: "Print CSV (RFC 4180) with a head."
         case .tsv: "Print a head and lines with tabs."
-        case .paths0: "Print where they are, each with a zero byte after it, for xargs -0."
+        case .paths0: "Print where those are that are sealed, each with a zero byte after it, for xargs -0."
         }
     }
 }
@@ -109,9 +133,9 @@ struct AskedQuery {
         let hasState = asked.fields.contains { $0.name == .state }
         let isSealed = Query.field(Field(.state), .compare(.equal, .text(ArtifactRecord.State.sealed.rawValue)))
         query = subject == .runs || hasState ? asked : asked == .all ? isSealed : .and([isSealed, asked])
-        self.columns = try columns.map { try Self.fields($0, subject, "--columns") } ?? Self.usual(subject, asked)
-        guard !self.columns.isEmpty else { throw Failure(.usage, "--columns names no field") }
-        order = try sort.map { try Self.order($0, subject) } ?? []
+        self.columns =
+            try columns.map { try Self.list($0, subject, "--columns").map(\.field) } ?? Self.usual(subject, asked)
+        order = try sort.map { try Self.list($0, subject, "--sort").map { ($0.field, $0.isTurned) } } ?? []
     }
 
     /// What is shown when nobody says what, with what was asked for by name.
@@ -131,29 +155,15 @@ struct AskedQuery {
         return fields
     }
 
-    private static func fields(_ text: String, _ subject: QuerySubject, _ option: String) throws -> [Field] {
-        try text.split(separator: ",").map { part in
-            let name = part.split(separator: " ").joined(separator: " ")
-            do throws(QueryError) { return try Field(name, of: subject) } catch {
-                throw Failure(.usage, "\(option): \(error.problem)")
-            }
+    private static func list(
+        _ text: String, _ subject: QuerySubject, _ option: String
+    ) throws -> [(field: Field, isTurned: Bool)] {
+        let list: [(field: Field, isTurned: Bool)]
+        do throws(QueryError) { list = try Field.list(text, of: subject) } catch {
+            throw Failure(.usage, "\(option): \(error.problem)")
         }
-    }
-
-    private static func order(_ text: String, _ subject: QuerySubject) throws -> [(field: Field, isDescending: Bool)] {
-        try text.split(separator: ",").map { part in
-            let isDescending = part.hasPrefix("-")
-            let field = try fields(String(isDescending ? part.dropFirst() : part), subject, "--sort")
-            guard let field = field.first else { throw Failure(.usage, "--sort names no field") }
-            return (field, isDescending)
-        }
-    }
-
-    /// Says what is wrong with an expression of the query.
-    func reporting(_ body: () throws -> Void) throws {
-        do { try body() } catch let error as PatternError {
-            throw Failure(.usage, "the query has an expression after ~ that is none: \(error.problem)")
-        }
+        guard !list.isEmpty else { throw Failure(.usage, "\(option) names no field") }
+        return list
     }
 }
 
@@ -170,6 +180,7 @@ final class FoundOutput {
     private var bytes: [UInt8] = []
     /// Whether nobody reads any more.
     private var isOver = false
+    private var failure: Errno?
 
     /// So many rows are looked at for a table's widths.
     private static let most = 10_000
@@ -191,7 +202,10 @@ final class FoundOutput {
 
     private func flush() {
         guard !bytes.isEmpty, !isOver else { return bytes = [] }
-        do throws(Errno) { try SystemCall.write(FileDescriptor(rawValue: 1), bytes) } catch { isOver = true }
+        do throws(Errno) { try SystemCall.write(FileDescriptor(rawValue: 1), bytes) } catch {
+            isOver = true
+            if error != .brokenPipe { failure = error }
+        }
         bytes = []
     }
 
@@ -214,9 +228,11 @@ final class FoundOutput {
         return !isOver
     }
 
-    func end() {
+    /// - Throws: when what was found could not be written.
+    func end() throws {
         if isTable, !rows.isEmpty { table(withHead: count <= Self.most) }
         flush()
+        if let failure { throw Failure(.failed, "cannot write what was found: \(failure)") }
     }
 
     private func table(withHead: Bool) {
@@ -236,6 +252,27 @@ final class FoundOutput {
         case (.text(let hash), .commit), (.text(let hash), .sha256): String(hash.prefix(12))
         default: Terminal.printable(value.text)
         }
+    }
+}
+
+/// Whether the files of artifacts are there.
+struct ShownFiles {
+    private let place: StorePlace
+    private let schema: ArtifactSchema
+
+    /// So many more are looked for than are wanted, in case that some are not there.
+    static let room = 1000
+
+    init(_ place: StorePlace, _ schema: ArtifactSchema) { (self.place, self.schema) = (place, schema) }
+
+    /// Where it cannot be looked at, it is taken to be there. No mount is asked: what its user cannot see is not told anyway.
+    func isThere(_ path: String) -> Bool {
+        guard let store = place.store else { return true }
+        let real = ShownArtifact.realPath(of: path, in: store, schema)
+        do throws(Errno) {
+            _ = try SystemCall.attributes(SystemCall.currentDirectory, real)
+            return true
+        } catch { return error != .noSuchFileOrDirectory && error != .notDirectory }
     }
 }
 

@@ -20,11 +20,12 @@ struct ReindexCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let catalog = try store.place().catalog(anew: true)
-            let count = try catalog.count(.all, .artifacts)
-            let runs = try catalog.count(.all, .runs)
-            Terminal.show(
-                "\(count) artifacts and \(runs) runs\(catalog.path.map { " in \($0)" } ?? ", in memory only")")
+            try store.place().asking(anew: true) { catalog in
+                let count = try catalog.count(.all, .artifacts)
+                let runs = try catalog.count(.all, .runs)
+                let place = catalog.path.map { " in \($0)" } ?? ", in memory only"
+                Terminal.show("\(count) artifacts and \(runs) runs\(place)")
+            }
         }
     }
 }

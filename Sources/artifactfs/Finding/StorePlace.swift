@@ -61,13 +61,41 @@ struct StorePlace {
             """)
     }
 
+    /// Asks the catalog; one that turns out to be damaged is made anew, and asked again.
+    func asking(anew: Bool = false, _ body: (Catalog) throws -> Void) throws {
+        do {
+            do { try body(try catalog(anew: anew)) } catch CatalogError.damaged {
+                Terminal.complain("the catalog is damaged: it is made anew")
+                try body(try catalog(anew: true))
+            }
+        } catch let error as CatalogError {
+            switch error {
+            case .busy(let directory):
+                throw Failure(.busy, "another process is making the catalog in \(directory); try again in a moment")
+            case .damaged: throw Failure(.failed, "the catalog is damaged and cannot be made anew")
+            case .tooMuch(let problem): throw Failure(.usage, "that is too much to ask at once: \(problem)")
+            case .system(let problem): throw Failure(.failed, "the catalog cannot be read: \(problem)")
+            }
+        } catch let error as PatternError {
+            throw Failure(.usage, "the query has an expression after ~ that is none: \(error.problem)")
+        }
+    }
+
     /// The catalog of what this user may read.
-    func catalog(anew: Bool = false) throws -> Catalog {
+    private func catalog(anew: Bool = false) throws -> Catalog {
         guard let store, let opened = try readable(store) else {
             guard let mount else { throw ShownArtifact.closed(store ?? "") }
+            // What asks the mount comes before the catalog, which has threads.
             var records = try MountRecords(mount)
             try records.findAll()
-            return try Catalog.of(records.all, runs: try KnownRuns(mount.mountPoint).runs.map(Self.told))
+            let contents = try metrics(of: records.all, on: mount)
+            let kept = try KeptPlace(mount.mountPoint).entries().map { entry in
+                var record = entry.record
+                (record.artifact.size, record.artifact.state) = (record.artifact.size ?? entry.size, .quarantined)
+                return Catalog.ToldArtifact(record, quarantined: entry.id)
+            }
+            let runs = try KnownRuns(mount.mountPoint).runs.map(Self.told)
+            return try Catalog.of(zip(records.all, contents).map { .init($0, contents: $1) } + kept, runs: runs)
         }
         let bar = ProgressBar("making the catalog")
         let catalog: Catalog
@@ -79,8 +107,10 @@ struct StorePlace {
                     return try Catalog.open(source, anew: anew) { bar.show($0, of: $1) }
                 }
             }
-        } catch CatalogError.busy(let directory) {
-            throw Failure(.busy, "another process is making the catalog in \(directory); try again in a moment")
+        } catch let error as Errno {
+            throw Failure(.failed, "cannot read the ledger of \(store): \(error)")
+        } catch LedgerReader.ReadingFailure.system(let error) {
+            throw Failure(.failed, "cannot read the ledger of \(store): \(error)")
         }
         bar.end()
         if let remark = catalog.remark { Terminal.complain(remark) }
@@ -88,6 +118,32 @@ struct StorePlace {
             Terminal.complain("another process brings the catalog up to date: the newest artifacts may be missing here")
         }
         return catalog
+    }
+
+    /// The contents of files of metrics, as far as they can be read; nil of all others.
+    private func metrics(of records: [ArtifactRecord], on mount: MountEntry) throws -> [[UInt8]?] {
+        let paths = records.map { record in
+            Catalog.hasMetrics(record) ? record.artifact.path.map { mount.mountPoint + "/" + $0 } : nil
+        }
+        let answer = Patience.find(within: 120_000, on: mount) {
+            var all: [UInt8] = []
+            for path in paths {
+                let bytes = path.flatMap { Paths.contents($0, limit: 16 << 20) } ?? []
+                all += withUnsafeBytes(of: Int64(bytes.count)) { Array($0) }
+                all += bytes
+            }
+            return all
+        }
+        guard let answer else { throw mount.silence }
+        var rest = answer[...]
+        return paths.map { path in
+            guard rest.count >= 8 else { return nil }
+            let length = rest.prefix(8).withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
+            rest = rest.dropFirst(8)
+            let bytes = rest.prefix(Int(clamping: length))
+            rest = rest.dropFirst(bytes.count)
+            return path == nil ? nil : Array(bytes)
+        }
     }
 
     private static func told(_ run: KnownRun) -> Catalog.ToldRun {

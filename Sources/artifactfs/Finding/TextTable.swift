@@ -22,7 +22,7 @@ struct TextTable {
         var all = widths.reduce(0, +) + Self.gap.utf8.count * (widths.count - 1)
         // The widest gives way.
         while all > width, let widest = widths.indices.filter({ !areNumbers[$0] }).max(by: { widths[$0] < widths[$1] }),
-            widths[widest] > max(Self.least, heads[widest].unicodeScalars.count)
+            widths[widest] > Self.least
         {
             widths[widest] -= 1
             all -= 1

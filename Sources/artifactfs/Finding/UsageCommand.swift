@@ -57,9 +57,8 @@ struct UsageCommand: ParsableCommand {
                 let text = query.joined(separator: " ")
                 let asked = try AskedQuery(
                     text.isEmpty && field.name == .state ? "state is known" : text, .artifacts, columns: nil, sort: nil)
-                let catalog = try place.catalog()
                 rows = []
-                try asked.reporting { rows = try catalog.groups(of: asked.query, by: field) }
+                try place.asking { rows = try $0.groups(of: asked.query, by: field) }
             }
             show(rows, field)
             if rows.isEmpty { throw ExitCode(Status.failed.rawValue) }
