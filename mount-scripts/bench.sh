@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions | --jobs] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
+usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions | --jobs | --catalog] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
 
 Builds release, makes its stores on /dev/shm (or in $TMPDIR when there is no room), mounts them, measures native
 directory, mounts and peers in turn, prints medians, ratios and their spread, and leaves bench.json and bench.svg in DIR
@@ -18,6 +18,8 @@ directory, mounts and peers in turn, prints medians, ratios and their spread, an
                    they do not depend on what else the machine does
   --jobs           measure whole jobs (a shell's pipelines over 1,000 files, cp -r of 10,000 small ones, BLAST) instead, also on a mount
                    whose records tell nothing of processes: what provenance costs
+  --catalog        measure how artifacts and runs are found in ledgers of 1,000,000 artifacts and 100,000 runs, which take 4 GB of $TMPDIR
+                   ($ARTIFACTFS_BENCH_COUNT for another number of artifacts)
   --workloads A,B  only these
   --rounds N       counted rounds (7; quick: 3)
   --no-build       measure what is built already
@@ -41,7 +43,7 @@ TEXT
 say() { printf 'bench.sh: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-quick=0 check=0 scale=0 instructions=0 jobs=0 build=1 out='' workloads='' rounds=''
+quick=0 check=0 scale=0 instructions=0 jobs=0 catalog=0 build=1 out='' workloads='' rounds=''
 while (($#)); do
     case $1 in
         --quick) quick=1 ;;
@@ -49,6 +51,7 @@ while (($#)); do
         --scale) scale=1 ;;
         --instructions) instructions=1 ;;
         --jobs) jobs=1 ;;
+        --catalog) catalog=1 ;;
         --no-build) build=0 ;;
         --out | --workloads | --rounds)
             (($# > 1)) || { say "$1 needs a value"; usage >&2; exit 2; }
@@ -134,7 +137,7 @@ bench=$root/.build/release/artifactfs-bench
 
 # A Python with polars, for the workload of that name: the tests', or one of our own.
 python=()
-if ((!scale && !instructions)); then
+if ((!scale && !instructions && !catalog)); then
     for candidate in "${ARTIFACTFS_TEST_PYTHON:-}" "$root/.build/venv/bin/python" "$out/venv/bin/python"; do
         if [[ -x $candidate ]] && "$candidate" -c 'import polars' 2>/dev/null; then python=(--python "$candidate"); break; fi
     done
@@ -158,11 +161,13 @@ else
 fi
 inodes=100000
 ((instructions)) && need=100
+# 5 KB an artifact, and a directory and two files a run. Not in memory: other programs need that.
+((catalog)) && need=$((${ARTIFACTFS_BENCH_COUNT:-1000000} / 200 + 100)) inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} / 3 + 10000))
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
 # A file system without a table of inodes says 0 or -.
 has_inodes() { df -Pi -- "$1" | awk -v least=$inodes 'NR == 2 { exit !($4 !~ /^[1-9]/ || $4 >= least) }'; }
 free=$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || free=0
-if [[ -w /dev/shm ]] && ((${free:-0} >= need)) && has_inodes /dev/shm; then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
+if ((!catalog)) && [[ -w /dev/shm ]] && ((${free:-0} >= need)) && has_inodes /dev/shm; then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
 has_inodes "$place" || fail "$place has no $inodes inodes left; set TMPDIR to a directory of a file system with more"
 free=$(df -Pm -- "$place" | awk 'NR == 2 { print $4 }')
 ((free >= need)) || fail "$place has $free MiB left and $need are needed; set TMPDIR to a directory with more room"
@@ -216,6 +221,19 @@ if ((scale)); then
     "$bench" scale --mount "$work/mnt/large" --count "$count" --process "$served" --small "$work/mnt/small" \
         --small-count 2000 --json "$out/scale.json"
     say "results: $out/scale.json"
+    exit 0
+fi
+
+# --- the catalog -------------------------------------------------------------------------------------------------------
+
+if ((catalog)); then
+    count=${ARTIFACTFS_BENCH_COUNT:-1000000}
+    mkdir -p -- "$work/catalog_eval"
+    "$artifactfs" init "$work/catalog_eval" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "init failed"; }
+    say "making a ledger of $count artifacts"
+    "$bench" catalog --make "$work/catalog_eval" --count "$count" --runs $((count / 10))
+    "$bench" catalog --measure "$work/catalog_eval" --binary "$artifactfs" --rounds "$rounds" --json "$out/catalog.json"
+    say "results: $out/catalog.json"
     exit 0
 fi
 

@@ -207,7 +207,12 @@ public final class Catalog {
         try filled.writeWithoutTransaction {
             try $0.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         }
-        try Catalog(filled, path: place.path).fill(store, progress, isNew: true)
+        do { try Catalog(filled, path: place.path).fill(store, progress, isNew: true) } catch {
+            // On a full disk it takes no room.
+            try? filled.close()
+            try? remove(place)
+            throw error
+        }
         try filled.close()
         let queue = try DatabaseQueue(path: place.path, configuration: configuration())
         try queue.writeWithoutTransaction { database in

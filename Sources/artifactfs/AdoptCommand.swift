@@ -131,13 +131,14 @@ struct Strays {
                 : "\(files.count) files have names that no type of the schema claims, and are not shown on any mount:")
         for file in files.prefix(Self.most) { Terminal.show("  " + file.path) }
         if files.count > Self.most { Terminal.show("  and \(files.count - Self.most) more") }
-        let lines = suggestions()
+        let lines = suggestions
         guard !lines.isEmpty else { return }
         Terminal.show("these lines below 'types:' in .artifactfs/schema.yaml would claim them:")
         for line in lines { print("  " + Terminal.printable(line)) }
     }
 
-    private func suggestions() -> [String] {
+    /// Lines for `schema.yaml` that would claim them.
+    var suggestions: [String] {
         Layer.allCases.flatMap { layer in
             let here = files.filter { $0.layer == layer && $0.attributes.isRegular }.map { file in
                 let directory =

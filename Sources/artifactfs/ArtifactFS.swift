@@ -27,7 +27,8 @@ struct ArtifactFS: ParsableCommand {
                   'history' and 'lineage': nothing is known of it; 'lineage diff':
                   not made alike; 'ls --missing': something is missing;
                   'find', 'du': nothing was found; 'compare': something differs;
-                  'adopt': something was refused
+                  'adopt': something was refused;
+                  'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
               4   the mount point cannot be used
@@ -43,7 +44,7 @@ struct ArtifactFS: ParsableCommand {
             WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
-            LineageCommand.self, RecoverCommand.self, ReindexCommand.self,
+            LineageCommand.self, DoctorCommand.self, RecoverCommand.self, ReindexCommand.self,
             SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             HoldersCommand.self, CheckContentsCommand.self,
         ])

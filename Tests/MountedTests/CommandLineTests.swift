@@ -222,7 +222,7 @@ extension MountedTests {
             arguments: [
                 "", "init", "adopt", "mount", "unmount", "status", "wait", "explain", "ls", "find", "du", "show",
                 "history",
-                "lineage", "recover", "reindex", "recover list",
+                "lineage", "doctor", "recover", "reindex", "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
                 "run", "compare", "runs", "runs list", "runs show", "session", "session list", "session new",
                 "session end",
