@@ -289,10 +289,14 @@ public final class Catalog {
             try writer.findReplaced()
         }
         if writer.broken > 0 {
+            try database.execute(sql: "UPDATE trouble SET lines = lines + ?", arguments: [writer.broken])
+        }
+        let lines = try Int.fetchOne(database, sql: "SELECT lines FROM trouble") ?? 0
+        if lines > 0 {
             remark =
-                writer.broken == 1
+                lines == 1
                 ? "a line of the ledger is not as it was written: what it told is not found"
-                : "\(writer.broken) lines of the ledger are not as they were written: what they told is not found"
+                : "\(lines) lines of the ledger are not as they were written: what they told is not found"
         }
     }
 

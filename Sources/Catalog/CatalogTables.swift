@@ -3,7 +3,7 @@ internal import GRDB
 /// The tables of a catalog. It is an index: all of it is in the ledgers too, and it is made anew when anything about it is not as it should be.
 enum CatalogTables {
     /// What `PRAGMA user_version` has. Another number is another catalog, which is made anew.
-    static let version = 1
+    static let version = 2
 
     /// Texts that come often have numbers. A text is found by its hash: an index over long commands would be as large as they are.
     static let create = """
@@ -28,6 +28,8 @@ enum CatalogTables {
         CREATE TABLE metric(
             artifact INTEGER, run INTEGER, session INTEGER, name INTEGER NOT NULL, first REAL, last REAL, low REAL,
             high REAL, steps BLOB);
+        CREATE TABLE trouble(lines INTEGER NOT NULL);
+        INSERT INTO trouble VALUES (0);
         CREATE TABLE measured(id INTEGER PRIMARY KEY);
         CREATE TABLE session(id INTEGER PRIMARY KEY, begun INTEGER, metadata INTEGER, ended INTEGER NOT NULL DEFAULT 0);
         CREATE INDEX text_hash ON text(hash);

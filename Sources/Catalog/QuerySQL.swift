@@ -92,7 +92,8 @@ struct QuerySQL {
         case .param:
             return """
                 (SELECT ifnull(p.number, (SELECT value FROM text WHERE id = p.text)) FROM parameter p \
-                WHERE p.run = \(subject == .runs ? "r.id" : "a.run") AND p.name IN (\(names(field.member))) LIMIT 1)
+                WHERE p.run = \(subject == .runs ? "r.id" : "a.run") AND p.name IN (\(names(field.member))) \
+                ORDER BY p.name IS NOT (\(one(field.member))), p.rowid LIMIT 1)
                 """
         case .input:
             return """

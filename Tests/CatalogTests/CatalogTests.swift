@@ -227,6 +227,8 @@ import Testing
         try store.appendText(#"garbage{"seq": 5}"#, host: "node")
         let broken = try store.open()
         #expect(broken.remark?.contains("a line of the ledger is not as it was written") == true)
+        // Each time that it is asked.
+        #expect(try store.open().remark?.contains("a line of the ledger") == true)
     }
 
     /// What is found to be damaged by a question only, another process that holds the database, and one that makes it.
