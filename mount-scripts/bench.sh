@@ -161,8 +161,8 @@ else
 fi
 inodes=100000
 ((instructions)) && need=100
-# 5 KB an artifact, and a directory and two files a run. Not in memory: other programs need that.
-((catalog)) && need=$((${ARTIFACTFS_BENCH_COUNT:-1000000} / 200 + 100)) inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} / 3 + 10000))
+# 5 KB and a file an artifact, and a directory and two files a run. Not in memory: other programs need that.
+((catalog)) && need=$((${ARTIFACTFS_BENCH_COUNT:-1000000} / 200 + 100)) inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} * 4 / 3 + 10000))
 ((scale)) && need=100 inodes=$((${ARTIFACTFS_BENCH_COUNT:-1000000} + 10000))
 # A file system without a table of inodes says 0 or -.
 has_inodes() { df -Pi -- "$1" | awk -v least=$inodes 'NR == 2 { exit !($4 !~ /^[1-9]/ || $4 >= least) }'; }

@@ -86,7 +86,7 @@ struct CatalogCommand: ParsableCommand {
 
 /// The ledger of many artifacts and runs, the same for the same numbers.
 private struct MadeLedger {
-    private let (sessions, markers, directory): (String, String, String)
+    private let (layer, sessions, markers, directory): (String, String, String, String)
     private var file: Int32 = -1
     private var number = 0
     private var length = 0
@@ -97,11 +97,11 @@ private struct MadeLedger {
     private var time = 0
 
     private static let limit = 64 << 20
-    private static let types = ["splice_errors", "analysis_sequences", "nucleotide_scores", "meta_models"]
+    private static let types = ["splice_errors", "analysis_sequences", "nucleotide_scores", "training_data"]
 
     init(_ store: String) throws {
         (sessions, markers) = (store + "/base_layer/dev", store + "/.artifactfs/sessions")
-        directory = store + "/.artifactfs/ledger"
+        (layer, directory) = (store + "/base_layer", store + "/.artifactfs/ledger")
         for path in [store + "/base_layer", sessions, markers] where mkdir(path, 0o755) != 0 && errno != EEXIST {
             throw BenchFailure.call("make", path)
         }
@@ -203,6 +203,11 @@ private struct MadeLedger {
         let type = Self.types[index % 4]
         let key = "chr\(1 + random(22))"
         let path = "production/base/\(type)/\(run)_\(index).tsv"
+        // What is not there is not told; of what is there only the name is asked.
+        let real = "\(layer)/\(run)_\(index).tsv"
+        let made = open(real, O_WRONLY | O_CREAT | O_CLOEXEC, 0o444)
+        guard made >= 0 else { throw BenchFailure.call("make", real) }
+        close(made)
         let sha256 = (0..<8).map { _ in
             let digits = String(random(1 << 31), radix: 16)
             return String(repeating: "0", count: 8 - digits.count) + digits

@@ -343,16 +343,18 @@ public final class Catalog {
     ///   - columns: what is told of each.
     ///   - order: by which field, and whether the greatest come first; nil for the newest first.
     ///   - limit: at most so many; nil for all.
+    ///   - wanted: about so many are wanted, and `body` ends it.
     ///   - body: called with the values of each row, in the order of the columns; false ends it.
     /// - Throws: ``PatternError`` when the query has an expression that is none.
     public func find(
         _ query: Query, _ subject: QuerySubject, columns: [Field], order: [(field: Field, isDescending: Bool)] = [],
-        limit: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
+        limit: Int? = nil, wanted: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
     ) throws {
         for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
         try reading { database in
             var plan = QuerySQL.Plan.sort
-            if subject == .artifacts, QuerySQL.hasIndex(order), let limit, limit > 0, limit < Self.few {
+            if subject == .artifacts, QuerySQL.hasIndex(order), let limit = limit ?? wanted, limit > 0, limit < Self.few
+            {
                 var sql = QuerySQL(subject)
                 let most = Self.enough * limit
                 let statement = sql.count(query, upTo: most)

@@ -214,6 +214,11 @@ extension MountedTests {
             #expect(unlink(mount.store + "/base_layer/splice_errors_chr1.tsv") == 0)
             let gone = try find("type = splice_errors", "--columns", "key", in: mount.root)
             #expect(gone.output == "chr2\n" && gone.errors.contains("1 artifact is not told"), "\(gone)")
+            for order in ["sealed", "-sealed"] {
+                let one = try find(
+                    "type = splice_errors", "--columns", "key", "--sort", order, "-n", "1", in: mount.root)
+                #expect(one.output == "chr2\n", "\(one)")
+            }
             // The kernel may know the former file for a moment.
             let path = mount.production("base/splice_errors/chr1.tsv")
             #expect(eventually { (try? write("a\tb\n1\t2\n3\t4\n", to: path)) != nil })

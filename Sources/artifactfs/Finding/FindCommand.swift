@@ -75,8 +75,7 @@ struct FindCommand: ParsableCommand {
                 let columns = output.columns + [Field(.path), Field(.state)]
                 guard limit != 0 else { return }
                 try catalog.find(
-                    asked.query, .artifacts, columns: columns, order: asked.order,
-                    limit: limit.map { $0 &+ ShownFiles.room }
+                    asked.query, .artifacts, columns: columns, order: asked.order, wanted: limit
                 ) { row in
                     let (path, state) = (row[row.count - 2].text, row[row.count - 1].text)
                     let isSealed = state == ArtifactRecord.State.sealed.rawValue
@@ -259,9 +258,6 @@ final class FoundOutput {
 struct ShownFiles {
     private let place: StorePlace
     private let schema: ArtifactSchema
-
-    /// So many more are looked for than are wanted, in case that some are not there.
-    static let room = 1000
 
     init(_ place: StorePlace, _ schema: ArtifactSchema) { (self.place, self.schema) = (place, schema) }
 
