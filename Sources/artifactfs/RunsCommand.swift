@@ -78,6 +78,7 @@ struct RunsListCommand: ParsableCommand {
             let place = try named.map { try StorePlace.find($0) } ?? store.place()
             let output = FoundOutput(asked, form?.form) { $0 }
             try place.asking { catalog in
+                try output.begin()
                 try catalog.find(
                     asked.query, .runs, columns: output.columns, order: asked.order, limit: limit, output.add)
             }

@@ -74,6 +74,7 @@ struct FindCommand: ParsableCommand {
                 let seen = ShownFiles(place, schema)
                 let columns = output.columns + [Field(.path), Field(.state)]
                 guard limit != 0 else { return }
+                try output.begin()
                 try catalog.find(
                     asked.query, .artifacts, columns: columns, order: asked.order, wanted: limit
                 ) { row in
@@ -206,6 +207,13 @@ final class FoundOutput {
             if error != .brokenPipe { failure = error }
         }
         bytes = []
+    }
+
+    /// Called before a question is asked: what was printed for one that failed is not printed twice.
+    func begin() throws {
+        guard count == 0 else {
+            throw Failure(.failed, "the catalog is damaged, and a part of what was found is printed already: ask again")
+        }
     }
 
     /// - Returns: false when no more is wanted.
