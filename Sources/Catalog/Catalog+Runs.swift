@@ -102,7 +102,9 @@ extension Catalog {
                 """)
         while let row = try rows.next() {
             let (id, path, version, hash): (Int64, String, Int64?, Data?) = (row[0], row[1], row[2], row[3])
-            let words = [version.map { "version \($0)" }, hash.map { String(HexadecimalText.text($0).prefix(12)) }]
+            let words = [
+                version.map { "version \($0)" }, hash.map { String(MessageDigest.hexadecimal($0).prefix(12)) },
+            ]
             let known = words.compactMap { $0 }.joined(separator: ", ")
             all[id]?.add(.input, path, .text(known.isEmpty ? "read" : known))
         }
@@ -120,7 +122,7 @@ extension Catalog {
             let (hash, state): (Data?, String?) = (row[4], row[5])
             let words = [
                 count.map { "\($0) rows" }, size.map { "\($0) bytes" },
-                hash.map { String(HexadecimalText.text($0).prefix(12)) },
+                hash.map { String(MessageDigest.hexadecimal($0).prefix(12)) },
                 state == ArtifactRecord.State.sealed.rawValue ? nil : "kept back",
             ]
             all[id]?.add(.artifact, path, .text(words.compactMap { $0 }.joined(separator: ", ")))

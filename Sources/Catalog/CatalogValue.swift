@@ -26,7 +26,7 @@ public enum CatalogValue: Sendable, Hashable {
             }
         case .double(let number): self = .number(number)
         case .string(let text): self = .text(text)
-        case .blob(let data): self = .text(HexadecimalText.text(data))
+        case .blob(let data): self = .text(MessageDigest.hexadecimal(data))
         }
     }
 

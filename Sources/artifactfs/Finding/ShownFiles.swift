@@ -1,0 +1,21 @@
+import Artifacts
+import SystemCalls
+import SystemPackage
+
+/// Whether the files of artifacts are there.
+struct ShownFiles {
+    private let place: StorePlace
+    private let schema: ArtifactSchema
+
+    init(_ place: StorePlace, _ schema: ArtifactSchema) { (self.place, self.schema) = (place, schema) }
+
+    /// Where it cannot be looked at, it is taken to be there. No mount is asked: what its user cannot see is not told anyway.
+    func isThere(_ path: String) -> Bool {
+        guard let store = place.store else { return true }
+        let real = ShownArtifact.realPath(of: path, in: store, schema)
+        do throws(Errno) {
+            _ = try SystemCall.attributes(SystemCall.currentDirectory, real)
+            return true
+        } catch { return error != .noSuchFileOrDirectory && error != .notDirectory }
+    }
+}

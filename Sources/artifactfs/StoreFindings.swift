@@ -1,0 +1,160 @@
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Catalog
+import Glibc
+import Queries
+import SystemCalls
+import SystemPackage
+
+/// Something in a store that is not as it should be.
+struct StoreFinding {
+    enum Trouble: String, CaseIterable {
+        case stray, unrecorded, gone, writable, resized, left, brokenLink = "broken-link"
+
+        var one: String {
+            switch self {
+            case .stray: "1 file has a name that no type of the schema claims, and is shown on no mount"
+            case .unrecorded: "1 artifact has no record"
+            case .gone: "1 artifact was sealed, and its file is not there any more"
+            case .writable: "1 sealed artifact can be written to"
+            case .resized: "1 artifact is not as large as it was sealed"
+            case .left: "1 driver was killed and has left what it was writing"
+            case .brokenLink: "1 link in a session leads nowhere"
+            }
+        }
+
+        var several: String {
+            switch self {
+            case .stray: "files have names that no type of the schema claims, and are shown on no mount"
+            case .unrecorded: "artifacts have no record"
+            case .gone: "artifacts were sealed, and their files are not there any more"
+            case .writable: "sealed artifacts can be written to"
+            case .resized: "artifacts are not as large as they were sealed"
+            case .left: "drivers were killed and have left what they were writing"
+            case .brokenLink: "links in sessions lead nowhere"
+            }
+        }
+    }
+
+    let trouble: Trouble
+    let path: String
+    /// What mends it: a command, or what to do.
+    let remedy: String
+
+    var json: JSONObject {
+        ["trouble": .string(trouble.rawValue), "path": .string(path), "remedy": .string(remedy)]
+    }
+}
+
+/// All that is found in a store.
+struct StoreFindings {
+    private(set) var all: [StoreFinding] = []
+    private let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        let store = try ShownArtifact.openStore(path)
+        let files: [ExistingFile]
+        do throws(Errno) { files = try store.existing() } catch {
+            throw Failure(.failed, "cannot look into \(path): \(error)")
+        }
+        let lines = Strays(files, store.schema).suggestions
+        for file in files {
+            if case .stray = file.meaning {
+                let line =
+                    lines.count == 1
+                    ? lines[0] : "a line for schema.yaml: artifactfs adopt --dry-run \(Shell.quoted(path))"
+                add(.stray, file.path, line)
+            }
+        }
+        lookAtRecords(files, try Self.sealed(path))
+        lookAtStaging()
+        for layer in Layer.allCases {
+            let sessions = "\(path)/\(layer.directoryName)/\(StoreLayout.sessionsDirectory)"
+            for name in Paths.names(sessions).sorted() where SessionName(name) != nil {
+                lookAtLinks(sessions + "/" + name, 0)
+            }
+        }
+    }
+
+    private mutating func add(_ trouble: StoreFinding.Trouble, _ path: String, _ remedy: String) {
+        all.append(StoreFinding(trouble: trouble, path: path, remedy: remedy))
+    }
+
+    /// What has a record, by its path on the mount, with its size.
+    private static func sealed(_ path: String) throws -> [String: Int64?] {
+        guard
+            Paths.names(path + "/" + StoreLayout.privateDirectory + "/ledger").contains(where: {
+                $0.hasSuffix(".jsonl")
+            })
+        else { return [:] }
+        var known: [String: Int64?] = [:]
+        let sealed = Query.Value.text(ArtifactRecord.State.sealed.rawValue)
+        try StorePlace(mount: nil, store: path).asking { catalog in
+            try catalog.find(
+                .field(Field(.state), .compare(.equal, sealed)), .artifacts, columns: [Field(.path), Field(.size)]
+            ) { row in
+                if case .integer(let size) = row[1] {
+                    known[row[0].text] = size
+                } else {
+                    known[row[0].text] = .some(nil)
+                }
+                return true
+            }
+        }
+        return known
+    }
+
+    private mutating func lookAtRecords(_ files: [ExistingFile], _ sealed: [String: Int64?]) {
+        var seen: Set<String> = []
+        for file in files {
+            guard let shown = file.shownPath else { continue }
+            seen.insert(shown)
+            guard let size = sealed[shown] else {
+                add(.unrecorded, file.path, "artifactfs adopt \(Shell.quoted(path))")
+                continue
+            }
+            guard file.attributes.isRegular else { continue }
+            if file.attributes.permissions & 0o222 != 0 {
+                add(.writable, file.path, "chmod a-w \(Shell.quoted(path + "/" + file.path))")
+            }
+            if let size, size != Int64(file.attributes.st_size) {
+                add(.resized, file.path, "artifactfs history --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
+            }
+        }
+        for shown in sealed.keys.sorted() where !seen.contains(shown) {
+            add(.gone, shown, "artifactfs history --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
+        }
+    }
+
+    /// What mounts have left whose locks nobody holds.
+    private mutating func lookAtStaging() {
+        let staging = path + "/" + StoreLayout.privateDirectory + "/staging"
+        for name in Paths.names(staging).sorted() {
+            let own = staging + "/" + name
+            guard Paths.names(own).contains(where: { !$0.hasPrefix(".") }),
+                let lock = try? SystemCall.open(SystemCall.currentDirectory, own + "/.lock", O_RDONLY | O_NOFOLLOW)
+            else { continue }
+            defer { SystemCall.closeLock(lock) }
+            guard (try? SystemCall.lock(lock, waiting: false, isShared: true)) != nil else { continue }
+            add(
+                .left, "\(StoreLayout.privateDirectory)/staging/\(name)",
+                "mount the store, which settles it: artifactfs mount \(Shell.quoted(path)) MOUNTPOINT")
+        }
+    }
+
+    private mutating func lookAtLinks(_ directory: String, _ depth: Int) {
+        guard depth < 32 else { return }
+        for name in Paths.names(directory).sorted() {
+            let full = directory + "/" + name
+            guard let found = try? SystemCall.attributes(SystemCall.currentDirectory, full) else { continue }
+            if found.isDirectory { lookAtLinks(full, depth + 1) }
+            // What leads out of the session is not followed, and not shown.
+            guard found.isSymbolicLink, let target = Paths.link(full), !target.contains("/"),
+                (try? SystemCall.attributes(SystemCall.currentDirectory, directory + "/" + target)) == nil
+            else { continue }
+            add(.brokenLink, String(full.dropFirst(path.count + 1)), "rm \(Shell.quoted(full))")
+        }
+    }
+}
