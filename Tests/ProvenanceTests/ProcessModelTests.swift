@@ -136,9 +136,32 @@ import Testing
         let pipe = PipeFlow()
         reader.note(pipe)
         pipe.note(starter: starter)
-        #expect(edges(reader, at: 5) == ["a": .pipe] && !pipe.isWritten)
+        #expect(edges(reader, at: 1_000_000_000) == ["a": .pipe] && !pipe.isWritten)
         pipe.note(writer: other)
         #expect(edges(reader, at: 5) == ["b": .pipe])
+    }
+
+    /// That who started a program wrote to it is a guess: what that one opened while the artifact was closed, which its time does not tell from
+    /// before, is no input, unless it opened it before it made the program.
+    @Test func whoStartedIsAGuess() throws {
+        let tick = Moment.time(ofTick: 1)
+        let starter = memory()
+        let (a, b, c) = (try file("a"), try file("b"), try file("c"))
+        let reader = ProcessMemory(
+            nil, name: "sort", isOfProgram: true, start: 5 * tick, making: .start(5, process: 100))
+        let pipe = PipeFlow()
+        reader.note(pipe)
+        pipe.note(starter: starter)
+        let closed = 5 * tick + 4
+        reads(starter, a, at: 5 * tick + 1, last: 99)
+        reads(starter, b, at: 5 * tick + 3, last: 100)
+        reads(starter, c, at: closed + 1, last: 100)
+        #expect(edges(reader, at: closed) == ["a": .pipe])
+        // Of a writer that was seen the time is enough.
+        let writer = memory()
+        reads(writer, b, at: 5 * tick + 3, last: 100)
+        pipe.note(writer: writer)
+        #expect(edges(reader, at: closed) == ["b": .pipe])
     }
 
     /// What real processes have open, and what they wait for.

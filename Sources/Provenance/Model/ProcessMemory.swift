@@ -59,6 +59,8 @@ package final class ProcessMemory: Sendable {
     let isOfProgram: Bool?
     /// When its process was made, in nanoseconds since the machine's start; nil when that was not seen.
     let start: UInt64?
+    /// The same, as it can be told from what its maker did before; nil when that was not seen.
+    let making: Making?
     /// A leaf in the order of locks.
     private let state: Lock<State>
 
@@ -67,9 +69,10 @@ package final class ProcessMemory: Sendable {
     private static let mostOutside = 10_000
 
     init(
-        _ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?, start: UInt64? = nil, job: JobReads? = nil
+        _ id: ProcFile.MemoryID?, name: String, isOfProgram: Bool?, start: UInt64? = nil, making: Making? = nil,
+        job: JobReads? = nil
     ) {
-        (self.name, self.isOfProgram, self.start) = (name, isOfProgram, start)
+        (self.name, self.isOfProgram, self.start, self.making) = (name, isOfProgram, start, making)
         state = Lock(State(id: id, job: job))
     }
 
@@ -223,12 +226,22 @@ package final class ProcessMemory: Sendable {
     private enum Limit {
         case time(UInt64)
         case making(Making)
+        /// What was by a time, or before a process was made.
+        case either(UInt64, Making?)
 
         func includes(_ moment: Moment) -> Bool? {
             switch self {
             case .time(let time), .making(.at(let time)): moment.time <= time
             case .making(.start(let start, let process)): moment.isBefore(start: start, of: process)
+            case .either(let time, let making):
+                moment.time <= time || making.flatMap { Limit.making($0).includes(moment) } == true
             }
+        }
+
+        /// The same without what the time of a file's last change is given for being coarse: what surely was before it, or before a process was made.
+        func certain(orBefore making: Making?) -> Limit {
+            guard case .time(let time) = self else { return self }
+            return .either(time &- min(time, Clock.lagOfChanges()), making)
         }
     }
 
@@ -297,7 +310,9 @@ package final class ProcessMemory: Sendable {
                 let (writers, areStarters) = pipe.flow.writersOrStarter
                 // Who starts a program and writes to it may go on to, but what it hears of others meanwhile is theirs, as far as that is known.
                 let back = areStarters ? .time(memory.start ?? 0) : end
-                for writer in writers where writer !== memory { next.append((writer, end, back, max(how, .pipe))) }
+                // That is a guess of who wrote at all: what was opened about when the artifact was closed is none of it.
+                let limit = areStarters ? end.certain(orBefore: memory.making) : end
+                for writer in writers where writer !== memory { next.append((writer, limit, back, max(how, .pipe))) }
             }
         }
         if !edges.contains(where: { !$0.file.isOutside }) {

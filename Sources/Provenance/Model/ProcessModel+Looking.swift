@@ -81,7 +81,7 @@ extension ProcessModel {
         let memory = ProcessMemory(
             origin.memory, name: name, isOfProgram: origin.isProgram,
             start: heard.flatMap { Moment.isSame(origin.start, $0) ? $0 : nil } ?? Moment.time(ofTick: origin.start),
-            job: job)
+            making: .start(origin.start, process: process), job: job)
         let known = known(process, origin, memory)
         known.sight = sight
         let former = known.memory
