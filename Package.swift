@@ -29,6 +29,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // System libraries and the C that Swift cannot reach by itself.
@@ -68,6 +69,16 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // What a catalog tells, as pages for a browser.
+        .target(
+            name: "ArtifactWeb",
+            dependencies: [
+                "ArtifactRecords", "Artifacts", "Catalog", "Queries",
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+            ],
+            swiftSettings: strict),
+
         // Who a process is, with which code it works, how it ended.
         .target(
             name: "Provenance",
@@ -92,9 +103,10 @@ let package = Package(
         .executableTarget(
             name: "artifactfs",
             dependencies: [
-                "Artifacts", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit", "Catalog",
-                "FuseKernel",
-                "Lineage", "Queries", "SystemCalls", system, logging,
+                "Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit",
+                "ArtifactWeb",
+                "Catalog",
+                "FuseKernel", "Lineage", "Queries", "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -140,6 +152,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "ArtifactWebTests",
+            dependencies: ["ArtifactRecords", "ArtifactWeb", "Catalog", "Queries", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "FuseKernelTests", dependencies: ["CLinux", "FuseKernel", "TestSupport", system],
             swiftSettings: strict),
         .testTarget(
@@ -158,7 +174,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MountedTests", dependencies: ["CLinux", "TestSupport", "artifactfs", system],
-            exclude: ["Lineage", "Posix"],
+            exclude: ["Lineage", "Pages", "Posix"],
             swiftSettings: strict),
     ]
 )
@@ -172,6 +188,6 @@ if isForThreadSanitizer {
     package.products.removeAll()
     // Nobody but the command line uses it, and what is not used is a warning.
     package.dependencies.removeAll { dependency in
-        ["swift-argument-parser", "GRDB"].contains { "\(dependency.kind)".contains($0) }
+        ["swift-argument-parser", "GRDB", "FlyingFox"].contains { "\(dependency.kind)".contains($0) }
     }
 }

@@ -12,7 +12,7 @@ usage() {
     cat <<'TEXT'
 usage: mount-scripts/setup.sh [--tests] [--no-build]
 
-  --tests      also install what the tests need (rsync, bindfs, attr, acl, strace, python3, ...)
+  --tests      also install what the tests need (rsync, bindfs, attr, acl, strace, python3, chromium, ...)
   --no-build   install packages only
 TEXT
 }
@@ -48,6 +48,10 @@ die() {
 packages=(libfuse3-dev fuse3 libssl-dev libsqlite3-dev pkg-config)
 if [[ $tests == yes ]]; then
     packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk make strace python3 python3-venv)
+    # Ubuntu has its Chromium as a snap: there the tests take any chromedriver that is in PATH.
+    if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") == debian ]]; then
+        packages+=(chromium chromium-driver fonts-dejavu-core)
+    fi
 fi
 
 # True when dpkg says that package $1 is installed (not merely known, or removed with its configuration left).

@@ -61,7 +61,7 @@ struct WriterStatement {
             }
         }
         if let text = String(validating: value, as: UTF8.self) { return .string(text) }
-        return .object(["base64": .string(base64(value))])
+        return .object(["base64": .string(Base64Text.encoded(value))])
     }
 
     /// A JSON array of texts, or lines; nil for anything else, and for too many.
@@ -78,21 +78,6 @@ struct WriterStatement {
         }
         guard paths.count <= mostInputs else { return nil }
         return paths.filter { !$0.isEmpty }
-    }
-
-    private static func base64(_ bytes: [UInt8]) -> String {
-        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits: UInt32 = 0
-            for place in 0..<3 { bits = bits << 8 | UInt32(place < group.count ? group[start + place] : 0) }
-            for place in 0..<4 {
-                let isDigit = place <= group.count
-                text.append(isDigit ? digits[Int(bits >> UInt32(18 - 6 * place)) & 63] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }
 

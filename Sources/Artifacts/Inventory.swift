@@ -59,6 +59,31 @@ public struct Inventory: Hashable, Sendable {
             cells[chromosome] ?? (expected.contains(chromosome) ? .missing : nil)
         }
 
+        /// What there is, in words.
+        ///
+        /// - Parameter countsChromosomes: whether chromosomes are counted, which else have a table.
+        public func words(countsChromosomes: Bool) -> String {
+            var words: [String] = []
+            switch whole {
+            case .there?: words.append("there")
+            case .beingWritten?: words.append("being written")
+            case .keptBack?: words.append("kept back")
+            case .missing?: words.append("missing")
+            case nil: break
+            }
+            if type.naming == .free || countsChromosomes {
+                let there = cells.values.count { $0 == .there }
+                if there > 0 { words.append(there == 1 ? "1 artifact" : "\(there) artifacts") }
+                for (cell, name) in [(Cell.beingWritten, "being written"), (.keptBack, "kept back")] {
+                    let count = cells.values.count { $0 == cell }
+                    if count > 0 { words.append("\(count) \(name)") }
+                }
+                let missing = expected.count { cells[$0] == nil }
+                if missing > 0 { words.append("\(missing) missing") }
+            }
+            return words.isEmpty ? "nothing" : words.joined(separator: ", ")
+        }
+
         /// What is missing or was kept back, by its paths from the mount point.
         public var missing: [String] {
             let format = type.kind.hasFiles ? type.formats.first ?? "" : ""

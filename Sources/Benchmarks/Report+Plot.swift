@@ -1,3 +1,4 @@
+import ArtifactRecords
 import Glibc
 
 extension Report {
@@ -16,7 +17,7 @@ extension Report {
         }
         func text(_ x: Double, _ y: Double, _ anchor: String, _ content: String, _ more: String = "") -> String {
             "<text x=\"\(Format.fixed(x, 1))\" y=\"\(Format.fixed(y, 1))\" text-anchor=\"\(anchor)\"\(more)>"
-                + Self.escaped(content) + "</text>\n"
+                + ShownText.markup(content) + "</text>\n"
         }
         func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String) -> String {
             "<line x1=\"\(Format.fixed(x1, 1))\" y1=\"\(Format.fixed(y1, 1))\" x2=\"\(Format.fixed(x2, 1))\" "
@@ -81,18 +82,5 @@ extension Report {
             }
         }
         return (max(low, 0.001), min(high, 20))
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text {
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            default: result.append(character)
-            }
-        }
-        return result
     }
 }

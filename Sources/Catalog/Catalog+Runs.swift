@@ -161,6 +161,56 @@ extension Catalog {
         }
     }
 
+    /// The names of metrics and parameters that most of some runs have, those of the most first.
+    public func commonNames(of runs: [String], most: Int) throws -> (parameters: [String], metrics: [String]) {
+        try reading { database in
+            let ids = try Self.numbers(of: runs, database)
+            let list = ids.map { "\($0)" }.joined(separator: ",")
+            func names(_ sql: String) throws -> [String] {
+                try String.fetchAll(
+                    database,
+                    sql:
+                        "SELECT \(Self.text("name")) FROM (\(sql)) GROUP BY name ORDER BY count(*) DESC, name LIMIT \(2 * most)"
+                )
+            }
+            let metrics = try names(
+                """
+                SELECT r.id, m.name FROM run r JOIN metric m ON m.session = r.session WHERE r.id IN (\(list)) AND m.last IS NOT NULL
+                UNION SELECT run, name FROM metric WHERE run IN (\(list)) AND last IS NOT NULL
+                """)
+            return (
+                try Array(names("SELECT DISTINCT run, name FROM parameter WHERE run IN (\(list))").prefix(most)),
+                Array(metrics.filter { !MeasuredValues.countsSteps($0) }.prefix(most))
+            )
+        }
+    }
+
+    /// Whether a metric counts the steps, and measures nothing.
+    public static func countsSteps(_ metric: String) -> Bool { MeasuredValues.countsSteps(metric) }
+
+    private static func numbers(of names: [String], _ database: Database) throws -> [Int64] {
+        let statement = try database.cachedStatement(sql: "SELECT id FROM text WHERE hash = ? AND value = ?")
+        return try names.compactMap { name in
+            try Int64.fetchOne(statement, arguments: [CatalogTables.hash(name), name])
+        }
+    }
+
+    /// Where the records are of what was sealed at a path, the newest first.
+    public func records(at path: String) throws -> [LinePlace] {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return [] }
+        let (directory, name) = (String(path[..<slash]), String(path[path.utf8.index(after: slash)...]))
+        return try reading { database in
+            guard let id = try Self.numbers(of: [directory], database).first else { return [] }
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT \(Self.text("ledger")), file, offset, length FROM artifact
+                    WHERE directory = ? AND name = ? AND quarantined IS NULL AND ledger IS NOT NULL ORDER BY sealed DESC, id DESC
+                    """, arguments: [id, name])
+            return rows.compactMap(LinePlace.init)
+        }
+    }
+
     /// Where the record is of the first artifact of each run that made any, by the runs' names.
     public func firstRecords(of runs: [String]) throws -> [String: LinePlace] {
         try reading { database in
@@ -172,10 +222,7 @@ extension Catalog {
                             SELECT \(Self.text("ledger")), file, offset, length FROM artifact WHERE run = \
                             (SELECT id FROM text WHERE hash = ? AND value = ?) AND ledger IS NOT NULL ORDER BY id LIMIT 1
                             """), arguments: [CatalogTables.hash(name), name])
-                guard let row, let host: String = row[0], let file: Int = row[1], let offset: Int64 = row[2],
-                    let length: Int = row[3]
-                else { continue }
-                found[name] = LinePlace(host: host, file: file, offset: offset, length: length)
+                if let place = row.flatMap(LinePlace.init) { found[name] = place }
             }
             return found
         }
@@ -188,6 +235,13 @@ public struct LinePlace: Sendable, Hashable {
     let file: Int
     let offset: Int64
     let length: Int
+
+    /// - Parameter row: host, file, offset and length.
+    fileprivate init?(_ row: Row) {
+        guard let host: String = row[0], let file: Int = row[1], let offset: Int64 = row[2], let length: Int = row[3]
+        else { return nil }
+        (self.host, self.file, self.offset, self.length) = (host, file, offset, length)
+    }
 
     /// The record that is there; nil when the line is another one by now.
     public func record(in ledgers: LedgerReader) -> ArtifactRecord? {
@@ -217,12 +271,25 @@ public struct RunFacts: Sendable {
 
         public init(_ section: Section, _ name: String) { (self.section, self.name) = (section, name) }
 
+        /// As people call it.
+        public var label: String {
+            switch section {
+            case .run, .code, .time: name
+            case .parameter: "param." + name
+            case .metric: "metric." + name
+            case .input: "input " + name
+            case .artifact: "made " + name
+            case .environment: "env " + name
+            }
+        }
+
         public static func < (one: Key, other: Key) -> Bool {
             (one.section.rawValue, one.name) < (other.section.rawValue, other.name)
         }
     }
 
-    init(_ run: String) { self.run = run }
+    /// Nothing is known of it yet.
+    public init(_ run: String) { self.run = run }
 
     /// Adds what is not known yet.
     public mutating func add(_ section: Section, _ name: String, _ value: CatalogValue) {

@@ -397,6 +397,22 @@ public final class Catalog {
         }
     }
 
+    /// How much there is: what is sealed, with its bytes, and the runs.
+    public func totals() throws -> (sealed: Int64, bytes: Int64, runs: Int64) {
+        try reading { database in
+            let row = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT count(*), ifnull(sum(size), 0) FROM artifact WHERE state = (SELECT id FROM text WHERE hash = ? AND value = ?)
+                    """,
+                arguments: [
+                    CatalogTables.hash(ArtifactRecord.State.sealed.rawValue), ArtifactRecord.State.sealed.rawValue,
+                ])
+            let runs = try Int64.fetchOne(database, sql: "SELECT count(*) FROM run") ?? 0
+            return (row?[0] ?? 0, row?[1] ?? 0, runs)
+        }
+    }
+
     /// How many there are.
     public func count(_ query: Query, _ subject: QuerySubject) throws -> Int {
         var sql = QuerySQL(subject)

@@ -2,7 +2,7 @@ public import ArtifactRecords
 internal import FoundationEssentials
 internal import Glibc
 internal import GRDB
-internal import Queries
+public import Queries
 
 /// What a catalog tells of something.
 public enum CatalogValue: Sendable, Hashable {
@@ -51,6 +51,20 @@ public enum CatalogValue: Sendable, Hashable {
         case .number(let number): number.isFinite ? .number(number) : .string("\(number)")
         case .time(let time): .string(Self.rfc3339(time))
         case .flag(let flag): .bool(flag)
+        }
+    }
+
+    /// For people; nil for what is not known. Times are local, numbers have six digits that count.
+    ///
+    /// - Parameter field: what it is of: sizes have units, and of hashes the beginning is told.
+    public func shown(as field: Field? = nil) -> String? {
+        switch (self, field?.kind) {
+        case (.unknown, _): nil
+        case (.integer(let size), .size?): ShownText.bytes(size)
+        case (.number(let number), _): ShownText.number(number)
+        case (.time(let time), _): ShownText.localTime(time)
+        case (.text(let hash), .hash?): String(hash.prefix(12))
+        default: text
         }
     }
 

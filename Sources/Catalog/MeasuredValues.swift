@@ -21,6 +21,11 @@ struct MeasuredValues {
     /// Members that number the steps, in the order in which they are looked for.
     private static let counters = ["epoch", "step", "global_step", "iteration"]
 
+    /// Whether a name is of the steps themselves.
+    static func countsSteps(_ name: String) -> Bool {
+        counters.contains { name == $0 || name.utf8.reversed().starts(with: ("." + $0).utf8.reversed()) }
+    }
+
     init() {}
 
     init(_ value: JSONValue) { add(value, "", 0) }

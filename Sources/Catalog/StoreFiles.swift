@@ -43,14 +43,7 @@ struct StoreFiles {
         return CatalogWriter.nanoseconds(attributes.st_mtim)
     }
 
-    /// Whether a session may go on: a mount has the lock of its marker (DISK FORMAT, "Sessions"), or it has no marker.
-    func mayGoOn(_ session: String) -> Bool {
-        guard SessionName(session) != nil,
-            let marker = openFile("\(StoreLayout.privateDirectory)/sessions/\(session)", O_RDONLY)
-        else { return true }
-        defer { SystemCall.closeLock(marker) }
-        return (try? SystemCall.lock(marker, waiting: false, isShared: true)) == nil
-    }
+    func mayGoOn(_ session: String) -> Bool { SessionMarker.mayGoOn(session, in: root) }
 
     /// What a session's `metadata.json` says.
     func metadata(of session: String) -> JSONValue? {
@@ -58,22 +51,7 @@ struct StoreFiles {
     }
 
     private func openFile(_ path: String, _ flags: Int32) -> FileDescriptor? {
-        do throws(Errno) {
-            return try SystemCall.openBeneath(root, path, flags | O_NONBLOCK | O_CLOEXEC)
-        } catch {
-            guard error == .noFunction || error == .notPermitted else { return nil }
-            // A kernel without openat2: a directory after the other.
-            var directory = try? SystemCall.open(root, ".", O_RDONLY | O_DIRECTORY)
-            let parts = path.split(separator: "/")
-            for part in parts.dropLast() {
-                guard let outer = directory else { return nil }
-                directory = try? SystemCall.open(outer, String(part), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-                SystemCall.close(outer)
-            }
-            guard let directory, let name = parts.last else { return nil }
-            defer { SystemCall.close(directory) }
-            return try? SystemCall.open(directory, String(name), flags | O_NONBLOCK | O_NOFOLLOW)
-        }
+        try? SystemCall.openFile(beneath: root, path, flags | O_NONBLOCK)
     }
 
     private func contents(_ path: String) -> [UInt8]? {

@@ -30,6 +30,27 @@ extension SystemCall {
             rawValue: try retry(.open, path) { clinux_openat_beneath(directory.rawValue, path, flags, 0) })
     }
 
+    /// Opens a file below a directory, never through a symbolic link, also with a kernel without openat2(2).
+    ///
+    /// - Parameter path: relative, without `..`.
+    package static func openFile(
+        beneath root: FileDescriptor, _ path: String, _ flags: Int32
+    ) throws(Errno) -> FileDescriptor {
+        do throws(Errno) { return try openBeneath(root, path, flags | O_CLOEXEC) } catch {
+            guard error == .noFunction || error == .notPermitted else { throw error }
+            // A directory after the other.
+            let parts = path.split(separator: "/").map(String.init)
+            guard let name = parts.last, !parts.contains("..") else { throw Errno.notPermitted }
+            var directory = try open(root, ".", O_RDONLY | O_DIRECTORY)
+            for part in parts.dropLast() {
+                defer { close(directory) }
+                directory = try open(directory, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            }
+            defer { close(directory) }
+            return try open(directory, name, flags | O_NOFOLLOW)
+        }
+    }
+
     /// A descriptor that names a file without opening it, never through a symbolic link: openat(2) with `O_PATH`.
     package static func openPath(
         _ name: UnsafePointer<CChar>, in directory: FileDescriptor

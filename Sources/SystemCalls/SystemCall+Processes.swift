@@ -54,6 +54,34 @@ extension SystemCall {
         return status
     }
 
+    /// Starts a program, posix_spawn(3). It reads nothing, and takes every signal, whatever the thread that starts it takes.
+    ///
+    /// - Parameters:
+    ///   - words: its name, and its arguments.
+    ///   - output: what is its standard output.
+    package static func start(
+        _ program: String, _ words: [String], output: FileDescriptor
+    ) throws(Errno) -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, output.rawValue, 1)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(0x08))  // POSIX_SPAWN_SETSIGMASK, glibc's spawn.h
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        var process = pid_t()
+        let code = posix_spawn(&process, program, &actions, &attributes, &arguments, environ)
+        guard code == 0 else { throw Errno(rawValue: code) }
+        return process
+    }
+
     /// Takes note of a child that has ended; one that has not is not waited for.
     package static func collect(_ process: Int32) { _ = waitpid(process, nil, WNOHANG) }
 

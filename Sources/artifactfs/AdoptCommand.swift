@@ -50,7 +50,7 @@ struct AdoptCommand: ParsableCommand {
             if dryRun {
                 for file in new {
                     Terminal.show(
-                        "\(file.path): would be \(file.shownPath ?? "?") (\(KeptBack.size(Int64(file.attributes.st_size))))"
+                        "\(file.path): would be \(file.shownPath ?? "?") (\(ShownText.bytes(Int64(file.attributes.st_size))))"
                     )
                 }
                 if new.isEmpty { Terminal.show("every file that a type claims has its record") }

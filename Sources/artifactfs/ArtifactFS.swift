@@ -26,7 +26,8 @@ struct ArtifactFS: ParsableCommand {
                   kept back; 'recover': refused, it stays in quarantine; 'show',
                   'history' and 'lineage': nothing is known of it; 'lineage diff':
                   not made alike; 'ls --missing': something is missing;
-                  'find', 'du': nothing was found; 'compare': something differs;
+                  'find', 'du', 'sessions', 'report': nothing was found;
+                  'compare': something differs;
                   'adopt': something was refused;
                   'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
@@ -45,8 +46,9 @@ struct ArtifactFS: ParsableCommand {
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
             LineageCommand.self, DoctorCommand.self, RecoverCommand.self, ReindexCommand.self,
-            SessionCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
-            HoldersCommand.self, CheckContentsCommand.self,
+            SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
+            ServeCommand.self, ReportCommand.self,
+            HoldersCommand.self, CheckContentsCommand.self, PageCommand.self,
         ])
 }
 

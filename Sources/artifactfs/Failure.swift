@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArtifactRecords
 import ArtifactStore
 import Glibc
 import SystemCalls
@@ -139,20 +140,5 @@ enum Terminal {
     }
 
     /// Text in which nothing can move the cursor or end the line.
-    static func printable(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control where scalar == "\n": result += "\\n"
-            case .control where scalar == "\t": result += "\\t"
-            case .control:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\x" + (digits.utf8.count < 2 ? "0" : "") + digits
-            // Such as those that turn the direction of writing.
-            case .format, .lineSeparator, .paragraphSeparator: result += "\\u{" + String(scalar.value, radix: 16) + "}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
+    static func printable(_ text: String) -> String { ShownText.printable(text) }
 }

@@ -40,11 +40,16 @@ struct HistoryCommand: ParsableCommand {
     }
 
     private static func show(_ entry: PathHistory.Entry, of path: String) {
+        let event = event(entry, of: path)
+        let what = event.what + String(repeating: " ", count: max(1, 15 - event.what.utf8.count))
+        Terminal.show("\(event.time)  \(what)\(event.words)", indent: 22)
+    }
+
+    /// When something happened, what, and more words on it.
+    static func event(_ entry: PathHistory.Entry, of path: String) -> (time: String, what: String, words: String) {
         let time = entry.line.time.utf8.count >= 20 ? String(entry.line.time.prefix(19)) + "Z" : "time not known"
-        var (what, words) = words(for: entry.line, of: path)
-        words = words.filter { !$0.isEmpty }
-        what += String(repeating: " ", count: max(1, 15 - what.utf8.count))
-        Terminal.show("\(time)  \(what)\(words.joined(separator: ", "))", indent: 22)
+        let (what, words) = words(for: entry.line, of: path)
+        return (time, what, words.filter { !$0.isEmpty }.joined(separator: ", "))
     }
 
     private static func words(for line: LedgerLine, of path: String) -> (what: String, words: [String]) {
@@ -54,7 +59,7 @@ struct HistoryCommand: ParsableCommand {
             let isSource = record.artifact.path.map { !$0.utf8.elementsEqual(path.utf8) } ?? false
             let who = by(record)
             if isSource { return ("promoted", ["to \(record.artifact.path ?? "?")", who]) }
-            let size = record.artifact.size.map { KeptBack.size($0) } ?? ""
+            let size = record.artifact.size.map { ShownText.bytes($0) } ?? ""
             let origin = record.origin?.path.map { "from \($0)" } ?? ""
             if case .sealIntent = line.event { return ("seal-intent", [size, who, origin]) }
             if let adopted = record.adopted {

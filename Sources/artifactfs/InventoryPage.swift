@@ -25,35 +25,12 @@ struct InventoryPage {
                 lines += Self.grid(grid, columns, label, width)
             }
             for row in here where !isGrid || !grid.contains(row) || row.whole != nil {
-                let words = Self.words(row, countsChromosomes: !isGrid)
+                let words = row.words(countsChromosomes: !isGrid)
                 lines.append(Self.padded("  " + row.type.name, label + 2) + words)
             }
         }
         if hasGrid { lines += ["", "+ there   - missing   w being written   k kept back"] }
         self.lines = lines
-    }
-
-    private static func words(_ row: Inventory.OfType, countsChromosomes: Bool) -> String {
-        var words: [String] = []
-        switch row.whole {
-        case .there?: words.append("there")
-        case .beingWritten?: words.append("being written")
-        case .keptBack?: words.append("kept back")
-        case .missing?: words.append("missing")
-        case nil: break
-        }
-        if row.type.naming == .free || countsChromosomes {
-            let all = row.cells.values
-            let there = all.count { $0 == .there }
-            if there > 0 { words.append(there == 1 ? "1 artifact" : "\(there) artifacts") }
-            for (cell, name) in [(Inventory.Cell.beingWritten, "being written"), (.keptBack, "kept back")] {
-                let count = all.count { $0 == cell }
-                if count > 0 { words.append("\(count) \(name)") }
-            }
-            let missing = row.expected.count { row.cells[$0] == nil }
-            if missing > 0 { words.append("\(missing) missing") }
-        }
-        return words.isEmpty ? "nothing" : words.joined(separator: ", ")
     }
 
     private static func grid(_ rows: [Inventory.OfType], _ columns: [String], _ label: Int, _ width: Int) -> [String] {

@@ -168,13 +168,4 @@ struct KeptBack {
         defer { SystemCall.close(directory) }
         return try? DirectoryTree.extent(of: directory, most: most)
     }
-
-    /// So many bytes, for people.
-    static func size(_ bytes: Int64) -> String {
-        var (value, unit) = (Double(bytes), "bytes")
-        for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 { (value, unit) = (value / 1024, next) }
-        if unit == "bytes" { return bytes == 1 ? "1 byte" : "\(bytes) bytes" }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) \(unit)"
-    }
 }

@@ -157,7 +157,7 @@ struct KeptPlace {
     /// The same for people.
     func size(of entry: QuarantineEntry) -> String {
         guard let extent = extent(of: entry) else { return "a directory" }
-        let size = KeptBack.size(extent.bytes)
+        let size = ShownText.bytes(extent.bytes)
         guard entry.isDirectory else { return size }
         return "\(size) in \(extent.files) \(extent.files == 1 ? "file" : "files")"
     }

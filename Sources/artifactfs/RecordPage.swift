@@ -11,7 +11,33 @@ struct RecordPage {
     private static let mostCommandLines = 12
     private static let unknown = "not known"
 
-    private(set) var text = ""
+    /// A name, and what is known by it; further lines of the same have no name.
+    private enum Entry {
+        case text(String, String)
+        case command([String])
+    }
+
+    private var entries: [Entry] = []
+
+    /// Names, and what is known by each; further facts of the same name have none.
+    var facts: [(name: String, text: String)] {
+        entries.map { entry in
+            switch entry {
+            case .text(let name, let text): (name, text)
+            case .command(let words): ("command", words.joined(separator: " "))
+            }
+        }
+    }
+
+    /// For a terminal.
+    var text: String {
+        entries.map { entry in
+            switch entry {
+            case .text(let name, let text): Self.line(name, text)
+            case .command(let words): Self.command(words)
+            }
+        }.joined()
+    }
 
     /// - Parameters:
     ///   - state: what the artifact is now, in words.
@@ -48,7 +74,7 @@ struct RecordPage {
                 artifact.format.map { "format \($0)" },
             ]))
         line("state", Self.list([state, artifact.version.map { "version \($0)" }]))
-        let bytes = artifact.size.map { KeptBack.size($0) + ($0 >= 1024 ? " (\($0) bytes)" : "") }
+        let bytes = artifact.size.map { ShownText.bytes($0) + ($0 >= 1024 ? " (\($0) bytes)" : "") }
         line("size", bytes ?? Self.unknown)
         content(artifact)
         line("sha256", artifact.sha256 ?? Self.unknown)
@@ -161,7 +187,7 @@ struct RecordPage {
             line(
                 "",
                 Self.list([
-                    input.size.map { KeptBack.size($0) }, input.modified.map { "changed \(Self.shortTime($0))" },
+                    input.size.map { ShownText.bytes($0) }, input.modified.map { "changed \(Self.shortTime($0))" },
                 ]))
             line("", input.how.map { Self.words(for: $0) })
             line("  sha256", input.sha256)
@@ -230,14 +256,19 @@ struct RecordPage {
 
     private mutating func line(_ name: String, _ text: String?) {
         guard let text, !text.isEmpty else { return }
-        let label = name + String(repeating: " ", count: max(1, Self.indent - name.utf8.count))
-        let folded = Terminal.wrapped(label + Terminal.printable(text), indent: Self.indent, at: Self.width)
-        self.text += folded + "\n"
+        entries.append(.text(name, text))
+    }
+
+    private mutating func command(_ words: [String]) { entries.append(.command(words)) }
+
+    private static func line(_ name: String, _ text: String) -> String {
+        let label = name + String(repeating: " ", count: max(1, indent - name.utf8.count))
+        return Terminal.wrapped(label + Terminal.printable(text), indent: indent, at: width) + "\n"
     }
 
     /// A command line, folded between its words as a shell's is; a word longer than a line is folded too.
-    private mutating func command(_ words: [String]) {
-        let room = Self.width - Self.indent - 2
+    private static func command(_ words: [String]) -> String {
+        let room = width - indent - 2
         var lines: [[Unicode.Scalar]] = []
         var current: [Unicode.Scalar] = []
         // Of a word longer than a line, such as a script, its own words.
@@ -258,12 +289,13 @@ struct RecordPage {
             }
         }
         if !current.isEmpty { lines.append(current) }
-        let rest = lines.dropFirst(Self.mostCommandLines).reduce(0) { $0 + $1.count }
-        for (index, scalars) in lines.prefix(Self.mostCommandLines).enumerated() {
+        let rest = lines.dropFirst(mostCommandLines).reduce(0) { $0 + $1.count }
+        var text = ""
+        for (index, scalars) in lines.prefix(mostCommandLines).enumerated() {
             let isLast = index == lines.count - 1
-            text += index == 0 ? "command     " : String(repeating: " ", count: Self.indent)
+            text += index == 0 ? "command     " : String(repeating: " ", count: indent)
             text += String(String.UnicodeScalarView(scalars)) + (isLast ? "" : " \\") + "\n"
         }
-        if rest > 0 { line("", "... and \(rest) characters more: --json has all") }
+        return rest > 0 ? text + line("", "... and \(rest) characters more: --json has all") : text
     }
 }

@@ -57,7 +57,7 @@ struct ShowCommand: ParsableCommand {
     }
 
     /// What is to be shown, and its state in words.
-    private static func find(_ artifact: ShownArtifact) throws -> (ArtifactRecord, state: String) {
+    static func find(_ artifact: ShownArtifact) throws -> (ArtifactRecord, state: String) {
         let (found, state) = (try artifact.found(), try artifact.state())
         if found != nil, let state, state != "sealed" { throw unpublished(artifact, state) }
         if found != nil, let record = try artifact.shownRecord() { return (record, "sealed") }
@@ -107,7 +107,7 @@ struct ShowCommand: ParsableCommand {
         guard let found = try artifact.found() else {
             return Failure(.cannotAnswer, "\(artifact.full) is not there")
         }
-        let size = found.isDirectory ? "a directory" : "a file of \(KeptBack.size(Int64(found.st_size)))"
+        let size = found.isDirectory ? "a directory" : "a file of \(ShownText.bytes(Int64(found.st_size)))"
         let what = "\(size) of \(UserName.of(found.st_uid)), changed last at \(RecordPage.time(found.st_mtim))"
         guard case .typed = artifact.location else {
             return Failure(

@@ -209,7 +209,7 @@ struct MountStatus {
                 "quarantine",
                 kept.files == 0
                     ? "empty"
-                    : "\(files), \(kept.isMore ? "more than " : "")\(KeptBack.size(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'"
+                    : "\(files), \(kept.isMore ? "more than " : "")\(ShownText.bytes(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'"
             )
         } else {
             line("quarantine", "only the store's owner may look")

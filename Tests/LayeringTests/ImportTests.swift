@@ -24,6 +24,10 @@ import Testing
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "FoundationEssentials", "GRDB", "Glibc", "Queries",
             "Synchronization", "SystemCalls", "SystemPackage",
         ],
+        // Pages over the catalog: it reads no file, and the only one that knows HTTP.
+        "ArtifactWeb": [
+            "ArtifactRecords", "Artifacts", "Catalog", "FlyingFox", "FlyingSocks", "Foundation", "Glibc", "Queries",
+        ],
         // Processes and their code, as the machine shows them; it knows neither store nor mount.
         "Provenance": [
             "ArtifactFormats", "ArtifactRecords", "Artifacts", "Glibc", "Synchronization", "SystemCalls",
@@ -48,9 +52,9 @@ import Testing
         // It measures from outside, as any program would, and shares JSON only.
         "Benchmarks": ["ArgumentParser", "ArtifactRecords", "Glibc"],
         "artifactfs": [
-            "ArgumentParser", "ArtifactDriver", "ArtifactRecords", "ArtifactStore", "Artifacts", "Catalog",
-            "FuseKernel",
-            "Glibc", "Lineage", "Logging", "Queries", "Synchronization", "SystemCalls", "SystemPackage",
+            "ArgumentParser", "ArtifactDriver", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactWeb",
+            "Artifacts", "Catalog", "FuseKernel", "Glibc", "Lineage", "Logging", "Queries", "Synchronization",
+            "SystemCalls", "SystemPackage",
         ],
         // C and module maps.
         "CCrypto": [], "CFuse": [], "CLinux": [],
@@ -88,6 +92,9 @@ import Testing
             Self.allowed["SystemCalls"]?.isSubset(of: ["CLinux", "Glibc", "Synchronization", "SystemPackage"]) == true)
         #expect(importers(of: "GRDB") == ["Catalog"])
         #expect(importers(of: "Catalog").isDisjoint(with: ["ArtifactDriver", "ArtifactStore", "FuseKernel"]))
+        #expect(importers(of: "FlyingFox") == ["ArtifactWeb"])
+        #expect(
+            Self.allowed["ArtifactWeb"]?.isDisjoint(with: ["SystemCalls", "ArtifactStore", "SystemPackage"]) == true)
         #expect(importers(of: "Yams") == ["ArtifactStore"])
         #expect(importers(of: "CCrypto") == ["ArtifactRecords"])
         #expect(importers(of: "ArtifactDriver") == ["artifactfs"])

@@ -30,7 +30,7 @@ import Testing
         let dot = try graph().dot
         #expect(dot.contains(#"a \"q\" \\n"#) && dot.contains("n1 -> n0 [label=\"process\"]"))
         #expect(dot.contains(#"awk '{ print \"<&>\" }'\l"#))
-        #expect(dot.unicodeScalars.allSatisfy { $0 == "\n" || LineageGraph.isShown($0) })
+        #expect(dot.unicodeScalars.allSatisfy { $0 == "\n" || ShownText.isShown($0) })
     }
 }
 

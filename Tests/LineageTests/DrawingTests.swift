@@ -99,7 +99,7 @@ import Testing
         let graph = try records.lineage("production/" + String(repeating: "long", count: 60))
         let svg = try #require(graph.svg(of: name))
         #expect(!svg.contains("<a href") && svg.contains("&lt;a href=&quot;x&quot;&gt;&amp;"))
-        #expect(svg.unicodeScalars.allSatisfy { $0 == "\n" || LineageGraph.isShown($0) })
+        #expect(svg.unicodeScalars.allSatisfy { $0 == "\n" || ShownText.isShown($0) })
         #expect(svg.contains("textLength="))
         // No line of a box is longer than it has room for.
         let room = Int((LineageDrawing.boxWidth - 2 * LineageDrawing.padding) / LineageDrawing.characterWidth)

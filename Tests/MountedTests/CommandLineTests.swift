@@ -224,7 +224,9 @@ extension MountedTests {
                 "history",
                 "lineage", "doctor", "recover", "reindex", "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
-                "run", "compare", "runs", "runs list", "runs show", "session", "session list", "session new",
+                "run", "compare", "serve", "report", "runs", "runs list", "runs show", "sessions", "session",
+                "session list",
+                "session new",
                 "session end",
             ])
         func helpFitsEightyColumns(_ command: String) throws {

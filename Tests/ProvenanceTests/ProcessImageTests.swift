@@ -56,8 +56,8 @@ import Testing
         #expect(cut.arguments?.first == "sh" && cut.arguments?.last == long)
         #expect(cut.arguments.map { $0.reduce(0) { $0 + $1.utf8.count + 1 } <= ProcessImage.mostArgumentBytes } == true)
         more.kill()
-        #expect(ShownText.text([0x61, 0xff, 0xc3, 0xa4, 0xc3]) == "a\\xff\\xc3\\xa4\\xc3")
-        #expect(ShownText.text([]) == "")
+        #expect(NameText.text([0x61, 0xff, 0xc3, 0xa4, 0xc3]) == "a\\xff\\xc3\\xa4\\xc3")
+        #expect(NameText.text([]) == "")
         #expect(ProcessImage.words([0x61, 0, 0, 0x62, 0])?.words == ["a", "", "b"])
         #expect(ProcessImage.words([]) == nil && ProcessImage.words(nil) == nil)
     }

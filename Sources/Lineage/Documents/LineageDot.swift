@@ -38,18 +38,10 @@ extension LineageGraph {
             switch scalar {
             case "\"", "\\": result += "\\" + String(scalar)
             default:
-                result.unicodeScalars.append(isShown(scalar) ? scalar : "\u{FFFD}")
+                result.unicodeScalars.append(ShownText.isShown(scalar) ? scalar : "\u{FFFD}")
             }
         }
         return result
-    }
-
-    /// Whether a character may stand in a picture: nothing that XML does not take, that ends a line, or that turns the direction of writing.
-    static func isShown(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse: false
-        default: true
-        }
     }
 
     /// The beginning of a text that is too long.

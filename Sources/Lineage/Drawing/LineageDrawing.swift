@@ -6,11 +6,13 @@ extension LineageGraph {
 
     /// A picture of the graph: from left to right, what was read before what was made from it.
     ///
-    /// - Parameter name: what it is of, for people.
+    /// - Parameters:
+    ///   - name: what it is of, for people.
+    ///   - link: where a node leads to; nil for nowhere.
     /// - Returns: SVG; nil for more than can be drawn so that somebody can read it.
-    public func svg(of name: String) -> String? {
+    public func svg(of name: String, link: (LineageNode) -> String? = { _ in nil }) -> String? {
         guard nodes.count <= Self.mostDrawn, let drawing = LineageDrawing(self) else { return nil }
-        return drawing.svg(of: name)
+        return drawing.svg(of: name, link)
     }
 }
 
@@ -52,7 +54,7 @@ struct LineageDrawing {
         self.layout = layout
     }
 
-    func svg(of name: String) -> String {
+    func svg(of name: String, _ link: (LineageNode) -> String? = { _ in nil }) -> String {
         let width = max(layout.width + 2 * Self.margin, 560)
         let height = layout.height + Self.head + 2 * Self.margin
         let size = "\(Self.number(width)) \(Self.number(height))"
@@ -60,7 +62,7 @@ struct LineageDrawing {
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size)" width="\(Self.number(width))" \
             height="\(Self.number(height))" font-family="ui-monospace, 'DejaVu Sans Mono', 'Liberation Mono', \
             Menlo, Consolas, monospace" font-size="\(Self.fontSize)">
-            <title>Lineage of \(Self.escaped(name))</title>
+            <title>Lineage of \(ShownText.markup(name))</title>
             \(Self.style)
             <rect class="paper" width="100%" height="100%"/>
 
@@ -68,7 +70,13 @@ struct LineageDrawing {
         text += self.head(name, width)
         text += "<g transform=\"translate(\(Self.number(Self.margin)) \(Self.number(Self.head + Self.margin)))\">\n"
         for (line, edges) in zip(layout.lines, edges) { text += draw(line, edges) }
-        for place in graph.nodes.indices { text += draw(place) }
+        for place in graph.nodes.indices {
+            guard let target = link(graph.nodes[place]) else {
+                text += draw(place)
+                continue
+            }
+            text += "<a href=\"\(ShownText.markup(target))\">" + draw(place) + "</a>"
+        }
         return text + "</g>\n</svg>\n"
     }
 
@@ -99,7 +107,7 @@ struct LineageDrawing {
         let room = Int((width - 2 * Self.margin) / (Self.characterWidth * 1.3))
         var text =
             "<text class=\"name\" x=\"24\" y=\"32\" font-size=\"14\"\(Self.length("Lineage of " + name, room, 1.3))>"
-            + Self.escaped(Self.middle("Lineage of " + name, room)) + "</text>\n"
+            + ShownText.markup(Self.middle("Lineage of " + name, room)) + "</text>\n"
         let kinds = ["process", "ancestor", "pipe", "declared", "job", "plain"]
         let used = Set(edges.map { Self.kind($0) })
         var x = Self.margin
@@ -123,7 +131,7 @@ struct LineageDrawing {
         let when = [node.time, node.commit].compactMap { $0 }.joined(separator: "  ")
         let last = node.command ?? node.gap ?? ""
         var text = "<g class=\"\(classes)\" transform=\"translate(\(Self.number(corner.x)) \(Self.number(corner.y)))\">"
-        text += "<title>\(Self.escaped(Self.details(node)))</title>"
+        text += "<title>\(ShownText.markup(Self.details(node)))</title>"
         text += "<rect width=\"\(Self.number(Self.boxWidth))\" height=\"\(Self.number(Self.boxHeight))\" rx=\"5\"/>"
         let lines: [(style: String, text: String)] = [
             ("name", Self.middle(node.name, room - version.utf8.count) + version),
@@ -134,7 +142,7 @@ struct LineageDrawing {
             let style = line.style.isEmpty ? "" : " class=\"\(line.style)\""
             text +=
                 "<text\(style) x=\"\(Self.number(Self.padding))\" y=\"\(16 + 14 * row)\"\(Self.length(line.text, room, 1))>"
-            text += "\(Self.escaped(line.text))</text>"
+            text += "\(ShownText.markup(line.text))</text>"
         }
         return text + "</g>\n"
     }
@@ -164,7 +172,7 @@ struct LineageDrawing {
         }
         let title = "\(graph.nodes[line.from].title) \u{2192} \(graph.nodes[line.to].title)"
         let all = ([title] + words).filter { !$0.isEmpty }.joined(separator: "\n")
-        return "<g class=\"edge \(Self.kind(edges))\"><title>\(Self.escaped(all))</title><path d=\"\(path)\"/>"
+        return "<g class=\"edge \(Self.kind(edges))\"><title>\(ShownText.markup(all))</title><path d=\"\(path)\"/>"
             + "<polygon points=\"\(head)\"/></g>\n"
     }
 
@@ -214,22 +222,6 @@ struct LineageDrawing {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: scalars)
         return String(text)
-    }
-
-    /// As XML has it; what XML does not take, and what would turn the direction of writing, is replaced.
-    static func escaped(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "\n": result += "\n"
-            default: result.unicodeScalars.append(LineageGraph.isShown(scalar) ? scalar : "\u{FFFD}")
-            }
-        }
-        return result
     }
 
     /// With one decimal at most.

@@ -122,7 +122,7 @@ package struct ProcessImage: Sendable {
         } else if bytes.last == 0 {
             bytes = bytes.dropLast()
         }
-        return (bytes.split(separator: 0, omittingEmptySubsequences: false).map { ShownText.text($0) }, isCut)
+        return (bytes.split(separator: 0, omittingEmptySubsequences: false).map { NameText.text($0) }, isCut)
     }
 
     /// The chosen members of an environment.
@@ -130,10 +130,10 @@ package struct ProcessImage: Sendable {
         var chosen = JSONObject()
         for member in bytes.split(separator: 0) {
             guard let end = member.firstIndex(of: UInt8(ascii: "=")), end > member.startIndex else { continue }
-            let name = ShownText.text(member[..<end])
+            let name = NameText.text(member[..<end])
             guard names.contains(name), chosen[name] == nil else { continue }
             let isSecret = ArgumentMask.isSecretName(member[..<end])
-            let value = ShownText.text(member[(end + 1)...].prefix(mostValueBytes))
+            let value = NameText.text(member[(end + 1)...].prefix(mostValueBytes))
             chosen.add(name, .string(isSecret ? ArgumentMask.mask : ArgumentMask.masked(value)))
         }
         return chosen

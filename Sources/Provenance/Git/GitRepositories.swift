@@ -70,7 +70,7 @@ package final class GitRepositories: Sendable {
                 // It is in none, or that cannot be told.
                 code.role = role.rawValue
             }
-            code.script = try target.file.path().map { ShownText.text($0) }
+            code.script = try target.file.path().map { NameText.text($0) }
             code.sha256 = hash
             return code
         }
@@ -104,9 +104,9 @@ package final class GitRepositories: Sendable {
         }
         let identity = try identity(of: place, rights)
         var code = ArtifactRecord.Code()
-        code.path = try place.top.path().map { ShownText.text($0) }
+        code.path = try place.top.path().map { NameText.text($0) }
         code.commit = identity.head?.commit?.text
-        code.branch = identity.head?.branch.map { ShownText.text($0) }
+        code.branch = identity.head?.branch.map { NameText.text($0) }
         code.remote = identity.remote
         code.role = role.rawValue
         if case .yes(let home) = looks {

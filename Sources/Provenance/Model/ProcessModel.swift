@@ -265,7 +265,7 @@ package final class ProcessModel: Sendable {
     func file(shownAt target: [UInt8]) -> ReadFile? {
         guard !place.isEmpty, target.count > place.count, target.starts(with: place) else {
             guard observesOutside else { return nil }
-            let path = ShownText.text(target)
+            let path = NameText.text(target)
             return state.withLock { $0.files[path] }
         }
         let path = String(decoding: target.dropFirst(place.count), as: UTF8.self)

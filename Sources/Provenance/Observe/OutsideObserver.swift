@@ -329,7 +329,7 @@ package final class OutsideObserver: Sendable {
         if let path = own(path) {
             read = shown(path, found.attributes, identity)
         } else {
-            read = ReadFile(identity, path: ShownText.text(path), version: ReadFile.BytesState(found.attributes))
+            read = ReadFile(identity, path: NameText.text(path), version: ReadFile.BytesState(found.attributes))
         }
         guard let read else { return }
         // Of one that has ended nothing is shown any more; that it was open to read only the kernel tells with its close.

@@ -278,7 +278,7 @@ extension ProcFile {
         guard process > 0, let target = try? SystemCall.linkTarget(atPath: "/proc/\(process)/\(name)") else {
             return nil
         }
-        return ShownText.text(target)
+        return NameText.text(target)
     }
 
     /// A file of `/proc/<pid>`, or its beginning; nil when it is not shown.

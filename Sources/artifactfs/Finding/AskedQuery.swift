@@ -24,6 +24,11 @@ struct AskedQuery {
         order = try sort.map { try Self.list($0, subject, "--sort").map { ($0.field, $0.isTurned) } } ?? []
     }
 
+    /// The same of another query.
+    init(_ asked: AskedQuery, _ query: Query) {
+        (subject, self.query, columns, order) = (asked.subject, query, asked.columns, asked.order)
+    }
+
     /// What is shown when nobody says what, with what was asked for by name.
     private static func usual(_ subject: QuerySubject, _ query: Query) -> [Field] {
         var fields: [Field] =

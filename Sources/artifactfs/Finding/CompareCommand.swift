@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactRecords
+import ArtifactWeb
 import ArtifactStore
 import Catalog
 import Glibc
@@ -118,7 +119,7 @@ struct CompareCommand: ParsableCommand {
         let drawing = MetricPlot(name, series.map { .init(title: $0.run, points: $0.points) })
         if ascii { print(drawing.text(width: min(Terminal.columns, 120), height: 20), terminator: "") }
         guard let plot else { return }
-        try PlotFile.write(drawing.svg, to: plot)
+        try PlotFile.write(drawing.svg(), to: plot)
     }
 
     private func show(_ pivot: String, _ metric: String, _ facts: [RunFacts]) throws {
@@ -131,7 +132,7 @@ struct CompareCommand: ParsableCommand {
         let heads =
             [
                 keys.count == 2
-                    ? "\(ComparisonText.label(row)) \\ \(ComparisonText.label(keys[1]))" : ComparisonText.label(row)
+                    ? "\(row.label) \\ \(keys[1].label)" : row.label
             ]
             + (keys.count == 2 ? table.columns.map(ComparisonText.shown) : [metric])
         let rows = zip(table.rows, table.cells).map { value, cells in
@@ -139,7 +140,7 @@ struct CompareCommand: ParsableCommand {
                 + cells.map { numbers in
                     guard !numbers.isEmpty else { return "" }
                     let mean = numbers.reduce(0, +) / Double(numbers.count)
-                    return ComparisonText.number(mean) + (numbers.count > 1 ? " (\(numbers.count))" : "")
+                    return ShownText.number(mean) + (numbers.count > 1 ? " (\(numbers.count))" : "")
                 }
         }
         print(ComparisonText.text(heads, rows, form, numbers: true), terminator: "")

@@ -9,7 +9,7 @@ enum ComparisonText {
 
     static func text(_ comparison: RunComparison, _ form: ComparedForm?) -> String {
         if form == .json { return json(comparison).description + "\n" }
-        let labels = comparison.lines.map { label($0.key) }
+        let labels = comparison.lines.map { $0.key.label }
         let cells = comparison.lines.map { line in line.values.map { form == .csv ? $0.text : shown($0, line.key) } }
         let heads = [""] + comparison.runs
         let rows = zip(labels, cells).map { [$0] + $1 }
@@ -81,38 +81,13 @@ enum ComparisonText {
         return widths.reduce(0, +) + 2 * (widths.count - 1)
     }
 
-    static func label(_ key: RunFacts.Key) -> String {
-        switch key.section {
-        case .run, .code, .time: key.name
-        case .parameter: "param." + key.name
-        case .metric: "metric." + key.name
-        case .input: "input " + key.name
-        case .artifact: "made " + key.name
-        case .environment: "env " + key.name
-        }
-    }
-
     /// What a run has not is told from what nobody knows of it.
     private static func shown(_ value: CatalogValue, _ key: RunFacts.Key) -> String {
         let mayLack = [.parameter, .metric, .input, .artifact, .environment].contains(key.section)
         return value == .unknown && mayLack ? "-" : shown(value)
     }
 
-    static func shown(_ value: CatalogValue) -> String {
-        switch value {
-        case .unknown: "?"
-        case .number(let number): self.number(number)
-        case .time(let time): LocalTime.text(time)
-        default: value.text
-        }
-    }
-
-    /// With six digits that count.
-    static func number(_ number: Double) -> String {
-        var buffer = [CChar](repeating: 0, count: 32)
-        withVaList([number]) { _ = vsnprintf(&buffer, buffer.count, "%.6g", $0) }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    static func shown(_ value: CatalogValue) -> String { value.shown() ?? "?" }
 
     static func json(_ comparison: RunComparison) -> JSONValue {
         let lines = comparison.lines.map { line in

@@ -90,12 +90,6 @@ final class FoundOutput {
 
     /// For people.
     private static func shown(_ value: CatalogValue, _ field: Field) -> String {
-        switch (value, field.name) {
-        case (.unknown, _): "?"
-        case (.integer(let size), .size): KeptBack.size(size)
-        case (.time(let time), _): LocalTime.text(time)
-        case (.text(let hash), .commit), (.text(let hash), .sha256): String(hash.prefix(12))
-        default: Terminal.printable(value.text)
-        }
+        Terminal.printable(value.shown(as: field) ?? "?")
     }
 }

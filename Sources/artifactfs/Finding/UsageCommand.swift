@@ -86,10 +86,10 @@ struct UsageCommand: ParsableCommand {
         }
         let all = rows.reduce((Int64(0), Int64(0))) { ($0.0 &+ $1.artifacts, $0.1 &+ $1.bytes) }
         let shown = rows.map { row in
-            [Terminal.printable(ComparisonText.shown(row.value)), "\(row.artifacts)", KeptBack.size(row.bytes)]
+            [Terminal.printable(ComparisonText.shown(row.value)), "\(row.artifacts)", ShownText.bytes(row.bytes)]
         }
         let table = TextTable(heads: [heads[0], heads[1], "size"], areNumbers: [false, true, true])
-        let whole = shown + [["all", "\(all.0)", KeptBack.size(all.1)]]
+        let whole = shown + [["all", "\(all.0)", ShownText.bytes(all.1)]]
         for line in table.lines(whole, keepsEnds: [true, false, false], width: Terminal.columns) { print(line) }
     }
 }

@@ -1,5 +1,5 @@
 /// Names of files and refs, which are bytes, as the text of a record.
-enum ShownText {
+enum NameText {
     /// The text; where the bytes are no UTF-8, those beyond ASCII and backslashes are `\xNN`.
     static func text(_ bytes: some Collection<UInt8>) -> String {
         if let text = String(validating: bytes, as: UTF8.self) { return text }
