@@ -65,7 +65,7 @@ let package = Package(
             name: "Catalog",
             dependencies: [
                 "ArtifactFormats", "ArtifactRecords", "Artifacts", "Queries", "SystemCalls", system,
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
 

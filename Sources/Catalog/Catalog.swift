@@ -305,20 +305,30 @@ public final class Catalog {
         _ files: StoreFiles, _ hasRead: (Int64) -> Void
     ) throws -> LedgerCursor {
         var failure: (any Error)?
+        let parser = LineParser()
+        var lines: [LineParser.RawLine] = []
         var length: Int64 = 0
+        func write() {
+            let parsed = parser.swap(lines)
+            hasRead(length)
+            (lines, length) = ([], 0)
+            guard failure == nil else { return }
+            do { for line in parsed { try writer.add(line, of: host, files) } } catch { failure = error }
+        }
         let end = try reader.readLines(from: start) { bytes, place in
             guard failure == nil else { return }
-            do { try writer.add(bytes, of: host, at: place, files) } catch { failure = error }
+            lines.append((Array(bytes), place))
             length += Int64(bytes.count) + 1
-            if length > 1 << 20 {
-                hasRead(length)
-                length = 0
-            }
+            if length > batch { write() }
         }
+        // What is given, and what is read meanwhile.
+        for _ in 0..<2 { write() }
         if let failure { throw failure }
-        hasRead(length)
         return end
     }
+
+    /// So much is read while as much is written, in bytes.
+    private static let batch: Int64 = 256 << 10
 
     private static func places(_ database: Database) throws -> [String: LedgerCursor] {
         var places: [String: LedgerCursor] = [:]

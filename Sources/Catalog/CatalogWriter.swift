@@ -9,11 +9,13 @@ internal import SystemCalls
 /// Writes what ledgers and sessions tell into a catalog, within one transaction.
 final class CatalogWriter {
     private let database: Database
-    private let insertText: Statement
-    private let findText: Statement
-    private let insertArtifact: Statement
-    private let insertInput: Statement
-    private let insertMetric: Statement
+    private let insertText: RowStatement
+    private let findText: RowStatement
+    private let insertArtifact: RowStatement
+    private let insertInput: RowStatement
+    private let insertMetric: RowStatement
+    private let insertParameter: RowStatement
+    private let findSession: RowStatement
     /// The numbers of texts that came of late.
     private var texts: [String: Int64] = [:]
     private var userNames: [Int64: String] = [:]
@@ -37,13 +39,15 @@ final class CatalogWriter {
 
     init(_ database: Database, isFirst: Bool) throws {
         (self.database, self.isFirst) = (database, isFirst)
-        insertText = try database.makeStatement(sql: "INSERT INTO text(hash, value) VALUES (?, ?)")
-        findText = try database.makeStatement(sql: "SELECT id FROM text WHERE hash = ? AND value = ?")
+        insertText = try RowStatement(database, "INSERT INTO text(hash, value) VALUES (?, ?)")
+        findText = try RowStatement(database, "SELECT id FROM text WHERE hash = ? AND value = ?")
         let columns = Self.columns.map { "\"\($0)\"" }.joined(separator: ",")
         let marks = Self.columns.map { _ in "?" }.joined(separator: ",")
-        insertArtifact = try database.makeStatement(sql: "INSERT INTO artifact(\(columns)) VALUES (\(marks))")
-        insertInput = try database.makeStatement(sql: "INSERT INTO input VALUES (?, ?, ?, ?, ?)")
-        insertMetric = try database.makeStatement(sql: "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        insertArtifact = try RowStatement(database, "INSERT INTO artifact(\(columns)) VALUES (\(marks))")
+        insertInput = try RowStatement(database, "INSERT INTO input VALUES (?, ?, ?, ?, ?)")
+        insertMetric = try RowStatement(database, "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        insertParameter = try RowStatement(database, "INSERT INTO parameter VALUES (?, ?, ?, ?)")
+        findSession = try RowStatement(database, "SELECT session FROM run WHERE id = ?")
         hadUnsettled =
             try Bool.fetchOne(
                 database, sql: "SELECT EXISTS(SELECT 1 FROM artifact WHERE intent IS NOT NULL)") ?? false
@@ -69,15 +73,23 @@ final class CatalogWriter {
             text = String(decoding: text.utf8.prefix(Self.longestText), as: UTF8.self)
         }
         // A text ends for SQLite's functions where a zero byte is.
-        if text.utf8.contains(0) { text = String(text.unicodeScalars.map { $0 == "\0" ? "\u{fffd}" : Character($0) }) }
+        if Self.hasZero(&text) { text = String(text.unicodeScalars.map { $0 == "\0" ? "\u{fffd}" : Character($0) }) }
         if let known = texts[text] { return known }
         let hash = CatalogTables.hash(text)
-        let found = try Int64.fetchOne(findText, arguments: [hash, text])
-        if found == nil { try insertText.execute(arguments: [hash, text]) }
+        func bind(_ row: inout RowBinding) {
+            row.add(hash)
+            row.add(text)
+        }
+        let found = try findText.run(bind)
+        if found == nil { try insertText.run(bind) }
         let number = found ?? database.lastInsertedRowID
         if texts.count >= Self.mostTexts { texts = [:] }
         texts[text] = number
         return number
+    }
+
+    private static func hasZero(_ text: inout String) -> Bool {
+        text.withUTF8 { bytes in bytes.baseAddress.map { memchr($0, 0, bytes.count) != nil } ?? false }
     }
 
     /// The number of the name of a metric or a parameter: there are few, which are looked through by their ends.
@@ -90,28 +102,18 @@ final class CatalogWriter {
     // MARK: - What lines tell
 
     /// Takes up a line of a host's ledger.
-    func add(
-        _ bytes: ArraySlice<UInt8>, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles
-    ) throws {
-        guard let event = LineHead.event(of: bytes) else {
-            // What a newer version wrote is a line all the same.
-            if LedgerLine(parsing: bytes) == nil { broken += 1 }
-            return
-        }
-        switch event {
-        case .sealIntent:
-            if let name = LineHead.intent(of: bytes) { intents[name] = (host, place) }
-            return
-        case .sealed, .quarantined, .restored, .sealAbandoned:
-            if let name = LineHead.intent(of: bytes) { try settle(name) }
-            if event == .restored || event == .sealAbandoned { return }
-        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun, .sessionResumed: break
+    func add(_ parsed: ParsedLine, of host: String, _ files: StoreFiles) throws {
+        switch parsed.matter {
+        case .nothing: break
+        case .broken: broken += 1
         // It says itself that the one before it was cut off.
-        case .ledgerRepaired: broken = max(0, broken - 1)
-        default: return
+        case .repaired: broken = max(0, broken - 1)
+        case .intent(let name): intents[name] = (host, parsed.place)
+        case .settled(let name): try settle(name)
+        case .told(let line, let record, let settled):
+            if let settled { try settle(settled) }
+            try add(line, record, of: host, at: parsed.place, files)
         }
-        guard let line = LedgerLine(parsing: bytes) else { return broken += 1 }
-        try add(line, of: host, at: place, files)
     }
 
     private func settle(_ name: IntentName) throws {
@@ -131,17 +133,18 @@ final class CatalogWriter {
                 intent.together == nil
             else { continue }
             try settle(name)
-            try add(line, of: found.host, at: found.place, files, intent: name)
+            try add(line, line.record, of: found.host, at: found.place, files, intent: name)
         }
     }
 
+    /// - Parameter record: the line's.
     private func add(
-        _ line: LedgerLine, of host: String, at place: LedgerReader.LineSpan, _ files: StoreFiles,
-        intent name: IntentName? = nil
+        _ line: LedgerLine, _ record: ArtifactRecord?, of host: String, at place: LedgerReader.LineSpan,
+        _ files: StoreFiles, intent name: IntentName? = nil
     ) throws {
         switch line.event {
         case .sealed(let intent, _), .sealIntent(let intent):
-            guard let record = line.record else { return }
+            guard let record else { return }
             if let id = record.recovered?.id { try forget(quarantined: id) }
             let added = try add(record, host, place, intent: name)
             guard let added, Self.isOfMetrics(record) else { return }
@@ -149,7 +152,7 @@ final class CatalogWriter {
                 try add(values, artifact: added.artifact, run: added.run, session: nil)
             }
         case .quarantined(_, let name):
-            guard let record = line.record else { return }
+            guard let record else { return }
             _ = try add(record, host, place, quarantined: name)
         case .discarded(let left), .takenOut(let left): try forget(quarantined: left.quarantined)
         case .runBegun(let run): try begin(run, at: line.time, host)
@@ -218,54 +221,56 @@ final class CatalogWriter {
         let run = try number(of: record.run?.id)
         var session = try number(of: artifact.session ?? record.origin?.session)
         if session == nil, let run {
-            session = try Int64.fetchOne(
-                database.cachedStatement(sql: "SELECT session FROM run WHERE id = ?"), arguments: [run])
+            session = try findSession.run { $0.add(run) }
         }
         let command = record.commandLine
         let experiment = record.run?.experiment ?? record.attributes[ArtifactAttribute.experiment]?.string
         let state: ArtifactRecord.State = quarantined == nil ? .sealed : .quarantined
         let columns = artifact.content.columns.map { Int64($0.count) }
+        let texts = try [
+            directory, artifact.type, artifact.layer?.rawValue, artifact.mode?.rawValue, artifact.key, artifact.format,
+            artifact.test ?? record.origin?.test, experiment, writer?.user ?? writer?.uid.map { "\($0)" }, writer?.host,
+            writer?.program, command, state.rawValue, Self.note(record), ledger,
+        ].map { try number(of: $0) }
         // In the order of ``columns``.
-        var row = RowValues(Self.columns.count)
-        row.add(try number(of: directory))
-        row.add(name)
-        for text in [artifact.type, artifact.layer?.rawValue, artifact.mode?.rawValue, artifact.key, artifact.format] {
-            row.add(try number(of: text))
+        try insertArtifact.run { row in
+            row.add(texts[0])
+            row.add(name)
+            for place in 1...5 { row.add(texts[place]) }
+            row.add(artifact.version)
+            row.add(session)
+            row.add(texts[6])
+            row.add(run)
+            for place in 7...11 { row.add(texts[place]) }
+            row.add(code?.commit.flatMap(HexadecimalText.bytes))
+            row.add(code?.dirty.map { Int64($0 ? 1 : 0) })
+            row.add(artifact.size)
+            row.add(artifact.content.rows)
+            row.add(columns ?? artifact.content.details["columns"].flatMap { Int64($0) })
+            row.add(record.times.sealed.flatMap(Self.nanoseconds))
+            row.add(record.times.opened.flatMap(Self.nanoseconds))
+            row.add(texts[12])
+            row.add(artifact.sha256.flatMap(HexadecimalText.bytes))
+            row.add(texts[13])
+            row.add(quarantined)
+            row.add(intent?.text)
+            row.add(texts[14])
+            row.add(place.map { Int64($0.number) })
+            row.add(place?.offset)
+            row.add(place.map { Int64($0.count) })
         }
-        row.add(artifact.version)
-        row.add(session)
-        row.add(try number(of: artifact.test ?? record.origin?.test))
-        row.add(run)
-        let user = writer?.user ?? writer?.uid.map { "\($0)" }
-        for text in [experiment, user, writer?.host, writer?.program, command] { row.add(try number(of: text)) }
-        row.add(code?.commit.flatMap(HexadecimalText.bytes))
-        row.add(code?.dirty.map { $0 ? 1 : 0 })
-        row.add(artifact.size)
-        row.add(artifact.content.rows)
-        row.add(columns ?? artifact.content.details["columns"].flatMap { Int64($0) })
-        row.add(record.times.sealed.flatMap(Self.nanoseconds))
-        row.add(record.times.opened.flatMap(Self.nanoseconds))
-        row.add(try number(of: state.rawValue))
-        row.add(artifact.sha256.flatMap(HexadecimalText.bytes))
-        row.add(try number(of: Self.note(record)))
-        row.add(quarantined)
-        row.add(intent?.text)
-        row.add(try number(of: ledger))
-        row.add(place.map { Int64($0.number) })
-        row.add(place?.offset)
-        row.add(place.map { Int64($0.count) })
-        try row.execute(insertArtifact)
         let added = database.lastInsertedRowID
         if !isFirst, quarantined == nil { try replace(try number(of: directory), name, by: added) }
         for input in record.inputs.prefix(Self.mostInputs) {
             guard let path = try number(of: input.path) else { continue }
-            var row = RowValues(5)
-            row.add(added)
-            row.add(path)
-            row.add(input.version)
-            row.add(try number(of: input.how?.rawValue))
-            row.add(input.sha256.flatMap(HexadecimalText.bytes))
-            try row.execute(insertInput)
+            let how = try number(of: input.how?.rawValue)
+            try insertInput.run { row in
+                row.add(added)
+                row.add(path)
+                row.add(input.version)
+                row.add(how)
+                row.add(input.sha256.flatMap(HexadecimalText.bytes))
+            }
         }
         if let run, let commit = code?.commit.flatMap(HexadecimalText.bytes) {
             try execute(
@@ -319,13 +324,14 @@ final class CatalogWriter {
             let values = MeasuredValues(facts)
             for name in values.names where known.insert(name).inserted {
                 guard let number = try number(ofMeasured: name) else { continue }
-                try execute(
-                    "INSERT INTO parameter VALUES (?, ?, ?, ?)",
-                    [
-                        id, number, values.number(name),
-                        try self.number(
-                            of: values.text(name) ?? values.number(name).map { CatalogValue.number($0).text }),
-                    ])
+                let text = try self.number(
+                    of: values.text(name) ?? values.number(name).map { CatalogValue.number($0).text })
+                try insertParameter.run { row in
+                    row.add(id)
+                    row.add(number)
+                    row.add(values.number(name))
+                    row.add(text)
+                }
             }
         }
     }
@@ -358,10 +364,17 @@ final class CatalogWriter {
             // What is no number is neither the least nor the greatest.
             let finite = series.values.filter { !$0.isNaN }
             let steps = series.values.count > 1 ? Self.packed(series) : nil
-            try insertMetric.execute(arguments: [
-                artifact, run, session, number, finite.first, series.values.last.flatMap { $0.isNaN ? nil : $0 },
-                finite.min(), finite.max(), steps,
-            ])
+            try insertMetric.run { row in
+                row.add(artifact)
+                row.add(run)
+                row.add(session)
+                row.add(number)
+                row.add(finite.first)
+                row.add(series.values.last.flatMap { $0.isNaN ? nil : $0 })
+                row.add(finite.min())
+                row.add(finite.max())
+                row.add(steps)
+            }
         }
     }
 
@@ -418,21 +431,4 @@ extension MeasuredValues {
     func number(_ name: String) -> Double? { series[name]?.values.last }
 
     func text(_ name: String) -> String? { texts[name] }
-}
-
-/// The values of a row, in the order of a statement's columns.
-private struct RowValues {
-    private var values: [DatabaseValue] = []
-
-    init(_ count: Int) { values.reserveCapacity(count) }
-
-    mutating func add(_ number: Int64?) { values.append(number.map(\.databaseValue) ?? .null) }
-    mutating func add(_ text: String?) { values.append(text.map(\.databaseValue) ?? .null) }
-    mutating func add(_ bytes: Data?) { values.append(bytes.map(\.databaseValue) ?? .null) }
-
-    /// There are as many as the statement has marks.
-    func execute(_ statement: Statement) throws {
-        statement.setUncheckedArguments(StatementArguments(values))
-        try statement.execute()
-    }
 }

@@ -21,7 +21,8 @@ import Testing
         "Lineage": ["ArtifactRecords", "Artifacts", "Glibc", "SystemPackage"],
         // An index over the ledgers, by what they and the store's files say; it knows no store, and no driver knows it.
         "Catalog": [
-            "ArtifactFormats", "ArtifactRecords", "Artifacts", "FoundationEssentials", "GRDB", "Glibc", "Queries",
+            "ArtifactFormats", "ArtifactRecords", "Artifacts", "FoundationEssentials", "GRDB", "GRDBSQLite", "Glibc",
+            "Queries",
             "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // Pages over the catalog: it reads no file, and the only one that knows HTTP.
