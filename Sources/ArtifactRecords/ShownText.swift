@@ -2,6 +2,7 @@
 public enum ShownText {
     /// A text that moves no cursor and turns no writing: control characters and the like are written as escapes.
     public static func printable(_ text: String) -> String {
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar.properties.generalCategory {

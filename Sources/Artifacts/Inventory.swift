@@ -48,11 +48,13 @@ public struct Inventory: Hashable, Sendable {
         public fileprivate(set) var whole: Cell?
         /// The chromosomes that are expected of it.
         public fileprivate(set) var expected: [String] = []
+        /// How many more artifacts there are that were counted only.
+        public fileprivate(set) var counted = 0
 
         /// Its directory, from the mount point.
         public var path: String { "\(Mode.production.rawValue)/\(layer.rawValue)/\(type.name)" }
         /// Whether nothing is there, nor on its way.
-        public var isEmpty: Bool { whole == nil || whole == .missing ? cells.isEmpty : false }
+        public var isEmpty: Bool { counted == 0 && (whole == nil || whole == .missing) ? cells.isEmpty : false }
 
         /// What there is of a chromosome.
         public func cell(of chromosome: String) -> Cell? {
@@ -72,7 +74,7 @@ public struct Inventory: Hashable, Sendable {
             case nil: break
             }
             if type.naming == .free || countsChromosomes {
-                let there = cells.values.count { $0 == .there }
+                let there = counted + cells.values.count { $0 == .there }
                 if there > 0 { words.append(there == 1 ? "1 artifact" : "\(there) artifacts") }
                 for (cell, name) in [(Cell.beingWritten, "being written"), (.keptBack, "kept back")] {
                     let count = cells.values.count { $0 == cell }
@@ -100,17 +102,21 @@ public struct Inventory: Hashable, Sendable {
 
     /// What there is, of what was found.
     ///
-    /// - Parameter asked: the types that somebody asked for by name: of these all chromosomes are expected, of others only when there is anything.
+    /// - Parameters:
+    ///   - asked: the types that somebody asked for by name: of these all chromosomes are expected, of others only when there is anything.
+    ///   - counted: how many there are of a type besides what was found.
     public init(
         _ schema: ArtifactSchema, _ found: [Found], in layers: [Layer] = Layer.allCases,
-        asked: (Layer, TypeDefinition) -> Bool = { _, _ in false }
+        asked: (Layer, TypeDefinition) -> Bool = { _, _ in false },
+        counted: (Layer, TypeDefinition) -> Int = { _, _ in 0 }
     ) {
         var rows: [OfType] = []
         var places: [String: Int] = [:]
         var all: Set<String> = []
         for layer in layers {
             for type in schema.types(in: layer) {
-                let row = OfType(layer: layer, type: type)
+                var row = OfType(layer: layer, type: type)
+                row.counted = counted(layer, type)
                 places[row.path] = rows.count
                 rows.append(row)
                 if type.naming == .chromosome, case .names(let names) = type.chromosomes { all.formUnion(names) }

@@ -8,14 +8,20 @@ extension Catalog {
     /// The runs that a name means: the one of that id, or all whose ids begin so, the newest first.
     public func runs(named name: String) throws -> [String] {
         try reading { database in
+            let isWhole = try Bool.fetchOne(
+                database.cachedStatement(
+                    sql:
+                        "SELECT EXISTS(SELECT 1 FROM text t JOIN run r ON r.id = t.id WHERE t.hash = ? AND t.value = ?)"
+                ),
+                arguments: [CatalogTables.hash(name), name])
+            if isWhole == true { return [name] }
             let pattern = String(name.flatMap { "%_\\".contains($0) ? ["\\", $0] : [$0] }) + "%"
-            let found = try String.fetchAll(
+            return try String.fetchAll(
                 database,
                 sql: """
                     SELECT value FROM run r JOIN text t ON t.id = r.id WHERE value LIKE ? ESCAPE '\\' ORDER BY begun DESC
                     """,
                 arguments: [pattern])
-            return found.contains(name) ? [name] : found
         }
     }
 

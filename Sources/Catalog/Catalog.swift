@@ -105,7 +105,7 @@ public final class Catalog {
                     try writer.add(values, artifact: added.artifact, run: added.run, session: nil)
                 }
             }
-            try database.execute(sql: CatalogTables.index)
+            try database.execute(sql: CatalogTables.index + CatalogTables.count)
         }
         return catalog
     }
@@ -195,7 +195,10 @@ public final class Catalog {
             _ = try make(place)
             return try open(new: place, store, progress)
         }
-        try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = NORMAL") }
+        try queue.writeWithoutTransaction { database in
+            // What a large statement changes is kept beside, until it is done: in memory that would be as large.
+            try database.execute(sql: "PRAGMA synchronous = NORMAL" + (anew ? "; PRAGMA temp_store = FILE" : ""))
+        }
         let catalog = Catalog(queue, path: place.path)
         try catalog.fill(store, progress, isNew: anew)
         return catalog
@@ -205,7 +208,7 @@ public final class Catalog {
     private static func open(new place: CatalogPlace, _ store: CatalogSource, _ progress: HowFar) throws -> Catalog {
         let filled = try DatabaseQueue(path: place.path, configuration: configuration())
         try filled.writeWithoutTransaction {
-            try $0.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+            try $0.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE")
         }
         do { try Catalog(filled, path: place.path).fill(store, progress, isNew: true) } catch {
             // On a full disk it takes no room.
@@ -287,6 +290,7 @@ public final class Catalog {
         if isNew {
             try database.execute(sql: CatalogTables.index + "; ANALYZE")
             try writer.findReplaced()
+            try database.execute(sql: CatalogTables.count)
         }
         if writer.broken > 0 {
             try database.execute(sql: "UPDATE trouble SET lines = lines + ?", arguments: [writer.broken])
@@ -407,19 +411,38 @@ public final class Catalog {
         }
     }
 
-    /// How much there is: what is sealed, with its bytes, and the runs.
-    public func totals() throws -> (sealed: Int64, bytes: Int64, runs: Int64) {
+    /// How much is sealed of each type, by the names of layers and types.
+    public func inventory() throws -> [(layer: String, type: String, artifacts: Int64, bytes: Int64)] {
         try reading { database in
-            let row = try Row.fetchOne(
+            try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT count(*), ifnull(sum(size), 0) FROM artifact WHERE state = (SELECT id FROM text WHERE hash = ? AND value = ?)
+                    SELECT (SELECT value FROM text WHERE id = layer), (SELECT value FROM text WHERE id = type), artifacts, bytes
+                    FROM inventory WHERE artifacts > 0
+                    """
+            ).map { ($0[0] ?? "", $0[1] ?? "", $0[2], $0[3]) }
+        }
+    }
+
+    /// The keys of a type's artifacts, sealed or not, each once.
+    ///
+    /// - Parameter most: no more are looked for.
+    public func keys(ofType type: String, most: Int) throws -> [String] {
+        try reading { database in
+            // From a key to the next one: there are many artifacts of each.
+            try String.fetchAll(
+                database,
+                sql: """
+                    WITH RECURSIVE
+                        named(id) AS (SELECT id FROM text WHERE hash = ?1 AND value = ?2),
+                        found(key) AS (
+                            SELECT min("key") FROM artifact WHERE type = (SELECT id FROM named) AND "key" IS NOT NULL
+                            UNION ALL
+                            SELECT (SELECT min("key") FROM artifact WHERE type = (SELECT id FROM named) AND "key" > found.key)
+                            FROM found WHERE found.key IS NOT NULL LIMIT ?3)
+                    SELECT value FROM found JOIN text ON text.id = found.key
                     """,
-                arguments: [
-                    CatalogTables.hash(ArtifactRecord.State.sealed.rawValue), ArtifactRecord.State.sealed.rawValue,
-                ])
-            let runs = try Int64.fetchOne(database, sql: "SELECT count(*) FROM run") ?? 0
-            return (row?[0] ?? 0, row?[1] ?? 0, runs)
+                arguments: [CatalogTables.hash(type), type, most])
         }
     }
 

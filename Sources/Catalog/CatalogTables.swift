@@ -1,9 +1,10 @@
+internal import ArtifactRecords
 internal import GRDB
 
 /// The tables of a catalog. It is an index: all of it is in the ledgers too, and it is made anew when anything about it is not as it should be.
 enum CatalogTables {
     /// What `PRAGMA user_version` has. Another number is another catalog, which is made anew.
-    static let version = 2
+    static let version = 3
 
     /// Texts that come often have numbers. A text is found by its hash: an index over long commands would be as large as they are.
     static let create = """
@@ -45,7 +46,7 @@ enum CatalogTables {
     /// What no filling asks for: made after the first one, which is quicker than before it.
     static let index = """
         CREATE INDEX artifact_path ON artifact(directory, name);
-        CREATE INDEX artifact_type ON artifact(type);
+        CREATE INDEX artifact_type ON artifact(type, "key");
         CREATE INDEX artifact_key ON artifact("key");
         CREATE INDEX artifact_session ON artifact(session) WHERE session IS NOT NULL;
         CREATE INDEX artifact_run ON artifact(run) WHERE run IS NOT NULL;
@@ -65,6 +66,28 @@ enum CatalogTables {
         CREATE INDEX metric_name ON metric(name, last);
         CREATE INDEX metric_run ON metric(run) WHERE run IS NOT NULL;
         """
+
+    /// How many sealed artifacts there are of each type, and their bytes: counted once after the first filling, and kept from then on. Counting
+    /// a million takes longer than people wait at a prompt.
+    static let count = """
+        CREATE TABLE inventory(
+            layer INTEGER, type INTEGER, artifacts INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY(layer, type));
+        INSERT INTO inventory SELECT ifnull(layer, 0), ifnull(type, 0), count(*), ifnull(sum(size), 0) FROM artifact
+            WHERE state = (\(sealed)) GROUP BY 1, 2;
+        CREATE TRIGGER artifact_sealed_more AFTER INSERT ON artifact WHEN NEW.state = (\(sealed)) BEGIN
+            INSERT INTO inventory VALUES (ifnull(NEW.layer, 0), ifnull(NEW.type, 0), 1, ifnull(NEW.size, 0))
+            ON CONFLICT(layer, type) DO UPDATE SET artifacts = artifacts + 1, bytes = bytes + excluded.bytes; END;
+        CREATE TRIGGER artifact_sealed_less AFTER DELETE ON artifact WHEN OLD.state = (\(sealed)) BEGIN
+            UPDATE inventory SET artifacts = artifacts - 1, bytes = bytes - ifnull(OLD.size, 0)
+            WHERE layer = ifnull(OLD.layer, 0) AND type = ifnull(OLD.type, 0); END;
+        CREATE TRIGGER artifact_sealed_no_more AFTER UPDATE OF state ON artifact
+            WHEN OLD.state = (\(sealed)) AND NEW.state != OLD.state BEGIN
+            UPDATE inventory SET artifacts = artifacts - 1, bytes = bytes - ifnull(OLD.size, 0)
+            WHERE layer = ifnull(OLD.layer, 0) AND type = ifnull(OLD.type, 0); END;
+        """
+
+    private static let sealed =
+        "SELECT id FROM text WHERE hash = \(hash(ArtifactRecord.State.sealed.rawValue)) AND value = '\(ArtifactRecord.State.sealed.rawValue)'"
 
     /// Takes all of it out, of whatever version it is.
     static func drop(_ database: Database) throws {

@@ -31,7 +31,7 @@ final class CatalogWriter {
     private let hadUnsettled: Bool
 
     /// Texts that are remembered: some 100 bytes each.
-    private static let mostTexts = 50_000
+    private static let mostTexts = 20_000
     /// In bytes: a command or a note that is longer is cut in the catalog.
     private static let longestText = 4096
     /// So many inputs of an artifact are known to the catalog; the record has all.

@@ -1,13 +1,26 @@
 /// Runs side by side: what is known of each, or only what differs.
 public struct RunComparison: Sendable {
-    /// A thing that is known of one of them at least.
+    /// A thing that is known of one of them at least. Of a thousand runs most of what they made is known of one each.
     public struct ComparedLine: Sendable {
         public let key: RunFacts.Key
+        /// What is known, by the places of the runs, in their order.
+        public fileprivate(set) var known: [(run: Int, value: CatalogValue)] = []
+        /// How many runs there are.
+        fileprivate let count: Int
+
+        fileprivate init(_ key: RunFacts.Key, of count: Int) { (self.key, self.count) = (key, count) }
+
         /// Of each run, in their order; unknown where it is not known.
-        public let values: [CatalogValue]
+        public var values: [CatalogValue] {
+            var values = [CatalogValue](repeating: .unknown, count: count)
+            for one in known { values[one.run] = one.value }
+            return values
+        }
 
         /// Whether it is the same of all, as far as that is known.
-        public var isAlike: Bool { values.dropFirst().allSatisfy { $0 == values[0] } }
+        public var isAlike: Bool {
+            known.count == count && known.dropFirst().allSatisfy { $0.value == known[0].value }
+        }
     }
 
     /// The runs' ids.
@@ -20,9 +33,14 @@ public struct RunComparison: Sendable {
     /// - Parameter all: whether what is the same of all is told too, and what is another thing of any two runs: times and sessions.
     public init(_ facts: [RunFacts], all: Bool) {
         runs = facts.map(\.run)
-        let keys = Set(facts.flatMap { $0.values.keys }).sorted()
-        let whole = keys.map { key in ComparedLine(key: key, values: facts.map { $0.values[key] ?? .unknown }) }
-        lines = all ? whole : whole.filter { !$0.isAlike && $0.key.section != .time }
+        var lines: [RunFacts.Key: ComparedLine] = [:]
+        for (place, run) in facts.enumerated() {
+            for (key, value) in run.values {
+                lines[key, default: ComparedLine(key, of: facts.count)].known.append((place, value))
+            }
+        }
+        let whole = lines.values.sorted { $0.key < $1.key }
+        self.lines = all ? whole : whole.filter { !$0.isAlike && $0.key.section != .time }
     }
 }
 

@@ -16,6 +16,8 @@ struct ListCommand: ParsableCommand {
             of another type, or what the schema lists as a chromosome. Types of which there is nothing are missing only when they are \
             asked for by their path.
 
+            Of very many artifacts with names of their own only the number is shown, as the catalog knows it.
+
             In a pipe each line is a type's directory, a chromosome or a name, and what there is, with tabs between. On a mount \
             every user sees what that user may read; in a store's directory what is being written is not seen.
 
@@ -36,7 +38,8 @@ struct ListCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let found = try ListedPlace(place)
+            // Programs get each by its name.
+            let found = try ListedPlace(place, mayCount: missing || !json && isatty(1) != 0)
             let rows = found.inventory.rows.filter { found.asks(for: $0.layer, $0.type) }
             if missing {
                 let paths = rows.flatMap(\.missing)

@@ -11,7 +11,8 @@ struct ListedPlace {
     let keptBack: Int
     private let asked: TreeLocation
 
-    init(_ argument: String) throws {
+    /// - Parameter mayCount: whether of very many artifacts with names of their own it is enough to know how many there are.
+    init(_ argument: String, mayCount: Bool) throws {
         let place = try KeptPlace(argument)
         let file = place.path + "/" + StoreLayout.privateDirectory + "/schema.yaml"
         let schema =
@@ -27,18 +28,26 @@ struct ListedPlace {
             throw Failure(.cannotAnswer, "\(place.rest) is not in production; 'artifactfs session list' lists sessions")
         }
         asked = location
+        let types = Layer.allCases.flatMap { layer in schema.types(in: layer).map { (layer, $0) } }
+        let large = mayCount ? try LargeProduction(place) : nil
         var found: [Inventory.Found] = []
-        for layer in Layer.allCases {
-            for type in schema.types(in: layer) where Self.isIn(location, layer, type) || type.naming == .chromosome {
+        var counts: [String: Int] = [:]
+        for (layer, type) in types where Self.isIn(location, layer, type) || type.naming == .chromosome {
+            if let large, type.naming == .free {
+                counts[layer.rawValue + "/" + type.name] = large.count(of: type, in: layer)
+            } else if let large {
+                found += try large.find(type, layer)
+            } else {
                 found += try Self.find(type, layer, place)
             }
         }
         let kept = (try? place.entries()) ?? []
         keptBack = kept.count
         found += kept.flatMap { $0.artifacts.isEmpty ? [$0.path] : $0.artifacts }.compactMap { Self.kept($0, schema) }
-        inventory = Inventory(schema, found) { layer, type in
-            if case .typed = location { Self.isIn(location, layer, type) } else { false }
-        }
+        inventory = Inventory(
+            schema, found,
+            asked: { if case .typed = location { Self.isIn(location, $0, $1) } else { false } },
+            counted: { counts[$0.rawValue + "/" + $1.name] ?? 0 })
     }
 
     /// Whether a type is among what was asked for.
@@ -61,11 +70,11 @@ struct ListedPlace {
         return .init(type, in: layer, name: name, isDirectory: true, .keptBack)
     }
 
-    /// What there is of a type.
+    /// What there is of a type, by all names in its directory.
     private static func find(
         _ type: TypeDefinition, _ layer: Layer, _ place: KeptPlace
     ) throws -> [Inventory.Found] {
-        guard let mount = place.mount else {
+        guard place.mount != nil else {
             let directory = place.path + "/" + StoreLayout.directory(of: .typed(.production, layer, type))
             return entries(of: directory).compactMap { entry in
                 guard let name = type.virtualName(forReal: entry.name, ofDirectory: entry.isDirectory) else {
@@ -74,11 +83,21 @@ struct ListedPlace {
                 return .init(type, in: layer, name: name, isDirectory: entry.isDirectory, .there)
             }
         }
+        return try find(type, layer, place) { entries(of: $0) }
+    }
+
+    /// What a mount shows of a type.
+    ///
+    /// - Parameter entries: what is looked at in the type's directory.
+    static func find(
+        _ type: TypeDefinition, _ layer: Layer, _ place: KeptPlace,
+        entries: (String) -> [(name: String, isDirectory: Bool)]
+    ) throws -> [Inventory.Found] {
         let directory = "\(place.path)/\(Mode.production.rawValue)/\(layer.rawValue)/\(type.name)"
         // In a process of its own: a driver that is stopped does not answer.
-        let answer = Patience.find(on: mount) {
+        let answer = Patience.find(on: place.mount) {
             Array(
-                entries(of: directory).map { entry in
+                entries(directory).map { entry in
                     let state = try? SystemCall.extendedAttribute(
                         ArtifactAttribute.state, ofPath: directory + "/" + entry.name)
                     return
@@ -96,8 +115,9 @@ struct ListedPlace {
         }
     }
 
-    private static func entries(of directory: String) -> [(name: String, isDirectory: Bool)] {
-        Paths.names(directory).compactMap { name in
+    /// The files and directories in a directory, of these names or all.
+    static func entries(of directory: String, named names: [String]? = nil) -> [(name: String, isDirectory: Bool)] {
+        (names ?? Paths.names(directory)).compactMap { name in
             guard let found = try? SystemCall.attributes(SystemCall.currentDirectory, directory + "/" + name),
                 found.isRegular || found.isDirectory
             else { return nil }

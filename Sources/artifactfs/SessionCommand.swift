@@ -59,8 +59,8 @@ struct MountSessions {
 
     func path(of name: String) -> String { mount.mountPoint + "/development/" + name }
 
-    /// All of them, the earliest first.
-    func entries() throws -> [Entry] {
+    /// All of them, or these, the earliest first.
+    func entries(_ only: Set<SessionName>? = nil) throws -> [Entry] {
         var live: [SessionName: JSONValue] = [:]
         if case .array(let values)? = status.value["sessions"] {
             for value in values {
@@ -68,10 +68,12 @@ struct MountSessions {
             }
         }
         let found = Patience.find(on: mount) { () -> [UInt8] in
-            let lines = Paths.names(mount.mountPoint + "/development").compactMap(SessionName.init).map { name in
-                let owner = try? SystemCall.attributes(atPath: path(of: name.description)).st_uid
-                return "\(name) \(owner.map(String.init) ?? "")"
-            }
+            let lines =
+                (only.map(Array.init) ?? Paths.names(mount.mountPoint + "/development").compactMap(SessionName.init))
+                .map { name in
+                    let owner = try? SystemCall.attributes(atPath: path(of: name.description)).st_uid
+                    return "\(name) \(owner.map(String.init) ?? "")"
+                }
             return Array(lines.joined(separator: "\n").utf8)
         }
         guard let found else { throw mount.silence }

@@ -84,6 +84,43 @@ extension MountedTests {
             }
         }
 
+        /// Where the ledgers are so long that directories are not read, a person sees the same: what was removed at its real path is missing.
+        @Test func ofVeryManyTheCatalogTells() throws {
+            let mount = try Mount()
+            try production(mount)
+            func pages() throws -> [String] {
+                try [mount.root, mount.store].map { place in
+                    let page = try python(Self.onATerminal, [try Mount.binary(), "ls", place])
+                    #expect(page.succeeded, "\(page)")
+                    return page.output
+                }
+            }
+            let before = try pages()
+            let ledger = try #require(
+                try names(in: mount.store + "/.artifactfs/ledger").first { $0.hasSuffix(".jsonl") })
+            let later = #"{"seq":1,"prev":"","time":"","event":"of-a-later-version","text":""#
+            let filled = try run([
+                "python3", "-c",
+                "import sys; open(sys.argv[1], 'a').write((sys.argv[2] + 'x' * (1 << 20) + '\"}\\n') * 17)",
+                mount.store + "/.artifactfs/ledger/" + ledger, later,
+            ])
+            #expect(filled.succeeded, "\(filled)")
+            #expect(try run([try Mount.binary(), "find", "--store", mount.store]).succeeded)
+            let counted = try pages()
+            #expect(counted == before, "\(counted)")
+            unlink(mount.store + "/base_layer/analysis_sequences_chr10.tsv")
+            let writing = try openFile(mount.production("base/splice_errors/chr9.tsv"), O_WRONLY | O_CREAT | O_EXCL)
+            try writeAll(writing, table)
+            let sequences = "analysis_sequences  +  +  +  +  +  +  +  +  +  -  +"
+            let areMissing = try eventually { try pages().allSatisfy { $0.contains(sequences) } }
+            #expect(areMissing)
+            let after = try pages()[0]
+            #expect(after.contains("splice_errors       +  +  -  -  -  -  k  -  w  +"), "\(after)")
+            let listed = try run([try Mount.binary(), "ls", "--missing", mount.store])
+            #expect(listed.output.contains("analysis_sequences/chr10.tsv\n"), "\(listed)")
+            try closeFile(writing)
+        }
+
         @Test func whatIsMissing() throws {
             let mount = try Mount()
             try production(mount)

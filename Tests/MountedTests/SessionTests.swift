@@ -100,6 +100,40 @@ extension MountedTests {
             }
         }
 
+        /// `artifactfs sessions`: all of them as a table, on the mount and in the store.
+        @Test func sessionsAsATable() throws {
+            let mount = try Mount()
+            let ran = try run(
+                [
+                    try Mount.binary(), "run", "--experiment", "splice", "--", "bash", "-c",
+                    "echo 12345 > development/current/scratch/notes",
+                ], directory: mount.root)
+            #expect(ran.succeeded, "\(ran)")
+            for place in [mount.root, mount.store] {
+                func table(_ words: String...) throws -> [[String]] {
+                    let listed = try run([try Mount.binary(), "sessions", place] + words)
+                    #expect(listed.succeeded, "\(listed)")
+                    return listed.output.split(separator: "\n").map {
+                        $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+                    }
+                }
+                let rows = try table()
+                let ofRun = try #require(rows.first { $0[3] == "splice" }, "\(rows)")
+                let owner = String(cString: getpwuid(geteuid()).pointee.pw_name)
+                #expect(Array(ofRun[1...4]) == ["live", owner, "splice", "1"], "\(rows)")
+                #expect(Int(ofRun[6]).map { $0 > 6 } == true, "\(rows)")
+                #expect(rows.count == (place == mount.root ? 2 : 1), "the mount's own has no directory yet: \(rows)")
+                #expect(try table("-n", "1").count == 1 && table("-n", "1")[0] == rows[0])
+                #expect(try table("--sort", "-size")[0] == ofRun)
+                #expect(try table("--tsv")[0] == ["session", "state", "user", "experiment", "runs", "files", "size"])
+            }
+            _ = try run([try Mount.binary(), "unmount", mount.root])
+            let ended = try run([try Mount.binary(), "sessions", mount.store])
+            #expect(ended.output.contains("\tended\t"), "\(ended)")
+            let wrong = try run([try Mount.binary(), "sessions", mount.store, "--sort", "age"])
+            #expect(wrong.status == 64 && wrong.errors.contains("session, state"), "\(wrong)")
+        }
+
         /// Mounts of one store that begin in one second have sessions of their own, each of which is live on its own mount only.
         @Test(arguments: MountVariant.both) func mountsInOneSecondHaveSessionsOfTheirOwn(_ variant: MountVariant) throws
         {

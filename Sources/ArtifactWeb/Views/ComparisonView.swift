@@ -32,7 +32,7 @@ public struct ComparisonView: Sendable {
             return content + "<p class=\"note\">Nothing else differs, as far as is known.</p>"
         }
         let heads: [Markup] = comparison.runs.map { "<th scope=\"col\">\(links.run($0))</th>" }
-        let body: [Markup] = comparison.lines.prefix(Self.mostLines).map { line in
+        let body: [Markup] = comparison.lines.prefix(mostLines).map { line in
             let cells: [Markup] = line.values.map { value in
                 "<td class=\"text\">\(value.shown() ?? "-")</td>"
             }
@@ -43,11 +43,14 @@ public struct ComparisonView: Sendable {
             <tbody>\(body)</tbody></table></div>
 
             """
-        if comparison.lines.count > Self.mostLines {
-            content += "<p class=\"note\">and \(comparison.lines.count - Self.mostLines) lines more</p>"
+        if comparison.lines.count > mostLines {
+            content += """
+                <p class="note">and \(comparison.lines.count - mostLines) lines more, which 'artifactfs compare' has</p>
+                """
         }
         return content
     }
 
-    private static let mostLines = 2_000
+    /// A browser shows so many cells.
+    private var mostLines: Int { max(100, 100_000 / max(1, comparison.runs.count)) }
 }

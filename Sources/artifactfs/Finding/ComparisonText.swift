@@ -9,6 +9,7 @@ enum ComparisonText {
 
     static func text(_ comparison: RunComparison, _ form: ComparedForm?) -> String {
         if form == .json { return json(comparison).description + "\n" }
+        if form == nil, isatty(1) == 0 { return table(comparison) }
         let labels = comparison.lines.map { $0.key.label }
         let cells = comparison.lines.map { line in line.values.map { form == .csv ? $0.text : shown($0, line.key) } }
         let heads = [""] + comparison.runs
@@ -37,6 +38,30 @@ enum ComparisonText {
             next = end
         }
         return text
+    }
+
+    /// For programs, with tabs: of thousands of runs and artifacts most cells say that nothing is there.
+    private static func table(_ comparison: RunComparison) -> String {
+        var text: [UInt8] = []
+        func add(_ cell: String) {
+            text.append(UInt8(ascii: "\t"))
+            text += Terminal.printable(cell).utf8
+        }
+        for run in comparison.runs { add(run) }
+        text.append(UInt8(ascii: "\n"))
+        for line in comparison.lines {
+            text += Terminal.printable(line.key.label).utf8
+            let nothing = Array(("\t" + shown(.unknown, line.key)).utf8)
+            var next = 0
+            for one in line.known {
+                for _ in next..<one.run { text += nothing }
+                add(shown(one.value, line.key))
+                next = one.run + 1
+            }
+            for _ in next..<comparison.runs.count { text += nothing }
+            text.append(UInt8(ascii: "\n"))
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// A table; in a pipe with tabs.

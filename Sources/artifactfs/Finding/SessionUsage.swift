@@ -11,18 +11,29 @@ struct SessionUsage {
     /// Directories within each other.
     private static let mostDepth = 64
 
-    init(_ place: StorePlace) throws {
-        let tops: [String]
-        if let mount = place.mount {
-            tops = [mount.mountPoint + "/" + Mode.development.rawValue]
-        } else {
-            tops = Layer.allCases.map { "\(place.store ?? "")/\($0.directoryName)/\(StoreLayout.sessionsDirectory)" }
+    private static func tops(_ place: StorePlace) -> [String] {
+        if let mount = place.mount { return [mount.mountPoint + "/" + Mode.development.rawValue] }
+        return Layer.allCases.map { "\(place.store ?? "")/\($0.directoryName)/\(StoreLayout.sessionsDirectory)" }
+    }
+
+    /// The sessions that have directories, each once.
+    static func names(_ place: StorePlace) throws -> Set<String> {
+        let tops = tops(place)
+        let answer = Patience.find(within: 60_000, on: place.mount) {
+            Array(tops.flatMap { Paths.names($0) }.filter { SessionName($0) != nil }.joined(separator: "\n").utf8)
         }
+        guard let answer else { throw MountEntry.silence(on: place.path) }
+        return Set(String(decoding: answer, as: UTF8.self).split(separator: "\n").map(String.init))
+    }
+
+    /// - Parameter only: the sessions that are looked at; nil for all.
+    init(_ place: StorePlace, only: Set<String>? = nil) throws {
+        let tops = Self.tops(place)
         // In a process of its own: a driver that is stopped does not answer.
         let answer = Patience.find(within: 600_000, on: place.mount) {
             var found: [String: (files: Int64, bytes: Int64)] = [:]
             for top in tops {
-                for name in Paths.names(top) where SessionName(name) != nil {
+                for name in only.map(Array.init) ?? Paths.names(top) where SessionName(name) != nil {
                     Self.add(top + "/" + name, 0, &found[name, default: (0, 0)])
                 }
             }

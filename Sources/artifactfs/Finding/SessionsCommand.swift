@@ -53,7 +53,9 @@ struct SessionsCommand: ParsableCommand {
                 throw Failure(
                     .usage, "--sort \(sort): there are the columns \(Self.columns.joined(separator: ", "))")
             }
-            let found = try SessionRows(try StorePlace.find(place)).rows
+            // Of very many only those are looked at that are shown, where that is known before.
+            let isNewest = name == "session" && isDescending
+            let found = try SessionRows(try StorePlace.find(place), most: isNewest ? limit : nil).rows
             let rows = Array(Self.sorted(found, column, isDescending).prefix(limit ?? .max))
             show(rows)
             if rows.isEmpty {
@@ -111,14 +113,17 @@ struct SessionsCommand: ParsableCommand {
 private struct SessionRows {
     let rows: [[CatalogValue]]
 
-    init(_ place: StorePlace) throws {
-        let (files, states) = (try SessionUsage(place).rows, try Self.states(place))
+    /// - Parameter most: the newest of them; nil for all.
+    init(_ place: StorePlace, most: Int?) throws {
+        let names = try SessionUsage.names(place).sorted(by: >).prefix(most ?? .max)
+        let states = try Self.states(Array(names), place)
         var usage: [String: (files: Int64, bytes: Int64)] = [:]
-        for row in files { usage[row.value.text] = (row.artifacts, row.bytes) }
+        for row in try SessionUsage(place, only: Set(names)).rows { usage[row.value.text] = (row.artifacts, row.bytes) }
         var runs: [String: (count: Int64, experiments: [String])] = [:]
         try place.asking { catalog in
             runs = [:]
-            try catalog.find(.all, .runs, columns: [Field(.session), Field(.experiment)]) { row in
+            let query: Query = most == nil ? .all : .field(Field(.session), .oneOf(names.map { .text($0) }))
+            try catalog.find(query, .runs, columns: [Field(.session), Field(.experiment)]) { row in
                 runs[row[0].text, default: (0, [])].count += 1
                 let name = row[1].text
                 if !name.isEmpty, runs[row[0].text]?.experiments.contains(name) == false {
@@ -127,7 +132,7 @@ private struct SessionRows {
                 return true
             }
         }
-        rows = Set(usage.keys).union(states.keys).sorted(by: >).map { name in
+        rows = names.map { name in
             let (state, run, size) = (states[name], runs[name], usage[name])
             let experiments = run?.experiments.joined(separator: ", ") ?? ""
             return [
@@ -139,10 +144,12 @@ private struct SessionRows {
         }
     }
 
-    private static func states(_ place: StorePlace) throws -> [String: (user: UInt32?, isLive: Bool)] {
+    private static func states(
+        _ names: [String], _ place: StorePlace
+    ) throws -> [String: (user: UInt32?, isLive: Bool)] {
         var states: [String: (user: UInt32?, isLive: Bool)] = [:]
         if let mount = place.mount {
-            for entry in try MountSessions(mount.mountPoint).entries() {
+            for entry in try MountSessions(mount.mountPoint).entries(Set(names.compactMap { SessionName($0) })) {
                 states[entry.name.description] = (entry.user, entry.isLive)
             }
             return states
@@ -153,7 +160,7 @@ private struct SessionRows {
         }
         defer { SystemCall.close(root) }
         let directory = store + "/" + StoreLayout.directory(of: .mode(.development))
-        for name in Paths.names(directory) where SessionName(name) != nil {
+        for name in names {
             let owner = try? SystemCall.attributes(atPath: directory + "/" + name).st_uid
             states[name] = (owner, SessionMarker.mayGoOn(name, in: root))
         }

@@ -57,13 +57,14 @@ struct PageMaker {
     // MARK: - Pages
 
     func inventory() throws -> InventoryView {
-        let listed = try ListedPlace(place.path)
+        let listed = try ListedPlace(place.path, mayCount: true)
         var sums: [(name: String, value: String)] = []
         try place.asking { catalog in
-            let all = try catalog.totals()
+            let all = try catalog.inventory()
+            let runs = try catalog.count(.all, .runs)
             sums = [
-                ("sealed artifacts", "\(all.sealed)"), ("size of all", ShownText.bytes(all.bytes)),
-                ("runs", "\(all.runs)"),
+                ("sealed artifacts", "\(all.reduce(0) { $0 &+ $1.artifacts })"),
+                ("size of all", ShownText.bytes(all.reduce(0) { $0 &+ $1.bytes })), ("runs", "\(runs)"),
                 ("kept back", "\(listed.keptBack)"),
             ]
         }
