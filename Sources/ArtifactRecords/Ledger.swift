@@ -1,6 +1,6 @@
 internal import Glibc
 internal import Synchronization
-internal import SystemCalls
+package import SystemCalls
 package import SystemPackage
 
 /// The record of what happened in a store: `.artifactfs/ledger/<host>.jsonl` of each host, one JSON object a line,
@@ -44,6 +44,8 @@ package final class Ledger: Sendable {
     private let lost = Atomic<Bool>(false)
     /// Where the next line came, when that was looked at last. A leaf in the order of locks.
     private let reached = Lock<(number: Int, offset: Int64)?>(nil)
+    /// Who is told that it has grown. A leaf in the order of locks.
+    private let follower = Lock<Follower?>(nil)
     /// Guards what waits to be written. A leaf in the order of locks.
     private let queue = Lock<[Pending]>([])
     /// Guards the file's end; held while writing and syncing. Before `queue` in the order of locks.
@@ -54,6 +56,19 @@ package final class Ledger: Sendable {
         var descriptor: FileDescriptor
         var number: Int
         var tail = LedgerTail.unknown
+    }
+
+    private struct Follower {
+        let semaphore: PosixSemaphore
+        let step: Int64
+        var grown: Int64 = 0
+    }
+
+    /// A semaphore that is posted each time when so many bytes were added by this process: who waits for it costs nothing while nothing happens.
+    package func growth(every step: Int64) -> PosixSemaphore {
+        let semaphore = PosixSemaphore()
+        follower.withLock { $0 = Follower(semaphore: semaphore, step: step) }
+        return semaphore
     }
 
     /// - Parameters:
@@ -249,6 +264,12 @@ package final class Ledger: Sendable {
         // Before these lines: who has not written yet may be among them.
         let begin = (number: end.number, offset: end.tail.size)
         reached.withLock { $0 = begin }
+        follower.withLock { follower in
+            follower?.grown += Int64(bytes.count)
+            guard let now = follower, now.grown >= now.step else { return }
+            follower?.grown = 0
+            now.semaphore.post()
+        }
         next.size += Int64(bytes.count)
         next.needsNewline = false
         next.isDamaged = false

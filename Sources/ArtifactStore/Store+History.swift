@@ -1,5 +1,6 @@
 public import ArtifactRecords
 internal import Artifacts
+package import SystemCalls
 public import SystemPackage
 
 /// What the ledgers tell of artifacts.
@@ -19,4 +20,7 @@ extension Store {
         let ledgers = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.ledger)
         return try withExtendedLifetime(ledgers) { try body(LedgerReader(directory: ledgers.descriptor)) }
     }
+
+    /// A semaphore that is posted each time when this process has added so many bytes to its ledger; nil of a store that is only read.
+    package func ledgerGrowth(every bytes: Int64) -> PosixSemaphore? { writable?.ledger.growth(every: bytes) }
 }

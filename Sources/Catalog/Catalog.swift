@@ -51,6 +51,11 @@ public final class Catalog {
         return catalog
     }
 
+    /// Whether this user keeps a catalog of a store already.
+    public static func isKept(of store: String) -> Bool {
+        CatalogPlace.all(of: store).contains { (try? SystemCall.attributes(atPath: $0.path)) != nil }
+    }
+
     /// A run as somebody knows it who reads no ledger.
     public struct ToldRun {
         let line: LedgerEvent.RunLine

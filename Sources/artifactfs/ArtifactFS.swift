@@ -48,7 +48,7 @@ struct ArtifactFS: ParsableCommand {
             LineageCommand.self, DoctorCommand.self, RecoverCommand.self, ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             ServeCommand.self, ReportCommand.self,
-            HoldersCommand.self, CheckContentsCommand.self, PageCommand.self,
+            HoldersCommand.self, CheckContentsCommand.self, PageCommand.self, CatalogUpkeepCommand.self,
         ])
 }
 

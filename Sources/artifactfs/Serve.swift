@@ -70,6 +70,7 @@ enum Serve {
                 _ = Program.run(["fusermount3", "-u", "-z", "--", mountPoint], within: 2_000)
             }
         }
+        CatalogUpkeep.start(store, at: request.store)
         readiness.ready(
             "mounted \(request.store) at \(request.mountPoint): "
                 + (volume.currentSession.map { "session \($0)" } ?? "read-only"))

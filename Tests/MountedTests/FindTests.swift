@@ -78,6 +78,41 @@ extension MountedTests {
             #expect(nowhere.status == 3 && nowhere.errors.contains("ARTIFACTFS_STORE"), "\(nowhere)")
         }
 
+        /// When much was published a mount brings the catalog up to date, without anybody who asks; where nobody has ever asked there is none.
+        @Test func theMountKeepsTheCatalog() throws {
+            let mount = try Mount()
+            let script = """
+                import os, sys
+                for number in range(int(sys.argv[1]), int(sys.argv[2])):
+                    path = "production/meta/meta_metrics/m%d.json" % number
+                    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+                    os.write(file, b"{}")
+                    os.setxattr(path, "user.artifact.note", b"x" * 3500)
+                    os.close(file)
+                """
+            func publish(_ numbers: Range<Int>) throws {
+                let made = try run(
+                    [testPython, "-c", script, "\(numbers.lowerBound)", "\(numbers.upperBound)"], directory: mount.root)
+                #expect(made.succeeded && mount.settle(), "\(made)")
+            }
+            func known() throws -> Int? {
+                let asked = try run([
+                    testPython, "-c",
+                    """
+                    import sqlite3, sys
+                    print(sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True).execute("SELECT count(*) FROM artifact").fetchone()[0])
+                    """, mount.store + "/.artifactfs/catalog/catalog.sqlite",
+                ])
+                return Int(asked.output.dropLast())
+            }
+            try publish(0..<100)
+            #expect(try known() == nil)
+            #expect(try find(in: mount.root).succeeded && known() == 100)
+            try publish(100..<1500)
+            let isKept = try eventually(within: 60) { try known() ?? 0 > 1000 }
+            #expect(isKept)
+        }
+
         @Test func forPrograms() throws {
             let mount = try Mount()
             try production(mount)
