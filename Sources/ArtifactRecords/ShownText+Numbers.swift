@@ -10,8 +10,11 @@ extension ShownText {
         return "\(tenths / 10).\(tenths % 10) \(unit)"
     }
 
-    /// A number with six digits that count.
+    /// A number: a whole one with all its digits, another one with all where they are few, else with six that count.
     public static func number(_ number: Double) -> String {
+        if number == number.rounded(), abs(number) < 1e15 { return "\(Int64(number))" }
+        let whole = "\(number)"
+        if whole.utf8.count <= 10 { return whole }
         var buffer = [CChar](repeating: 0, count: 32)
         withVaList([number]) { _ = vsnprintf(&buffer, buffer.count, "%.6g", $0) }
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

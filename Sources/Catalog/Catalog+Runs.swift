@@ -95,7 +95,9 @@ extension Catalog {
                 """)
         while let row = try rows.next() {
             let id: Int64 = row[0]
-            all[id]?.add(.metric, row[1], CatalogValue(row[2], Field(.metric, "x")))
+            // A metric whose last value is no number is told as such: it has been measured.
+            let value: DatabaseValue = row[2]
+            all[id]?.add(.metric, row[1], value.isNull ? .text("NaN") : CatalogValue(value, Field(.metric, "x")))
         }
     }
 

@@ -54,14 +54,14 @@ public enum CatalogValue: Sendable, Hashable {
         }
     }
 
-    /// For people; nil for what is not known. Times are local, numbers have six digits that count.
+    /// For people; nil for what is not known. Times are local, and of long numbers six digits are told; of parameters all.
     ///
     /// - Parameter field: what it is of: sizes have units, and of hashes the beginning is told.
     public func shown(as field: Field? = nil) -> String? {
         switch (self, field?.kind) {
         case (.unknown, _): nil
         case (.integer(let size), .size?): ShownText.bytes(size)
-        case (.number(let number), _): ShownText.number(number)
+        case (.number(let number), _): field?.name == .param ? text : ShownText.number(number)
         case (.time(let time), _): ShownText.localTime(time)
         case (.text(let hash), .hash?): String(hash.prefix(12))
         default: text

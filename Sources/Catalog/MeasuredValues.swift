@@ -65,7 +65,8 @@ struct MeasuredValues {
         case .number(let number): add(number, name, at: step)
         case .bool(let flag): add(flag ? "true" : "false", name)
         case .string(let text): add(text, name)
-        case .null: break
+        // What is no number stands there as null, where programs keep to JSON.
+        case .null: if step != nil || series[name] != nil { add(.nan, name, at: step) }
         case .object(let object):
             guard depth < Self.mostDepth else { return }
             for member in object.members {
@@ -98,6 +99,7 @@ struct MeasuredValues {
         switch value {
         case .integer(let number): Double(number)
         case .number(let number): number
+        case .null: .nan
         default: nil
         }
     }

@@ -1,3 +1,5 @@
+internal import ArtifactRecords
+
 /// Runs side by side: what is known of each, or only what differs.
 public struct RunComparison: Sendable {
     /// A thing that is known of one of them at least. Of a thousand runs most of what they made is known of one each.
@@ -15,6 +17,26 @@ public struct RunComparison: Sendable {
             var values = [CatalogValue](repeating: .unknown, count: count)
             for one in known { values[one.run] = one.value }
             return values
+        }
+
+        /// Whether numbers that differ would look the same, or every digit counts.
+        private var needsAllDigits: Bool {
+            guard key.section != .parameter else { return true }
+            var seen: [String: CatalogValue] = [:]
+            for case .number(let number) in known.map(\.value) {
+                let value = CatalogValue.number(number)
+                if seen.updateValue(value, forKey: ShownText.number(number)) ?? value != value { return true }
+            }
+            return false
+        }
+
+        /// Texts for people, of each run that it is known of, in their order: two values that differ are told apart.
+        public var shown: [(run: Int, text: String)] {
+            let areExact = needsAllDigits
+            return known.map { one in
+                if areExact, case .number = one.value { return (one.run, one.value.text) }
+                return (one.run, one.value.shown() ?? "")
+            }
         }
 
         /// Whether it is the same of all, as far as that is known.

@@ -124,11 +124,14 @@ private struct Run {
         return String(text.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }.prefix(64))
     }
 
-    /// Numbers and words of JSON as such.
+    /// Numbers and words of JSON as such; a number of more digits than are kept is a text.
     private static func value(_ text: String) -> JSONValue {
         switch JSONValue(parsing: Array(text.utf8)) {
-        case .some(let value): value
-        case nil: .string(text)
+        case .number(let number)?:
+            let digits = text.prefix { $0 != "e" && $0 != "E" }.drop { "-0.".contains($0) }.count { $0 != "." }
+            return number.isFinite && digits <= 17 ? .number(number) : .string(text)
+        case let value?: return value
+        case nil: return .string(text)
         }
     }
 

@@ -110,7 +110,9 @@ struct ListedPlace {
             guard parts.count == 2, let name = parts.last.map(String.init) else { return nil }
             let isDirectory = parts[0].hasPrefix("d")
             guard case .artifact = type.classify(name, ofDirectory: isDirectory) else { return nil }
-            let isSealed = FileState(rawValue: String(parts[0].dropFirst())) == .sealed
+            // Of what is not this user's to read the mount does not say more than that it is there.
+            let state = String(parts[0].dropFirst())
+            let isSealed = state.isEmpty || FileState(rawValue: state) == .sealed
             return .init(type, in: layer, name: name, isDirectory: isDirectory, isSealed ? .there : .beingWritten)
         }
     }

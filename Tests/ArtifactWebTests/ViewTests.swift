@@ -40,11 +40,12 @@ import Testing
                 run.frame, comparison.frame,
                 ArtifactView(
                     text, facts: [("command", text), ("", text), ("run", text)], problem: text, versions: table,
-                    contents: .table(rows: [[text, "b"], [text]], isCut: true), lineage: nil,
+                    contents: .table(rows: [[text, "b"], [text]], isCut: true, columnsLeftOut: 2), lineage: nil,
                     history: [(text, text, text)], more: text
                 ).frame,
                 ArtifactView(
-                    text, facts: [], problem: nil, versions: nil, contents: .text(text, isCut: true), lineage: nil,
+                    text, facts: [], problem: nil, versions: nil, contents: .text(text, isCut: true),
+                    lineage: nil,
                     history: [], more: nil
                 ).frame,
                 KeptView(
@@ -93,7 +94,7 @@ import Testing
         #expect(svg.utf8.count < 60_000)
         let line = svg.split(separator: "<polyline points=\"").last.map { $0.prefix { $0 != "\"" } } ?? ""
         let heights = line.split(separator: " ").compactMap { $0.split(separator: ",").last.flatMap { Double($0) } }
-        #expect(heights.count > 700 && heights.min() == 40, "the highest point is where the axis ends")
+        #expect(heights.count > 700 && heights.min() == 34, "the highest point is where the axis ends")
     }
 
     @Test func base64() {

@@ -51,7 +51,9 @@ public struct MetricPlot {
     ///
     /// - Parameter isOnPage: whether it has the colours of the page that it is on; else it is on white.
     public func svg(isOnPage: Bool = false) -> String {
-        let (width, height, left, right, top, bottom) = (800.0, 480.0, 80.0, 20.0, 40.0, 60.0)
+        // On a page it is drawn small, and on a phone smaller.
+        let (width, height, left, right, top, bottom) =
+            isOnPage ? (480.0, 320.0, 70.0, 14.0, 34.0, 48.0) : (800.0, 480.0, 80.0, 20.0, 40.0, 60.0)
         let entries = isOverRuns ? titles : isOnPage && lines.count == 1 ? [] : lines.map(\.title)
         let whole = height + (entries.isEmpty ? 0 : Double(entries.count) * 18 + 20)
         let ink = isOnPage ? "currentColor" : "#222"
@@ -233,7 +235,7 @@ struct PlotScale {
         }
         let span = high - low
         guard span.isFinite, span > 0 else {
-            (self.low, self.high, ticks) = (low, high, [])
+            (self.low, self.high, ticks) = (low, high, [low, high])
             return
         }
         // 1, 2 or 5 times a power of ten.
@@ -250,7 +252,8 @@ struct PlotScale {
 
     /// How far along the axis, from 0 to 1.
     func share(_ value: Double) -> Double {
-        let share = (value - low) / (high - low)
+        // In halves: the whole span may be more than a number holds.
+        let share = (value / 2 - low / 2) / (high / 2 - low / 2)
         return share.isFinite ? min(1, max(0, share)) : 0
     }
 }

@@ -43,7 +43,7 @@ enum PageStyle {
             .plots svg,.plots img,figure>img{max-width:100%;height:auto}
             .drawing{overflow:auto;border:1px solid var(--line);max-height:80vh}
             .sums{display:flex;flex-wrap:wrap;gap:.4rem 2rem;padding:0;list-style:none}.sums b{font-size:1.2rem;display:block}
-            @media (max-width:500px){dl.facts{grid-template-columns:1fr}dl.facts dd{margin-bottom:.4rem}main,header,footer{padding-left:.7rem;padding-right:.7rem}}
+            @media (max-width:500px){td.path,th.path{min-width:6rem;max-width:38vw}dl.facts{grid-template-columns:1fr}dl.facts dd{margin-bottom:.4rem}main,header,footer{padding-left:.7rem;padding-right:.7rem}}
             @media print{header nav,form,.skip,button.filter{display:none}.wide,.drawing{overflow:visible;max-height:none}thead th{position:static}a{color:inherit}
             body{font-size:10pt}}
             """

@@ -17,7 +17,7 @@ public struct PageTarget: Sendable, Hashable {
     }
 
     /// So many bytes are read at most.
-    static let longest = 1 << 16
+    static let longest = 1 << 15
 
     /// A target.
     ///

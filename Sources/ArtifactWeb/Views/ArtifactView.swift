@@ -5,7 +5,7 @@ public struct ArtifactView: Sendable {
     /// What is in a file.
     public enum ShownContents: Sendable {
         /// A table's first rows, the head among them.
-        case table(rows: [[String]], isCut: Bool)
+        case table(rows: [[String]], isCut: Bool, columnsLeftOut: Int)
         /// A text's first lines.
         case text(String, isCut: Bool)
         /// An image: where it is.
@@ -88,10 +88,11 @@ public struct ArtifactView: Sendable {
 
     private var first: Markup {
         switch contents {
-        case .table(let rows, let isCut):
+        case .table(let rows, let isCut, let leftOut):
             guard let head = rows.first else { return "<h2>Contents</h2><p class=\"note\">It is empty.</p>" }
             let body: [[Markup]] = rows.dropFirst().map { row in row.map { "\($0)" } }
-            let note: Markup = isCut ? "<p class=\"note\">The first \(rows.count - 1) rows.</p>" : .none
+            var note: Markup = isCut ? "<p class=\"note\">The first \(rows.count - 1) rows.</p>" : .none
+            if leftOut > 0 { note += "<p class=\"note\">\(leftOut) more columns are not shown.</p>" }
             return "<h2>Contents</h2>\(note)\(PlainTable.markup(head, body, named: "First rows"))"
         case .text(let text, let isCut):
             let note: Markup = isCut ? "<p class=\"note\">The beginning.</p>" : .none

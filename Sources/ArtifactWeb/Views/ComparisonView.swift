@@ -33,9 +33,9 @@ public struct ComparisonView: Sendable {
         }
         let heads: [Markup] = comparison.runs.map { "<th scope=\"col\">\(links.run($0))</th>" }
         let body: [Markup] = comparison.lines.prefix(mostLines).map { line in
-            let cells: [Markup] = line.values.map { value in
-                "<td class=\"text\">\(value.shown() ?? "-")</td>"
-            }
+            var texts = [String](repeating: "-", count: comparison.runs.count)
+            for one in line.shown { texts[one.run] = one.text }
+            let cells: [Markup] = texts.map { "<td class=\"text\">\($0)</td>" }
             return "<tr><th scope=\"row\" class=\"path\">\(line.key.label)</th>\(cells)</tr>"
         }
         content += """

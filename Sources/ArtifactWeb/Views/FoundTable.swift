@@ -75,9 +75,9 @@ public struct FoundTable: Sendable {
         case (.sha256, _), (.commit, _):
             if case .alone = links { return "<code>\(value.text)</code>" }
             return "<code title=\"\(value.text)\">\(shown)</code>"
-        case (.command, _): return "<code>\(shown)</code>"
+        case (.command, _): return "<code>\(shown.count > 300 ? String(shown.prefix(299)) + "…" : shown)</code>"
         case (.size, .integer(let size)): return "<span title=\"\("\(size)") bytes\">\(shown)</span>"
-        default: return "\(shown)"
+        default: return "\(shown.count > 300 ? String(shown.prefix(299)) + "…" : shown)"
         }
     }
 }

@@ -74,14 +74,16 @@ public struct FoundView: Sendable {
             return PageFrame(isRuns ? "Runs" : "Artifacts", in: isRuns ? .runs : .artifacts, content)
         }
         if table.rows.isEmpty {
-            content += "<p class=\"note\">Nothing was found.</p>"
+            let first: Markup = from > 0 ? " <a href=\"\(target.with("from", nil).text)\">From the first</a>" : .none
+            content += "<p class=\"note\">Nothing was found\(from > 0 ? " from here on." : ".")\(first)</p>"
         } else {
             let numbers = "\(from + 1) to \(from + table.rows.count)"
             content += "<p class=\"note\">\(hasMore || from > 0 ? numbers : "\(table.rows.count) found")\(pages)</p>"
         }
+        let isChosen = isRuns && table.columns.contains { $0.name == .run }
         let whole = table.table(
-            .served, named: isRuns ? "Runs" : "Artifacts", sorting: sorting, choice: isRuns ? "run" : nil)
-        if isRuns, !table.rows.isEmpty {
+            .served, named: isRuns ? "Runs" : "Artifacts", sorting: sorting, choice: isChosen ? "run" : nil)
+        if isChosen, !table.rows.isEmpty {
             content +=
                 "<form action=\"/compare\" method=\"get\"><button>Compare those that are marked</button>\(whole)</form>"
         } else if !table.rows.isEmpty {

@@ -25,7 +25,8 @@ public struct InventoryView: Sendable {
         for layer in Layer.allCases {
             let rows = inventory.rows.filter { $0.layer == layer }
             guard !rows.isEmpty else { continue }
-            content += "<h2>\(Mode.production.rawValue)/\(layer.rawValue)</h2>"
+            let title: Markup = "\(Mode.production.rawValue)/\(layer.rawValue)"
+            if case .served = links { content += "<h2>\(title)</h2>" } else { content += "<h3>\(title)</h3>" }
             let grid = rows.filter { $0.type.naming == .chromosome && !($0.cells.isEmpty && $0.expected.isEmpty) }
             let columns = Set(grid.flatMap { Array($0.cells.keys) + $0.expected }).sorted(
                 by: ChromosomeNames.areInOrder)

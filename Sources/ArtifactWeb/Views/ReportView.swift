@@ -18,7 +18,11 @@ public struct ReportView: Sendable {
     public var artifacts: FoundTable?
     /// How many of each there are that are not told.
     public var (runsLeftOut, artifactsLeftOut) = (0, 0)
-    /// The commands that tell all of them.
+    /// How many runs are in the table only.
+    public var detailsLeftOut = 0
+    /// Why the runs do not stand side by side; nil where they do.
+    public var comparisonNote: String?
+    /// The commands that tell all of them; empty for none.
     public var (runsCommand, artifactsCommand) = ("", "")
 
     /// An empty one.
@@ -36,8 +40,12 @@ public struct ReportView: Sendable {
             content += Self.rest(runsLeftOut, runsCommand)
         }
         if let comparison { content += "<h2>What differs</h2>" + comparison.content(links) }
+        if let comparisonNote { content += "<h2>What differs</h2><p class=\"note\">\(comparisonNote)</p>" }
         if !details.isEmpty { content += "<h2>Each run</h2>" }
         for detail in details { content += detail.view.section(links) }
+        if !details.isEmpty, detailsLeftOut > 0 {
+            content += "<p class=\"note\">\(detailsLeftOut) more runs are in the table above only.</p>"
+        }
         if let artifacts, !artifacts.rows.isEmpty {
             content += "<h2>Artifacts</h2>" + artifacts.table(links, named: "Artifacts")
             content += Self.rest(artifactsLeftOut, artifactsCommand)
@@ -46,6 +54,8 @@ public struct ReportView: Sendable {
     }
 
     private static func rest(_ count: Int, _ command: String) -> Markup {
-        count > 0 ? "<p class=\"note\">and \(count) more, which <code>\(command)</code> lists</p>" : .none
+        guard count > 0 else { return .none }
+        guard !command.isEmpty else { return "<p class=\"note\">and \(count) more, which are not told here</p>" }
+        return "<p class=\"note\">and \(count) more, which <code>\(command)</code> lists</p>"
     }
 }

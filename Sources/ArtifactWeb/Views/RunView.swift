@@ -26,6 +26,7 @@ public struct RunView: Sendable {
     private let drawings: [Markup]
     private let images: [Image]
     private let log: String?
+    private let notes: [String]
 
     /// A run.
     ///
@@ -33,8 +34,9 @@ public struct RunView: Sendable {
     ///   - facts: what is known of it.
     ///   - plots: its metrics that have more than one value.
     ///   - log: the end of what it has said; nil where that is not known.
-    public init(_ facts: RunFacts, plots: [MetricPlot], images: [Image], log: String?) {
-        (self.facts, self.images, self.log) = (facts, images, log)
+    ///   - notes: what is not shown of it.
+    public init(_ facts: RunFacts, plots: [MetricPlot], images: [Image], log: String?, notes: [String] = []) {
+        (self.facts, self.images, self.log, self.notes) = (facts, images, log, notes)
         drawings = plots.map { "<figure>\(Markup(drawing: $0.svg(isOnPage: true)))</figure>" }
     }
 
@@ -69,6 +71,7 @@ public struct RunView: Sendable {
             if !drawings.isEmpty { content += "<div class=\"plots\">\(drawings)</div>" }
             content += rows(metrics, "Metrics")
         }
+        for note in notes { content += "<p class=\"note\">\(note)</p>" }
         if !images.isEmpty { content += "\(links.heading("Plots"))<div class=\"plots\">\(images.map(\.markup))</div>" }
         content += paths("Made", values(.artifact), links)
         if case .served = links, !values(.artifact).isEmpty {
@@ -86,13 +89,17 @@ public struct RunView: Sendable {
     private func table(
         _ title: String, _ values: [(name: String, value: CatalogValue)], _ links: PageLinks
     ) -> Markup {
-        values.isEmpty ? .none : links.heading(title) + rows(values, title)
+        values.isEmpty ? .none : links.heading(title) + rows(values, title, isExact: true)
     }
 
-    private func rows(_ values: [(name: String, value: CatalogValue)], _ title: String) -> Markup {
+    private func rows(
+        _ values: [(name: String, value: CatalogValue)], _ title: String, isExact: Bool = false
+    ) -> Markup {
         guard !values.isEmpty else { return .none }
         return PlainTable.markup(
-            ["name", "value"], values.map { ["\($0.name)", "\($0.value.shown() ?? "")"] }, named: title)
+            ["name", "value"],
+            values.map { ["\($0.name)", "\($0.value.shown(as: isExact ? Field(.param, $0.name) : nil) ?? "")"] },
+            named: title)
     }
 
     private func paths(

@@ -11,7 +11,12 @@ enum ComparisonText {
         if form == .json { return json(comparison).description + "\n" }
         if form == nil, isatty(1) == 0 { return table(comparison) }
         let labels = comparison.lines.map { $0.key.label }
-        let cells = comparison.lines.map { line in line.values.map { form == .csv ? $0.text : shown($0, line.key) } }
+        let cells = comparison.lines.map { line -> [String] in
+            if form == .csv { return line.values.map(\.text) }
+            var cells = [String](repeating: shown(.unknown, line.key), count: comparison.runs.count)
+            for one in line.shown { cells[one.run] = one.text }
+            return cells
+        }
         let heads = [""] + comparison.runs
         let rows = zip(labels, cells).map { [$0] + $1 }
         guard form == nil, isatty(1) != 0 else { return text(heads, rows, form ?? nil, numbers: false) }
@@ -53,9 +58,9 @@ enum ComparisonText {
             text += Terminal.printable(line.key.label).utf8
             let nothing = Array(("\t" + shown(.unknown, line.key)).utf8)
             var next = 0
-            for one in line.known {
+            for one in line.shown {
                 for _ in next..<one.run { text += nothing }
-                add(shown(one.value, line.key))
+                add(one.text)
                 next = one.run + 1
             }
             for _ in next..<comparison.runs.count { text += nothing }

@@ -35,7 +35,7 @@ struct SessionsCommand: ParsableCommand {
     var place: String?
     @Option(
         name: .long, parsing: .unconditional,
-        help: "Sort by a column; -COLUMN for the greatest first. (default: -session)")
+        help: "Sort by a column; -COLUMN for the greatest first.")
     var sort = "-session"
     @Option(name: [.long, .customShort("n")], parsing: .unconditional, help: "Only so many.")
     var limit: Int?
@@ -59,6 +59,7 @@ struct SessionsCommand: ParsableCommand {
             let rows = Array(Self.sorted(found, column, isDescending).prefix(limit ?? .max))
             show(rows)
             if rows.isEmpty {
+                if limit == 0 { return }
                 if form == nil { Terminal.show("there are no sessions") }
                 throw ExitCode(Status.failed.rawValue)
             }

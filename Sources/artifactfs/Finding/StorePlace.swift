@@ -30,7 +30,7 @@ struct StorePlace {
 
     /// - Parameter named: what somebody has named; nil where nothing was.
     static func find(_ named: String?) throws -> StorePlace {
-        if let named { return try find(at: named, "--store \(named)") }
+        if let named { return try find(at: named, named) }
         if let set = getenv("ARTIFACTFS_STORE").map({ String(cString: $0) }), !set.isEmpty {
             return try find(at: set, "ARTIFACTFS_STORE=\(set)")
         }

@@ -54,7 +54,11 @@ struct ArtifactPages {
         let isSmall = (try? ledgerLength()).map { $0 <= Self.longestLedger } ?? true
         var (record, state, problem): (ArtifactRecord?, String, String?) = (nil, "", nil)
         if isSmall {
-            do { (record, state) = try ShowCommand.find(shown) } catch let failure as Failure { problem = failure.text }
+            do { (record, state) = try ShowCommand.find(shown) } catch let failure as Failure {
+                let isClosed = place.mount != nil && failure.status == .cannotAnswer
+                problem =
+                    isClosed ? "nothing of it is known to you: it is not there, or not yours to read" : failure.text
+            }
         }
         var versions: FoundTable?
         var (drawing, history, more): (String?, [(time: String, what: String, words: String)], String?) = (nil, [], nil)
@@ -152,7 +156,10 @@ struct ArtifactPages {
             let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
             return Self.cells(line, separator).prefix(Self.mostColumns).map { String($0.prefix(200)) }
         }
-        return .table(rows: rows.map { Array($0) }, isCut: isCut || lines.count > Self.mostRows + 1)
+        let widest = lines.prefix(Self.mostRows + 1).map { Self.cells($0, separator).count }.max() ?? 0
+        return .table(
+            rows: rows.map { Array($0) }, isCut: isCut || lines.count > Self.mostRows + 1,
+            columnsLeftOut: max(0, widest - Self.mostColumns))
     }
 
     /// The cells of a line; in CSV with quotes (RFC 4180), as far as they end in it.

@@ -17,7 +17,12 @@ struct PageCommand: ParsableCommand {
     func run() throws {
         try reporting {
             guard let target = PageTarget(parsing: target) else { throw Failure(.usage, "that is no target of a page") }
-            let page = try PageMaker(try store.place()).make(target)
+            let page: MadePage
+            do { page = try PageMaker(try store.place()).make(target) } catch let failure as Failure {
+                // The store is gone, or its driver does not answer: who looks at the page is told.
+                let frame = PageFrame("Trouble", in: nil, FoundView.QueryProblem(failure).markup)
+                page = MadePage(status: 503, html: frame.served(store: store.store ?? "", date: PageMaker.now))
+            }
             let head: JSONValue = .object(["status": .integer(Int64(page.status)), "type": .string(page.type)])
             do throws(Errno) {
                 try SystemCall.write(

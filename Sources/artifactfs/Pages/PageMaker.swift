@@ -121,31 +121,37 @@ struct PageMaker {
         let images = ShownImages(self)
         // Only the catalog knows which session it is; its threads wait when a mount is asked (Patience).
         try place.asking { catalog in
-            guard let name = try catalog.runs(named: id).first else {
+            let named = try catalog.runs(named: id)
+            guard let name = named.first else {
                 throw Failure(.cannotAnswer, "no run is called \(id), or it is not yours to see")
+            }
+            guard named.count == 1 else {
+                throw Failure(.cannotAnswer, "\(id) may be any of \(named.count) runs; give more of its id")
             }
             let facts = try place.withEnvironments(catalog.facts(of: [name]), catalog)
             guard let facts = facts.first else { throw Failure(.cannotAnswer, "no run is called \(id)") }
             let session = facts.values[.init(.time, "session")]?.text
-            let plots = try RunPlots.each(of: facts, catalog)
+            let (plots, notes) = try RunPlots.each(of: facts, catalog)
             view = RunView(
                 facts, plots: plots, images: images.images(ofSession: session),
-                log: images.log(of: name, session: session))
+                log: images.log(of: name, session: session), notes: notes)
         }
         guard let view else { throw Failure(.cannotAnswer, "no run is called \(id)") }
         return view
     }
 
     private func comparison(_ target: PageTarget) throws -> ComparisonView {
-        let names = target.all("run")
+        var seen: Set<String> = []
+        let names = target.all("run").filter { seen.insert($0).inserted }
         guard names.count > 1 else {
-            throw Failure(.cannotAnswer, "two runs or more are compared: mark them on the page of the runs")
+            throw Failure(.cannotAnswer, "two runs or more are compared: mark different ones on the page of the runs")
         }
         var view: ComparisonView?
         try place.asking { catalog in
             let facts = try place.withEnvironments(catalog.facts(of: names), catalog)
-            guard facts.count > 1 else {
-                throw Failure(.cannotAnswer, "fewer than two of these runs are known, or yours to see")
+            let known = Set(facts.map(\.run))
+            if let missing = names.first(where: { !known.contains($0) }) {
+                throw Failure(.cannotAnswer, "no run is called \(missing), or it is not yours to see")
             }
             view = ComparisonView(
                 RunComparison(facts, all: target["all"] != nil), plots: try RunPlots.together(of: facts, catalog),
@@ -181,16 +187,30 @@ extension FoundView.QueryProblem {
 enum RunPlots {
     private static let most = 24
 
-    /// Of a run, each metric that has more than one value.
-    static func each(of facts: RunFacts, _ catalog: Catalog) throws -> [MetricPlot] {
+    /// Of a run, each metric that has more than one value; and what is not drawn, in words.
+    static func each(of facts: RunFacts, _ catalog: Catalog) throws -> (plots: [MetricPlot], notes: [String]) {
         var plots: [MetricPlot] = []
-        for name in metrics(of: [facts]) where plots.count < most {
+        var notes: [String] = []
+        var leftOut = 0
+        for name in metrics(of: [facts]) {
             guard let series = try catalog.series(of: name, runs: [facts.run]).first, series.points.count > 1 else {
                 continue
             }
+            guard plots.count < most else {
+                leftOut += 1
+                continue
+            }
+            let odd = series.points.filter { !$0.y.isFinite }
+            if let first = odd.first {
+                notes.append(
+                    "\(name): \(odd.count) of \(series.points.count) values are no numbers, the first at \(ShownText.number(first.x))."
+                )
+            }
+            guard odd.count < series.points.count else { continue }
             plots.append(MetricPlot(name, [.init(title: facts.run, points: series.points)]))
         }
-        return plots
+        if leftOut > 0 { notes.append("\(leftOut) more metrics have values over their steps, and are not drawn.") }
+        return (plots, notes)
     }
 
     /// Of several runs, each metric that two of them have; those that differ.

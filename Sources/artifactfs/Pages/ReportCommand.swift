@@ -20,8 +20,8 @@ struct ReportCommand: ParsableCommand {
         discussion: """
             Writes one HTML file that needs no other and no network: the runs, what differs between them, their metrics as \
             drawings, what each was given, and the artifacts that they made, with hashes and commits. The words are runs, by their ids \
-            or the beginnings of these, or a query for runs ('artifactfs runs list --help') or for artifacts ('artifactfs find \
-            --help'). Without any it is of the whole store.
+            or the beginnings of these, or a query for runs ('artifactfs runs list --help'), or, where that finds none, for artifacts ('artifactfs find --help'). \
+            Without any it is of the whole store.
 
             Without images it is smaller than 1 MB: of very many runs and artifacts the newest are told, and the command that lists \
             all. Images are what the runs' sessions have in plots/.
@@ -31,7 +31,7 @@ struct ReportCommand: ParsableCommand {
               artifactfs report 20261127T103022Z 20261127T141500Z -o two-runs.html
               artifactfs report 'type = meta_models' -o models.html
 
-            EXIT STATUS: 0; 1 nothing was found, or it cannot be written, 2 it cannot be looked up, 3 not a store, 6 busy, 64 the \
+            EXIT STATUS: 0; 1 nothing was found, or it cannot be written, 2 it cannot be looked up, 3 not a store, 6 busy, 8 its driver does not answer, 64 the \
             query is wrong.
             """)
 
@@ -46,7 +46,9 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let maker = try PageMaker(try store.place())
-            let html = try ReportMaker(maker, words, withImages: !noImages).html()
+            guard !output.isEmpty else { throw Failure(.usage, "-o: which file?") }
+            var report = ReportMaker(maker, words, withImages: !noImages)
+            let html = try report.html()
             do throws(Errno) {
                 let file = try SystemCall.open(SystemCall.currentDirectory, output, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
                 defer { SystemCall.close(file) }
@@ -62,6 +64,8 @@ struct ReportMaker {
     private let maker: PageMaker
     private let words: [String]
     private let withImages: Bool
+    /// Whether the words are a query for artifacts.
+    private var isOfArtifacts = false
 
     /// Without images, in bytes.
     private static let largest = 1_000_000
@@ -73,7 +77,7 @@ struct ReportMaker {
         (self.maker, self.words, self.withImages) = (maker, words, withImages)
     }
 
-    func html() throws -> String {
+    mutating func html() throws -> String {
         // What asks a mount comes before the catalog, which has threads.
         let inventory = words.isEmpty ? try maker.inventory() : nil
         var html = ""
@@ -88,7 +92,7 @@ struct ReportMaker {
     }
 
     /// What is asked for: runs, and the artifacts that they made; or artifacts, and the runs that made them.
-    private func queries(_ catalog: Catalog) throws -> (runs: Query, artifacts: Query) {
+    private mutating func queries(_ catalog: Catalog) throws -> (runs: Query, artifacts: Query) {
         let text = words.joined(separator: " ")
         if text.isEmpty {
             return (.all, .field(Field(.state), .compare(.equal, .text(ArtifactRecord.State.sealed.rawValue))))
@@ -100,13 +104,17 @@ struct ReportMaker {
             }
             return Self.of(named.flatMap { $0 })
         }
-        let failure: any Error
+        var failure: (any Error)?
         do {
             let asked = try AskedQuery(text, .runs, columns: "run", sort: nil)
-            return Self.of(try runs(asked.query, catalog, most: .max))
+            let found = try runs(asked.query, catalog, most: .max)
+            if !found.isEmpty { return Self.of(found) }
         } catch let error as Failure where error.status == .usage { failure = error }
         // Perhaps it is of artifacts.
-        guard let asked = try? AskedQuery(text, .artifacts, columns: "run", sort: nil) else { throw failure }
+        guard let asked = try? AskedQuery(text, .artifacts, columns: "run", sort: nil) else {
+            throw failure ?? Failure(.failed, "nothing was found of \(text)")
+        }
+        isOfArtifacts = true
         var ids: [String] = []
         var known: Set<String> = []
         try catalog.find(asked.query, .artifacts, columns: [Field(.run)]) { row in
@@ -151,8 +159,16 @@ struct ReportMaker {
         guard allRuns > 0 || allArtifacts > 0 || words.isEmpty else {
             throw Failure(.failed, "nothing was found of \(text)")
         }
-        report.runsCommand = "artifactfs runs" + (text.isEmpty ? " --tsv" : " \(Shell.quoted(text))")
-        report.artifactsCommand = "artifactfs find"
+        report.runsCommand =
+            text.isEmpty ? "artifactfs runs --tsv" : isOfArtifacts ? "" : "artifactfs runs \(Shell.quoted(text))"
+        if text.isEmpty {
+            report.artifactsCommand = "artifactfs find"
+        } else if isOfArtifacts {
+            report.artifactsCommand = "artifactfs find \(Shell.quoted(text))"
+        } else if table.rows.count <= 5, let place = table.columns.firstIndex(where: { $0.name == .run }) {
+            let list = table.rows.map { QueryText.quoted($0[place].text) }.joined(separator: ", ")
+            report.artifactsCommand = "artifactfs find \(Shell.quoted("run in (\(list))"))"
+        }
         report.title = text.isEmpty ? "Report" : "Report: \(text)"
         report.facts = [
             ("store", maker.place.path), ("made", PageMaker.now),
@@ -171,13 +187,21 @@ struct ReportMaker {
             report.comparison = ComparisonView(
                 RunComparison(facts, all: false), plots: try RunPlots.together(of: facts, catalog), PageTarget("/"))
         }
+        if names.count > Self.mostCompared {
+            report.comparisonNote =
+                "\(names.count) runs are more than stand side by side on a page: 'artifactfs compare' compares any number of them."
+        }
         let plots = try facts.map { try RunPlots.each(of: $0, catalog) }
-        func details(_ count: Int, images: [[RunView.Image]]) -> [(run: String, view: RunView)] {
-            facts.prefix(count).enumerated().map { place, facts in
-                (
-                    facts.run,
-                    RunView(facts, plots: plots[place], images: place < images.count ? images[place] : [], log: nil)
-                )
+        func details(
+            _ count: Int, images: [(images: [RunView.Image], notes: [String])]
+        ) -> [(run: String, view: RunView)] {
+            report.detailsLeftOut = names.count - count
+            return facts.prefix(count).enumerated().map { place, facts in
+                let own = place < images.count ? images[place] : (images: [], notes: [])
+                let view = RunView(
+                    facts, plots: plots[place].plots, images: own.images, log: nil,
+                    notes: plots[place].notes + own.notes)
+                return (facts.run, view)
             }
         }
         var count = facts.count

@@ -21,7 +21,8 @@ struct ServeCommand: ParsableCommand {
               artifactfs serve /mnt/art
               artifactfs serve --port 8080
 
-            EXIT STATUS: 1 the port cannot be had, 2 the store cannot be looked at, 3 not a store.
+            EXIT STATUS: 1 the port cannot be had, 2 the store cannot be looked at, 3 not a store, 8 its driver does not \
+            answer.
             """)
 
     @Argument(

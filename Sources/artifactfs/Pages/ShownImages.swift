@@ -56,15 +56,21 @@ struct ShownImages {
     /// The same with their bytes in them, as far as there is room.
     ///
     /// - Parameter room: in bytes; what is taken is taken off.
-    func ownImages(ofSession session: String?, _ room: inout Int) -> [RunView.Image] {
-        names(ofSession: session).compactMap { name in
+    /// - Returns: also what is left out, in words.
+    func ownImages(ofSession session: String?, _ room: inout Int) -> (images: [RunView.Image], notes: [String]) {
+        var notes: [String] = []
+        let images: [RunView.Image] = names(ofSession: session).compactMap { name in
             guard let session, let directory = Self.directory(.plots, ofSession: session),
                 let type = Self.type(of: name),
-                let bytes = (try? contents(directory + "/" + name, atMost: min(room, 4 << 20))) ?? nil
-            else { return nil }
+                let bytes = (try? contents(directory + "/" + name, atMost: min(room, 8 << 20))) ?? nil
+            else {
+                notes.append("The image \(name) is left out: it cannot be read, or is too large for a page.")
+                return nil
+            }
             room -= bytes.count
             return .init(name: name, source: "data:\(type);base64," + Base64Text.encoded(bytes))
         }
+        return (images, notes)
     }
 
     private func names(ofSession session: String?) -> [String] {
