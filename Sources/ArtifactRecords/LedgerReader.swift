@@ -125,14 +125,32 @@ public struct LedgerReader: Sendable {
         public var description: String { "\(file), line \(line): \(problem)" }
     }
 
+    /// The end of a host's chain: how many lines it has, and the hash of the last one. Whoever has noted it elsewhere can tell later whether
+    /// what came before it was changed.
+    public struct ChainHead: Sendable, Hashable {
+        /// The number of the last line; 0 of an empty ledger.
+        public let seq: Int64
+        /// Its SHA-256, without its newline.
+        public let hash: String
+
+        /// A head.
+        public init(seq: Int64, hash: String) { (self.seq, self.hash) = (seq, hash) }
+    }
+
     /// Checks a host's chain of hashes and numbers, over all its files.
     ///
     /// - Returns: what is wrong; empty for a ledger in which nothing was changed. Lines that crashes cut off are not wrong when the ledger
     ///   says so, or when it is the last one.
-    public func verify(_ host: String) throws(Errno) -> [Problem] {
+    public func verify(_ host: String) throws(Errno) -> [Problem] { try verify(host, noted: nil).problems }
+
+    /// The same, with where the chain ends.
+    ///
+    /// - Parameter noted: a head that was noted before: its line is to be there with that hash.
+    public func verify(_ host: String, noted: ChainHead?) throws(Errno) -> (problems: [Problem], head: ChainHead) {
         var problems: [Problem] = []
         var (seq, hash) = (Int64(0), Ledger.noHash)
         var damaged: (file: String, line: Int)?
+        var isSeen = noted.map { $0.seq <= 0 } ?? true
         let numbers = try LedgerFiles.all(in: directory)[host] ?? []
         for (index, number) in numbers.enumerated() {
             let file = LedgerFiles.name(of: host, number: number)
@@ -146,6 +164,12 @@ public struct LedgerReader: Sendable {
             try Self.lines(of: file, in: directory, from: 0) { bytes, _ in
                 line += 1
                 defer { hash = (try? SHA256.digest(bytes)) ?? "" }
+                if let noted, seq == noted.seq, !isSeen {
+                    isSeen = true
+                    if hash != noted.hash {
+                        note("is after line number \(seq), whose hash is not the one that was noted")
+                    }
+                }
                 guard let found = LedgerLine(parsing: bytes) else {
                     if let damaged { note("is not a ledger line", damaged) }
                     return damaged = (file, line)
@@ -166,7 +190,17 @@ public struct LedgerReader: Sendable {
                 note("does not say that the ledger goes on, and there is another file")
             }
         }
-        return problems
+        if let noted, !isSeen {
+            let last = LedgerFiles.name(of: host, number: numbers.last ?? 1)
+            if seq != noted.seq {
+                problems.append(
+                    Problem(file: last, line: 0, problem: "ends with number \(seq), and \(noted.seq) was noted before"))
+            } else if hash != noted.hash {
+                problems.append(
+                    Problem(file: last, line: 0, problem: "ends with a line whose hash is not the one that was noted"))
+            }
+        }
+        return (problems, ChainHead(seq: seq, hash: hash))
     }
 
     /// Calls with each line of a file, and with whether its newline is there.

@@ -51,6 +51,14 @@ struct CatalogPlace {
         }
     }
 
+    /// Makes a file that this user has made in it its owner's.
+    func giveToOwner(_ path: String) throws(Errno) {
+        guard let owner, geteuid() == 0, owner.st_uid != 0 else { return }
+        let made = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        defer { SystemCall.close(made) }
+        try SystemCall.setOwner(made, user: owner.st_uid, group: owner.st_gid)
+    }
+
     private static func giveToOwner(_ path: String, _ owner: stat) throws(Errno) {
         guard geteuid() == 0, owner.st_uid != 0 else { return }
         let made = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)

@@ -151,4 +151,9 @@ extension SystemCall {
 
     /// sync_file_range(2): begins to write what a file has in memory.
     package static func beginSync(_ descriptor: FileDescriptor) { _ = clinux_begin_sync(descriptor.rawValue) }
+
+    /// What was read of a file need not be kept in memory (posix_fadvise(2), `POSIX_FADV_DONTNEED`).
+    package static func forgetContents(of descriptor: FileDescriptor) {
+        posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
+    }
 }

@@ -28,7 +28,8 @@ struct ArtifactFS: ParsableCommand {
                   not made alike; 'ls --missing': something is missing;
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
-                  'adopt': something was refused;
+                  'adopt': something was refused; 'verify', 'audit': something
+                  differs;
                   'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
@@ -45,7 +46,8 @@ struct ArtifactFS: ParsableCommand {
             WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
-            LineageCommand.self, DoctorCommand.self, RecoverCommand.self, ReindexCommand.self,
+            LineageCommand.self, DoctorCommand.self, VerifyCommand.self, AuditCommand.self, RecoverCommand.self,
+            ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             ServeCommand.self, ReportCommand.self,
             HoldersCommand.self, CheckContentsCommand.self, PageCommand.self, CatalogUpkeepCommand.self,

@@ -1,0 +1,73 @@
+internal import ArtifactRecords
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// Whether an artifact is what was sealed: its bytes by their hash, its length, its kind and its rights.
+public enum SealedProof: Sendable, Hashable {
+    /// It is what was sealed, and nobody can write to it.
+    case whole
+    /// It is not, and why, for people.
+    case differs(String)
+    /// Nothing is there.
+    case missing
+    /// It cannot be looked at; why, for people.
+    case unknown(String)
+
+    /// Reads an artifact and compares it with what its record says.
+    ///
+    /// A file is read once, from its beginning to its end, and is not kept in memory by the kernel for that. Of a directory it is the hash of its
+    /// manifest (DISK FORMAT, "Directories").
+    ///
+    /// - Parameters:
+    ///   - path: its real path, or the one on a mount.
+    ///   - sha256: as its record has it.
+    ///   - size: in bytes; nil where the record does not say.
+    ///   - readsBytes: whether it is hashed; else only length and rights are looked at.
+    ///   - isReal: whether the path is a real one: a mount shows other modes.
+    public static func of(
+        _ path: String, sha256: String?, size: Int64?, readsBytes: Bool = true, isReal: Bool = true
+    ) -> SealedProof {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return .unknown("it has no directory") }
+        let name = String(path[path.utf8.index(after: slash)...])
+        do throws(Errno) {
+            let parent = try SystemCall.open(
+                SystemCall.currentDirectory, slash == path.utf8.startIndex ? "/" : String(path[..<slash]),
+                O_RDONLY | O_DIRECTORY)
+            let file = RealFile(directory: Directory(owning: parent), name: name)
+            return try of(file, sha256, size, readsBytes, isReal)
+        } catch {
+            return error == .noSuchFileOrDirectory || error == .notDirectory ? .missing : .unknown("\(error)")
+        }
+    }
+
+    private static func of(
+        _ file: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool
+    ) throws(Errno) -> SealedProof {
+        let found = try file.attributes()
+        guard found.isRegular || found.isDirectory else { return .differs("it is neither a file nor a directory") }
+        if found.isRegular, let size, size != Int64(found.st_size) {
+            return .differs("it has \(found.st_size) bytes, and had \(size) when it was sealed")
+        }
+        if readsBytes {
+            guard let sha256 else { return .unknown("its record has no hash") }
+            let now: String
+            if found.isDirectory {
+                do throws(PublishFailure) { now = try DirectoryPublication.sha256(of: file) } catch {
+                    return .unknown(error.reason)
+                }
+            } else {
+                let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+                defer { SystemCall.close(descriptor) }
+                now = try FileSource(descriptor).sha256()
+                // What nobody else has read is not kept instead of what somebody reads.
+                SystemCall.forgetContents(of: descriptor)
+            }
+            guard now == sha256 else { return .differs("its SHA-256 is \(now), and was \(sha256) when it was sealed") }
+        }
+        if isReal, found.isRegular, found.st_mode & 0o222 != 0 {
+            return .differs("it can be written to: its mode is \(String(found.st_mode & 0o7777, radix: 8))")
+        }
+        return .whole
+    }
+}

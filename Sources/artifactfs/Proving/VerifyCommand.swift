@@ -1,0 +1,113 @@
+import ArgumentParser
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Catalog
+import Glibc
+import Queries
+import SystemCalls
+import SystemPackage
+
+/// `artifactfs verify`
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Prove that sealed artifacts are what was sealed: read them, and compare hashes, sizes and modes.",
+        usage: """
+            artifactfs verify [PATH... | QUERY...] [--store PLACE] [--slice K/N]
+                              [--older-than SPAN] [--max-duration SPAN] [--json]
+            """,
+        discussion: """
+            Reads each artifact once and compares its SHA-256, its size and its mode with what its record says. Those that were never \
+            proved come first, then those that were proved longest ago: what is stopped goes on the next time, with --older-than. \
+            Without paths and query it is all of production. When each was last proved is remembered beside the catalog.
+
+            Prints what is not as it was sealed, and a line on all. With --json there is a line for each artifact, with when it was \
+            proved before.
+
+            SPANS: 90s, 10m, 2h, 30d, 1w.
+
+            EXAMPLES:
+              artifactfs verify                                     all of it
+              artifactfs verify --slice 3/30                        the third of 30 parts: one a night
+              artifactfs verify --older-than 30d --max-duration 2h
+              artifactfs verify 'type = meta_models'
+              artifactfs verify production/base/splice_errors/chr1.tsv
+
+            EXIT STATUS: 0 all that was looked at is what was sealed, 1 something differs or is gone, 2 something could not be looked \
+            at (and nothing differs), 3 not a store, 6 busy, 64 the query is wrong.
+            """)
+
+    @Argument(help: "Paths on a mount or in a store, or a query as of 'artifactfs find'.")
+    var words: [String] = []
+    @OptionGroup var store: StoreArguments
+    @Option(name: .long, help: ArgumentHelp("Only the K-th of N parts, always the same ones.", valueName: "k/n"))
+    var slice: String?
+    @Option(name: .long, help: ArgumentHelp("Only what was not proved for so long, or never.", valueName: "span"))
+    var olderThan: String?
+    @Option(name: .long, help: ArgumentHelp("Begin with no further artifact after so long.", valueName: "span"))
+    var maxDuration: String?
+    @Flag(name: .long, help: "Print JSON, an object a line.")
+    var json = false
+
+    func run() throws {
+        try reporting {
+            let part = try slice.map(Self.part)
+            let age = try olderThan.map { try Self.span($0, "--older-than") }
+            let time = try maxDuration.map { try Self.span($0, "--max-duration") }
+            let proving = try Proving(try place(), words: words, part: part, age: age)
+            let sum = proving.run(for: time) { one, proof, before in
+                if json { return print(JSONValue.object(Self.json(one, proof, before))) }
+                if proof != .whole { Terminal.show("\(one.path): \(Self.words(proof))") }
+            }
+            if !json { Terminal.show(sum.words) }
+            if sum.status != 0 { throw ExitCode(sum.status) }
+        }
+    }
+
+    /// A path says itself which store it is in.
+    private func place() throws -> StorePlace {
+        guard store.store == nil, let first = words.first, first.contains("/"), !first.contains(" ") else {
+            return try store.place()
+        }
+        return try (try? StorePlace.find(first)) ?? store.place()
+    }
+
+    private static func part(_ text: String) throws -> (number: Int64, count: Int64) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int64($0) }
+        guard parts.count == 2, let number = parts[0], let count = parts[1], count > 0, (1...count).contains(number)
+        else {
+            throw Failure(.usage, "--slice \(text): that is no part, such as 3/30")
+        }
+        return (number, count)
+    }
+
+    private static func span(_ text: String, _ option: String) throws -> Int64 {
+        guard let seconds = TimeSpan.seconds(text) else {
+            throw Failure(.usage, "\(option) \(text): that is no span of time, such as 30d, 2h or 10m")
+        }
+        return seconds
+    }
+
+    private static func words(_ proof: SealedProof) -> String {
+        switch proof {
+        case .whole: "is what was sealed"
+        case .differs(let why): "DIFFERS: \(why)"
+        case .missing: "IS GONE: it was sealed, and nothing is there"
+        case .unknown(let why): "could not be looked at: \(why)"
+        }
+    }
+
+    private static func json(_ one: Proving.Sealed, _ proof: SealedProof, _ before: Int64?) -> JSONObject {
+        var object: JSONObject = ["path": .string(one.path)]
+        switch proof {
+        case .whole: object["state"] = .string("whole")
+        case .differs(let why): (object["state"], object["why"]) = (.string("differs"), .string(why))
+        case .missing: object["state"] = .string("missing")
+        case .unknown(let why): (object["state"], object["why"]) = (.string("unknown"), .string(why))
+        }
+        object["sha256"] = one.sha256.map { .string($0) }
+        object["proved_before"] = before.flatMap { CatalogValue.time($0).json }
+        return object
+    }
+}

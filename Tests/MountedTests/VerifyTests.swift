@@ -1,0 +1,155 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+extension MountedTests {
+    /// `artifactfs verify` and `audit`: whether what was sealed is what was sealed.
+    @Suite struct VerifyTests {
+        private func production(_ mount: Mount) throws {
+            let made = try run(
+                [
+                    "bash", "-c",
+                    """
+                    for n in 1 2 3 4 5 6; do printf 'a\\tb\\n%d\\t2\\n' $n > production/base/splice_errors/chr$n.tsv; done
+                    mkdir production/meta/meta_checkpoints/checkpoint-5
+                    echo '{"a": 1}' > production/meta/meta_checkpoints/checkpoint-5/config.json
+                    """,
+                ], directory: mount.root)
+            #expect(made.succeeded && mount.settle(), "\(made)")
+        }
+
+        private func verify(_ place: String, _ words: String...) throws -> Outcome {
+            try run([try Mount.binary(), "verify", "--store", place] + words)
+        }
+
+        private func states(_ outcome: Outcome) -> [String: String] {
+            var states: [String: String] = [:]
+            for line in outcome.output.split(separator: "\n") {
+                let parts = line.split(separator: "\"").map(String.init)
+                guard let path = parts.firstIndex(of: "path"), let state = parts.firstIndex(of: "state") else {
+                    continue
+                }
+                states[String(parts[path + 2].split(separator: "/").last ?? "")] = parts[state + 2]
+            }
+            return states
+        }
+
+        @Test func whatWasSealedIsProved() throws {
+            let mount = try Mount()
+            try production(mount)
+            for place in [mount.root, mount.store] {
+                let all = try verify(place)
+                #expect(all.succeeded && all.output.hasPrefix("7 artifacts are what was sealed ("), "\(all)")
+                #expect(states(try verify(place, "--json")).values.allSatisfy { $0 == "whole" })
+            }
+            let one = try verify(mount.root, "production/base/splice_errors/chr3.tsv")
+            #expect(one.succeeded && one.output.hasPrefix("1 artifact is what was sealed ("), "\(one)")
+            let real = try run(
+                [try Mount.binary(), "verify", "base_layer/splice_errors_chr3.tsv"], directory: mount.store)
+            #expect(real.succeeded && real.output.hasPrefix("1 artifact"), "\(real)")
+            // Same length, same times, same mode: the bytes tell.
+            let damaged = try run(
+                [
+                    "bash", "-c",
+                    """
+                    cd base_layer; f=splice_errors_chr2.tsv; touch -r $f ../../t; chmod 644 $f; printf 'a\\tb\\n9\\t2\\n' > $f; chmod 444 $f
+                    touch -r ../../t $f; chmod u+w splice_errors_chr4.tsv; rm -f splice_errors_chr5.tsv
+                    """,
+                ], directory: mount.store)
+            #expect(damaged.succeeded, "\(damaged)")
+            let found = try verify(mount.store)
+            #expect(found.status == 1 && found.output.contains("4 artifacts are what was sealed"), "\(found)")
+            #expect(found.output.contains("; 3 are not\n"), "\(found)")
+            for text in [
+                "chr2.tsv: DIFFERS: its SHA-256 is ", "chr4.tsv: DIFFERS: it can be written to: its mode is 644",
+                "chr5.tsv: IS GONE",
+            ] { #expect(found.output.contains("splice_errors/" + text), "\(text) of \(found)") }
+            let json = states(try verify(mount.store, "--json"))
+            #expect(json["chr2.tsv"] == "differs" && json["chr5.tsv"] == "missing" && json["checkpoint-5"] == "whole")
+            // A file in a directory that is an artifact.
+            let inner = mount.real("meta_layer/checkpoints/checkpoint-5/config.json")
+            let changed = try run(["bash", "-c", "chmod u+w $0; echo 1 >> $0; chmod u-w $0", inner])
+            #expect(changed.succeeded, "\(changed)")
+            #expect(try verify(mount.store, "type = meta_checkpoints").status == 1)
+            let audit = try run([try Mount.binary(), "audit", mount.store])
+            #expect(
+                audit.status == 1 && audit.errors.contains("chr5.tsv: it was sealed, and nothing is there"), "\(audit)")
+            #expect(!audit.errors.contains("chr2.tsv"), "the bytes are not read")
+        }
+
+        @Test func inParts() throws {
+            let mount = try Mount()
+            try production(mount)
+            var seen: [String] = []
+            for part in 1...3 { seen += states(try verify(mount.store, "--json", "--slice", "\(part)/3")).keys }
+            #expect(seen.sorted() == states(try verify(mount.store, "--json")).keys.sorted(), "each in one part")
+            // What was proved is remembered, and not proved again before its time.
+            let again = try verify(mount.store, "--older-than", "1d")
+            #expect(again.succeeded && again.output.hasPrefix("0 artifacts are what was sealed"), "\(again)")
+            let json = try verify(mount.store, "--json", "--older-than", "0s", "production/base/splice_errors/chr1.tsv")
+            #expect(json.output.contains("\"proved_before\":\"20"), "\(json)")
+            let none = try verify(mount.store, "--max-duration", "0s")
+            #expect(none.succeeded && none.output.contains("7 were not looked at: the time was over"), "\(none)")
+            for (words, status) in [
+                (["--slice", "4/3"], 64), (["--slice", "0/3"], 64), (["--slice", "x"], 64),
+                (["--older-than", "soon"], 64),
+                (["--max-duration", "99999999999w"], 64), (["production/base/splice_errors/chr9.tsv"], 2),
+                (["type = gene_manifest"], 2), (["typ = x"], 64),
+            ] as [([String], Int32)] {
+                let wrong = try run([try Mount.binary(), "verify", "--store", mount.store] + words)
+                #expect(wrong.status == status && !wrong.errors.isEmpty, "\(words): \(wrong)")
+            }
+        }
+
+        @Test func ledgersAreAudited() throws {
+            let mount = try Mount()
+            try production(mount)
+            func audit(_ words: String...) throws -> Outcome {
+                try run([try Mount.binary(), "audit", mount.store] + words)
+            }
+            let whole = try audit()
+            #expect(whole.succeeded && whole.output.contains(" is whole: "), "\(whole)")
+            #expect(whole.output.contains("7 sealed artifacts: all there"), "\(whole)")
+            let head = try audit("--head")
+            let noted = String(head.output.dropLast())
+            #expect(head.succeeded && noted.split(separator: ":").count == 3, "\(head)")
+            #expect(try audit("--noted", noted).succeeded)
+            try write("a\tb\n1\t2\n", to: mount.production("base/splice_errors/chr7.tsv"))
+            #expect(mount.settle())
+            #expect(try audit("--noted", noted).succeeded, "it goes on after what was noted")
+            _ = try mount.unmount()
+            // A chain that was made anew is whole, and not the one that was noted.
+            let parts = noted.split(separator: ":")
+            let other = "\(parts[0]):\(parts[1]):" + String(repeating: "0", count: 64)
+            let changed = try audit("--noted", other)
+            #expect(changed.status == 1 && changed.errors.contains("not the one that was noted"), "\(changed)")
+            #expect(try audit("--noted", "\(parts[0]):999999:\(parts[2])").errors.contains("was noted before"))
+            #expect(try audit("--noted", "gone:1:\(parts[2])").errors.contains("is gone"))
+            #expect(try audit("--noted", "x").status == 64)
+            // One byte of one line.
+            let ledger = try #require(
+                try names(in: mount.store + "/.artifactfs/ledger").first { $0.hasSuffix(".jsonl") })
+            let edited = try run([
+                "sed", "-i", "0,/chr3/s/chr3/chr8/", mount.store + "/.artifactfs/ledger/" + ledger,
+            ])
+            #expect(edited.succeeded)
+            let found = try audit()
+            #expect(
+                found.status == 1 && found.errors.contains("'prev' is not the hash of the line before it"), "\(found)")
+            #expect(found.output.contains("IS NOT AS IT WAS WRITTEN"), "\(found)")
+        }
+
+        /// Others prove what they may read, through the mount.
+        @Test func byAnotherUser() throws {
+            try #require(geteuid() == 0)
+            let mount = try Mount(MountVariant(allowOther: true))
+            try production(mount)
+            #expect(chmod(mount.real("base_layer/splice_errors_chr2.tsv"), 0o400) == 0)
+            let proved = try run([try Mount.binary(), "verify", "--store", mount.root, "--json"], user: .nobody)
+            #expect(states(proved)["chr1.tsv"] == "whole" && states(proved)["chr2.tsv"] == nil, "\(proved)")
+            let closed = try run([try Mount.binary(), "audit", mount.root], user: .nobody)
+            #expect(closed.status == 2 && closed.errors.contains("its owner's and root's"), "\(closed)")
+        }
+    }
+}
