@@ -29,7 +29,7 @@ struct ArtifactFS: ParsableCommand {
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
                   'adopt': something was refused; 'verify', 'audit': something
-                  differs;
+                  differs; 'validate': something would be refused;
                   'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
@@ -46,7 +46,8 @@ struct ArtifactFS: ParsableCommand {
             WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
-            LineageCommand.self, DoctorCommand.self, VerifyCommand.self, AuditCommand.self, RecoverCommand.self,
+            LineageCommand.self, DoctorCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
+            RecoverCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             ServeCommand.self, ReportCommand.self,

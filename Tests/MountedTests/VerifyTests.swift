@@ -140,6 +140,48 @@ extension MountedTests {
             #expect(found.output.contains("IS NOT AS IT WAS WRITTEN"), "\(found)")
         }
 
+        /// Files are checked before they are written, as production would check them.
+        @Test func beforeTheyAreWritten() throws {
+            let directory = try TemporaryDirectory()
+            let good = "a\tb\n1\t2\n"
+            for (name, text) in [
+                ("chr1.tsv", good), ("analysis_sequences_chr2.tsv", good), ("cut.tsv", "a\tb\n1\t2\n3\n"),
+                ("empty.tsv", ""),
+                ("m.json", "{\"a\": 1}"), ("n.json", "{\"a\": "), ("x.unknown", "x"),
+            ] { try write(text, to: directory.path + "/" + name) }
+            func validate(_ words: String...) throws -> Outcome {
+                try run([try Mount.binary(), "validate"] + words, directory: directory.path)
+            }
+            let some = try validate("chr1.tsv", "analysis_sequences_chr2.tsv", "m.json")
+            #expect(some.succeeded, "\(some)")
+            #expect(some.output.hasPrefix("chr1.tsv: would be taken (.tsv): 1 row, 2 columns\n"), "\(some)")
+            #expect(some.output.contains("chr2.tsv: would be taken as analysis_sequences (.tsv): 1 row"), "\(some)")
+            let cut = try validate("chr1.tsv", "cut.tsv", "--as", "splice_errors")
+            #expect(
+                cut.status == 1
+                    && cut.output.contains("cut.tsv: would be REFUSED as splice_errors (.tsv): line 3 has only 1"),
+                "\(cut)")
+            for (name, part) in [
+                ("empty.tsv", "it is empty"), ("n.json", "would be REFUSED"),
+                ("x.unknown", "no type has its extension"),
+            ] {
+                let refused = try validate(name)
+                #expect(refused.status == 1 && refused.output.contains(part), "\(refused)")
+            }
+            #expect(try validate("gone.tsv").status == 2 && validate("m.json", "--as", "none").status == 64)
+            let wrong = try validate("m.json", "--as", "analysis_sequences")
+            #expect(wrong.status == 1 && wrong.output.contains("takes files with the extensions"), "\(wrong)")
+            let json = try validate("cut.tsv", "--json")
+            #expect(json.output.contains("\"state\":\"refused\"") && json.output.contains("line 3"), "\(json)")
+            // What is said before is what the mount does.
+            let mount = try Mount()
+            for name in ["chr1.tsv", "cut.tsv"] {
+                let target = mount.production("base/splice_errors/\(name == "cut.tsv" ? "chr2" : "chr1").tsv")
+                let copied = try run(["cp", directory.path + "/" + name, target])
+                #expect(copied.succeeded == (name == "chr1.tsv"), "\(copied)")
+            }
+        }
+
         /// Others prove what they may read, through the mount.
         @Test func byAnotherUser() throws {
             try #require(geteuid() == 0)
