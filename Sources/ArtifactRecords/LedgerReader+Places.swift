@@ -35,6 +35,15 @@ extension LedgerReader {
         LedgerLine(parsing: try bytes(of: host, at: place))
     }
 
+    /// How many bytes all ledgers have.
+    package func length() throws(Errno) -> Int64 {
+        var all: Int64 = 0
+        for host in try hosts() {
+            all = all.addingReportingOverflow(try length(from: LedgerCursor(beginningOf: host))).partialValue
+        }
+        return all
+    }
+
     /// How many bytes come after a place.
     package func length(from start: LedgerCursor) throws(Errno) -> Int64 {
         guard let (host, first) = LedgerFiles.understand(start.file) else { return 0 }

@@ -51,6 +51,9 @@ public final class Catalog {
         return catalog
     }
 
+    /// A text's hash, the same on every machine (FNV-1a, 64 bits).
+    public static func stableHash(of text: String) -> Int64 { CatalogTables.hash(text) }
+
     /// Whether this user keeps a catalog of a store already.
     public static func isKept(of store: String) -> Bool {
         CatalogPlace.all(of: store).contains { (try? SystemCall.attributes(atPath: $0.path)) != nil }

@@ -89,9 +89,7 @@ struct ArtifactPages {
 
     private func ledgerLength() throws -> Int64 {
         guard let store = maker.place.store else { return 0 }
-        return try ShownArtifact.openStore(store).withLedgers { reader in
-            try reader.hosts().reduce(0) { $0 + (try reader.length(from: LedgerCursor(beginningOf: $1))) }
-        }
+        return try ShownArtifact.openStore(store).withLedgers { try $0.length() }
     }
 
     private func versions(_ path: String, _ catalog: Catalog) throws -> FoundTable {

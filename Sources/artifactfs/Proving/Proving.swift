@@ -114,11 +114,9 @@ struct Proving {
         ])
     }
 
-    /// From 1; by the path's hash (FNV-1a, 64 bits), so that a path is always in the same part.
+    /// From 1; by the path's hash, so that a path is always in the same part.
     private static func part(of path: String, _ count: Int64) -> Int64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in path.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return Int64(hash % UInt64(count)) + 1
+        Int64(UInt64(bitPattern: Catalog.stableHash(of: path)) % UInt64(count)) + 1
     }
 
     /// So many are noted together.

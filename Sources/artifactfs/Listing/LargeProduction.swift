@@ -24,9 +24,7 @@ struct LargeProduction {
             (try? SystemCall.checkAccess(atPath: store + "/" + StoreLayout.privateDirectory + "/ledger", R_OK | X_OK))
                 != nil,
             let opened = try? ShownArtifact.openStore(store),
-            let length = try? opened.withLedgers({ reader in
-                try reader.hosts().reduce(0) { $0 &+ (try reader.length(from: LedgerCursor(beginningOf: $1))) }
-            }), length >= Self.length
+            let length = try? opened.withLedgers({ try $0.length() }), length >= Self.length
         else { return nil }
         var (counts, keys): ([String: Int64], Set<String>) = ([:], [])
         try named.asking { catalog in
