@@ -122,7 +122,7 @@ public struct LedgerReader: Sendable {
         public let problem: String
 
         /// For people.
-        public var description: String { "\(file), line \(line): \(problem)" }
+        public var description: String { line == 0 ? "\(file): \(problem)" : "\(file), line \(line): \(problem)" }
     }
 
     /// The end of a host's chain: how many lines it has, and the hash of the last one. Whoever has noted it elsewhere can tell later whether
@@ -141,38 +141,36 @@ public struct LedgerReader: Sendable {
     ///
     /// - Returns: what is wrong; empty for a ledger in which nothing was changed. Lines that crashes cut off are not wrong when the ledger
     ///   says so, or when it is the last one.
-    public func verify(_ host: String) throws(Errno) -> [Problem] { try verify(host, noted: nil).problems }
+    public func verify(_ host: String) throws(Errno) -> [Problem] { try verify(host, noted: []).problems }
 
     /// The same, with where the chain ends.
     ///
-    /// - Parameter noted: a head that was noted before: its line is to be there with that hash.
-    public func verify(_ host: String, noted: ChainHead?) throws(Errno) -> (problems: [Problem], head: ChainHead) {
+    /// - Parameter noted: heads that were noted before: each one's line is to be there with that hash.
+    public func verify(_ host: String, noted: [ChainHead]) throws(Errno) -> (problems: [Problem], head: ChainHead) {
         var problems: [Problem] = []
         var (seq, hash) = (Int64(0), Ledger.noHash)
-        var damaged: (file: String, line: Int)?
-        var isSeen = noted.map { $0.seq <= 0 } ?? true
+        // The last line that is one: what a crash has cut off after it is none.
+        var head = ChainHead(seq: 0, hash: Ledger.noHash)
+        var waiting: [Int64: [String]] = [:]
+        for one in noted where one != head { waiting[one.seq, default: []].append(one.hash) }
+        var damaged: (file: String, line: Int, isWhole: Bool)?
         let numbers = try LedgerFiles.all(in: directory)[host] ?? []
         for (index, number) in numbers.enumerated() {
             let file = LedgerFiles.name(of: host, number: number)
             var line = 0
             var goesOn = false
-            func note(_ problem: String, _ place: (file: String, line: Int)? = nil) {
+            func note(_ problem: String, _ place: (file: String, line: Int, isWhole: Bool)? = nil) {
                 problems.append(
                     Problem(file: place?.file ?? file, line: place?.line ?? line, problem: problem))
             }
             if number != index + 1 { note("the file before it is missing") }
-            try Self.lines(of: file, in: directory, from: 0) { bytes, _ in
+            try Self.lines(of: file, in: directory, from: 0) { bytes, isWhole in
                 line += 1
-                defer { hash = (try? SHA256.digest(bytes)) ?? "" }
-                if let noted, seq == noted.seq, !isSeen {
-                    isSeen = true
-                    if hash != noted.hash {
-                        note("is after line number \(seq), whose hash is not the one that was noted")
-                    }
-                }
+                let own = (try? SHA256.digest(bytes)) ?? ""
+                defer { hash = own }
                 guard let found = LedgerLine(parsing: bytes) else {
                     if let damaged { note("is not a ledger line", damaged) }
-                    return damaged = (file, line)
+                    return damaged = (file, line, isWhole)
                 }
                 if let place = damaged, found.event != .ledgerRepaired { note("is not a ledger line", place) }
                 // One that lacked its newline only was cut off all the same.
@@ -182,25 +180,29 @@ public struct LedgerReader: Sendable {
                 if found.prev != hash { note("'prev' is not the hash of the line before it") }
                 if found.seq != seq + 1 { note("has number \(found.seq) after \(seq)") }
                 seq = found.seq
+                head = ChainHead(seq: seq, hash: own)
+                for other in waiting.removeValue(forKey: seq) ?? [] where other != own {
+                    note("has number \(seq), and its hash is not the one that was noted")
+                }
                 if case .ledgerContinues = found.event { goesOn = true }
             }
-            if index + 1 < numbers.count, !goesOn,
+            let isLast = index + 1 == numbers.count
+            if isLast, goesOn { note("says that the ledger goes on, and the file in which it does is missing") }
+            if !isLast, !goesOn,
                 try SystemCall.attributes(directory, LedgerFiles.name(of: host, number: numbers[index + 1])).st_size > 0
             {
                 note("does not say that the ledger goes on, and there is another file")
             }
+            // What a crash has cut off has no newline.
+            if isLast, let place = damaged, place.isWhole { note("is not a ledger line", place) }
         }
-        if let noted, !isSeen {
-            let last = LedgerFiles.name(of: host, number: numbers.last ?? 1)
-            if seq != noted.seq {
-                problems.append(
-                    Problem(file: last, line: 0, problem: "ends with number \(seq), and \(noted.seq) was noted before"))
-            } else if hash != noted.hash {
-                problems.append(
-                    Problem(file: last, line: 0, problem: "ends with a line whose hash is not the one that was noted"))
-            }
+        let last = LedgerFiles.name(of: host, number: numbers.last ?? 1)
+        for number in waiting.keys.sorted() {
+            problems.append(
+                Problem(
+                    file: last, line: 0, problem: "it ends with number \(seq), and number \(number) was noted before"))
         }
-        return (problems, ChainHead(seq: seq, hash: hash))
+        return (problems, head)
     }
 
     /// Calls with each line of a file, and with whether its newline is there.

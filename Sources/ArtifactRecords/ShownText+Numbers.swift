@@ -12,6 +12,7 @@ extension ShownText {
 
     /// A number: a whole one with all its digits, another one with all where they are few, else with six that count.
     public static func number(_ number: Double) -> String {
+        if number.isNaN { return "NaN" }
         if number == number.rounded(), abs(number) < 1e15 { return "\(Int64(number))" }
         let whole = "\(number)"
         if whole.utf8.count <= 10 { return whole }

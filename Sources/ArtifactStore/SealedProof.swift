@@ -46,28 +46,59 @@ public enum SealedProof: Sendable, Hashable {
     ) throws(Errno) -> SealedProof {
         let found = try file.attributes()
         guard found.isRegular || found.isDirectory else { return .differs("it is neither a file nor a directory") }
-        if found.isRegular, let size, size != Int64(found.st_size) {
+        if found.isDirectory { return try ofDirectory(file, sha256, size, readsBytes, isReal) }
+        if let size, size != Int64(found.st_size) {
             return .differs("it has \(found.st_size) bytes, and had \(size) when it was sealed")
         }
         if readsBytes {
             guard let sha256 else { return .unknown("its record has no hash") }
-            let now: String
-            if found.isDirectory {
-                do throws(PublishFailure) { now = try DirectoryPublication.sha256(of: file) } catch {
-                    return .unknown(error.reason)
+            let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+            defer { SystemCall.close(descriptor) }
+            let now = try FileSource(descriptor).sha256()
+            // What nobody else has read is not kept instead of what somebody reads.
+            SystemCall.forgetContents(of: descriptor)
+            guard now == sha256 else { return other(now, sha256) }
+        }
+        return isReal && found.st_mode & 0o222 != 0 ? .differs(canBeWritten(found, nil)) : .whole
+    }
+
+    /// All that is in it: how much, whether it can be written to, and what its manifest is now.
+    private static func ofDirectory(
+        _ directory: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool
+    ) throws(Errno) -> SealedProof {
+        let root = try directory.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
+        defer { SystemCall.close(root) }
+        let own = try SystemCall.attributes(root)
+        var bytes: Int64 = 0
+        var open = own.st_mode & 0o222 == 0 ? nil : canBeWritten(own, nil)
+        do throws(PublishFailure) {
+            try DirectoryWalk.visit(root) { item throws(PublishFailure) in
+                if !item.isDirectory {
+                    bytes = bytes.addingReportingOverflow(Int64(item.attributes.st_size)).partialValue
                 }
-            } else {
-                let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
-                defer { SystemCall.close(descriptor) }
-                now = try FileSource(descriptor).sha256()
-                // What nobody else has read is not kept instead of what somebody reads.
-                SystemCall.forgetContents(of: descriptor)
+                if item.attributes.st_mode & 0o222 != 0, open == nil { open = canBeWritten(item.attributes, item.name) }
             }
-            guard now == sha256 else { return .differs("its SHA-256 is \(now), and was \(sha256) when it was sealed") }
+            if let size, size != bytes {
+                return .differs("its files have \(bytes) bytes, and had \(size) when it was sealed")
+            }
+            if readsBytes {
+                guard let sha256 else { return .unknown("its record has no hash") }
+                let now = try DirectoryPublication.sha256(of: directory)
+                guard now == sha256 else { return other(now, sha256) }
+            }
+        } catch {
+            // What no directory has that is sealed, such as a link, somebody has put there.
+            if case .refused(let reason) = error { return .differs(reason) }
+            return .unknown(error.reason)
         }
-        if isReal, found.isRegular, found.st_mode & 0o222 != 0 {
-            return .differs("it can be written to: its mode is \(String(found.st_mode & 0o7777, radix: 8))")
-        }
-        return .whole
+        return isReal ? open.map { .differs($0) } ?? .whole : .whole
+    }
+
+    private static func other(_ now: String, _ before: String) -> SealedProof {
+        .differs("its SHA-256 is \(now), and was \(before) when it was sealed")
+    }
+
+    private static func canBeWritten(_ found: stat, _ name: String?) -> String {
+        "\(name.map { "'\($0)' in it" } ?? "it") can be written to: its mode is \(String(found.st_mode & 0o7777, radix: 8))"
     }
 }

@@ -14,6 +14,8 @@ public final class Catalog {
     public let path: String?
     /// Whether another process brings it up to date, and it may lack the newest.
     public private(set) var isBehind = false
+    /// Whether a ledger was not the one that had been read before: lines that were known are gone, or are others.
+    public private(set) var foundOther = false
     /// What became of what was there before, for people; nil when nothing did.
     public private(set) var remark: String?
 
@@ -233,16 +235,12 @@ public final class Catalog {
         return Catalog(queue, path: place.path)
     }
 
-    /// Makes the file, of the owner of its directory; false when it is there.
+    /// Makes the file; false when it is there.
     private static func make(_ place: CatalogPlace) throws(Errno) -> Bool {
         do throws(Errno) {
             let file = try SystemCall.open(
                 SystemCall.currentDirectory, place.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
             defer { SystemCall.close(file) }
-            let owner = try SystemCall.attributes(atPath: place.directory)
-            if geteuid() == 0, owner.st_uid != 0 {
-                try SystemCall.setOwner(file, user: owner.st_uid, group: owner.st_gid)
-            }
             return true
         } catch {
             guard error == .fileExists else { throw error }
@@ -261,6 +259,7 @@ public final class Catalog {
                 } catch LedgerReader.ReadingFailure.changed(let place) where !isNew {
                     // What was read is not what is there now.
                     remark = "the ledger \(place.file) is not the one that was read before: the catalog was made anew"
+                    foundOther = true
                     try fill(database, store, progress, isNew: true)
                 }
                 return .commit
@@ -535,9 +534,6 @@ private final class CatalogLock {
     init(_ path: String) throws(Errno) {
         file = try SystemCall.open(SystemCall.currentDirectory, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         isHeld = Self.take(file)
-        if geteuid() == 0, let owner = try? SystemCall.attributes(atPath: String(path.dropLast(5))), owner.st_uid != 0 {
-            try? SystemCall.setOwner(file, user: owner.st_uid, group: owner.st_gid)
-        }
     }
 
     private static func take(_ file: FileDescriptor) -> Bool {

@@ -4,15 +4,13 @@ internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
-/// Where a store's catalog lies: in the store's own directory, where this user can write there and the file system is this machine's alone; else in the
+/// Where a store's catalog lies: in the store's own directory, where that is this user's and the file system is this machine's alone; else in the
 /// user's cache. SQLite's write-ahead log needs memory that all its readers share (https://www.sqlite.org/wal.html).
 struct CatalogPlace {
     /// The catalog's directory.
     let directory: String
     /// What is there before.
     private let base: String
-    /// Whose it is to be; nil for this user's.
-    private let owner: stat?
 
     /// The file.
     var path: String { directory + "/catalog.sqlite" }
@@ -32,10 +30,11 @@ struct CatalogPlace {
             return nil
         }
         defer { SystemCall.close(directory) }
+        // Root makes nothing in a directory of somebody else's, who could have put a link there.
         guard FileSystemKind.isLocal(directory), (try? SystemCall.checkAccess(atPath: own, W_OK | X_OK)) != nil,
-            let owner = try? SystemCall.attributes(directory)
+            (try? SystemCall.attributes(directory))?.st_uid == geteuid()
         else { return nil }
-        return CatalogPlace(directory: own + "/catalog", base: own, owner: owner)
+        return CatalogPlace(directory: own + "/catalog", base: own)
     }
 
     /// Makes its directory, where it is to be used.
@@ -45,25 +44,8 @@ struct CatalogPlace {
             path += "/" + part
             do throws(Errno) {
                 try SystemCall.makeDirectory(SystemCall.currentDirectory, path, 0o700)
-                // Root's catalog of somebody's store is that one's too. What SQLite makes beside it has the same owner then.
-                if let owner { try Self.giveToOwner(path, owner) }
             } catch { guard error == .fileExists else { throw error } }
         }
-    }
-
-    /// Makes a file that this user has made in it its owner's.
-    func giveToOwner(_ path: String) throws(Errno) {
-        guard let owner, geteuid() == 0, owner.st_uid != 0 else { return }
-        let made = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-        defer { SystemCall.close(made) }
-        try SystemCall.setOwner(made, user: owner.st_uid, group: owner.st_gid)
-    }
-
-    private static func giveToOwner(_ path: String, _ owner: stat) throws(Errno) {
-        guard geteuid() == 0, owner.st_uid != 0 else { return }
-        let made = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        defer { SystemCall.close(made) }
-        try SystemCall.setOwner(made, user: owner.st_uid, group: owner.st_gid)
     }
 
     private static func inCache(_ store: String) -> CatalogPlace? {
@@ -77,6 +59,6 @@ struct CatalogPlace {
             return nil
         }
         guard let name = try? SHA256.digest(store.utf8) else { return nil }
-        return CatalogPlace(directory: cache + "/artifactfs/" + name.prefix(32), base: base, owner: nil)
+        return CatalogPlace(directory: cache + "/artifactfs/" + name.prefix(32), base: base)
     }
 }

@@ -20,7 +20,6 @@ public final class ProofBook {
                 var configuration = Configuration()
                 configuration.busyMode = .timeout(10)
                 let queue = try DatabaseQueue(path: path, configuration: configuration)
-                try place.giveToOwner(path)
                 try queue.write { database in
                     try database.execute(
                         sql: """

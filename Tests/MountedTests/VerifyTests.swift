@@ -78,6 +78,50 @@ extension MountedTests {
             #expect(!audit.errors.contains("chr2.tsv"), "the bytes are not read")
         }
 
+        /// Directories that are artifacts: what is in them may not be written to, and is all there, and nothing else.
+        @Test func directoriesAreProved() throws {
+            for (damage, isSeenByAudit) in [
+                ("chmod u+w config.json", true), ("chmod 777 .", true), ("chmod u+w . && rm config.json", true),
+                ("chmod u+w . && ln -s config.json link", true),
+                ("chmod u+w . && mkdir more && chmod 555 . more", false),
+            ] {
+                let mount = try Mount()
+                try production(mount)
+                let done = try run(
+                    ["bash", "-c", damage], directory: mount.real("meta_layer/checkpoints/checkpoint-5"))
+                #expect(done.succeeded, "\(done)")
+                let proved = try verify(mount.store, "type = meta_checkpoints")
+                #expect(proved.status == 1 && proved.output.contains("checkpoint-5: DIFFERS: "), "\(damage): \(proved)")
+                let audit = try run([try Mount.binary(), "audit", mount.store])
+                #expect((audit.status == 1) == isSeenByAudit, "\(damage): \(audit)")
+            }
+        }
+
+        /// Paths are told from queries, whatever they have in them; a directory is all that is in it.
+        @Test func pathsAndQueries() throws {
+            let directory = try TemporaryDirectory()
+            let mount = try Mount()
+            try production(mount)
+            let odd = directory.path + "/k=1 ~x"
+            #expect(mkdir(odd, 0o755) == 0)
+            let mounted = try run([try Mount.binary(), "mount", "--read-only", mount.store, odd])
+            #expect(mounted.succeeded, "\(mounted)")
+            defer { _ = try? run([(try? Mount.binary()) ?? "", "unmount", odd]) }
+            let errors = "production/base/splice_errors"
+            for (words, place, count) in [
+                (["\(odd)/\(errors)/chr1.tsv"], "/", 1), (["\(odd)/\(errors)"], "/", 6), ([odd], "/", 7),
+                ([mount.store], "/", 7),
+                (["chr1.tsv", "chr2.tsv", "./chr1.tsv"], mount.production("base/splice_errors"), 2),
+                (["splice_errors_chr1.tsv"], mount.store + "/base_layer", 1), (["production"], mount.root, 7),
+                (["\(errors)/chr1.tsv", errors], mount.root, 6), (["type = splice_errors"], mount.root, 6),
+            ] as [([String], String, Int)] {
+                let proved = try run([try Mount.binary(), "verify"] + words, directory: place)
+                #expect(proved.succeeded && proved.output.hasPrefix("\(count) artifact"), "\(words): \(proved)")
+            }
+            let both = try run([try Mount.binary(), "verify", "production", "type = x"], directory: mount.root)
+            #expect(both.status == 64, "\(both)")
+        }
+
         @Test func inParts() throws {
             let mount = try Mount()
             try production(mount)
@@ -127,6 +171,31 @@ extension MountedTests {
             #expect(try audit("--noted", "\(parts[0]):999999:\(parts[2])").errors.contains("was noted before"))
             #expect(try audit("--noted", "gone:1:\(parts[2])").errors.contains("is gone"))
             #expect(try audit("--noted", "x").status == 64)
+            // Each head counts, whichever comes first.
+            #expect(
+                try audit("--noted", "\(other) \(noted)").status == 1
+                    && audit("--noted", "\(noted) \(other)").status == 1)
+            #expect(try audit("--head", "--json").status == 64)
+            // What the catalog says is not what the ledgers say.
+            let told = try run([
+                testPython, "-c",
+                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(\"DELETE FROM artifact WHERE name = 'chr6.tsv'\"); c.commit()",
+                mount.store + "/.artifactfs/catalog/catalog.sqlite",
+            ])
+            #expect(told.succeeded, "\(told)")
+            unlink(mount.real("base_layer/splice_errors_chr6.tsv"))
+            #expect(try audit().errors.contains("chr6.tsv: it was sealed, and nothing is there"))
+            // A line that is none is not one that a crash has cut off.
+            let garbage = try run(["bash", "-c", "echo GARBAGE >> \(mount.store)/.artifactfs/ledger/*.jsonl"])
+            #expect(try garbage.succeeded && audit().errors.contains("is not a ledger line"))
+            let cut = try run([
+                "bash", "-c", "f=$(echo \(mount.store)/.artifactfs/ledger/*.jsonl); sed -i '$d' $f; truncate -s -9 $f",
+            ])
+            #expect(cut.succeeded)
+            let fragment = try audit()
+            #expect(fragment.output.contains(" is whole: "), "as a crash leaves it: \(fragment)")
+            #expect(fragment.status == 1 && fragment.errors.contains("not the one that was read before"), "\(fragment)")
+            #expect(try audit("--noted", String(audit("--head").output.dropLast())).output.contains(" is whole: "))
             // One byte of one line.
             let ledger = try #require(
                 try names(in: mount.store + "/.artifactfs/ledger").first { $0.hasSuffix(".jsonl") })
@@ -190,6 +259,9 @@ extension MountedTests {
             #expect(chmod(mount.real("base_layer/splice_errors_chr2.tsv"), 0o400) == 0)
             let proved = try run([try Mount.binary(), "verify", "--store", mount.root, "--json"], user: .nobody)
             #expect(states(proved)["chr1.tsv"] == "whole" && states(proved)["chr2.tsv"] == nil, "\(proved)")
+            // What is there and no record tells of, is not passed over in silence.
+            let seen = try run([try Mount.binary(), "verify", "--store", mount.root], user: .nobody)
+            #expect(seen.status == 2 && seen.output.contains("no record is shown to you"), "\(seen)")
             let closed = try run([try Mount.binary(), "audit", mount.root], user: .nobody)
             #expect(closed.status == 2 && closed.errors.contains("its owner's and root's"), "\(closed)")
         }

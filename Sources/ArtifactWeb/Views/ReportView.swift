@@ -37,6 +37,9 @@ public struct ReportView: Sendable {
         if let inventory { content += "<h2>Inventory</h2>" + inventory.content(links) }
         if let runs, !runs.rows.isEmpty {
             content += "<h2>Runs</h2>" + runs.table(links, named: "Runs")
+            content += """
+                <p class="note">Parameters and metrics that most of these runs have are columns; each run below has all of its own.</p>
+                """
             content += Self.rest(runsLeftOut, runsCommand)
         }
         if let comparison { content += "<h2>What differs</h2>" + comparison.content(links) }

@@ -108,9 +108,13 @@ struct StorePlace {
                 }
             }
         } catch let error as Errno {
-            throw Failure(.failed, "cannot read the ledger of \(store): \(error)")
+            throw Failure(.cannotAnswer, "cannot read the ledger of \(store): \(error)")
         } catch LedgerReader.ReadingFailure.system(let error) {
-            throw Failure(.failed, "cannot read the ledger of \(store): \(error)")
+            throw Failure(.cannotAnswer, "cannot read the ledger of \(store): \(error)")
+        } catch LedgerReader.ReadingFailure.changed(let place) {
+            throw Failure(
+                .cannotAnswer,
+                "the ledger \(place.file) of \(store) is not as it was written: 'artifactfs audit' says more")
         }
         bar.end()
         if let remark = catalog.remark { Terminal.complain(remark) }

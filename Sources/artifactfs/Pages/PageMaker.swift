@@ -220,9 +220,9 @@ enum RunPlots {
         for name in metrics(of: facts) where plots.count < most {
             let values = Set(facts.compactMap { $0.values[.init(.metric, name)] })
             let series = try catalog.series(of: name, runs: shown.map(\.run))
-            guard series.count > 1, values.count > 1 || series.contains(where: { $0.points.count > 1 }) else {
-                continue
-            }
+            guard series.count > 1, values.count > 1 || series.contains(where: { $0.points.count > 1 }),
+                series.contains(where: { $0.points.contains { $0.y.isFinite } })
+            else { continue }
             plots.append(MetricPlot(name, series.map { .init(title: $0.run, points: $0.points) }))
         }
         return plots

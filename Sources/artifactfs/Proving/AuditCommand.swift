@@ -18,8 +18,9 @@ struct AuditCommand: ParsableCommand {
             artifact is looked for: whether it is there, as long as it was, and read-only. Its bytes are not read; 'artifactfs verify' \
             does that.
 
-            A chain that was made anew from its beginning is whole too. Note its head elsewhere, and compare later: --head prints one \
-            for each host, --noted checks that it is still there.
+            A chain that was made anew from its beginning is whole too, and so is one whose last lines were removed, where the catalog \
+            had not read them. Note its head elsewhere, and compare later: --head prints one for each host, --noted checks that all \
+            of them are still there. The catalog is made anew for this, and is compared with nothing.
 
             EXAMPLES:
               artifactfs audit /data/spliceai_eval
@@ -46,10 +47,11 @@ struct AuditCommand: ParsableCommand {
             guard let store = place.store else {
                 throw Failure(.cannotAnswer, "the mount at \(place.path) does not say where its store is")
             }
-            var noted: [String: LedgerReader.ChainHead] = [:]
+            guard !head || !json else { throw Failure(.usage, "--head and --json exclude each other") }
+            var noted: [String: [LedgerReader.ChainHead]] = [:]
             for word in (self.noted ?? "").split(whereSeparator: \.isWhitespace) {
                 let (host, head) = try Self.head(String(word))
-                noted[host] = head
+                noted[host, default: []].append(head)
             }
             let isWhole: Bool
             do {
@@ -58,8 +60,13 @@ struct AuditCommand: ParsableCommand {
                 if error == .permissionDenied { throw ShownArtifact.closed(store) }
                 throw Failure(.cannotAnswer, "cannot read the ledger of \(store): \(error)")
             }
-            let areThere = head ? true : try artifacts(place, store)
-            if !isWhole || !areThere { throw ExitCode(Status.failed.rawValue) }
+            if head {
+                if !isWhole { throw ExitCode(Status.failed.rawValue) }
+                return
+            }
+            let (wrong, unknown) = try artifacts(place, store)
+            if !isWhole || wrong > 0 { throw ExitCode(Status.failed.rawValue) }
+            if unknown > 0 { throw ExitCode(Status.cannotAnswer.rawValue) }
         }
     }
 
@@ -71,11 +78,11 @@ struct AuditCommand: ParsableCommand {
         return (parts.dropLast(2).joined(separator: ":"), .init(seq: seq, hash: hash.lowercased()))
     }
 
-    private func audit(_ reader: LedgerReader, _ noted: [String: LedgerReader.ChainHead]) throws -> Bool {
+    private func audit(_ reader: LedgerReader, _ noted: [String: [LedgerReader.ChainHead]]) throws -> Bool {
         var isWhole = true
         let hosts = try reader.hosts()
         for host in hosts {
-            let (problems, end) = try reader.verify(host, noted: noted[host])
+            let (problems, end) = try reader.verify(host, noted: noted[host] ?? [])
             if head { print("\(host):\(end.seq):\(end.hash)") }
             if !problems.isEmpty { isWhole = false }
             if json {
@@ -94,43 +101,65 @@ struct AuditCommand: ParsableCommand {
         }
         for host in noted.keys.sorted() where !hosts.contains(host) {
             isWhole = false
-            Terminal.complain("the ledger of \(host), which was noted before, is gone")
+            let problem = "the ledger of \(host), which was noted before, is gone"
+            if json {
+                print(JSONValue.object(["host": .string(host), "problems": .array([.string(problem)])]))
+            } else {
+                Terminal.complain(problem)
+            }
         }
         return isWhole
     }
 
-    /// Whether each that is sealed is there, as long as it was, and read-only.
-    private func artifacts(_ place: StorePlace, _ store: String) throws -> Bool {
+    /// Whether each that is sealed is there, as long as it was, and read-only: how many are not, and of how many that is not known.
+    private func artifacts(_ place: StorePlace, _ store: String) throws -> (wrong: Int, unknown: Int) {
         let schema = try place.schema()
         let asked = try AskedQuery("", .artifacts, columns: "path,size", sort: nil)
-        var (count, wrong) = (0, 0)
-        try place.asking { catalog in
-            (count, wrong) = (0, 0)
+        var (count, wrong, unknown) = (0, 0, 0)
+        // What was read before tells what was removed since; what is asked is what the ledgers say now.
+        var foundOther = false
+        try place.asking { foundOther = $0.foundOther }
+        if foundOther {
+            tell(nil, "a ledger is not the one that was read before: lines of it were removed or changed since")
+        }
+        try place.asking(anew: true) { catalog in
+            (count, wrong, unknown) = (0, foundOther ? 1 : 0, 0)
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
                 count += 1
                 let size: Int64? = if case .integer(let size) = row[1] { size } else { nil }
                 let real = ShownArtifact.realPath(of: row[0].text, in: store, schema)
-                let problem: String
                 switch SealedProof.of(real, sha256: nil, size: size, readsBytes: false) {
-                case .whole: return true
-                case .differs(let why): problem = why
-                case .missing: problem = "it was sealed, and nothing is there"
-                case .unknown(let why): problem = "it cannot be looked at: \(why)"
-                }
-                wrong += 1
-                if json {
-                    print(JSONValue.object(["path": row[0].json ?? .null, "problem": .string(problem)]))
-                } else {
-                    Terminal.complain("\(row[0].text): \(problem)")
+                case .whole: break
+                case .differs(let why):
+                    wrong += 1
+                    tell(row[0].text, why)
+                case .missing:
+                    wrong += 1
+                    tell(row[0].text, "it was sealed, and nothing is there")
+                case .unknown(let why):
+                    unknown += 1
+                    tell(row[0].text, "it cannot be looked at: \(why)")
                 }
                 return true
             }
         }
         if !json {
-            let words =
-                wrong == 0 ? "all there, as long as they were, and read-only" : "\(wrong) of them are not as they were"
-            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts"): \(words)")
+            let bad = wrong - (foundOther ? 1 : 0)
+            var words =
+                bad == 0
+                ? [] : ["\(bad) of them \(bad == 1 ? "is" : "are") not as \(bad == 1 ? "it was" : "they were")"]
+            if unknown > 0 { words.append("\(unknown) cannot be looked at") }
+            let all = words.isEmpty ? "all there, as long as they were, and read-only" : words.joined(separator: ", ")
+            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts"): \(all)")
         }
-        return wrong == 0
+        return (wrong, unknown)
+    }
+
+    private func tell(_ path: String?, _ problem: String) {
+        if json {
+            print(JSONValue.object(["path": path.map { .string($0) } ?? .null, "problem": .string(problem)]))
+        } else {
+            Terminal.complain((path.map { $0 + ": " } ?? "") + problem)
+        }
     }
 }

@@ -12,15 +12,16 @@ import SystemPackage
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Prove that sealed artifacts are what was sealed: read them, and compare hashes, sizes and modes.",
+        abstract: "Prove that sealed artifacts are what was sealed: read them, and compare their hashes.",
         usage: """
             artifactfs verify [PATH... | QUERY...] [--store PLACE] [--slice K/N]
                               [--older-than SPAN] [--max-duration SPAN] [--json]
             """,
         discussion: """
-            Reads each artifact once and compares its SHA-256, its size and its mode with what its record says. Those that were never \
+            Reads each artifact once and compares its SHA-256 and its size with what its record says; nobody may have the right to write \
+            to it. Those that were never \
             proved come first, then those that were proved longest ago: what is stopped goes on the next time, with --older-than. \
-            Without paths and query it is all of production. When each was last proved is remembered beside the catalog.
+            A path may be a directory. Without paths and query it is all of production. When each was last proved is remembered beside the catalog.
 
             Prints what is not as it was sealed, and a line on all. With --json there is a line for each artifact, with when it was \
             proved before.
@@ -60,17 +61,21 @@ struct VerifyCommand: ParsableCommand {
                 if json { return print(JSONValue.object(Self.json(one, proof, before))) }
                 if proof != .whole { Terminal.show("\(one.path): \(Self.words(proof))") }
             }
-            if !json { Terminal.show(sum.words) }
+            if !json {
+                Terminal.show(sum.words)
+            } else if sum.left + sum.withoutRecord > 0 || sum.isForgotten {
+                Terminal.complain(sum.words)
+            }
             if sum.status != 0 { throw ExitCode(sum.status) }
         }
     }
 
-    /// A path says itself which store it is in.
+    /// A path that is there says itself which store it is in.
     private func place() throws -> StorePlace {
-        guard store.store == nil, let first = words.first, first.contains("/"), !first.contains(" ") else {
-            return try store.place()
-        }
-        return try (try? StorePlace.find(first)) ?? store.place()
+        guard store.store == nil, let first = words.first, Proving.isThere(first),
+            let found = try? StorePlace.find(first)
+        else { return try store.place() }
+        return found
     }
 
     private static func part(_ text: String) throws -> (number: Int64, count: Int64) {
