@@ -41,7 +41,9 @@ struct CatalogCommand: ParsableCommand {
             let script = #"exec 3>&1; "$@" | wc -l"#
             var before = rusage()
             getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &before)
-            let (seconds, output) = try Tool.run(["sh", "-c", script, "sh", binary] + words + ["--store", store])
+            let place = words[0] == "ls" ? [store] : ["--store", store]
+            let (seconds, output) = try Tool.run(
+                ["sh", "-c", script, "sh", binary, words[0]] + place + words.dropFirst())
             var after = rusage()
             getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &after)
             return (seconds, Int(output.filter(\.isNumber)) ?? 0, Int(after.ru_maxrss))
@@ -81,6 +83,12 @@ struct CatalogCommand: ParsableCommand {
         ["find", "'seed=4711 '"],
         ["find", "command ~ 'seed=47[0-9]1 '", "-n", "1000"],
         ["find", "user = u3", "--columns", "path"],
+        ["ls", "--missing"],
+        ["compare", "--where", "experiment in (e1, e2)"],
+        ["sessions", "-n", "20"],
+        ["page", "--", "/"],
+        ["page", "--", "/runs"],
+        ["page", "--", "/artifacts?q=type+%3D+splice_errors&sort=-size"],
     ]
 }
 

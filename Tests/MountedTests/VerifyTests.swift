@@ -133,6 +133,9 @@ extension MountedTests {
             #expect(again.succeeded && again.output.hasPrefix("0 artifacts are what was sealed"), "\(again)")
             let json = try verify(mount.store, "--json", "--older-than", "0s", "production/base/splice_errors/chr1.tsv")
             #expect(json.output.contains("\"proved_before\":\"20"), "\(json)")
+            let page = try run(
+                [try Mount.binary(), "show", "production/base/splice_errors/chr1.tsv"], directory: mount.root)
+            #expect(page.output.contains("\nproved      20"), "\(page)")
             let none = try verify(mount.store, "--max-duration", "0s")
             #expect(none.succeeded && none.output.contains("7 were not looked at: the time was over"), "\(none)")
             for (words, status) in [

@@ -81,7 +81,12 @@ struct ArtifactPages {
             record = try ShownArtifact.openStore(store).withLedgers { found.record(in: $0) }
             state = "sealed, as the ledgers tell"
         }
-        let facts = record.map { RecordPage($0, state: state, showsPossible: true).facts } ?? []
+        let facts =
+            record.map {
+                RecordPage(
+                    $0, state: state, showsPossible: true, proved: ShowCommand.proved($0, place.store)
+                ).facts
+            } ?? []
         return ArtifactView(
             path, facts: facts, problem: facts.isEmpty ? problem ?? "nothing is known of it" : nil, versions: versions,
             contents: contents, lineage: drawing, history: history, more: more)

@@ -42,8 +42,13 @@ struct RecordPage {
     /// - Parameters:
     ///   - state: what the artifact is now, in words.
     ///   - showsPossible: whether inputs are listed that are a guess.
-    init(_ record: ArtifactRecord, state: String, showsPossible: Bool) {
+    ///   - proved: when 'artifactfs verify' found it to be what was sealed, in nanoseconds since 1970; nil where that is not known.
+    init(_ record: ArtifactRecord, state: String, showsPossible: Bool, proved: Int64? = nil) {
         what(record.artifact, state)
+        if let proved {
+            let time = timespec(tv_sec: Int(proved / 1_000_000_000), tv_nsec: 0)
+            line("proved", "\(Self.time(time)), to be what was sealed")
+        }
         when(record.times)
         who(record)
         job(record.job)

@@ -2,6 +2,7 @@ import ArgumentParser
 import ArtifactRecords
 import ArtifactStore
 import Artifacts
+import Catalog
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -51,9 +52,17 @@ struct ShowCommand: ParsableCommand {
             if json {
                 print(JSONValue.object(record.json))
             } else {
-                print(RecordPage(record, state: state, showsPossible: possible).text, terminator: "")
+                let page = RecordPage(
+                    record, state: state, showsPossible: possible, proved: Self.proved(record, artifact.store))
+                print(page.text, terminator: "")
             }
         }
+    }
+
+    /// When it was proved last that the bytes of a record are there.
+    static func proved(_ record: ArtifactRecord, _ store: String?) -> Int64? {
+        guard let store, let path = record.artifact.path, let sha256 = record.artifact.sha256 else { return nil }
+        return ProofBook.time(of: path, sha256: sha256, in: store)
     }
 
     /// What is to be shown, and its state in words.
