@@ -41,7 +41,7 @@ struct CatalogCommand: ParsableCommand {
             let script = #"exec 3>&1; "$@" | wc -l"#
             var before = rusage()
             getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &before)
-            let place = words[0] == "ls" ? [store] : ["--store", store]
+            let place = ["ls", "sessions"].contains(words[0]) ? [store] : ["--store", store]
             let (seconds, output) = try Tool.run(
                 ["sh", "-c", script, "sh", binary, words[0]] + place + words.dropFirst())
             var after = rusage()
