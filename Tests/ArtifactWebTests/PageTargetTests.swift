@@ -17,7 +17,9 @@ import Testing
         for name in ["q", "sort", "path", "version", "a"] { #expect(target[name] == values[name], "\(name)") }
     }
 
-    @Test(arguments: ["", "runs", "http://x/", "/%", "/%4", "/%zz", "/x?a=%ff", "/\u{0}%80", "*"])
+    @Test(arguments: [
+        "", "runs", "http://x/", "/%", "/%4", "/%zz", "/x?a=%ff", "/\u{0}%80", "*", "//example.org/", "/%2Fexample.org",
+    ])
     func whatIsNone(text: String) {
         #expect(PageTarget(parsing: text) == nil)
         #expect(PageTarget(parsing: "/" + String(repeating: "a", count: 70_000)) == nil)
@@ -35,7 +37,7 @@ import Testing
                 }
                 return String(String.UnicodeScalarView(scalars))
             }
-            let target = PageTarget("/" + text(), [(text(), text()), (text(), text())])
+            let target = PageTarget("/p" + text(), [(text(), text()), (text(), text())])
             #expect(PageTarget(parsing: target.text) == target)
         }
     }

@@ -32,7 +32,10 @@ public struct PageTarget: Sendable, Hashable {
         let bytes = Array(text.utf8)
         guard bytes.count <= Self.longest, bytes.first == UInt8(ascii: "/") else { return nil }
         let parts = bytes.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, let path = Self.decoded(first, isForm: false) else { return nil }
+        // What begins with two slashes names another host, where a browser is led there.
+        guard let first = parts.first, let path = Self.decoded(first, isForm: false), !path.hasPrefix("//") else {
+            return nil
+        }
         self.path = path
         var fields: [QueryItem] = []
         for pair in (parts.count > 1 ? parts[1] : []).split(separator: UInt8(ascii: "&")) {

@@ -66,12 +66,16 @@ struct ReportMaker {
     private let withImages: Bool
     /// Whether the words are a query for artifacts.
     private var isOfArtifacts = false
+    /// Whether the artifacts of the newest runs only are told, as there are so many.
+    private var isCut = false
 
     /// Without images, in bytes.
     private static let largest = 1_000_000
     /// Of images, in bytes.
     private static let mostImages = 24 << 20
     private static let (mostRuns, mostDetails, mostCompared, mostArtifacts) = (500, 50, 12, 2_000)
+    /// So many runs are asked for by their names.
+    private static let mostNamed = 5_000
 
     init(_ maker: PageMaker, _ words: [String], withImages: Bool) {
         (self.maker, self.words, self.withImages) = (maker, words, withImages)
@@ -107,8 +111,9 @@ struct ReportMaker {
         var failure: (any Error)?
         do {
             let asked = try AskedQuery(text, .runs, columns: "run", sort: nil)
-            let found = try runs(asked.query, catalog, most: .max)
-            if !found.isEmpty { return Self.of(found) }
+            let found = try runs(asked.query, catalog, most: Self.mostNamed)
+            isCut = found.count == Self.mostNamed
+            if !found.isEmpty { return (asked.query, Self.of(found).artifacts) }
         } catch let error as Failure where error.status == .usage { failure = error }
         // Perhaps it is of artifacts.
         guard let asked = try? AskedQuery(text, .artifacts, columns: "run", sort: nil) else {
@@ -119,7 +124,7 @@ struct ReportMaker {
         var known: Set<String> = []
         try catalog.find(asked.query, .artifacts, columns: [Field(.run)]) { row in
             if row[0] != .unknown, known.insert(row[0].text).inserted { ids.append(row[0].text) }
-            return true
+            return ids.count < Self.mostNamed
         }
         return (Self.of(ids).runs, asked.query)
     }
@@ -172,7 +177,8 @@ struct ReportMaker {
         report.title = text.isEmpty ? "Report" : "Report: \(text)"
         report.facts = [
             ("store", maker.place.path), ("made", PageMaker.now),
-            ("runs", "\(allRuns)"), ("artifacts", "\(allArtifacts)"),
+            ("runs", "\(allRuns)"),
+            ("artifacts", "\(allArtifacts)" + (isCut ? " of the newest \(Self.mostNamed) runs" : "")),
         ]
     }
 
