@@ -58,6 +58,20 @@ extension TreeLocation {
 }
 
 extension ArtifactSchema {
+    /// Whether a path on the mount is one that an artifact of production has, a file's or a directory's.
+    public func isArtifact(_ path: String) -> Bool {
+        let (location, rest) = locate(path)
+        guard case .typed(.production, _, let type) = location, rest.count == 1, let name = rest.first else {
+            return false
+        }
+        return Creation.allCases.contains { creation in
+            guard [.file, .directory].contains(creation),
+                case .artifact = OverwritePolicy.classify(name, in: .typed(type), as: creation)
+            else { return false }
+            return true
+        }
+    }
+
     /// The directories that are always in a location, in order. Sessions and tests come from the store.
     public func fixedChildren(of location: TreeLocation) -> [(name: String, location: TreeLocation)] {
         switch location {

@@ -23,23 +23,11 @@ struct ArtifactPages {
     /// A lineage of more artifacts and files is not drawn on a page.
     private static let mostNodes = 400
 
-    /// Whether a path is one that an artifact of production has.
-    static func isArtifact(_ path: String, _ schema: ArtifactSchema) -> Bool {
-        let (location, rest) = schema.locate(path)
-        guard case .typed(.production, _, let type) = location, rest.count == 1, let name = rest.first else {
-            return false
-        }
-        for creation in [Creation.file, .directory] {
-            if case .artifact = OverwritePolicy.classify(name, in: .typed(type), as: creation) { return true }
-        }
-        return false
-    }
-
     func artifact(_ target: PageTarget) throws -> ArtifactView {
         guard let path = target["path"] else {
             throw Failure(.cannotAnswer, "the page /artifact is of an artifact: /artifact?path=PATH")
         }
-        guard Self.isArtifact(path, maker.schema) else {
+        guard maker.schema.isArtifact(path) else {
             throw Failure(.cannotAnswer, "\(path) is no artifact: no type of the schema has this name")
         }
         // What asks a mount comes before the catalog, which has threads.

@@ -51,7 +51,7 @@ struct PageMaker {
 
     static var now: String {
         let clock = Clock.now()
-        return ShownText.localTime(Int64(clock.tv_sec) * 1_000_000_000)
+        return ShownText.localTime(Int64(clock.tv_sec) * 1_000_000_000) + " (local time)"
     }
 
     // MARK: - Pages

@@ -137,7 +137,7 @@ struct ReportMaker {
 
     private func runs(_ query: Query, _ catalog: Catalog, most: Int) throws -> [String] {
         var names: [String] = []
-        try catalog.find(query, .runs, columns: [Field(.run)], limit: most == .max ? nil : most) { row in
+        try catalog.find(query, .runs, columns: [Field(.run)], limit: most) { row in
             names.append(row[0].text)
             return true
         }

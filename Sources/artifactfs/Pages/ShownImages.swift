@@ -35,7 +35,7 @@ struct ShownImages {
             path = directory + "/" + plot
         } else {
             path = target["path"] ?? ""
-            guard ArtifactPages.isArtifact(path, maker.schema) else {
+            guard maker.schema.isArtifact(path) else {
                 throw Failure(.cannotAnswer, "\(path) is no artifact of production")
             }
         }

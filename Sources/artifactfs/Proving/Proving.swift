@@ -118,13 +118,13 @@ struct Proving {
 
     /// The paths on the mount that words name, of artifacts and directories; nil of a query.
     private static func paths(_ words: [String], _ place: StorePlace, _ schema: ArtifactSchema) throws -> [String]? {
-        let areThere = words.map { ArtifactPages.isArtifact($0, schema) || isThere($0) || looksLikePath($0) }
+        let areThere = words.map { schema.isArtifact($0) || isThere($0) || looksLikePath($0) }
         guard !words.isEmpty, areThere.contains(true) else { return nil }
         guard !areThere.contains(false) else {
             throw Failure(.usage, "paths and a query do not go together: ask for one of them")
         }
         return try words.map { word in
-            if ArtifactPages.isArtifact(word, schema) { return word }
+            if schema.isArtifact(word) { return word }
             // The top of a mount or a store is all of it.
             if let found = try? StorePlace.find(word), let full = try Paths.resolved(Paths.absolute(word)),
                 full == found.mount?.mountPoint ?? found.store
@@ -175,7 +175,7 @@ struct Proving {
                         // What is written just now has no record yet.
                         let state = try? SystemCall.extendedAttribute(
                             ArtifactAttribute.state, ofPath: "\(mount.mountPoint)/\(directory)/\(name)")
-                        return ArtifactPages.isArtifact(directory + "/" + name, schema)
+                        return schema.isArtifact(directory + "/" + name)
                             && state.map { $0.elementsEqual(FileState.sealed.rawValue.utf8) } != false
                     }
                     return Array(names.joined(separator: "\0").utf8)
