@@ -1,3 +1,5 @@
+internal import Artifacts
+
 /// One thing that happened in a store, as a line of its ledger says it.
 public enum LedgerEvent: Sendable, Hashable {
     /// A mount began a session.
@@ -28,6 +30,12 @@ public enum LedgerEvent: Sendable, Hashable {
     case removedEmpty(Removal)
     /// An old temporary file was removed.
     case removedTransient(Removal)
+    /// A sealed artifact is about to leave its name, alone or with others.
+    case unsealIntent(UnsealedArtifact)
+    /// It has left it.
+    case unsealed(UnsealedArtifact)
+    /// It has not.
+    case unsealAbandoned(UnsealedArtifact)
     /// The owner of a sealed artifact set its mode or times.
     case attributesSet(OwnersChange)
     /// An operation was refused.
@@ -223,6 +231,10 @@ extension LedgerEvent {
         case sealAbandoned = "seal-abandoned"
         case removedEmpty = "removed-empty"
         case removedTransient = "removed-transient"
+        case unsealIntent = "unseal-intent"
+        case superseded
+        case retracted
+        case unsealAbandoned = "unseal-abandoned"
         case attributesSet = "attributes-set"
         case denied
         case denialsCounted = "denials-counted"
@@ -247,6 +259,9 @@ extension LedgerEvent {
         case .sealAbandoned: Name.sealAbandoned.rawValue
         case .removedEmpty: Name.removedEmpty.rawValue
         case .removedTransient: Name.removedTransient.rawValue
+        case .unsealIntent: Name.unsealIntent.rawValue
+        case .unsealed(let artifact): artifact.unsealing.rawValue
+        case .unsealAbandoned: Name.unsealAbandoned.rawValue
         case .attributesSet: Name.attributesSet.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
@@ -271,6 +286,8 @@ extension LedgerEvent {
         case .discarded(let file), .takenOut(let file): return file.members
         case .restored(let file), .sealAbandoned(let file): return file.members()
         case .removedEmpty(let file), .removedTransient(let file): return file.members
+        case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
+            return artifact.members
         case .attributesSet(let change): return change.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
@@ -317,6 +334,10 @@ extension LedgerEvent {
         case .sealAbandoned: return NotPublished(line).map { .sealAbandoned($0) }
         case .removedEmpty: return Removal(line).map { .removedEmpty($0) }
         case .removedTransient: return Removal(line).map { .removedTransient($0) }
+        case .unsealIntent: return UnsealedArtifact(line).map { .unsealIntent($0) }
+        case .superseded, .retracted:
+            return UnsealedArtifact(line).flatMap { $0.unsealing.rawValue == name.rawValue ? .unsealed($0) : nil }
+        case .unsealAbandoned: return UnsealedArtifact(line).map { .unsealAbandoned($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:

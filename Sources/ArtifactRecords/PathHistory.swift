@@ -32,6 +32,8 @@ public struct PathHistory: Sendable {
     public private(set) var sealed: ArtifactRecord?
     /// Where that is in the store: its directory, and its name there.
     public private(set) var place: (directory: String, name: String)?
+    /// That it left its name since then, and when (RFC 3339); nil while it has it.
+    public private(set) var unsealed: (artifact: UnsealedArtifact, time: String)?
     /// What was kept back since then.
     public private(set) var kept: Kept?
 
@@ -77,7 +79,12 @@ public struct PathHistory: Sendable {
         for entry in all.reversed() {
             if let intent = entry.line.event.settles {
                 let isKnown = !settled.insert(intent).inserted
-                if isKnown, case .sealIntent = entry.line.event { continue }
+                if isKnown {
+                    switch entry.line.event {
+                    case .sealIntent, .unsealIntent: continue
+                    default: break
+                    }
+                }
             }
             left.append(entry)
         }
@@ -88,11 +95,13 @@ public struct PathHistory: Sendable {
         switch entry.line.event {
         case .sealIntent(let intent), .sealed(let intent, _):
             guard let record = entry.line.record, isSame(record.artifact.path) else { return }
-            (sealed, place, kept) = (record, (intent.directory, intent.name), nil)
+            (sealed, place, kept, unsealed) = (record, (intent.directory, intent.name), nil, nil)
         case .quarantined(let file, let id):
             guard let record = entry.line.record, isSame(record.artifact.path) else { return }
             kept = Kept(id: id, time: entry.line.time, reason: file.reason, record: record)
         case .discarded(let left), .takenOut(let left): if kept?.id == left.quarantined { kept = nil }
+        case .unsealed(let artifact) where isSame(artifact.path):
+            unsealed = (artifact, entry.line.time)
         default: break
         }
     }
@@ -113,6 +122,7 @@ extension LedgerEvent {
         case .quarantined(let file, _), .restored(let file), .sealAbandoned(let file): isIn(file.record)
         case .discarded(let left), .takenOut(let left): isIt(left.path) || isIt(left.to)
         case .removedEmpty(let file), .removedTransient(let file): isIt(file.path)
+        case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact): isIt(artifact.path)
         case .attributesSet(let change): isIt(change.path)
         case .denied(let operation): isIt(operation.path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])
@@ -127,6 +137,8 @@ extension LedgerEvent {
         switch self {
         case .sealIntent(let intent), .sealed(let intent, _): [intent.mount, intent.staged]
         case .quarantined(let file, _), .restored(let file), .sealAbandoned(let file): [file.mount, file.staged]
+        case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
+            [artifact.mount, artifact.together, artifact.path]
         default: nil
         }
     }

@@ -63,6 +63,7 @@ struct DirectoryPublication {
         var record = request.record.using(request.used, finder)
             .saying(WriterStatement(of: root, and: request.inputs), finder)
         record.artifact.kind = .directory
+        record.artifact.version = finder.nextVersion(of: request.name, in: request.target.path)
         var facts = FormatFacts()
         facts.details = ["files": String(manifest.files), "directories": String(manifest.directories)]
         record = record.sealed(facts, sha256: sha256, size: manifest.size, host: host)

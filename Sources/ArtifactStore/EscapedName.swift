@@ -1,5 +1,17 @@
+internal import ArtifactRecords
+
 /// Paths as parts of file names: every byte but letters, digits, `.`, `_` and `-` is `%XX`.
 enum EscapedName {
+    /// A name that no other path has, of at most 255 bytes: that of a real file among reserved names, and among those that have former versions.
+    ///
+    /// - Parameter path: the real file's, from the store's directory.
+    static func unique(_ path: String) -> String {
+        let name = encode(path, limit: 255)
+        guard name.utf8.starts(with: "%~".utf8), let hash = try? SHA256.digest(path.utf8) else { return name }
+        // Two long paths may have one end.
+        return "%~" + hash + "-" + encode(path, limit: 180).dropFirst(2)
+    }
+
     /// - Returns: at most `limit` bytes; a longer one keeps its end, which is the file's name, after `%~`.
     static func encode(_ path: String, limit: Int) -> String {
         var path = path

@@ -69,8 +69,9 @@ struct Publication {
             }
             try step(.madeReadOnly)
 
-            let record = request.record.using(request.used, finder)
+            var record = request.record.using(request.used, finder)
                 .saying(WriterStatement(of: descriptor, and: request.inputs), finder)
+            record.artifact.version = request.version ?? finder.nextVersion(of: request.name, in: request.target.path)
             intent = SealIntent(
                 mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
                 inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),

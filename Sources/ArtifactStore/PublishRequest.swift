@@ -29,6 +29,8 @@ public struct PublishRequest: Sendable {
     /// For a promotion by rename: where the file was. It is put back there when it cannot be published, without
     /// replacing.
     public var origin: RealFile?
+    /// Which version of its name it is; nil for what is known of former ones.
+    var version: Int64?
     /// Whether the file is in quarantine, and stays there when it cannot be published; its record says so (``ArtifactRecord/recovered``).
     public var isKept = false
     /// Whether it is a copy of what is still where it was: it is removed when it cannot be published.

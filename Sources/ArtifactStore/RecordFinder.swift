@@ -28,6 +28,11 @@ struct RecordFinder {
         }
     }
 
+    /// Which version of its name an artifact is that is sealed now; nil where none has left it, so that it is the first as far as is known.
+    func nextVersion(of name: String, in directory: String) -> Int64? {
+        VersionShelf.next(of: directory + "/" + name, beneath: root)
+    }
+
     /// What is known of an artifact that somebody names as an input; one that is not in the store, or of which nobody knows where it is,
     /// as it was named.
     ///

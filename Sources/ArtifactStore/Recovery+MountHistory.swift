@@ -16,6 +16,10 @@ extension Recovery {
         private(set) var sealed: [SealIntent] = []
         /// What left quarantine by it without being published, by the names there.
         private(set) var left: [String: LedgerEvent] = [:]
+        /// Artifacts that were about to leave their names, by what those have that leave together.
+        private(set) var unsealing: [String: [UnsealedArtifact]] = [:]
+        /// Of these, those that have left, or have not.
+        private(set) var unsealed: Set<UnsealedArtifact> = []
         /// Runs that are all or nothing, of which all intents are there: they count.
         private(set) var sealing: Set<String> = []
         /// Names in quarantine.
@@ -39,6 +43,8 @@ extension Recovery {
                 case .discarded(let file), .takenOut(let file): left[file.quarantined] = event
                 case .quarantined(_, let name): left[name] = nil
                 case .runSealing(_, let run, _): sealing.insert(run)
+                case .unsealIntent(let artifact): unsealing[artifact.together, default: []].append(artifact)
+                case .unsealed(let artifact), .unsealAbandoned(let artifact): unsealed.insert(artifact)
                 default: break
                 }
                 guard let staged = value["staged"]?.string else { return }

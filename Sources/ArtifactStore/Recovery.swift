@@ -18,6 +18,8 @@ public struct RecoveryReport: Sendable, Hashable {
     public internal(set) var waiting: [String: String] = [:]
     /// Artifacts that nothing was written to and that were removed, by their paths on the mount.
     public internal(set) var empty: [String] = []
+    /// Artifacts that were about to leave their names and have left them, by their paths on the mount.
+    public internal(set) var unsealed: [String] = []
     /// Whether another mount was at it, and nothing was looked at.
     public internal(set) var wasBusy = false
     /// What could not be settled and waits for the next time, in words.
@@ -159,6 +161,7 @@ struct Recovery {
         if !isSettled {
             let intents = try MountHistory(of: mount, description, in: directory, by: host, ledger, ledgers)
             putAway.formUnion(intents.putAway)
+            try finishUnsealing(intents, in: directory)
             for intent in intents.open {
                 do throws(Errno) {
                     if let run = intent.together, !intents.sealing.contains(run) {

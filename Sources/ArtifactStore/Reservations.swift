@@ -63,16 +63,6 @@ final class Reservations: Sendable {
     /// Tokens that take no more links, by their descriptors, which keep their locks.
     private let usedUp = Lock<[FileDescriptor]>([])
 
-    /// The name in `.artifactfs/reserved` for a real file.
-    ///
-    /// - Parameter path: the real file's, from the store's directory.
-    static func name(of path: String) -> String {
-        let name = EscapedName.encode(path, limit: 255)
-        guard name.utf8.starts(with: "%~".utf8), let hash = try? SHA256.digest(path.utf8) else { return name }
-        // Two long paths may have one end.
-        return "%~" + hash + "-" + EscapedName.encode(path, limit: 180).dropFirst(2)
-    }
-
     /// Takes a name for a staged file.
     ///
     /// - Parameters:
@@ -81,7 +71,7 @@ final class Reservations: Sendable {
     ///   - former: a staged file of this mount that the new one replaces; it loses the name when it has it.
     /// - Throws: `EEXIST` when another file has the name, of this mount or of another that lives.
     func reserve(_ path: String, for number: UInt64, replacing former: UInt64? = nil) throws(Errno) {
-        let name = Self.name(of: path)
+        let name = EscapedName.unique(path)
         let (isHeld, token) = state.withLock { state -> (Bool?, Token) in
             let holder = state.holders[name]
             if let holder, holder != former { return (nil, state.token) }
@@ -248,7 +238,7 @@ final class Reservations: Sendable {
     /// - Returns: whether the name is the dead mount's now; otherwise another mount has it.
     static func reserve(_ path: String, for lock: RealFile, in directory: Directory?) throws(Errno) -> Bool {
         guard let directory else { return true }
-        let name = name(of: path)
+        let name = EscapedName.unique(path)
         do throws(Errno) {
             try SystemCall.link(lock.directory.descriptor, lock.name, directory.descriptor, name)
             return true

@@ -125,6 +125,9 @@ public enum SchemaFile {
             environment:
             \(patternsText(schema.environment.patterns))
 
+            # Who may supersede and retract sealed artifacts besides their owners and root: users, or groups as "@lab".
+            may_supersede: [\(schema.maySupersede.names.map { "\"\($0)\"" }.joined(separator: ", "))]
+
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
             chromosomes: \(chromosomesText(schema.chromosomes))
@@ -231,6 +234,7 @@ private struct SchemaReader {
         var chromosomes = ChromosomeNames.assemblies
         var publishMode: UInt32?
         var environment = EnvironmentNames.builtIn
+        var maySupersede = PrincipalNames.none
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -252,6 +256,13 @@ private struct SchemaReader {
             case "environment":
                 environment = EnvironmentNames(try patterns(value, "environment", of: "a variable's name"))
             case "publish_mode": publishMode = try mode(value)
+            case "may_supersede":
+                var names: [String] = []
+                for item in try list(value, "may_supersede") { names.append(try name(item)) }
+                guard let found = PrincipalNames(names) else {
+                    throw fault(value, "may_supersede has users, and groups as \"@lab\"")
+                }
+                maySupersede = found
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
@@ -266,7 +277,8 @@ private struct SchemaReader {
                 throw fault(
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
-                        + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, chromosomes and types"
+                        + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, may_supersede, chromosomes and "
+                        + "types"
                 )
             }
         }
@@ -278,7 +290,7 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment)
+                environment: environment, maySupersede: maySupersede)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }

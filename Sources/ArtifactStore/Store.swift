@@ -5,28 +5,6 @@ internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
-/// What the driver's own directory in a store says of itself.
-enum StoreFormat {
-    /// The format that this version reads and writes.
-    static let version = 1
-    /// The marker's name in `.artifactfs`.
-    static let fileName = "format"
-    /// The marker's text.
-    static let text = "artifactfs store, format \(version)\n"
-    /// The schema's name in `.artifactfs`.
-    static let schemaName = "schema.yaml"
-    static let staging = "staging"
-    static let quarantine = "quarantine"
-    static let ledger = "ledger"
-    static let sessions = "sessions"
-    static let reserved = "reserved"
-    static let unsynced = "unsynced"
-    static let manifests = "manifests"
-    static let spare = "spare"
-    /// Held while a mount opens the store: recovery and making a staging directory.
-    static let lockName = "lock"
-}
-
 /// A store: the real directories, opened once and used by descriptors from then on.
 ///
 /// The order of locks, where one is taken under another: the store's `flock`, a staging directory's `flock`, the
@@ -63,6 +41,8 @@ public final class Store: Sendable {
     private let shown = Lock<ShownPlace?>(nil)
     /// For tests: publishing stops after this step as if the process had been killed there.
     let stopAfter = Lock<PublishStep?>(nil)
+    /// The same of superseding and retracting.
+    let stopUnsealingAfter = Lock<UnsealStep?>(nil)
 
     /// What a store has that was opened to write.
     struct Writable: Sendable {
@@ -308,9 +288,9 @@ public final class Store: Sendable {
             if try SystemCall.attributes(own.descriptor).permissions != 0o700 {
                 try SystemCall.setMode(own.descriptor, 0o700)
             }
-            return try text(of: own.file(StoreFormat.fileName), orWrite: StoreFormat.text)
+            return try text(of: own.file(StoreFormat.fileName), orWrite: StoreFormat.text(of: StoreFormat.first))
         }
-        guard marker == StoreFormat.text else {
+        guard StoreFormat.version(marker) != nil else {
             let found = String(marker.prefix(80).prefix { $0 != "\n" })
             throw .format(path: ownPath + "/" + StoreFormat.fileName, found: found)
         }

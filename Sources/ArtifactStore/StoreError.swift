@@ -42,7 +42,7 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
             "cannot read the schema: \(file): Permission denied (.artifactfs belongs to the store's owner alone, mode 0700); "
                 + "the owner or root can mount the store for everyone: 'artifactfs mount --read-only --allow-other ...'"
         case .format(let path, let found):
-            "\(path) says '\(found)': this version of artifactfs knows format \(StoreFormat.version) only; "
+            "\(path) says '\(found)': this version of artifactfs knows formats \(StoreFormat.versions.lowerBound) to \(StoreFormat.versions.upperBound) only; "
                 + "use the version that made the store, or a newer one"
         case .system(let doing, let path, let errno): "cannot \(doing): \(path): \(errno)\(Self.wayOut(errno))"
         case .inUse(let what, let path):

@@ -20,6 +20,8 @@ public enum ArtifactAttribute {
     public static let command = "user.artifact.command"
     /// Its whole record, as JSON.
     public static let record = "user.artifact.record"
+    /// By which who asks says that artifacts are to be superseded or retracted; of ``StoreLayout/versionsFile``.
+    public static let versions = "user.artifact.versions"
     /// Those that a record answers.
     public static let ofRecord: Set<String> = [sha256, run, commit, command, record]
     /// What an artifact was made from, as its writer says: paths on the mount, a JSON array or one a line.

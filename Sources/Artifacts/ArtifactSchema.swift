@@ -30,6 +30,8 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let publishMode: UInt32?
     /// Which members of a writer's environment its record has.
     public let environment: EnvironmentNames
+    /// Who may supersede and retract artifacts besides their owners.
+    public let maySupersede: PrincipalNames
 
     /// A schema of these types.
     ///
@@ -39,7 +41,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
-        publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn
+        publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn, maySupersede: PrincipalNames = .none
     ) throws(SchemaError) {
         let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
@@ -91,6 +93,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.chromosomes = chromosomes
         self.publishMode = publishMode
         self.environment = environment
+        self.maySupersede = maySupersede
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -255,5 +258,6 @@ extension ArtifactSchema {
         chromosomes = .assemblies
         publishMode = nil
         environment = .builtIn
+        maySupersede = .none
     }
 }

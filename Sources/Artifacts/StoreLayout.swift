@@ -4,10 +4,14 @@ public enum StoreLayout {
     public static let privateDirectory = ".artifactfs"
     /// What was kept back, in a store and on its mount.
     public static let quarantineDirectory = privateDirectory + "/quarantine"
+    /// On a mount, in ``privateDirectory``: what was superseded and retracted through it.
+    public static let versionsFile = "versions.jsonl"
     /// In a directory of production on the mount: the records of what is in it.
     public static let recordsDirectory = ".meta"
     /// What is added to an artifact's name for its record there.
     public static let recordSuffix = ".json"
+    /// What is added to an artifact's name for the directory there that has its former versions.
+    public static let versionsSuffix = ".versions"
     /// What is added to the name of a file there for the file that says why it is there.
     public static let reasonSuffix = ".reason.json"
     /// The directory in a layer that holds sessions.
@@ -56,6 +60,20 @@ public enum StoreLayout {
 }
 
 extension ArtifactSchema {
+    /// Where in a store is what a mount shows at a path. What is in a typed directory under a name that is no artifact's is there under that name.
+    ///
+    /// - Parameter path: on the mount, from its root.
+    /// - Returns: from the store.
+    public func realPath(ofShown path: String) -> String {
+        let (directory, names) = locate(path)
+        if case .typed(_, _, let type) = directory, let name = names.first,
+            case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type))
+        {
+            return StoreLayout.directory(of: directory) + "/" + real
+        }
+        return ([StoreLayout.directory(of: directory)] + names).joined(separator: "/")
+    }
+
     /// The path on the mount of a real file; nil when no type claims it and it is in no other directory of the tree.
     ///
     /// - Parameter real: its path in the store.

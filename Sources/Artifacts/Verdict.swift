@@ -105,6 +105,9 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case filesOnlyInRun = "files-only-in-run"
     case needsReason = "needs-reason"
     case keptBack = "kept-back"
+    case notSealed = "not-sealed"
+    case notYours = "not-yours-to-supersede"
+    case reasonMissing = "no-reason"
     case crossesTrees = "crosses-trees"
     case reservedAttribute = "reserved-attribute"
     case foreignAttribute = "foreign-attribute"
@@ -145,6 +148,9 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .filesOnlyInRun: "a directory cannot be made all or nothing"
         case .needsReason: "not published without a reason"
         case .keptBack: "what was kept back does not change"
+        case .notSealed: "no sealed artifact"
+        case .notYours: "artifact is another's to supersede"
+        case .reasonMissing: "not done without a reason"
         case .crossesTrees: "cannot move this file as it is"
         case .reservedAttribute: "this attribute is the driver's own"
         case .foreignAttribute: "only user.* attributes are kept here"
@@ -185,6 +191,9 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .filesOnlyInRun: "a run with --all-or-nothing publishes plain files"
         case .needsReason: "who made it did not end well, or why it was kept back is not known, so it may be cut"
         case .keptBack: "its bytes are what they were when it was put away"
+        case .notSealed: "only what is sealed in production is superseded or retracted, and keeps its versions"
+        case .notYours: "its owner may take its name from it, root, and whom the schema's may_supersede names"
+        case .reasonMissing: "who comes later reads why it is not there any more, in one to 1024 bytes"
         case .failedCheck: "an artifact must be whole and of its format before it is published"
         case .emptyFile: "an empty file is no result"
         case .noRoom: "the store's disk is full, or a quota is used up"
@@ -203,7 +212,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     var wayOut: String {
         switch self {
         case .productionImmutable:
-            "write under another name, or in development/current; a new version belongs in a new store or build"
+            "write under another name, or in development/current; 'artifactfs supersede' replaces it and keeps this version"
         case .beingWritten: "wait until the writer closes it, or remove it: the writer's bytes then go to quarantine"
         case .notWholeYet: "wait until it is sealed: 'artifactfs status' shows what is being written"
         case .writtenByAnother: "ask its writer, or use another name"
@@ -249,6 +258,10 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .keptBack:
             "publish it ('artifactfs recover publish', or rename it into production), copy it out, or discard it whole ('artifactfs recover "
                 + "discard', 'rm', and 'rmdir' for a directory with all that is in it)"
+        case .notSealed:
+            "wait until it is sealed, or name one that is: 'ls' and 'artifactfs find' show them; 'artifactfs versions' shows former ones"
+        case .notYours: "ask its owner, or the store's"
+        case .reasonMissing: "say why: --reason TEXT"
         case .crossesTrees: "copy it ('cp' instead of 'mv')"
         case .reservedAttribute: "use another attribute name, such as user.comment"
         case .foreignAttribute: "use a name that begins with 'user.'"

@@ -296,8 +296,11 @@ public final class Catalog {
         try writer.addSessions(files, all: isNew)
         if isNew {
             try database.execute(sql: CatalogTables.index + "; ANALYZE")
+            try writer.takeNames()
             try writer.findReplaced()
             try database.execute(sql: CatalogTables.count)
+        } else {
+            try writer.takeNames()
         }
         if writer.broken > 0 {
             try database.execute(sql: "UPDATE trouble SET lines = lines + ?", arguments: [writer.broken])

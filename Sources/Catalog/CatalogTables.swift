@@ -4,7 +4,7 @@ internal import GRDB
 /// The tables of a catalog. It is an index: all of it is in the ledgers too, and it is made anew when anything about it is not as it should be.
 enum CatalogTables {
     /// What `PRAGMA user_version` has. Another number is another catalog, which is made anew.
-    static let version = 3
+    static let version = 4
 
     /// Texts that come often have numbers. A text is found by its hash: an index over long commands would be as large as they are.
     static let create = """
@@ -18,7 +18,10 @@ enum CatalogTables {
             version INTEGER, session INTEGER, test INTEGER, run INTEGER, experiment INTEGER, user INTEGER, host INTEGER,
             program INTEGER, command INTEGER, "commit" BLOB, dirty INTEGER, size INTEGER, "rows" INTEGER,
             "columns" INTEGER, sealed INTEGER, opened INTEGER, state INTEGER, sha256 BLOB, note INTEGER,
-            quarantined TEXT, intent TEXT, ledger INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+            quarantined TEXT, intent TEXT, ledger INTEGER, file INTEGER, offset INTEGER, length INTEGER, "left" INTEGER);
+        CREATE TABLE leaving(
+            directory INTEGER, name TEXT, sha256 BLOB, state INTEGER NOT NULL, "left" INTEGER,
+            version INTEGER);
         CREATE TABLE input(
             artifact INTEGER NOT NULL, path INTEGER NOT NULL, version INTEGER, how INTEGER, sha256 BLOB);
         CREATE TABLE run(

@@ -155,6 +155,14 @@ final class CatalogWriter {
             guard let record else { return }
             _ = try add(record, host, place, quarantined: name)
         case .discarded(let left), .takenOut(let left): try forget(quarantined: left.quarantined)
+        case .unsealed(let artifact):
+            let (directory, name) = CatalogPath.parts(of: artifact.path)
+            try execute(
+                "INSERT INTO leaving VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    try number(of: directory), name, HexadecimalText.bytes(artifact.sha256),
+                    try number(of: artifact.unsealing.rawValue), Self.time(line.time), artifact.version,
+                ])
         case .runBegun(let run): try begin(run, at: line.time, host)
         case .runEnded(let run): try end(run, at: line.time)
         case .sessionBegun(let session, _), .sessionResumed(let session, _):
@@ -191,6 +199,34 @@ final class CatalogWriter {
             UPDATE artifact SET state = ?1 WHERE state = ?2 AND EXISTS (SELECT 1 FROM artifact b WHERE b.directory = artifact.directory
             AND b.name = artifact.name AND b.state = ?2 AND (b.sealed, b.id) > (artifact.sealed, artifact.id))
             """, [try number(of: Self.replaced), try number(of: ArtifactRecord.State.sealed.rawValue)])
+    }
+
+    /// Takes their names from those that were superseded or retracted, once all lines are read that there are, of whichever host, and the paths have
+    /// an index. What is not known yet is waited for.
+    func takeNames() throws {
+        let rows = try Row.fetchAll(
+            database,
+            sql: "SELECT rowid, directory, name, sha256, state, \"left\", version FROM leaving ORDER BY \"left\", rowid"
+        )
+        let (sealed, replaced) = (
+            try number(of: ArtifactRecord.State.sealed.rawValue), try number(of: Self.replaced)
+        )
+        for row in rows {
+            let (directory, name, sha256, left): (Int64?, String, Data?, Int64?) = (row[1], row[2], row[3], row[5])
+            // Clocks of hosts may differ: what was sealed before counts first.
+            let found = try Int64.fetchOne(
+                database,
+                sql: """
+                    SELECT id FROM artifact WHERE directory IS ? AND name = ? AND sha256 IS ? AND quarantined IS NULL
+                    AND state IN (?, ?) ORDER BY sealed <= ? DESC, sealed DESC, id DESC LIMIT 1
+                    """, arguments: [directory, name, sha256, sealed, replaced, left])
+            guard let found else { continue }
+            let (id, state, version): (Int64, Int64, Int64?) = (row[0], row[4], row[6])
+            try execute(
+                "UPDATE artifact SET state = ?, \"left\" = ?, version = ifnull(version, ?) WHERE id = ?",
+                [state, left, version, found])
+            try execute("DELETE FROM leaving WHERE rowid = ?", [id])
+        }
     }
 
     private func forget(quarantined name: String) throws {

@@ -37,7 +37,7 @@ public struct Field: Sendable, Hashable {
         switch name {
         case .version, .rows, .columns, .seconds, .status, .made, .metric: .number
         case .size: .size
-        case .sealed, .opened, .begun: .time
+        case .sealed, .opened, .left, .begun: .time
         case .dirty: .flag
         case .commit, .sha256: .hash
         case .param: .any
@@ -92,6 +92,8 @@ public enum FieldName: String, Sendable, CaseIterable {
     case sealed
     /// When its first writer opened it.
     case opened
+    /// When it was superseded or retracted.
+    case left
     case state
     case sha256
     case note

@@ -207,6 +207,30 @@ extension SystemCall {
     /// The home directory of a user, likewise.
     package static func homeDirectory(_ user: UInt32) -> String? { account(user) { $0.pw_dir } }
 
+    /// The number of a user by its name (getpwnam_r(3)); nil when there is none. May ask a service on the network.
+    package static func user(named name: String) -> UInt32? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16384) { buffer in
+            var entry = passwd()
+            var found: UnsafeMutablePointer<passwd>?
+            guard let start = buffer.baseAddress,
+                getpwnam_r(name, &entry, start, buffer.count, &found) == 0, found != nil
+            else { return nil }
+            return entry.pw_uid
+        }
+    }
+
+    /// The number of a group by its name (getgrnam_r(3)), likewise. A group of very many members has none here.
+    package static func group(named name: String) -> UInt32? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1 << 18) { buffer in
+            var entry = Glibc.group()
+            var found: UnsafeMutablePointer<Glibc.group>?
+            guard let start = buffer.baseAddress,
+                getgrnam_r(name, &entry, start, buffer.count, &found) == 0, found != nil
+            else { return nil }
+            return entry.gr_gid
+        }
+    }
+
     private static func account(_ user: UInt32, _ text: (passwd) -> UnsafeMutablePointer<CChar>?) -> String? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16384) { buffer in
             var entry = passwd()

@@ -28,7 +28,8 @@ struct ArtifactFS: ParsableCommand {
                   not made alike; 'ls --missing': something is missing;
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
-                  'adopt': something was refused; 'verify', 'audit': something
+                  'supersede', 'retract': refused, nothing has changed; 'versions':
+                  there is none; 'adopt': something was refused; 'verify', 'audit': something
                   differs; 'validate': something would be refused;
                   'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
@@ -46,7 +47,8 @@ struct ArtifactFS: ParsableCommand {
             WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
-            LineageCommand.self, DoctorCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
+            LineageCommand.self, DoctorCommand.self, VersionsCommand.self, SupersedeCommand.self,
+            RetractCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
             RecoverCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,

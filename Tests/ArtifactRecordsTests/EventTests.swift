@@ -1,4 +1,5 @@
 import ArtifactRecords
+import Artifacts
 import Testing
 
 @Suite struct EventTests {
@@ -18,6 +19,16 @@ import Testing
         mount: "m", quarantined: "q", path: "p", to: "t", size: 3, sha256: "00", reason: "it is cut", uid: 1, pid: 2,
         command: "rm")
 
+    static let leaving = UnsealedArtifact(
+        mount: "m", together: "t", count: 2, unsealing: .superseded, path: "p", directory: "base_layer", name: "x.tsv",
+        version: 3, inode: .max, size: .max, sha256: "00", successor: "a-1-x", reason: "wrong", uid: 1, pid: 2,
+        command: "sh")
+    static let retracted: UnsealedArtifact = {
+        var artifact = Self.leaving
+        (artifact.unsealing, artifact.successor) = (.retracted, nil)
+        return artifact
+    }()
+
     static let all: [LedgerEvent] = [
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
@@ -30,6 +41,7 @@ import Testing
         .removedTransient(.init(mount: "m", staged: "t-1-x", path: "p", size: 3)),
         .attributesSet(
             .init(mount: "m", path: "p", mode: "0444", modified: "then", uid: 1, pid: 2, command: "touch")),
+        .unsealIntent(leaving), .unsealed(leaving), .unsealed(retracted), .unsealAbandoned(leaving),
         .denied(
             .init(
                 mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,

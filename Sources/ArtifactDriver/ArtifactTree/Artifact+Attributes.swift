@@ -47,9 +47,17 @@ extension Volume {
         if let descriptor = state.open.any { return try SystemCall.attributes(descriptor) }
         switch state.phase {
         case .published:
-            let found = try foundPublished(file)
-            guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+            let found: FoundFile
+            do throws(Errno) {
+                found = try foundPublished(file)
+                guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+            } catch {
+                guard let former = formerFile(of: file, state, error) else { throw error }
+                return try former.attributes()
+            }
             return found.attributes
+        case .former(let name, let directory, let number):
+            return try formerFile(name, in: directory, number).attributes()
         case .staged(let real), .settling(let real), .sealing(let real), .discarded(let real):
             return try real.attributes()
         case .gone: throw Errno.noSuchFileOrDirectory

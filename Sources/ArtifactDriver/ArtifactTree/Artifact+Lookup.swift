@@ -93,7 +93,9 @@ extension Volume {
             } catch {
                 let isGone = error == .noSuchFileOrDirectory || error == .staleNFSFileHandle
                 // Removed or replaced outside: what is there now is another file, and another inode.
-                if isGone, file.state.withLock({ $0.isPublished }) { namespace.removeName(of: file.id) }
+                if isGone, file.state.withLock({ leaves(name, in: directory, &$0) }) {
+                    namespace.removeName(of: file.id)
+                }
                 namespace.forget(file.id, lookups: 1)
                 guard isGone else { throw error }
             }

@@ -100,7 +100,7 @@ extension Volume {
             }
             guard flags.isWritable else {
                 var traits: OpenTraits = [.noFlush]
-                if state.open.backing == nil, standing == .production, case .published = state.phase {
+                if state.open.backing == nil, state.fileState(standing: standing) == .sealed {
                     traits.insert(.keepCache)  // Sealed bytes never change.
                 }
                 return (Opened(handle: Self.readerHandle, backing: state.open.backing, traits: traits), nil)
@@ -171,8 +171,20 @@ extension Volume {
                 throw Errno.noSuchFileOrDirectory
             }
             guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
+            if let caller {
+                return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
+            }
+            do throws(Errno) { return try real.open(flags, seen: identity) } catch {
+                guard let former = formerFile(of: file, state, error) else { throw error }
+                return try former.open(flags, seen: identity)
+            }
+        case .former(let name, let directory, let number):
+            let real = try formerFile(name, in: directory, number)
+            guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
             guard let caller else { return try real.open(flags, seen: identity) }
-            return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
+            let path = try real.open(SystemCall.pathOnly, seen: identity)
+            defer { try? path.close() }
+            return try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, flags) }
         case .staged(let real), .settling(let real), .sealing(let real), .discarded(let real):
             guard let caller else { return try real.open(flags | O_NONBLOCK) }
             // Nobody but the driver may search staging; the file itself is the caller's or not.

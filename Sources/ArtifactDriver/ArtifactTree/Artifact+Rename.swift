@@ -251,7 +251,7 @@ extension Volume {
                 state.writers[index].isOfSession = false
                 state.note([.init(role: .writer, watch: watch, thread: thread)])
             }
-        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+        case .former, .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
     }
 
@@ -276,7 +276,7 @@ extension Volume {
             let identity = try real.look().identity
             guard identity == state.identity else { throw Errno.staleNFSFileHandle }
             try rights.acting(for: caller) { () throws(Errno) in try real.rename(to: destination, seen: identity) }
-        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+        case .former, .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
         state.phase = .published
         state.birth = nil

@@ -62,7 +62,7 @@ extension Volume {
             namespace.removeName(of: file.id)
             state.phase = .gone
             return true
-        case .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
+        case .former, .settling, .sealing, .discarded, .gone: throw Errno.noSuchFileOrDirectory
         }
     }
 

@@ -13,6 +13,8 @@ final class ArtifactFile: AwaitsMakers {
     indirect enum Phase: Sendable {
         /// At the real path.
         case published
+        /// It was sealed and has left its name: one of the former versions of that. Open handles read it on.
+        case former(of: String, in: TreeDirectory, number: Int64)
         /// In the store's staging directory.
         case staged(RealFile)
         /// Staged and closed by its last writer; how those end who made it is not known yet.
@@ -331,6 +333,7 @@ extension ArtifactFile.State {
             OverwritePolicy.stateOfStaged(isTransientName: isTransient, writers: writers.count, isSealing: false)
         case .settling: isKeptBack ? .sealing : .settling
         case .sealing: OverwritePolicy.stateOfStaged(isTransientName: false, writers: 0, isSealing: true)
+        case .former: .sealed
         case .discarded, .gone: .transient
         }
     }

@@ -14,7 +14,7 @@ enum Inode: Sendable {
     case free(FreeNode)
     /// An entry that is made when it is read.
     case made(MadeEntry)
-    /// A file or a directory that was kept back.
+    /// A file or a directory that was kept back, or is a former version.
     case kept(KeptFile)
 }
 
@@ -115,6 +115,10 @@ indirect enum MadeEntry: Hashable, Sendable {
     case records(TreeDirectory)
     /// The record of an artifact, in it.
     case record(RecordFile)
+    /// The former versions of an artifact, in it.
+    case versions(TreeDirectory, of: String)
+    /// What is known of one of them.
+    case versionRecord(VersionRecord)
     /// `development/current`: the mount's session, while that is everybody's, or the one that is given: who asks has it, or on a read-only
     /// mount it is the newest.
     case currentSession(String?)
@@ -127,9 +131,10 @@ indirect enum MadeEntry: Hashable, Sendable {
     /// inode; `/` is in no name that a program asks for.
     func key(_ name: String) -> String {
         switch self {
-        case .hiddenDirectory, .quarantine, .records, .hiddenFile(_, for: .everybody), .currentSession(nil):
+        case .hiddenDirectory, .quarantine, .records, .versions, .hiddenFile(_, for: .everybody), .currentSession(nil):
             name
         case .record(let file): name + "/" + file.line
+        case .versionRecord(let file): name + "/" + file.key
         case .keptReason(_, let owner): name + "/" + String(owner)
         case .hiddenFile(_, for: .user(let user)): name + "/" + String(user)
         case .currentSession(let session?): name + "/" + session
@@ -155,6 +160,7 @@ enum HiddenFile: String, CaseIterable, Sendable {
     case denials = "denials.jsonl"
     case schema = "schema.yaml"
     case runs = "runs.jsonl"
+    case versions = "versions.jsonl"
 }
 
 /// Inode numbers for what has no real inode. The top bit keeps them apart from real ones.

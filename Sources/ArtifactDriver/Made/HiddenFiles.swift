@@ -18,6 +18,9 @@ extension Volume {
         if case .record(let record) = made, !flags.isWritable, !flags.truncates {
             return Opened(handle: handles.openContent(record.content), traits: [.directIO, .noFlush])
         }
+        if case .versionRecord(let record) = made, !flags.isWritable, !flags.truncates {
+            return Opened(handle: handles.openContent(record.content), traits: [.directIO, .noFlush])
+        }
         guard made.isFile else { throw Errno.tooManySymbolicLinkLevels }
         guard !flags.isWritable, !flags.truncates else {
             try refuseMade(.operation(.openToWrite), made, shownPath(of: .made(made)), caller)
@@ -39,6 +42,7 @@ extension Volume {
         case .status: Array(statusText(for: viewer).utf8)
         case .denials: Array(denialsText(for: viewer).utf8)
         case .runs: Array(runsText(for: viewer).utf8)
+        case .versions: Array(versionChanges.text(for: viewer).utf8)
         }
     }
 
@@ -186,15 +190,15 @@ extension MadeEntry {
     /// Whether it can be opened as a file.
     var isFile: Bool {
         switch self {
-        case .hiddenFile, .keptReason, .record: true
-        case .hiddenDirectory, .quarantine, .records, .currentSession, .latestCheckpoint, .siblingLink: false
+        case .hiddenFile, .keptReason, .record, .versionRecord: true
+        case .hiddenDirectory, .quarantine, .records, .versions, .currentSession, .latestCheckpoint, .siblingLink: false
         }
     }
 
     /// Whether it is a directory.
     var isDirectory: Bool {
         switch self {
-        case .hiddenDirectory, .quarantine, .records: true
+        case .hiddenDirectory, .quarantine, .records, .versions: true
         default: false
         }
     }
@@ -203,6 +207,9 @@ extension MadeEntry {
 extension HiddenFile {
     /// Whether it says the same to everybody.
     var isEverybodys: Bool { self == .schema }
+
+    /// Whether programs tell the driver something by an attribute of it.
+    var isSpokenTo: Bool { self == .runs || self == .versions }
 }
 
 /// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.

@@ -73,7 +73,7 @@ extension Volume {
         }
     }
 
-    private func agent(_ caller: Caller) -> Agent {
+    func agent(_ caller: Caller) -> Agent {
         Agent(user: caller.user, process: caller.process, program: processes.program(ofThread: caller.process))
     }
 
@@ -176,8 +176,8 @@ extension Volume {
     func setAttribute(
         _ name: EntryName, of kept: KeptFile, to value: [UInt8]?, flags: Int32, _ caller: Caller
     ) throws(Errno) {
-        guard name.string == ArtifactAttribute.despite else {
-            try refuseKept(.operation(.setExtendedAttribute), kept.path, caller)
+        guard kept.isInQuarantine, name.string == ArtifactAttribute.despite else {
+            try refuseKept(.operation(.setExtendedAttribute), kept, caller)
         }
         try withPath(of: kept, for: caller) { _ throws(Errno) in
             guard let value else {

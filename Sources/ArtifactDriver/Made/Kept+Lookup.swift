@@ -5,17 +5,35 @@ internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
-/// A file or a directory in `.artifactfs/quarantine/`: bytes that were kept back.
+/// A file or a directory that is read only, with the rights of who reads: bytes that were kept back, in `.artifactfs/quarantine/`, and former versions.
 final class KeptFile: Sendable {
-    /// Its name in quarantine.
+    /// Where it is.
+    enum Home: Sendable {
+        case quarantine
+        /// In `.meta/<name>.versions/` of a directory.
+        case versions(TreeDirectory, of: String)
+    }
+
+    let home: Home
+    /// Its name there.
     let name: String
     /// Another file that has its name is another inode.
     let identity: FileIdentity
 
-    init(name: String, identity: FileIdentity) { (self.name, self.identity) = (name, identity) }
+    init(name: String, identity: FileIdentity, home: Home = .quarantine) {
+        (self.name, self.identity, self.home) = (name, identity, home)
+    }
 
     /// From the mount point.
-    var path: String { StoreLayout.quarantineDirectory + "/" + name }
+    var path: String {
+        switch home {
+        case .quarantine: StoreLayout.quarantineDirectory + "/" + name
+        case .versions(let directory, let artifact): directory.versionsPath(of: artifact) + "/" + name
+        }
+    }
+
+    /// Whether it was kept back.
+    var isInQuarantine: Bool { if case .quarantine = home { true } else { false } }
 
     var isDirectory: Bool { identity.kind == S_IFDIR }
 
@@ -23,7 +41,23 @@ final class KeptFile: Sendable {
     ///
     /// - Throws: `ESTALE` when something else has the name, `ENOENT`.
     func openPath(in store: Store) throws(Errno) -> FileDescriptor {
-        try store.quarantine().file(named: name).open(SystemCall.pathOnly, seen: identity)
+        try file(in: store).open(SystemCall.pathOnly, seen: identity)
+    }
+
+    /// - Throws: `ENOENT`.
+    func file(in store: Store) throws(Errno) -> RealFile {
+        switch home {
+        case .quarantine: return try store.quarantine().file(named: name)
+        case .versions(let directory, let artifact):
+            guard case .typed(_, _, let type) = directory.location, let number = Int64(name) else {
+                throw Errno.noSuchFileOrDirectory
+            }
+            guard
+                case .artifact(let real) = type.classify(artifact, ofDirectory: isDirectory),
+                let versions = try store.formerVersions(of: real, in: directory.real.path)
+            else { throw Errno.noSuchFileOrDirectory }
+            return versions.file(number)
+        }
     }
 }
 
@@ -42,15 +76,7 @@ extension Volume {
             let found = try reader.look(name)
             guard seesKept(found.attributes.st_uid, caller) else { throw Errno.noSuchFileOrDirectory }
             if found.attributes.isDirectory { _ = artifactDirectories.directory(found.identity, .kept) }
-            // The kernel keeps an inode's bytes: another file is another inode.
-            let key = "\(name)/\(found.identity.number)-\(found.identity.born)"
-            let number = namespace.findOrInsert(
-                key, in: parent, remembering: true,
-                make: { _ in .kept(KeptFile(name: name, identity: found.identity)) }
-            ).number
-            return Entry(
-                inode: number, generation: 0, attributes: Self.shown(found.attributes), entryTimeout: Timeout.none,
-                attributesTimeout: Timeout.none)
+            return keptEntry(KeptFile(name: name, identity: found.identity), found.attributes, in: parent)
         } catch .noSuchFileOrDirectory {}
         guard let id = QuarantineReader.id(ofReason: name) else { throw Errno.noSuchFileOrDirectory }
         let owner = try reader.look(id).attributes.st_uid
@@ -58,11 +84,21 @@ extension Volume {
         return entry(madeInode(.keptReason(of: id, owner: owner), name, in: parent))
     }
 
+    func keptEntry(_ kept: KeptFile, _ attributes: stat, in parent: InodeNumber) -> Entry {
+        // The kernel keeps an inode's bytes: another file is another inode.
+        let key = "\(kept.name)/\(kept.identity.number)-\(kept.identity.born)"
+        let number = namespace.findOrInsert(key, in: parent, remembering: true, make: { _ in .kept(kept) }).number
+        return Entry(
+            inode: number, generation: 0, attributes: Self.shown(attributes), entryTimeout: Timeout.none,
+            attributesTimeout: Timeout.none)
+    }
+
     /// A directory that was kept back, as the parent of names: what is in it are nodes of an ordinary tree that does not change.
     func parent(_ number: InodeNumber, _ kept: KeptFile) -> FreeParent {
         FreeParent(
             directory: .kept(kept, store), scope: .production, number: number,
-            artifact: artifactDirectories.directory(kept.identity, .kept, isSure: false))
+            artifact: artifactDirectories.directory(
+                kept.identity, kept.isInQuarantine ? .kept : .published(.production), isSure: false))
     }
 
     /// As on the whole mount, the owner's write bit shows, so that a change is refused with a reason, and not by the kernel.
@@ -77,7 +113,7 @@ extension Volume {
     /// The file, if it is still the one that it was.
     private func look(_ kept: KeptFile) throws(Errno) -> FoundFile {
         do throws(Errno) {
-            let found = try store.quarantine().look(kept.name)
+            let found = try kept.file(in: store).look()
             if found.identity == kept.identity { return found }
         } catch .noSuchFileOrDirectory {}
         throw Errno.staleNFSFileHandle
@@ -120,6 +156,14 @@ extension Volume {
             try refuseKept(.operation(.renameOnto), isDirectory: entry.isDirectory, path, caller)
         }
         try refuseHidden(.operation(.renameFrom), path, caller)
+    }
+
+    /// The same of a file that is known, or a former version.
+    func refuseKept(_ action: Action, _ kept: KeptFile, _ caller: Caller) throws(Errno) -> Never {
+        if kept.isInQuarantine { try refuseKept(action, isDirectory: kept.isDirectory, kept.path, caller) }
+        try enforce(
+            OverwritePolicy.judgeVersion(action, isDirectory: kept.isDirectory), action.name, kept.path, caller)
+        throw Errno.notPermitted
     }
 
     /// Nothing there changes but by going away.

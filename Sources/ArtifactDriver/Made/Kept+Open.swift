@@ -9,7 +9,7 @@ internal import SystemPackage
 extension Volume {
     func open(_ kept: KeptFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
         guard !flags.isWritable, !flags.truncates else {
-            try refuseKept(.operation(flags.truncates ? .openTruncating : .openToWrite), kept.path, caller)
+            try refuseKept(.operation(flags.truncates ? .openTruncating : .openToWrite), kept, caller)
         }
         let descriptor = try withPath(of: kept, for: caller) { path throws(Errno) in
             try rights.acting(for: caller) { () throws(Errno) in try SystemCall.reopen(path, O_RDONLY | O_NONBLOCK) }
@@ -31,7 +31,7 @@ extension Volume {
     ) throws(Errno) -> Result {
         let path = try kept.openPath(in: store)
         defer { SystemCall.close(path) }
-        if let caller {
+        if let caller, kept.isInQuarantine {
             let owner = try SystemCall.attributes(path).st_uid
             guard seesKept(owner, caller) else { throw Errno.noSuchFileOrDirectory }
         }

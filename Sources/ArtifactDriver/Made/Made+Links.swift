@@ -18,7 +18,9 @@ extension Volume {
             case .currentSession(nil): currentSession?.description
             case .latestCheckpoint(_, _, let newest): newest
             case .siblingLink(_, _, let target): target
-            case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason, .records, .record: throw Errno.invalidArgument
+            case .hiddenDirectory, .hiddenFile, .quarantine, .keptReason, .records, .record, .versions,
+                .versionRecord:
+                throw Errno.invalidArgument
             }
         guard let target else { throw Errno.noSuchFileOrDirectory }
         return target

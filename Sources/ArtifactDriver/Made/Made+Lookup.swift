@@ -50,6 +50,7 @@ extension Volume {
 
     func attributes(of made: MadeEntry) -> stat {
         if case .record(let record) = made { return attributes(of: record) }
+        if case .versionRecord(let record) = made { return attributes(of: record) }
         // They look like the root: the same owner, and times that do not matter.
         var shown = (try? attributes(of: root)) ?? stat()
         shown.st_nlink = 1
@@ -58,7 +59,10 @@ extension Volume {
         case .hiddenDirectory:
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory))
             shown.st_mode = S_IFDIR | 0o555
-        case .record: break
+        case .record, .versionRecord: break
+        case .versions(let directory, let artifact):
+            shown.st_ino = ino_t(StableNumber.of(directory.versionsPath(of: artifact)))
+            shown.st_mode = S_IFDIR | 0o555
         case .records(let directory):
             shown.st_ino = ino_t(StableNumber.of(directory.path(of: StoreLayout.recordsDirectory)))
             shown.st_mode = S_IFDIR | 0o555
@@ -76,8 +80,8 @@ extension Volume {
             }
         case .hiddenFile(let file, for: let viewer):
             shown.st_ino = ino_t(StableNumber.of(StoreLayout.privateDirectory + "/" + file.rawValue))
-            // Who looks may set an attribute of it: that a run begins.
-            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : file == .runs ? 0o600 : 0o400)
+            // Who looks may set an attribute of it.
+            shown.st_mode = S_IFREG | (file.isEverybodys ? 0o444 : file.isSpokenTo ? 0o600 : 0o400)
             if !file.isEverybodys {
                 (shown.st_uid, shown.st_gid) = (geteuid(), getegid())
                 if case .user(let user) = viewer { shown.st_uid = user }
@@ -145,6 +149,9 @@ extension Volume {
 
     func listing(ofMade number: InodeNumber) throws(Errno) -> Listing {
         var listing = Listing()
+        if case .made(.versions(let directory, let artifact))? = namespace[number] {
+            return try self.listing(ofVersions: directory, artifact)
+        }
         if case .made(.records(let directory))? = namespace[number] {
             let own = StableNumber.of(directory.path(of: StoreLayout.recordsDirectory))
             try addDots(own, directory.stableNumber, to: &listing)

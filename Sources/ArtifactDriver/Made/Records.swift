@@ -78,9 +78,9 @@ extension Volume {
     func recordEntry(
         _ name: EntryName, of directory: TreeDirectory, in parent: InodeNumber, _ caller: Caller
     ) throws(Errno) -> Entry {
-        guard let name = name.string, name.hasSuffix(StoreLayout.recordSuffix) else {
-            throw Errno.noSuchFileOrDirectory
-        }
+        guard let name = name.string else { throw Errno.noSuchFileOrDirectory }
+        if let versions = try versionsEntry(name, of: directory, in: parent) { return versions }
+        guard name.hasSuffix(StoreLayout.recordSuffix) else { throw Errno.noSuchFileOrDirectory }
         let artifact = String(name.dropLast(StoreLayout.recordSuffix.count))
         guard let found = try record(of: artifact, in: directory, caller) else { throw Errno.noSuchFileOrDirectory }
         let file = RecordFile(artifact, in: directory, found.line, found.record, found.attributes)

@@ -138,7 +138,7 @@ extension Volume {
             } else {
                 finish(file, .gone)
             }
-        case .published, .staged, .gone: break
+        case .published, .former, .staged, .gone: break
         }
     }
 

@@ -81,7 +81,7 @@ extension Volume {
         let (isMade, user, isKeptBack) = file.state.withLock { state in
             switch state.phase {
             case .staged, .settling, .sealing: (true, state.birth?.user, state.isKeptBack)
-            case .published, .discarded, .gone: (false, nil, false)
+            case .published, .former, .discarded, .gone: (false, nil, false)
             }
         }
         guard isMade else { return nil }

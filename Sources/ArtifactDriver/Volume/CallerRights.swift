@@ -93,6 +93,9 @@ final class CallerRights: Sendable {
 
     // MARK: - Groups
 
+    /// All that are known of a caller.
+    func groups(of caller: Caller) -> [UInt32] { [caller.group] + furtherGroups(of: caller) }
+
     /// None when they are not known: a thread that is gone, or in another pid namespace.
     private func furtherGroups(of caller: Caller) -> [gid_t] {
         let now = Clock.monotonic()

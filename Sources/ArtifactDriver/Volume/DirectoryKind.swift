@@ -9,7 +9,7 @@ enum DirectoryKind {
     case artifacts(TreeDirectory)
     /// `logs/`, `scratch/`, or a directory in them.
     case free(FreeParent)
-    /// `.artifactfs/`, or `.meta/` of a directory.
+    /// `.artifactfs/`, `.meta/` of a directory, or the versions in that.
     case made(InodeNumber)
     /// `.artifactfs/quarantine/`.
     case quarantine(InodeNumber)
@@ -37,7 +37,7 @@ extension Volume {
         case .free(let node):
             return .free(
                 FreeParent(directory: .node(node), scope: node.scope, number: node.id, artifact: node.artifact))
-        case .made(.hiddenDirectory), .made(.records): return .made(directory)
+        case .made(.hiddenDirectory), .made(.records), .made(.versions): return .made(directory)
         case .made(.quarantine): return .quarantine(directory)
         case .kept(let kept) where kept.isDirectory: return .free(parent(directory, kept))
         case .artifact, .made, .kept: throw Errno.notDirectory

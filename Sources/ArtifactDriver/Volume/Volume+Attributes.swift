@@ -53,7 +53,7 @@ extension Volume {
         case .kept(let kept):
             let isOwners = changes.user == nil && changes.group == nil
             let operation: Operation = changes.size != nil ? .truncate : isOwners ? .setAttributes : .setOwner
-            try refuseKept(.operation(operation), isDirectory: kept.isDirectory, kept.path, request.caller)
+            try refuseKept(.operation(operation), kept, request.caller)
         case .made(.siblingLink(let parent, let name, _)): try changeLink(name, in: parent, changes, request.caller)
         case .made(let made): try refuseMade(.operation(.setAttributes), made, shownPath(of: found), request.caller)
         }

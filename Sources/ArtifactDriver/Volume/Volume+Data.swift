@@ -120,6 +120,7 @@ extension Volume {
         if case .made(.keptReason(let id, _)) = found {
             return .bytes(part(of: try store.quarantine().reason(of: id), offset, size))
         }
+        if case .made(.versionRecord(let record)) = found { return .bytes(part(of: record.content, offset, size)) }
         if case .made(.record(let record)) = found { return .bytes(part(of: record.content, offset, size)) }
         guard case .made(.hiddenFile(let file, for: let viewer)) = found else {
             return .openedFile(try openToRead(found))

@@ -11,7 +11,7 @@ extension Volume {
     public func openDirectory(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> OpenedDirectory {
         let node = try self.inode(inode)
         switch node {
-        case .tree, .made(.hiddenDirectory), .made(.quarantine), .made(.records): break
+        case .tree, .made(.hiddenDirectory), .made(.quarantine), .made(.records), .made(.versions): break
         case .free(let node): guard node.kind == S_IFDIR else { throw Errno.notDirectory }
         case .kept(let kept): guard kept.isDirectory else { throw Errno.notDirectory }
         case .artifact, .made: throw Errno.notDirectory

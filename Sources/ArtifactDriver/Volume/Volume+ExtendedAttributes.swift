@@ -81,6 +81,9 @@ extension Volume {
         if name.string == ArtifactAttribute.run, case .made(.hiddenFile(.runs, _)) = try self.inode(inode) {
             return try changeRun(value, for: request.caller)
         }
+        if name.string == ArtifactAttribute.versions, case .made(.hiddenFile(.versions, _)) = try self.inode(inode) {
+            return try changeVersions(value, for: request.caller)
+        }
         let isMode =
             name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
         try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in
@@ -137,7 +140,7 @@ extension Volume {
                 .operation(.setExtendedAttribute), onTree: directory.location, standing: standing(of: directory.scope),
                 isEmpty: false)
             try enforce(verdict, Operation.setExtendedAttribute.rawValue, directory.path, caller)
-        case .kept(let kept): try refuseKept(.operation(.setExtendedAttribute), kept.path, caller)
+        case .kept(let kept): try refuseKept(.operation(.setExtendedAttribute), kept, caller)
         case .made(let made):
             try refuseMade(.operation(.setExtendedAttribute), made, shownPath(of: found), caller)
         }

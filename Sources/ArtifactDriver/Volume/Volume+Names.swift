@@ -24,6 +24,9 @@ extension Volume {
             if case .made(.records(let directory))? = namespace[parent] {
                 return try recordEntry(name, of: directory, in: parent, caller)
             }
+            if case .made(.versions(let directory, let artifact))? = namespace[parent] {
+                return try versionEntry(name, of: artifact, in: directory, parent, caller)
+            }
             if name.string == MadeNames.quarantine {
                 return entry(madeInode(.quarantine, MadeNames.quarantine, in: parent))
             }
@@ -105,7 +108,7 @@ extension Volume {
         case (.artifact(let file), .artifacts(let directory)):
             return try linkArtifact(file, text(newName), in: directory, request.caller)
         case (.artifact(let file), _): try refuseLink(of: file, request.caller)
-        case (.kept(let kept), _): try refuseKept(.operation(.link), kept.path, request.caller)
+        case (.kept(let kept), _): try refuseKept(.operation(.link), kept, request.caller)
         default: break
         }
         // As of any file outside of ordinary trees.

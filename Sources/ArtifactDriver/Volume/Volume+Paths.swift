@@ -19,6 +19,7 @@ extension Volume {
         case .made(.quarantine)?: return StoreLayout.quarantineDirectory + "/" + name
         case .made(.records(let directory))?:
             return directory.path(of: StoreLayout.recordsDirectory) + "/" + name
+        case .made(.versions(let directory, let artifact))?: return directory.versionsPath(of: artifact) + "/" + name
         case .made?: return StoreLayout.privateDirectory + "/" + name
         case .kept(let kept)?: return kept.path + "/" + name
         case .artifact?, nil: return name
@@ -40,6 +41,8 @@ extension Volume {
         case .made(.records(let directory)): return directory.path(of: StoreLayout.recordsDirectory)
         case .made(.record(let record)):
             return record.directory.path(of: StoreLayout.recordsDirectory) + "/" + record.name
+        case .made(.versions(let directory, let artifact)): return directory.versionsPath(of: artifact)
+        case .made(.versionRecord(let record)): return record.path
         case .kept(let kept): return kept.path
         case .made(.currentSession): return "development/" + MadeNames.current
         case .made(.latestCheckpoint(let parent, let name, _)), .made(.siblingLink(let parent, let name, _)):

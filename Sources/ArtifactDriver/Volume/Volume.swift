@@ -68,6 +68,8 @@ public final class Volume: FileSystem {
     let hiddenContents = HiddenContents()
     /// What users said of what was kept back.
     let despite = DespiteReasons()
+    /// What was superseded and retracted.
+    let versionChanges = VersionChanges()
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
     let artifactDirectories = ArtifactDirectories()

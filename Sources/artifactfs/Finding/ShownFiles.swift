@@ -12,7 +12,7 @@ struct ShownFiles {
     /// Where it cannot be looked at, it is taken to be there. No mount is asked: what its user cannot see is not told anyway.
     func isThere(_ path: String) -> Bool {
         guard let store = place.store else { return true }
-        let real = ShownArtifact.realPath(of: path, in: store, schema)
+        let real = store + "/" + schema.realPath(ofShown: path)
         do throws(Errno) {
             _ = try SystemCall.attributes(SystemCall.currentDirectory, real)
             return true

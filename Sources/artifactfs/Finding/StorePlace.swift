@@ -179,7 +179,7 @@ struct StorePlace {
     func location(of path: String, _ schema: ArtifactSchema) -> String {
         if let mount { return mount.mountPoint + "/" + path }
         guard let store else { return path }
-        return ShownArtifact.realPath(of: path, in: store, schema)
+        return store + "/" + schema.realPath(ofShown: path)
     }
 
     func schema() throws -> ArtifactSchema {

@@ -7,9 +7,6 @@ import SystemPackage
 
 /// What becomes of what was kept back: by the mount, which acts for its user, or by the store itself.
 extension KeptPlace {
-    /// For how long a whole check may take, in milliseconds.
-    private static let longest: Int64 = 6 * 3_600_000
-
     /// Publishes an entry.
     ///
     /// - Parameter newPath: where, from the mount point.
@@ -75,56 +72,26 @@ extension KeptPlace {
         }
     }
 
-    /// Changes something through the mount, whose driver may be stopped meanwhile.
+    /// Changes something through the mount.
     ///
     /// - Parameters:
     ///   - what: completes "cannot".
     ///   - paths: what a refusal may be about besides the entry.
     private func change(
-        _ what: String, of entry: QuarantineEntry, _ paths: [String], _ body: (String) throws(Errno) -> Void
+        _ what: String, of entry: QuarantineEntry, _ paths: [String],
+        _ body: @escaping (String) throws(Errno) -> Void
     ) throws {
-        let (file, path) = (file(of: entry), path)
-        let about = paths + [StoreLayout.quarantineDirectory + "/" + entry.id]
-        let answer = Patience.find(within: Self.longest, on: mount) {
-            let code = Patience.number { () throws(Errno) in try body(file) }
-            var fields: JSONObject = ["errno": .integer(Int64(code))]
-            if code != 0, let denial = Self.lastDenial(on: path, about: about) { fields["denial"] = denial }
-            return Array(JSONValue.object(fields).description.utf8)
-        }
-        guard let answer, let value = JSONValue(parsing: answer), let errno = value["errno"]?.integer else {
-            throw mount?.silence ?? Failure(.silent, "\(path) does not answer")
-        }
-        guard errno != 0 else { return }
-        if errno == Int64(EROFS) {
-            throw Failure(
-                .failed,
-                "cannot \(what): the mount at \(path) is read-only; use one that is not, or the store's directory as its owner"
-            )
-        }
-        guard let denial = value["denial"], let reason = denial["reason"]?.string else {
-            throw Failure(
-                .failed, "cannot \(what): \(Errno(rawValue: Int32(clamping: errno))); it stays in quarantine")
-        }
-        throw Self.failure(reason, denial["detail"]?.string, denial["way_out"]?.string)
+        guard let mount else { return }
+        let file = file(of: entry)
+        try MountChange(
+            mount: mount, what: what, paths: paths + [StoreLayout.quarantineDirectory + "/" + entry.id],
+            otherwise: Self.stays
+        ).make { () throws(Errno) in try body(file) }
     }
 
-    /// Why the driver refused this process something.
-    private static func lastDenial(on mountPoint: String, about paths: [String]) -> JSONValue? {
-        let lines = Paths.contents(mountPoint + "/.artifactfs/denials.jsonl") ?? []
-        for line in lines.split(separator: UInt8(ascii: "\n")).reversed() {
-            guard let denial = JSONValue(parsing: line), let path = denial["path"]?.string else { continue }
-            if paths.contains(path) { return denial }
-        }
-        return nil
-    }
+    private static let stays = "it stays in quarantine"
 
     private static func failure(_ refusal: Refusal, _ path: String, _ place: Place, _ detail: String?) -> Failure {
-        failure(refusal.reason(path: path), detail, refusal.wayOut(in: place))
-    }
-
-    private static func failure(_ reason: String, _ detail: String?, _ wayOut: String?) -> Failure {
-        Failure(
-            .failed,
-            [reason, detail, wayOut, "it stays in quarantine"].compactMap { $0 }.joined(separator: "; "))
+        MountChange.failure([refusal.reason(path: path), detail, refusal.wayOut(in: place), stays])
     }
 }

@@ -127,7 +127,7 @@ struct AuditCommand: ParsableCommand {
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
                 count += 1
                 let size: Int64? = if case .integer(let size) = row[1] { size } else { nil }
-                let real = ShownArtifact.realPath(of: row[0].text, in: store, schema)
+                let real = store + "/" + schema.realPath(ofShown: row[0].text)
                 switch SealedProof.of(real, sha256: nil, size: size, readsBytes: false) {
                 case .whole: break
                 case .differs(let why):

@@ -243,6 +243,6 @@ struct Proving {
         guard let store = place.store,
             (try? SystemCall.checkAccess(atPath: store + "/" + StoreLayout.privateDirectory, R_OK | X_OK)) != nil
         else { return (place.location(of: path, schema), false) }
-        return (ShownArtifact.realPath(of: path, in: store, schema), true)
+        return (store + "/" + schema.realPath(ofShown: path), true)
     }
 }

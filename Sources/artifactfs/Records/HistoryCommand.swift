@@ -12,7 +12,7 @@ struct HistoryCommand: ParsableCommand {
         abstract: "List what happened to an artifact, and what was refused.",
         discussion: """
             Lists every event that the store's ledgers have of a path, the oldest first: sealed, kept back, recovered, promoted \
-            from there, attributes set, operations refused. Of what is refused very often the ledger has the first ones only.
+            from there, superseded, retracted, attributes set, operations refused. Of what is refused very often the ledger has the first ones only.
 
             The ledgers are the store owner's and root's.
 
@@ -74,6 +74,13 @@ struct HistoryCommand: ParsableCommand {
         case .takenOut(let left): return ("taken-out", [by(left.uid, left.command), left.to.map { "to \($0)" } ?? ""])
         case .removedEmpty(let file), .removedTransient(let file):
             return (line.event.name, [by(file.uid, file.command), file.detail ?? ""])
+        case .unsealed(let artifact):
+            return (
+                line.event.name,
+                ["version \(artifact.version)", by(artifact.uid, artifact.command), artifact.reason]
+            )
+        case .unsealIntent(let artifact), .unsealAbandoned(let artifact):
+            return (line.event.name, ["\(artifact.unsealing.command), version \(artifact.version)", artifact.reason])
         case .attributesSet(let change):
             let mode = change.mode.map { "mode \($0)" } ?? ""
             let modified = change.modified.map { "modified \($0)" } ?? ""

@@ -80,12 +80,23 @@ struct ShowCommand: ParsableCommand {
         let history = try artifact.history()
         if let kept = history.kept, found == nil { return (kept.record, Self.keptBack(kept.reason, artifact)) }
         guard let record = history.sealed else { throw nothing(of: artifact, isThere: found != nil) }
-        guard let found else { return (record, "it was sealed, and is not there any more") }
+        guard let found else { return (record, Self.gone(history, artifact)) }
         // A directory's own size says nothing of what is in it.
         if !found.isDirectory, let size = record.artifact.size, size != Int64(found.st_size) {
             return (record, "not what was sealed: what is there now has \(found.st_size) bytes")
         }
         return (record, "sealed")
+    }
+
+    /// What became of what was sealed.
+    private static func gone(_ history: PathHistory, _ artifact: ShownArtifact) -> String {
+        guard let (left, time) = history.unsealed else { return "it was sealed, and is not there any more" }
+        let who =
+            left.uid == Int64(UInt32(clamping: left.uid)) ? UserName.of(UInt32(clamping: left.uid)) : "\(left.uid)"
+        return """
+            \(left.unsealing.rawValue) at \(time.prefix(19))Z by \(who), as version \(left.version): \(left.reason); \
+            'artifactfs versions \(Shell.quoted(artifact.full))' says where it is
+            """
     }
 
     private static func keptBack(_ reason: String?, _ artifact: ShownArtifact, as id: String? = nil) -> String {

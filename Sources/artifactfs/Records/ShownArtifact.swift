@@ -58,18 +58,8 @@ struct ShownArtifact {
         }
         let (path, directory) = whole(shown, schema)
         return ShownArtifact(
-            mount: nil, store: store, path: path, full: realPath(of: path, in: store, schema), location: directory)
-    }
-
-    /// Where in a store is what a mount shows at a path.
-    static func realPath(of path: String, in store: String, _ schema: ArtifactSchema) -> String {
-        let (directory, names) = schema.locate(path)
-        if case .typed(_, _, let type) = directory, let name = names.first,
-            case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type))
-        {
-            return store + "/" + StoreLayout.directory(of: directory) + "/" + real
-        }
-        return ([store, StoreLayout.directory(of: directory)] + names).joined(separator: "/")
+            mount: nil, store: store, path: path, full: store + "/" + schema.realPath(ofShown: path),
+            location: directory)
     }
 
     /// The artifact that a path is, or is in.

@@ -1,0 +1,48 @@
+internal import Glibc
+internal import SystemCalls
+internal import SystemPackage
+
+/// What the driver's own directory in a store says of itself.
+enum StoreFormat {
+    /// The formats that this version reads and writes. A store is of the first until an artifact is superseded or retracted in it; what knows
+    /// that one only would take a version that recovery finds for a leftover.
+    static let versions = 1...2
+    /// The format of a new store.
+    static let first = 1
+    /// The one that knows of former versions.
+    static let withVersions = 2
+    /// The marker's name in `.artifactfs`.
+    static let fileName = "format"
+    /// The schema's name in `.artifactfs`.
+    static let schemaName = "schema.yaml"
+    static let staging = "staging"
+    static let quarantine = "quarantine"
+    static let ledger = "ledger"
+    static let sessions = "sessions"
+    static let reserved = "reserved"
+    static let unsynced = "unsynced"
+    static let manifests = "manifests"
+    static let spare = "spare"
+    static let versionsDirectory = "versions"
+    /// Held while a mount opens the store: recovery and making a staging directory.
+    static let lockName = "lock"
+
+    /// The marker's text.
+    static func text(of version: Int) -> String { "artifactfs store, format \(version)\n" }
+
+    /// The format that a marker says; nil of one that this version does not know.
+    static func version(_ marker: String) -> Int? { versions.first { text(of: $0) == marker } }
+
+    /// Says of a store that it has former versions from now on: nothing else in it changes.
+    ///
+    /// - Parameter own: `.artifactfs`.
+    static func raise(_ own: Directory) throws(Errno) {
+        let marker = own.file(fileName)
+        let now = try marker.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(now) }
+        let text = String(decoding: try SystemCall.bytes(now, at: 0, count: 4096), as: UTF8.self)
+        guard let version = version(text) else { throw .notSupported }
+        guard version < withVersions else { return }
+        try WholeFile.write(Array(Self.text(of: withVersions).utf8), to: marker)
+    }
+}

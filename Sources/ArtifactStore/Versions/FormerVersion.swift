@@ -1,0 +1,189 @@
+public import ArtifactRecords
+internal import Artifacts
+internal import Glibc
+public import SystemCalls
+public import SystemPackage
+
+/// A version of an artifact that has left its name: what is known of it from itself and from the description beside it.
+public struct FormerVersion: Sendable {
+    /// From 1, in the order in which they were sealed.
+    public let number: Int64
+    /// Which file or directory it is.
+    public let identity: FileIdentity
+    /// When it left its name (RFC 3339); empty where that is not known.
+    public let time: String
+    /// How and why it left, and who did it; nil where the description cannot be read.
+    public let left: UnsealedArtifact?
+    /// What is known of it; nil where the description cannot be read.
+    public let record: ArtifactRecord?
+
+    /// Its name where versions are.
+    public var name: String { String(number) }
+}
+
+/// The former versions of one name, for who looks at them: `.artifactfs/versions/<real path>/`.
+public struct VersionReader: Sendable {
+    let directory: Directory
+
+    /// The longest description that is read, in bytes.
+    private static let longestDescription = 64 << 20
+
+    init(_ directory: Directory) { self.directory = directory }
+
+    /// The versions of an artifact of a store that nobody needs to have open.
+    ///
+    /// - Parameters:
+    ///   - store: the store's path.
+    ///   - real: the artifact's real path, from the store.
+    /// - Returns: nil when it has none.
+    /// - Throws: `EACCES` for who is neither the store's owner nor root.
+    public init?(ofStore store: String, real: String) throws(Errno) {
+        let root = Directory(owning: try SystemCall.open(SystemCall.currentDirectory, store, O_RDONLY | O_DIRECTORY))
+        guard let found = try VersionShelf.open(beneath: root)?.directory(of: real) else { return nil }
+        directory = found
+    }
+
+    /// Where they are; for people.
+    public var path: String {
+        (try? SystemCall.path(of: directory.descriptor)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    /// All, the oldest first.
+    public func all() throws(Errno) -> [FormerVersion] {
+        var found: [FormerVersion] = []
+        for number in try numbers() {
+            do throws(Errno) { found.append(try version(number)) } catch {
+                guard error == .noSuchFileOrDirectory else { throw error }
+            }
+        }
+        return found
+    }
+
+    /// Their numbers.
+    public func numbers() throws(Errno) -> [Int64] {
+        try directory.entries().compactMap { VersionShelf.number($0.name) }.sorted()
+    }
+
+    /// One of them.
+    ///
+    /// - Throws: `ENOENT` when there is none of that number.
+    public func version(_ number: Int64) throws(Errno) -> FormerVersion {
+        let found = try file(number).look()
+        let text = try? description(of: number)
+        let value = text.flatMap { JSONValue(parsing: $0) }
+        return FormerVersion(
+            number: number, identity: found.identity, time: value?["time"]?.string ?? "",
+            left: value.flatMap { UnsealedArtifact($0) }, record: value?["record"]?.object.map { ArtifactRecord($0) })
+    }
+
+    /// Its file or directory.
+    public func file(_ number: Int64) -> RealFile { directory.file(String(number)) }
+
+    /// The bytes that say what it is, and how and why it left its name.
+    public func description(of number: Int64) throws(Errno) -> [UInt8] {
+        let descriptor = try directory.file(VersionShelf.descriptionName(number)).open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        return try SystemCall.bytes(descriptor, at: 0, count: Self.longestDescription)
+    }
+}
+
+/// Where former versions are: `.artifactfs/versions`, a directory for each name that ever had one.
+struct VersionShelf {
+    let directory: Directory
+
+    /// What is added to a version's name for its description.
+    private static let descriptionSuffix = ".json"
+
+    /// - Parameter root: the store.
+    /// - Returns: nil of a store that has none.
+    static func open(beneath root: Directory) throws(Errno) -> VersionShelf? {
+        do throws(Errno) {
+            return VersionShelf(
+                directory: try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.versionsDirectory))
+        } catch .noSuchFileOrDirectory { return nil }
+    }
+
+    /// - Parameter real: a real path, from the store.
+    /// - Returns: nil when nothing ever left that name.
+    func directory(of real: String) throws(Errno) -> Directory? {
+        do throws(Errno) { return try directory.directory(EscapedName.unique(real)) } catch .noSuchFileOrDirectory {
+            return nil
+        }
+    }
+
+    /// The same, made when it is missing.
+    func directory(for real: String) throws(Errno) -> Directory {
+        try directory.directory(EscapedName.unique(real), orMakeWith: 0o700)
+    }
+
+    /// The number of the version that is sealed next under a name: one more than the last that left it; nil where none ever did.
+    static func next(of real: String, beneath root: Directory) -> Int64? {
+        guard let shelf = try? open(beneath: root), let found = try? shelf.directory(of: real),
+            let last = try? last(in: found)
+        else { return nil }
+        return last.addingReportingOverflow(1).partialValue
+    }
+
+    /// The greatest number of a version that is there; nil where there is none.
+    static func last(in directory: Directory) throws(Errno) -> Int64? {
+        try directory.entries().compactMap { number($0.name) }.max()
+    }
+
+    /// A version's number by its name; nil of what is none.
+    static func number(_ name: String) -> Int64? {
+        guard let number = Int64(name), number > 0, String(number) == name else { return nil }
+        return number
+    }
+
+    static func descriptionName(_ number: Int64) -> String { String(number) + descriptionSuffix }
+}
+
+extension Store {
+    /// The former versions of what is, or was, under a real name; nil when there are none.
+    ///
+    /// - Parameters:
+    ///   - name: a real name.
+    ///   - directory: its directory, relative to the store.
+    public func formerVersions(of name: String, in directory: String) throws(Errno) -> VersionReader? {
+        try VersionShelf.open(beneath: root)?.directory(of: directory + "/" + name).map { VersionReader($0) }
+    }
+}
+
+extension Store {
+    /// The artifacts of production that a run published and that have their names still, by their paths on the mount. The ledgers are read whole.
+    public func artifacts(ofRun run: String) throws(Errno) -> [String] {
+        let ledgers = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.ledger)
+        var needle = Array("\"id\":".utf8)
+        JSONValue.write(run, to: &needle)
+        var found: [String: String] = [:]
+        try withExtendedLifetime(ledgers) { () throws(Errno) in
+            try LedgerReader(directory: ledgers.descriptor).forEachLine { bytes in
+                guard LedgerReader.contains(bytes, needle), let line = LedgerLine(parsing: bytes),
+                    case .sealed = line.event, let record = line.record, record.run?.id == run,
+                    let path = record.artifact.path, let sha256 = record.artifact.sha256
+                else { return }
+                found[path] = sha256
+            }
+        }
+        // What has the name may be another's by now.
+        var paths: [String] = []
+        for (path, sha256) in found.sorted(by: { $0.key < $1.key }) {
+            for isDirectory in [false, true] {
+                guard let destination = Promotion.Destination(path: path, in: schema, isDirectory: isDirectory) else {
+                    continue
+                }
+                let directory = directory(for: destination.location)
+                guard let real = try directory.refresh(),
+                    let attributes = try? real.file(destination.realName).attributes(),
+                    attributes.isDirectory == isDirectory,
+                    let line = try line(
+                        of: real.file(destination.realName), in: directory.path, attributes,
+                        place: try? real.file(destination.realName).extendedAttribute(Self.placeAttribute)),
+                    line.record?.artifact.sha256 == sha256, line.record?.run?.id == run
+                else { continue }
+                paths.append(path)
+            }
+        }
+        return paths
+    }
+}

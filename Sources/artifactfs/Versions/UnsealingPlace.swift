@@ -1,0 +1,182 @@
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Glibc
+import SystemCalls
+import SystemPackage
+
+/// Where artifacts are superseded and retracted: on a mount, as its user, or in a store's own directory, for who may.
+struct UnsealingPlace {
+    /// The mount; nil for a store's directory.
+    let mount: MountEntry?
+    /// The store's directory; nil where the mount does not say it.
+    let store: String?
+
+    /// That of artifacts, which must be in one store.
+    init(of artifacts: [ShownArtifact]) throws {
+        guard let first = artifacts.first else { throw Failure(.usage, "name an artifact") }
+        for other in artifacts where other.mount?.mountPoint != first.mount?.mountPoint || other.store != first.store {
+            throw Failure(
+                .cannotAnswer,
+                "\(other.full) is in another store than \(first.full), or on another mount; what goes together is in one"
+            )
+        }
+        (mount, store) = (first.mount, first.store)
+    }
+
+    init(_ place: StorePlace) { (mount, store) = (place.mount, place.store) }
+
+    /// The place as it is named in a command.
+    var argument: String { Shell.quoted(mount?.mountPoint ?? store ?? "") }
+
+    /// Takes the names from artifacts, of all or of none.
+    ///
+    /// - Parameters:
+    ///   - paths: on the mount, from its root; nil for those of the run.
+    ///   - file: what is to take the name of the only one.
+    func unseal(
+        _ unsealing: Unsealing, _ paths: [String]?, ofRun run: String? = nil, reason: String, with file: String? = nil
+    ) throws {
+        if let mount { return try unseal(unsealing, paths, run, reason, file, on: mount) }
+        guard let store = self.store else { throw Failure(.cannotAnswer, "the store's directory is not known") }
+        let opened = try Store(
+            at: store, readOnly: false, durability: .synced,
+            checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
+        defer { opened.close() }
+        let all = try paths ?? Self.paths(ofRun: run ?? "", in: opened)
+        let request = UnsealRequest(
+            paths: all, unsealing: unsealing, reason: reason,
+            agent: Agent(user: geteuid(), process: getpid(), program: "artifactfs"), groups: Self.groups())
+        do throws(UnsealObstacle) {
+            if let file {
+                let descriptor = try Self.open(file)
+                defer { SystemCall.close(descriptor) }
+                var record = ArtifactRecord(path: all.first ?? "")
+                record.writer = Self.writer()
+                _ = try opened.supersede(
+                    request, with: Successor(descriptor: descriptor, record: record, inputs: [file]))
+            } else {
+                _ = try opened.unseal(request)
+            }
+        } catch { throw Self.failure(error, unsealing) }
+    }
+
+    private func unseal(
+        _ unsealing: Unsealing, _ paths: [String]?, _ run: String?, _ reason: String, _ file: String?,
+        on mount: MountEntry
+    ) throws {
+        var facts: JSONObject = ["reason": .string(reason)]
+        if let paths { facts["paths"] = .array(paths.map { .string($0) }) }
+        facts["run"] = run.map { .string($0) }
+        var copy: String?
+        defer { if let copy { try? SystemCall.unlink(SystemCall.currentDirectory, copy) } }
+        if let file {
+            var shown = Paths.rest(of: file, in: mount.mountPoint + "/")
+            if !file.utf8.starts(with: (mount.mountPoint + "/").utf8) || shown.hasPrefix(Mode.production.rawValue + "/")
+            {
+                let new = try Self.copy(file, to: mount)
+                (copy, shown) = (new, Paths.rest(of: new, in: mount.mountPoint + "/"))
+            }
+            facts["with"] = .string(shown)
+            facts["inputs"] = .array([.string(file)])
+        }
+        let value = Array(JSONValue.object([unsealing.command: .object(facts)]).description.utf8)
+        guard value.count <= 65_536 else {
+            throw Failure(
+                .cannotAnswer, "these are too many paths at a time; name fewer, or all that a run published with --run")
+        }
+        let door = mount.mountPoint + "/" + StoreLayout.privateDirectory + "/" + StoreLayout.versionsFile
+        let what = "\(unsealing.command) \(paths?.first ?? run.map { "what run \($0) published" } ?? "")"
+        try MountChange(
+            mount: mount, what: what, paths: paths ?? [], otherwise: "nothing has changed"
+        ).make { () throws(Errno) in
+            try SystemCall.setExtendedAttribute(ArtifactAttribute.versions, value, ofPath: door, flags: 0)
+        }
+    }
+
+    /// The driver reads with its user's rights what is on the mount; what is elsewhere this process reads, and brings it there.
+    private static func copy(_ file: String, to mount: MountEntry) throws -> String {
+        let status = try MountStatus.of(mount)
+        guard let session = Paths.link(mount.mountPoint + "/development/current") ?? status.string("session") else {
+            throw Failure(
+                .failed,
+                "the mount at \(mount.mountPoint) is read-only; use one that is not, or the store's directory as its owner"
+            )
+        }
+        let target = "\(mount.mountPoint)/development/\(session)/scratch/.supersede-\(getpid())"
+        do throws(UnsealObstacle) {
+            let source = try open(file)
+            defer { SystemCall.close(source) }
+            do throws(Errno) {
+                let made = try SystemCall.open(
+                    SystemCall.currentDirectory, target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+                defer { SystemCall.close(made) }
+                try FileCopy.copyBytes(source, to: made)
+            } catch {
+                try? SystemCall.unlink(SystemCall.currentDirectory, target)
+                throw UnsealObstacle.system(path: file, doing: "copied to \(target)", error)
+            }
+        } catch { throw failure(error, .superseded) }
+        return target
+    }
+
+    private static func open(_ file: String) throws(UnsealObstacle) -> FileDescriptor {
+        do throws(Errno) {
+            let descriptor = try SystemCall.open(SystemCall.currentDirectory, file, O_RDONLY | O_NONBLOCK)
+            do throws(Errno) {
+                let found = try SystemCall.attributes(descriptor)
+                guard found.isRegular else { throw found.isDirectory ? Errno.isDirectory : Errno.invalidArgument }
+                return descriptor
+            } catch {
+                SystemCall.close(descriptor)
+                throw error
+            }
+        } catch { throw .system(path: file, doing: "read", error) }
+    }
+
+    static func paths(ofRun run: String, in store: Store) throws -> [String] {
+        let paths: [String]
+        do throws(Errno) { paths = try store.artifacts(ofRun: run) } catch {
+            throw Failure(.failed, "cannot read the ledger of \(store.path): \(error)")
+        }
+        guard !paths.isEmpty else {
+            throw Failure(
+                .cannotAnswer,
+                "run \(run) has published nothing that is there still; 'artifactfs runs \(Shell.quoted(store.path))' lists the runs"
+            )
+        }
+        return paths
+    }
+
+    private static func failure(_ obstacle: UnsealObstacle, _ unsealing: Unsealing) -> Failure {
+        switch obstacle {
+        case .refused(let path, let refusal, let detail):
+            MountChange.failure([refusal.reason(path: path), detail, refusal.wayOut, "nothing has changed"])
+        case .successor(let reason, let rule):
+            MountChange.failure(["the new file is not taken: \(reason) (\(rule.rawValue))", "nothing has changed"])
+        case .system(let path, let doing, let errno):
+            Failure(.failed, "\(path) could not be \(doing): \(errno); nothing has changed")
+        case .stopped: Failure(.failed, "stopped")
+        }
+    }
+
+    private static func groups() -> [UInt32] {
+        let count = getgroups(0, nil)
+        guard count > 0 else { return [getegid()] }
+        var all = [gid_t](repeating: 0, count: Int(count))
+        let found = getgroups(count, &all)
+        return [getegid()] + all.prefix(Int(max(0, found)))
+    }
+
+    /// What this process is.
+    private static func writer() -> ArtifactRecord.Writer {
+        var writer = ArtifactRecord.Writer()
+        (writer.uid, writer.gid, writer.pid) = (getuid(), getgid(), getpid())
+        writer.user = SystemCall.userName(getuid())
+        writer.argv = ArgumentMask.masked(CommandLine.arguments)
+        writer.program = Paths.link("/proc/self/exe")
+        writer.cwd = Paths.link("/proc/self/cwd")
+        writer.exit = nil
+        return writer
+    }
+}
