@@ -36,6 +36,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case unsealed(UnsealedArtifact)
     /// It has not.
     case unsealAbandoned(UnsealedArtifact)
+    /// A moment got a name.
+    case tagged(TagLine)
     /// The owner of a sealed artifact set its mode or times.
     case attributesSet(OwnersChange)
     /// An operation was refused.
@@ -235,6 +237,7 @@ extension LedgerEvent {
         case superseded
         case retracted
         case unsealAbandoned = "unseal-abandoned"
+        case tagged
         case attributesSet = "attributes-set"
         case denied
         case denialsCounted = "denials-counted"
@@ -262,6 +265,7 @@ extension LedgerEvent {
         case .unsealIntent: Name.unsealIntent.rawValue
         case .unsealed(let artifact): artifact.unsealing.rawValue
         case .unsealAbandoned: Name.unsealAbandoned.rawValue
+        case .tagged: Name.tagged.rawValue
         case .attributesSet: Name.attributesSet.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
@@ -288,6 +292,7 @@ extension LedgerEvent {
         case .removedEmpty(let file), .removedTransient(let file): return file.members
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
             return artifact.members
+        case .tagged(let line): return line.members
         case .attributesSet(let change): return change.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
@@ -338,6 +343,7 @@ extension LedgerEvent {
         case .superseded, .retracted:
             return UnsealedArtifact(line).flatMap { $0.unsealing.rawValue == name.rawValue ? .unsealed($0) : nil }
         case .unsealAbandoned: return UnsealedArtifact(line).map { .unsealAbandoned($0) }
+        case .tagged: return TagLine(line).map { .tagged($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:

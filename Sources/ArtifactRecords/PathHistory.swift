@@ -126,7 +126,8 @@ extension LedgerEvent {
         case .attributesSet(let change): isIt(change.path)
         case .denied(let operation): isIt(operation.path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])
-        case .sessionBegun, .sessionResumed, .runBegun, .runEnded, .runSealing, .denialsCounted, .ledgerRepaired,
+        case .sessionBegun, .sessionResumed, .runBegun, .runEnded, .runSealing, .tagged, .denialsCounted,
+            .ledgerRepaired,
             .ledgerContinues:
             false
         }

@@ -81,6 +81,11 @@ public struct RealFile: Sendable {
         }
     }
 
+    /// Gives another file this name too.
+    func link(from other: RealFile) throws(Errno) {
+        try SystemCall.link(other.directory.descriptor, other.name, directory.descriptor, name)
+    }
+
     /// Moves it without replacing anything. A directory goes as it is: its owner needs the right to write to it for that (rename(2)), and has it
     /// meanwhile.
     func moveWhole(to other: RealFile) throws(Errno) {

@@ -24,6 +24,7 @@ enum StoreFormat {
     static let manifests = "manifests"
     static let spare = "spare"
     static let versionsDirectory = "versions"
+    static let tags = "tags"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
 

@@ -4,17 +4,23 @@ internal import SystemPackage
 
 /// Small files of the store's own that are there whole, or as they were.
 enum WholeFile {
-    /// Writes a file under another name, brings it to disk, and gives it its name, replacing what has it.
-    static func write(_ bytes: [UInt8], to file: RealFile) throws(Errno) {
+    /// Writes a file under another name, brings it to disk, and gives it its name.
+    ///
+    /// - Parameters:
+    ///   - replacing: whether what has the name is replaced; else `EEXIST`.
+    ///   - isSynced: whether it is waited for the disk; else who writes many does it for all.
+    static func write(
+        _ bytes: [UInt8], to file: RealFile, replacing: Bool = true, isSynced: Bool = true
+    ) throws(Errno) {
         let time = Clock.now()
         let new = file.directory.file(".\(file.name)-\(getpid())-\(time.tv_sec)-\(time.tv_nsec)")
         let descriptor = try new.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         defer { SystemCall.close(descriptor) }
         do throws(Errno) {
             try SystemCall.write(descriptor, bytes)
-            try SystemCall.sync(descriptor)
-            try new.rename(to: file)
-            try SystemCall.sync(file.directory.descriptor)
+            if isSynced { try SystemCall.sync(descriptor) }
+            try new.rename(to: file, flags: replacing ? 0 : SystemCall.noReplace)
+            if isSynced { try SystemCall.sync(file.directory.descriptor) }
         } catch {
             try? new.unlink()
             throw error

@@ -36,7 +36,10 @@ public struct PrincipalNames: Hashable, Sendable {
         for name in names {
             let isGroup = name.utf8.first == UInt8(ascii: "@")
             let rest = isGroup ? String(name.utf8.dropFirst()) ?? "" : name
-            guard !rest.isEmpty, rest.utf8.allSatisfy({ $0 > 32 && $0 != 127 && $0 != UInt8(ascii: ":") }) else {
+            let isNumber = rest.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+            guard !rest.isEmpty, rest.utf8.first != UInt8(ascii: "-"), !isNumber || UInt32(rest) != nil,
+                rest.utf8.allSatisfy({ $0 > 32 && $0 != 127 && $0 != UInt8(ascii: ":") })
+            else {
                 return nil
             }
             if isGroup { groups.append(rest) } else { users.append(rest) }
@@ -64,8 +67,8 @@ public enum UnsealingSubject: Hashable, Sendable {
 }
 
 extension Refusal {
-    /// What the system refuses an artifact.
-    public static func ofSystem(_ error: Errno) -> Refusal { Refusal(error, .ofFailure(error)) }
+    /// That an artifact keeps its name because something could not be done.
+    public static func ofUnsealing(_ error: Errno) -> Refusal { Refusal(error, .notSuperseded) }
 }
 
 extension OverwritePolicy {

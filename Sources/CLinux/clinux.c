@@ -55,6 +55,9 @@ int clinux_renameat2(int fromDir, const char *from, int toDir, const char *to, u
     return (int)syscall(SYS_renameat2, fromDir, from, toDir, to, flags);
 }
 
+/* syncfs(2) */
+int clinux_syncfs(int fd) { return syncfs(fd); }
+
 int clinux_fallocate(int fd, int mode, off_t offset, off_t length) {
     return fallocate(fd, mode, offset, length);
 }

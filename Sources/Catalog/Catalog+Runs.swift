@@ -196,7 +196,7 @@ extension Catalog {
     /// Whether a metric counts the steps, and measures nothing.
     public static func countsSteps(_ metric: String) -> Bool { MeasuredValues.countsSteps(metric) }
 
-    private static func numbers(of names: [String], _ database: Database) throws -> [Int64] {
+    static func numbers(of names: [String], _ database: Database) throws -> [Int64] {
         let statement = try database.cachedStatement(sql: "SELECT id FROM text WHERE hash = ? AND value = ?")
         return try names.compactMap { name in
             try Int64.fetchOne(statement, arguments: [CatalogTables.hash(name), name])

@@ -183,13 +183,18 @@ final class CatalogWriter {
     /// What was at a path and is another file by now: its real file was removed, and the name was given again.
     static let replaced = "replaced"
 
+    /// Of those with one path that count as sealed only the newest is: lines of several hosts come in any order.
     private func replace(_ directory: Int64?, _ name: String, by artifact: Int64) throws {
+        let sealed = try number(of: ArtifactRecord.State.sealed.rawValue)
+        let newest = try Int64.fetchOne(
+            database.cachedStatement(
+                sql:
+                    "SELECT id FROM artifact WHERE directory = ? AND name = ? AND state = ? ORDER BY sealed DESC, id DESC LIMIT 1"
+            ),
+            arguments: [directory, name, sealed])
         try execute(
             "UPDATE artifact SET state = ? WHERE directory = ? AND name = ? AND state = ? AND id != ?",
-            [
-                try number(of: Self.replaced), directory, name, try number(of: ArtifactRecord.State.sealed.rawValue),
-                artifact,
-            ])
+            [try number(of: Self.replaced), directory, name, sealed, newest ?? artifact])
     }
 
     /// Finds all that was replaced, once the paths have an index.

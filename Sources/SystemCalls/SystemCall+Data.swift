@@ -144,6 +144,11 @@ extension SystemCall {
         try retry(.sync, descriptor) { fsync(descriptor.rawValue) }
     }
 
+    /// All that is on the file system of a file or directory (syncfs(2)).
+    package static func syncFileSystem(_ descriptor: FileDescriptor) throws(Errno) {
+        try retry(.sync, descriptor) { clinux_syncfs(descriptor.rawValue) }
+    }
+
     /// fdatasync(2).
     package static func syncData(_ descriptor: FileDescriptor) throws(Errno) {
         try retry(.sync, descriptor) { fdatasync(descriptor.rawValue) }

@@ -29,7 +29,8 @@ struct ArtifactFS: ParsableCommand {
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
                   'supersede', 'retract': refused, nothing has changed; 'versions':
-                  there is none; 'adopt': something was refused; 'verify', 'audit': something
+                  there is none; 'production': nothing was there, or it differs;
+                  'tag': refused, or there is none; 'adopt': something was refused; 'verify', 'audit': something
                   differs; 'validate': something would be refused;
                   'doctor': something is not as it should be
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
@@ -47,7 +48,8 @@ struct ArtifactFS: ParsableCommand {
             WaitCommand.self,
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
-            LineageCommand.self, DoctorCommand.self, VersionsCommand.self, SupersedeCommand.self,
+            LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
+            SupersedeCommand.self,
             RetractCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
             RecoverCommand.self,
             ReindexCommand.self,

@@ -42,6 +42,8 @@ import Testing
         .attributesSet(
             .init(mount: "m", path: "p", mode: "0444", modified: "then", uid: 1, pid: 2, command: "touch")),
         .unsealIntent(leaving), .unsealed(leaving), .unsealed(retracted), .unsealAbandoned(leaving),
+        .tagged(
+            .init(mount: "m", tag: "paper", moment: "then", note: "as sent", uid: 1, pid: 2, command: "artifactfs")),
         .denied(
             .init(
                 mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,

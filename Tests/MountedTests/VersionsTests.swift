@@ -69,11 +69,18 @@ extension MountedTests {
             }
             let shown = try command("show", path)
             #expect(shown.output.contains("sealed, version 2") && shown.output.contains(files.path + "/new.tsv"))
+            // What it was can come back, and is known to be that.
+            let back = try command("supersede", "--reason", "it was right", "--with", former + "/1", path)
+            #expect(back.succeeded, "\(back)")
+            #expect(try contents(path) == "a\tb\n1\t2\n")
+            let record = try contents(mount.production("base/analysis_sequences/.meta/chr1.tsv.json"))
+            #expect(record.contains("{\"path\":\"production/\(Self.chr1)\",\"version\":1,"), "\(record)")
             let history = try command("history", path)
             #expect(history.output.contains("superseded     version 1, by ") && history.succeeded, "\(history)")
-            let found = try command("find", "--store", mount.store, "state = superseded", "--columns", "path,version")
-            #expect(found.output == "production/\(Self.chr1)\t1\n", "\(found)")
-            #expect(try contents(mount.path(".artifactfs/versions.jsonl")).split(separator: "\n").count == 1)
+            let found = try command(
+                "find", "--store", mount.store, "state = superseded", "--columns", "path,version", "--sort", "version")
+            #expect(found.output == "production/\(Self.chr1)\t1\nproduction/\(Self.chr1)\t2\n", "\(found)")
+            #expect(try contents(mount.path(".artifactfs/versions.jsonl")).split(separator: "\n").count == 2)
             #expect(try names(in: mount.session("scratch")) == [])
             #expect(try command("verify", mount.root).succeeded && command("audit", mount.store).succeeded)
         }
@@ -102,7 +109,7 @@ extension MountedTests {
             let shown = try command("show", path)
             #expect(shown.succeeded && shown.output.contains("retracted at "), "\(shown)")
             let again = try command("retract", "--reason", "no", path)
-            #expect(again.status == 1 && again.errors.contains("version 1 was retracted already"), "\(again)")
+            #expect(again.status == 2 && again.errors.contains("version 1 was retracted already"), "\(again)")
             // The name is anybody's.
             _ = try publish(mount, "a\tb\n9\t9\n")
             #expect(try command("versions", path).output.hasPrefix("2  sealed  "))
@@ -171,7 +178,7 @@ extension MountedTests {
             #expect(versions.output.hasPrefix("2  sealed  ") && versions.succeeded, "\(versions)")
             #expect(try command("retract", "--reason", "r", real).succeeded && !exists(real))
             for (words, status, text) in [
-                (["retract", "--reason", "r", real], 1, "version 2 was retracted already"),
+                (["retract", "--reason", "r", real], 2, "version 2 was retracted already"),
                 (["supersede", "--reason", "r", "--with", files.path + "/none", real], 2, "none is not there"),
                 (["supersede", "--reason", " ", real], 64, "needs a text"),
                 (["supersede", "--with", files.path, real], 64, "--reason"),
@@ -195,7 +202,7 @@ extension MountedTests {
             try write("a\tb\n3\n", to: files.path + "/bad.tsv")
             #expect(mkfifo(files.path + "/fifo", 0o600) == 0)
             for (file, text) in [
-                ("/bad.tsv", "content check failed"), ("/fifo", "could not be read"), ("", "Is a directory"),
+                ("/bad.tsv", "has only 1 column"), ("/fifo", "it is no plain file"), ("", "Is a directory"),
             ] {
                 let refused = try command("supersede", "--reason", "r", "--with", files.path + file, path)
                 #expect(refused.status == 1 && refused.errors.contains(text), "\(refused)")
@@ -203,6 +210,20 @@ extension MountedTests {
             }
             #expect(try contents(path) == "a\tb\n1\t2\n")
             #expect(try names(in: mount.session("scratch")) == [])
+            // A part of a directory leaves with the whole.
+            let made = try run(
+                [
+                    "bash", "-c",
+                    "mkdir c-1; echo '{}' > c-1/a.json; mv c-1 ../../../../production/meta/meta_checkpoints/",
+                ],
+                directory: mount.session("meta/meta_checkpoints"))
+            #expect(made.succeeded && mount.settle(), "\(made)")
+            for part in ["a.json", "none"] {
+                let whole = mount.production("meta/meta_checkpoints/c-1")
+                let refused = try command("retract", "--reason", "r", whole + "/" + part)
+                #expect(refused.status == 1 && refused.errors.contains("leaves its name as a whole"), "\(refused)")
+                #expect(exists(whole + "/a.json"))
+            }
             let session = mount.session(Self.chr1)
             try write("a\n", to: session)
             let refused = try command("retract", "--reason", "r", session)
@@ -213,6 +234,23 @@ extension MountedTests {
 
     /// Whose an artifact is decides, on root's mount.
     @Suite(.enabled(if: geteuid() == 0, "only root makes files of several users")) struct VersionRightsTests {
+        /// Who could not read what is superseded reads its successor neither, and who could does.
+        @Test func accessListsGoOn() throws {
+            let stage = try SharedStage(MountVariant.bothForAll[0])
+            let path = try stage.publish("chr3.tsv", as: .alice, umask: "077")
+            let real = stage.mount.real("base_layer/analysis_sequences_chr3.tsv")
+            #expect(try run(["setfacl", "-m", "u:\(User.bob.user):r", real]).succeeded)
+            let before = try run(["getfacl", "-c", "-n", real]).output
+            let files = try TemporaryDirectory()
+            try write("a\tb\n5\t5\n", to: files.path + "/new.tsv")
+            #expect(chmod(files.path, 0o755) == 0 && chmod(files.path + "/new.tsv", 0o644) == 0)
+            let done = try run(
+                [try Mount.binary(), "supersede", "--reason", "r", "--with", files.path + "/new.tsv", path],
+                user: .alice)
+            #expect(done.succeeded, "\(done)")
+            #expect(try run(["getfacl", "-c", "-n", real]).output == before)
+        }
+
         @Test func itsOwnerDoesIt() throws {
             let stage = try SharedStage(MountVariant.bothForAll[0])
             let mount = stage.mount

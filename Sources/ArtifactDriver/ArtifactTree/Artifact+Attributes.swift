@@ -27,9 +27,15 @@ extension Volume {
         let standing = self.standing(of: file)
         return try file.state.withLock { state throws(Errno) -> stat in
             if isByName || state.open.any == nil, case .published = state.phase {
-                let found = try foundPublished(file)
-                if state.identity == nil { state.identity = found.identity }
-                guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+                let found: FoundFile
+                do throws(Errno) {
+                    found = try foundPublished(file)
+                    if state.identity == nil { state.identity = found.identity }
+                    guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+                } catch {
+                    guard !isByName, let former = formerFile(of: file, state, error) else { throw error }
+                    return try self.shown(former.attributes(), as: standing)
+                }
                 return self.shown(found.attributes, as: standing)
             }
             return try self.shown(self.realAttributes(of: file, state), as: standing)

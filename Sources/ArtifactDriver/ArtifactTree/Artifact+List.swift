@@ -16,6 +16,7 @@ extension Volume {
         }
         for child in store.schema.fixedChildren(of: directory.location) { try add(directory: child.name) }
         switch directory.location {
+        case .mode(.development) where moment != nil, .mode(.test) where moment != nil: break
         case .mode(.development):
             var names = Set(try store.sessions())
             if let currentSession { names.insert(currentSession) }

@@ -68,6 +68,7 @@ extension Volume {
     /// Whether a session or test is there: its directory in one of the layers, or the mount's own session.
     func exists(_ scope: Scope) throws(Errno) -> Bool {
         if case .session(let name) = scope, name == currentSession { return true }
+        if moment != nil, scope != .production { return false }
         return try store.hasDirectory(scope)
     }
 

@@ -39,9 +39,15 @@ extension Volume {
             namespace.remember(staged.node.id)
             return (staged.node, staged.artifact, attributes)
         }
-        guard let realName = realDirectoryName(name, in: directory), let scope = directory.scope,
-            let real = try directory.real.current()
-        else { return nil }
+        guard var realName = realDirectoryName(name, in: directory), let scope = directory.scope else { return nil }
+        let (real, home): (Directory, FreeDirectory)
+        if let moment {
+            guard let place = try moment.place(of: name, in: directory, isDirectory: true) else { return nil }
+            (real, home, realName) = (place.directory, .held(place.directory), place.name)
+        } else {
+            guard let found = try directory.real.current() else { return nil }
+            (real, home) = (found, .top(directory.real))
+        }
         let descriptor: FileDescriptor
         do throws(Errno) { descriptor = try SystemCall.openPath(realName, in: real.descriptor) } catch {
             guard error == .noSuchFileOrDirectory else { throw error }
@@ -53,7 +59,7 @@ extension Volume {
         }
         let artifact = artifactDirectories.directory(found.identity, .published(scope))
         let node = withEntryName(realName) { realName in
-            freeNode(descriptor, found.identity, realName, in: .top(directory.real), scope: scope, artifact)
+            freeNode(descriptor, found.identity, realName, in: home, scope: scope, artifact)
         }
         return (node, artifact, found.attributes)
     }

@@ -13,7 +13,7 @@ extension Volume {
         case .top:
             guard case .tree(let directory)? = namespace[parent.number] else { throw Errno.staleNFSFileHandle }
             return try listing(ofTop: directory, withDots: true)
-        case .staging: throw Errno.notDirectory
+        case .staging, .held: throw Errno.notDirectory
         case .node, .kept: return try parent.directory.withDescriptor { path throws(Errno) in try Listing(of: path) }
         }
     }

@@ -222,6 +222,8 @@ enum FreeDirectory: Sendable {
     case top(RealDirectory)
     /// The mount's staging directory: of an artifact that is being sealed.
     case staging(Directory)
+    /// A directory that is held open: where former versions are.
+    case held(Directory)
     /// A directory that was kept back.
     case kept(KeptFile, Store)
     case node(FreeNode)
@@ -234,7 +236,7 @@ enum FreeDirectory: Sendable {
         case .top(let directory):
             guard let real = try directory.current() else { throw Errno.noSuchFileOrDirectory }
             return try withExtendedLifetime(real) { () throws(Errno) in try body(real.descriptor) }
-        case .staging(let directory): return try body(directory.descriptor)
+        case .staging(let directory), .held(let directory): return try body(directory.descriptor)
         case .kept(let kept, let store):
             let path = try kept.openPath(in: store)
             defer { SystemCall.close(path) }

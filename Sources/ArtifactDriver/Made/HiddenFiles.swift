@@ -69,6 +69,7 @@ extension Volume {
             "store": .string(store.path),
             "mount_point": .string(options.mountPoint),
             "read_only": .bool(store.isReadOnly),
+            "as_of": text(moment?.source.words),
             "session": text(session(of: viewer.user ?? ownUser)?.description),
             "live_sessions": .array(liveSessions().map { .string($0.description) }),
             "sessions": .array(sessions(for: viewer)),

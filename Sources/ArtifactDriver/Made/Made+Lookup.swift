@@ -13,7 +13,7 @@ extension Volume {
     func madeEntry(_ name: String, in directory: TreeDirectory, for caller: Caller? = nil) -> MadeEntry? {
         switch directory.location {
         case .root where name == StoreLayout.privateDirectory: .hiddenDirectory
-        case .mode(.development) where name == MadeNames.current:
+        case .mode(.development) where name == MadeNames.current && moment == nil:
             if let jobs, !jobs.differs {
                 .currentSession(nil)
             } else {

@@ -18,10 +18,10 @@ final class RecordFile: Sendable {
     /// The artifact's attributes when it was found.
     let attributes: stat
 
-    init(_ artifact: String, in directory: TreeDirectory, _ line: LedgerLine, _ record: ArtifactRecord, _ found: stat) {
+    init(_ artifact: String, in directory: TreeDirectory, _ line: String, _ record: ArtifactRecord, _ found: stat) {
         self.directory = directory
         self.artifact = artifact
-        self.line = "\(line.seq)-\(line.event.name)-\(line.time)"
+        self.line = line
         content = Array((JSONValue.object(record.json).description + "\n").utf8)
         attributes = found
     }
@@ -46,9 +46,15 @@ extension Volume {
             return (real, found)
         }
         guard artifactDirectories.staged(name, in: directory.id) == nil,
-            let realName = realDirectoryName(name, in: directory), let real = try directory.real.current()
+            let realName = realDirectoryName(name, in: directory)
         else { return nil }
-        let file = RealFile(directory: real, name: realName)
+        let place =
+            if let moment {
+                try moment.place(of: name, in: directory, isDirectory: true)
+            } else {
+                try directory.real.current().map { RealFile(directory: $0, name: realName) }
+            }
+        guard let file = place else { return nil }
         guard let found = try? file.look(), found.attributes.isDirectory else { return nil }
         return (file, found)
     }
@@ -58,7 +64,7 @@ extension Volume {
     /// - Returns: nil when it is not sealed, when nothing is known of it, and when the caller may not read it.
     private func record(
         of name: String, in directory: TreeDirectory, _ caller: Caller
-    ) throws(Errno) -> (line: LedgerLine, record: ArtifactRecord, attributes: stat)? {
+    ) throws(Errno) -> (line: String, record: ArtifactRecord, attributes: stat)? {
         guard let (real, found) = try sealedArtifact(name, in: directory) else { return nil }
         var place: [UInt8]?
         // Who may not read the file may not read this either (xattr(7)).
@@ -69,9 +75,12 @@ extension Volume {
         } catch {
             guard error == .noData || error == .notSupported else { return nil }
         }
+        if let version = try moment?.version(of: name, in: directory) {
+            return version.record.map { ("version-\(version.number)", $0, found.attributes) }
+        }
         let line = try store.line(of: real, in: directory.real.path, found.attributes, place: place)
         guard let line, let record = line.record else { return nil }
-        return (line, record, found.attributes)
+        return ("\(line.seq)-\(line.event.name)-\(line.time)", record, found.attributes)
     }
 
     /// What a name in `.meta/` leads to, counted as a lookup.

@@ -76,11 +76,12 @@ extension Volume {
                 throw refusal.errno
             case .successor(let reason, let rule):
                 try enforce(
-                    .refused(.ofPublishing(rule)), unsealing.command, paths.first ?? "", caller, detail: reason)
+                    .refused(.ofUnsealing(.invalidArgument)), unsealing.command, paths.first ?? "", caller,
+                    detail: "the new file is not taken: \(reason) (\(rule.rawValue))")
                 throw Errno.invalidArgument
             case .system(let path, let doing, let errno):
                 try enforce(
-                    .refused(.ofSystem(errno)), unsealing.command, path, caller,
+                    .refused(.ofUnsealing(errno)), unsealing.command, path, caller,
                     detail: "it could not be \(doing): \(errno)")
                 throw errno
             case .stopped: throw Errno.ioError

@@ -103,7 +103,7 @@ extension Volume {
     func versionsEntry(
         _ name: String, of directory: TreeDirectory, in parent: InodeNumber
     ) throws(Errno) -> Entry? {
-        guard name.hasSuffix(StoreLayout.versionsSuffix) else { return nil }
+        guard name.hasSuffix(StoreLayout.versionsSuffix), moment == nil else { return nil }
         let artifact = String(name.dropLast(StoreLayout.versionsSuffix.count))
         guard try formerVersions(of: artifact, in: directory) != nil else { return nil }
         return entry(madeInode(.versions(directory, of: artifact), name, in: parent))
@@ -159,6 +159,7 @@ extension Volume {
         for number in try reader.numbers() {
             guard let found = try? reader.file(number).look() else { continue }
             try listing.add(String(number), number: UInt64(found.attributes.st_ino), type: found.identity.kind)
+            guard reader.isDescribed(number) else { continue }
             let name = String(number) + StoreLayout.recordSuffix
             try listing.add(name, number: StableNumber.of(path + "/" + name), type: S_IFREG)
         }

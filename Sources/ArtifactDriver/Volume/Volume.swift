@@ -22,6 +22,9 @@ public struct VolumeOptions: Sendable {
     /// Whether records tell which programs made what, with which code and from what; else they tell the user and the process's number only.
     public var seesProvenance = true
 
+    /// What was in production at the moment that is shown; nil for now.
+    public var moment: (any PastSource)?
+
     /// For how long `stop` waits until what was closed is published, in milliseconds; what is left then stays staged for the next
     /// mount's recovery.
     public var drainMilliseconds = 60_000
@@ -43,7 +46,9 @@ public final class Volume: FileSystem {
     let options: VolumeOptions
     let namespace = Namespace()
     /// What is published.
-    let view: any StoreView = LiveView()
+    let view: any StoreView
+    /// The same where a moment is shown that is over.
+    let moment: MomentView?
     let freeTrees: FreeTrees
     let root: TreeDirectory
     let denials: DenialLog
@@ -99,6 +104,8 @@ public final class Volume: FileSystem {
         self.processes = processes
         rights = CallerRights(actsForOthers: geteuid() == 0, processes: processes)
         self.options = options
+        moment = options.moment.map { MomentView($0, of: store) }
+        view = moment ?? LiveView()
         let seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
         self.seals = seals
         let isOnItsWay = Flag()

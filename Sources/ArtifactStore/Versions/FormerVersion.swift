@@ -48,6 +48,17 @@ public struct VersionReader: Sendable {
         (try? SystemCall.path(of: directory.descriptor)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    /// Which name a file is a former version of, by its path.
+    ///
+    /// - Returns: the real path of the name, from the store; nil of what is none.
+    public static func place(of file: String, inStore store: String) -> (real: String, number: Int64)? {
+        let shelf = "\(store)/\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)/"
+        guard file.utf8.starts(with: shelf.utf8) else { return nil }
+        let parts = file.utf8.dropFirst(shelf.utf8.count).split(separator: UInt8(ascii: "/")).compactMap { String($0) }
+        guard parts.count == 2, let number = VersionShelf.number(parts[1]) else { return nil }
+        return (EscapedName.decode(parts[0]), number)
+    }
+
     /// All, the oldest first.
     public func all() throws(Errno) -> [FormerVersion] {
         var found: [FormerVersion] = []
@@ -78,6 +89,9 @@ public struct VersionReader: Sendable {
 
     /// Its file or directory.
     public func file(_ number: Int64) -> RealFile { directory.file(String(number)) }
+
+    /// Whether there is something that says what it is.
+    public func isDescribed(_ number: Int64) -> Bool { directory.file(VersionShelf.descriptionName(number)).exists }
 
     /// The bytes that say what it is, and how and why it left its name.
     public func description(of number: Int64) throws(Errno) -> [UInt8] {
@@ -155,32 +169,31 @@ extension Store {
         let ledgers = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.ledger)
         var needle = Array("\"id\":".utf8)
         JSONValue.write(run, to: &needle)
-        var found: [String: String] = [:]
+        var found: [String: SealIntent] = [:]
         try withExtendedLifetime(ledgers) { () throws(Errno) in
             try LedgerReader(directory: ledgers.descriptor).forEachLine { bytes in
                 guard LedgerReader.contains(bytes, needle), let line = LedgerLine(parsing: bytes),
-                    case .sealed = line.event, let record = line.record, record.run?.id == run,
-                    let path = record.artifact.path, let sha256 = record.artifact.sha256
+                    case .sealed(let intent, _) = line.event, let record = line.record, record.run?.id == run,
+                    let path = record.artifact.path
                 else { return }
-                found[path] = sha256
+                found[path] = intent
             }
         }
         // What has the name may be another's by now.
         var paths: [String] = []
-        for (path, sha256) in found.sorted(by: { $0.key < $1.key }) {
-            for isDirectory in [false, true] {
-                guard let destination = Promotion.Destination(path: path, in: schema, isDirectory: isDirectory) else {
-                    continue
-                }
-                let directory = directory(for: destination.location)
-                guard let real = try directory.refresh(),
-                    let attributes = try? real.file(destination.realName).attributes(),
-                    attributes.isDirectory == isDirectory,
-                    let line = try line(
-                        of: real.file(destination.realName), in: directory.path, attributes,
-                        place: try? real.file(destination.realName).extendedAttribute(Self.placeAttribute)),
-                    line.record?.artifact.sha256 == sha256, line.record?.run?.id == run
-                else { continue }
+        for (path, intent) in found.sorted(by: { $0.key < $1.key }) {
+            guard let real = try directory(intent.directory).current(),
+                let attributes = try? real.file(intent.name).attributes()
+            else { continue }
+            if UInt64(attributes.st_ino) == intent.inode {
+                paths.append(path)
+                continue
+            }
+            // On another file system it was copied.
+            let line = try line(
+                of: real.file(intent.name), in: intent.directory, attributes,
+                place: try? real.file(intent.name).extendedAttribute(Self.placeAttribute))
+            if let record = line?.record, record.artifact.sha256 == intent.sha256, record.run?.id == run {
                 paths.append(path)
             }
         }

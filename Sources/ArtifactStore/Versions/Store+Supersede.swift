@@ -10,7 +10,7 @@ public struct Successor: Sendable {
     public var descriptor: FileDescriptor
     /// What is known of who makes it an artifact: writer, job, code, run.
     public var record: ArtifactRecord
-    /// What it was made from, as who asks says it: a path on the mount, or any other.
+    /// What it was made from, as who asks says it: a path on the mount, of a former version `PATH@N`, or any other path.
     public var inputs: [String]
 
     /// Such a file.
@@ -99,6 +99,10 @@ extension Store {
                     try? SystemCall.setOwner(copy, user: owner.st_uid, group: owner.st_gid)
                 }
                 try SystemCall.setMode(copy, owner.permissions | 0o200)
+                // Where there is one, the mode says what its mask is, and not what the group may.
+                if let list = try? artifact.file.extendedAttribute(AccessList.accessAttribute) {
+                    try SystemCall.setExtendedAttribute(AccessList.accessAttribute, list, of: copy)
+                }
                 try SystemCall.sync(copy)
             } catch {
                 try? staged.unlink()
@@ -114,7 +118,9 @@ extension Store {
         var record = successor.record
         record.artifact = artifact.destination.record.artifact
         var request = artifact.destination.request(staged, at: artifact.directory, record)
-        request.inputs = successor.inputs
+        for input in successor.inputs {
+            if let former = former(input) { request.record.inputs.append(former) } else { request.inputs.append(input) }
+        }
         request.version = artifact.version.addingReportingOverflow(1).partialValue
         var writeBits: UInt32 = 0
         do throws(PublishFailure) {
@@ -128,6 +134,25 @@ extension Store {
             }
             return publication
         } catch { throw .successor(reason: error.reason, error.rule) }
+    }
+
+    /// A former version that is named as an input.
+    private func former(_ text: String) -> ArtifactRecord.Input? {
+        guard let mark = text.lastIndex(of: "@"), let number = Int64(text[text.index(after: mark)...]) else {
+            return nil
+        }
+        let path = String(text[..<mark])
+        for isDirectory in [false, true] {
+            guard let destination = Promotion.Destination(path: path, in: schema, isDirectory: isDirectory),
+                let version = try? formerVersions(
+                    of: destination.realName, in: StoreLayout.directory(of: destination.location))?.version(number)
+            else { continue }
+            var input = ArtifactRecord.Input()
+            (input.path, input.version, input.how) = (path, number, .declared)
+            input.sha256 = version.record?.artifact.sha256
+            return input
+        }
+        return nil
     }
 
     private func abandonSuccessor(_ publication: Publication, _ writable: Writable) {
@@ -146,12 +171,15 @@ extension Store {
             guard try artifact.file.look().identity == artifact.identity else { throw Errno.staleNFSFileHandle }
             return try shelf.directory(for: artifact.real).file(String(artifact.version))
         }
+        // Under both names for a moment: who has it open finds it all the time.
+        let isLinked = (try? version.link(from: artifact.file)) != nil
         // Where names cannot be exchanged it goes in two steps; recovery finishes what stops between them.
         let isOneStep: Bool
         do throws(Errno) {
             try Self.exchange(staged, new, with: artifact.file)
             isOneStep = true
         } catch {
+            if isLinked { try? version.unlink() }
             guard error == .invalidArgument || error == .noFunction || error == .notSupported else {
                 throw .system(path: artifact.path, doing: "superseded", error)
             }
@@ -159,7 +187,12 @@ extension Store {
         }
         if isOneStep { try unsealStep(.exchanged) }
         do throws(Errno) {
-            try Self.move(isOneStep ? staged : artifact.file, artifact.identity, to: version)
+            if isOneStep, isLinked {
+                // What is left of this name the next mount removes.
+                try? staged.unlink()
+            } else {
+                try Self.move(isOneStep ? staged : artifact.file, artifact.identity, to: version)
+            }
         } catch {
             if isOneStep { try? Self.exchange(staged, artifact.identity, with: artifact.file) }
             throw .system(path: artifact.path, doing: "moved to the former versions", error)

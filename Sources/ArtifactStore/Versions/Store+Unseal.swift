@@ -124,11 +124,17 @@ extension Store {
                     all.add("record", .object(record.json))
                     let text = Array((JSONValue.object(all).description + "\n").utf8)
                     let place = try shelf.directory(for: artifact.real)
-                    try WholeFile.write(text, to: place.file(VersionShelf.descriptionName(artifact.version)))
+                    try WholeFile.write(
+                        text, to: place.file(VersionShelf.descriptionName(artifact.version)),
+                        isSynced: leaving.count <= Self.fewToSync)
                 }
             }
             try LeavingArtifact.attempt(leaving.first?.path ?? "", "described as a version") { () throws(Errno) in
-                try SystemCall.sync(shelf.directory.descriptor)
+                if leaving.count > Self.fewToSync {
+                    try SystemCall.syncFileSystem(shelf.directory.descriptor)
+                } else {
+                    try SystemCall.sync(shelf.directory.descriptor)
+                }
             }
         } catch {
             removeDescriptions(leaving, shelf)
@@ -136,6 +142,9 @@ extension Store {
         }
         try unsealStep(.described)
     }
+
+    /// Of more files the whole file system is brought to disk at once: each for itself waits as long.
+    private static let fewToSync = 8
 
     private func removeDescriptions(_ leaving: some Sequence<LeavingArtifact>, _ shelf: VersionShelf) {
         for artifact in leaving {
@@ -201,9 +210,13 @@ extension Store {
         _ lines: [UnsealedArtifact], _ leaving: [LeavingArtifact], _ shelf: VersionShelf, _ writable: Writable,
         after: [LedgerEntry] = []
     ) throws(UnsealObstacle) {
-        for artifact in leaving {
-            try? SystemCall.sync(artifact.file.directory.descriptor)
-            if let place = try? shelf.directory(of: artifact.real) { try? SystemCall.sync(place.descriptor) }
+        if leaving.count > Self.fewToSync {
+            try? SystemCall.syncFileSystem(shelf.directory.descriptor)
+        } else {
+            for artifact in leaving {
+                try? SystemCall.sync(artifact.file.directory.descriptor)
+                if let place = try? shelf.directory(of: artifact.real) { try? SystemCall.sync(place.descriptor) }
+            }
         }
         try unsealStep(.directorySynced)
         writable.ledger.appendLater(lines.map { LedgerEntry(.unsealed($0)) } + after)

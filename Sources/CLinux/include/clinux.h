@@ -28,6 +28,8 @@ int clinux_openat_beneath(int dir, const char *path, int flags, mode_t mode);
 
 // renameat2(2), with RENAME_NOREPLACE (1) and RENAME_EXCHANGE (2).
 int clinux_renameat2(int fromDir, const char *from, int toDir, const char *to, unsigned flags);
+/* syncfs(2): glibc shows it with _GNU_SOURCE only. */
+int clinux_syncfs(int fd);
 
 int clinux_fallocate(int fd, int mode, off_t offset, off_t length);
 

@@ -45,11 +45,13 @@ struct MountChange {
             throw Self.failure(
                 ["cannot \(what): \(Errno(rawValue: Int32(clamping: errno)))", otherwise])
         }
-        throw Self.failure([reason, denial["detail"]?.string, denial["way_out"]?.string, otherwise])
+        throw Self.failure(
+            [reason, denial["detail"]?.string, denial["way_out"]?.string, otherwise],
+            errno == Int64(ENOENT) ? .cannotAnswer : .failed)
     }
 
-    static func failure(_ parts: [String?]) -> Failure {
-        Failure(.failed, parts.compactMap { $0 }.joined(separator: "; "))
+    static func failure(_ parts: [String?], _ status: Status = .failed) -> Failure {
+        Failure(status, parts.compactMap { $0 }.joined(separator: "; "))
     }
 
     /// Why the driver refused this process something.

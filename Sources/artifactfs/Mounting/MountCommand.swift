@@ -13,6 +13,7 @@ struct MountCommand: ParsableCommand {
         usage: """
             artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
                   [--session <session>] [--durability <durability>]
+                  [--as-of <moment>]
                   [--no-passthrough] [--foreground] [-o <options> ...]
             """,
         discussion: """
@@ -24,6 +25,8 @@ struct MountCommand: ParsableCommand {
               artifactfs mount /data/spliceai_eval /mnt/art
               # for everyone to read
               artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other
+              # production as it was when a paper was sent
+              artifactfs mount --as-of paper-v1 /data/spliceai_eval /mnt/then
               # go on with a session
               artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022
               # records tell too which files below these directories were read
@@ -36,6 +39,12 @@ struct MountCommand: ParsableCommand {
     var mountpoint: String
     @Flag(name: .long, help: "The kernel answers EROFS to every change.")
     var readOnly = false
+    @Option(
+        name: .long,
+        help:
+            "Show production as it was, read-only: at a tag, a date, or a line of a ledger ('artifactfs production --help')."
+    )
+    var asOf: String?
     @Flag(name: .shortAndLong, help: "Stay in the foreground and log to standard error.")
     var foreground = false
     @Option(name: .long, help: "Go on with a session, YYYYMMDD_HHMMSS, instead of beginning one.")
@@ -56,7 +65,8 @@ struct MountCommand: ParsableCommand {
             let list = try OptionList(options)
             var request = MountRequest(
                 store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
-                isReadOnly: readOnly || list.isReadOnly, allowsOthers: allowOther || list.allowsOthers,
+                isReadOnly: readOnly || list.isReadOnly || asOf != nil || list.asOf != nil,
+                allowsOthers: allowOther || list.allowsOthers,
                 passthrough: !(noPassthrough || list.noPassthrough), savesPower: list.savesPower, extra: list.others)
             if let name = session ?? list.session {
                 guard let parsed = SessionName(name) else {
@@ -75,6 +85,7 @@ struct MountCommand: ParsableCommand {
                 }
                 request.durability = parsed
             }
+            request.asOf = asOf ?? list.asOf
             request.observed = list.observed
             request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
@@ -98,6 +109,8 @@ struct MountRequest {
     var extra: [String] = []
     var session: SessionName?
     var durability = Durability.synced
+    /// The moment that is shown, as it was named; nil for now.
+    var asOf: String?
     /// The directories outside of the store whose files are told as inputs; nil where none are looked at.
     var observed: [String]?
     /// Whether records tell which programs made what, with which code and from what.

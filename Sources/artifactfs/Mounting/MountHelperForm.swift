@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -6,9 +7,11 @@ import SystemPackage
 enum MountHelperForm {
     /// The same as a subcommand, when the first argument is none and names a directory.
     static func asSubcommand(_ arguments: [String]) -> [String] {
-        let commands: Set<String> = [
-            "init", "mount", "unmount", "status", "explain", HoldersCommand.name, CheckContentsCommand.name, "help",
-        ]
+        // A directory of a command's name is none: mount(8) gives whole paths.
+        var commands: Set<String> = ["help"]
+        for command in ArtifactFS.configuration.subcommands {
+            if let name = command.configuration.commandName { commands.insert(name) }
+        }
         guard let first = arguments.first, !first.hasPrefix("-"), !commands.contains(first), arguments.count >= 2 else {
             return arguments
         }

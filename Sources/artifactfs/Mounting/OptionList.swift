@@ -8,6 +8,8 @@ struct OptionList {
     var savesPower = false
     var session: String?
     var durability: String?
+    /// The moment that is shown.
+    var asOf: String?
     /// The directories of `observe`, as they were named; nil without it.
     var observed: [String]?
     /// Whether records tell nothing of processes.
@@ -49,6 +51,7 @@ struct OptionList {
         switch name {
         case "session": session = value
         case "durability": durability = value
+        case "as_of": asOf = value
         case "observe":
             let directories = value.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
             guard directories.allSatisfy({ $0.hasPrefix("/") }) else {
@@ -75,7 +78,8 @@ struct OptionList {
         case "nonempty": allowsNonempty = true
         case "powersave": savesPower = true
         case "observe": observed = observed ?? []
-        case "session", "durability": throw Failure(.usage, "the option \(name) in -o needs a value: \(name)=...")
+        case "session", "durability", "as_of":
+            throw Failure(.usage, "the option \(name) in -o needs a value: \(name)=...")
         case "remount":
             throw Failure(
                 .usage, "a mounted store cannot be remounted with other options: unmount it, then mount it again")
@@ -92,7 +96,7 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, observe[=DIR:...], no_provenance, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
+                + "durability=synced|relaxed, as_of=MOMENT, observe[=DIR:...], no_provenance, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
                 + "max_read=BYTES, auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)"
         )
     }

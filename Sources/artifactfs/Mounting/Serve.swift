@@ -30,6 +30,11 @@ enum Serve {
         let store = try Store(
             at: request.store, readOnly: request.isReadOnly, durability: request.durability,
             checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
+        let moment = try request.asOf.map {
+            MomentCatalog(store: request.store, moment: try StoreMoment($0, in: store))
+        }
+        // It is made now, and not when somebody looks for the first time.
+        if moment != nil { try StorePlace(mount: nil, store: request.store).asking { _ in } }
         store.recovery.write(to: Logger(label: "artifactfs"))
         // What is made for a caller is made with the caller's umask.
         SystemCall.setUmask(0)
@@ -39,6 +44,7 @@ enum Serve {
                 session: request.session, mountPoint: request.mountPoint, version: Version.text)
             options.observedDirectories = request.observed
             options.seesProvenance = request.seesProvenance
+            options.moment = moment
             volume = try Volume(store: store, options: options)
         } catch {
             store.close()
@@ -73,7 +79,8 @@ enum Serve {
         CatalogUpkeep.start(store, at: request.store)
         readiness.ready(
             "mounted \(request.store) at \(request.mountPoint): "
-                + (volume.currentSession.map { "session \($0)" } ?? "read-only"))
+                + (volume.currentSession.map { "session \($0)" } ?? moment.map { "read-only, as of \($0.words)" }
+                    ?? "read-only"))
         session.run()
     }
 

@@ -17,6 +17,8 @@ struct ShownArtifact {
     let full: String
     /// In which directory of the tree.
     let location: TreeLocation
+    /// Whether something in it was named, and not itself.
+    var isPart = false
 
     /// - Parameter store: the store's directory, when the path is one on its mount, from the mount point, or one in the store.
     static func find(_ argument: String, store: String?) throws -> ShownArtifact {
@@ -32,10 +34,11 @@ struct ShownArtifact {
         if let mount = MountEntry.holding(full), mount.isArtifacts {
             let status = try MountStatus.of(mount)
             let schema = try Self.schema(mount.mountPoint + "/" + StoreLayout.privateDirectory + "/schema.yaml")
-            let (path, location) = whole(Paths.rest(of: full, in: mount.mountPoint), schema)
+            let rest = Paths.rest(of: full, in: mount.mountPoint)
+            let (path, location) = whole(rest, schema)
             return ShownArtifact(
                 mount: mount, store: status.string("store"), path: path, full: mount.mountPoint + "/" + path,
-                location: location)
+                location: location, isPart: path != rest)
         }
         guard let found = Self.store(holding: full) else {
             throw Failure(
@@ -43,6 +46,44 @@ struct ShownArtifact {
                 "\(full) is neither on a mount of artifactfs nor in a store; 'artifactfs status' lists the mounts")
         }
         return try find(full, inStore: found)
+    }
+
+    /// Several. On a mount its driver is asked once for all of their links.
+    static func find(_ arguments: [String], store: String?) throws -> [ShownArtifact] {
+        guard arguments.count > 8, store == nil, let first = arguments.first,
+            let mount = try find(first, store: nil).mount
+        else { return try arguments.map { try find($0, store: store) } }
+        let status = try MountStatus.of(mount)
+        let schema = try Self.schema(mount.mountPoint + "/" + StoreLayout.privateDirectory + "/schema.yaml")
+        let paths = try arguments.map { try Paths.absolute($0) }
+        let answer = Patience.find(within: 60_000, on: mount) { () -> [UInt8] in
+            Array(paths.map(Self.real).joined(separator: [0]))
+        }
+        guard let answer else { throw mount.silence }
+        let found = answer.split(separator: 0, omittingEmptySubsequences: false)
+        return try zip(arguments, found).map { argument, bytes in
+            let full = try Paths.text(Array(bytes))
+            guard full.utf8.starts(with: (mount.mountPoint + "/").utf8) else { return try find(argument, store: nil) }
+            let rest = Paths.rest(of: full, in: mount.mountPoint)
+            let (path, location) = whole(rest, schema)
+            return ShownArtifact(
+                mount: mount, store: status.string("store"), path: path, full: mount.mountPoint + "/" + path,
+                location: location, isPart: path != rest)
+        }
+    }
+
+    /// A path with its links resolved; what is not there has its directory's resolved.
+    private static func real(_ path: String) -> [UInt8] {
+        func resolved(_ path: String) -> [UInt8]? {
+            guard let real = realpath(path, nil) else { return nil }
+            defer { free(real) }
+            return UnsafeBufferPointer(start: real, count: strlen(real)).map { UInt8(bitPattern: $0) }
+        }
+        if let all = resolved(path) { return all }
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.utf8.startIndex,
+            let parent = resolved(String(path[..<slash]))
+        else { return Array(path.utf8) }
+        return parent + Array(path[slash...].utf8)
     }
 
     private static func find(_ argument: String, inStore store: String) throws -> ShownArtifact {
@@ -59,7 +100,7 @@ struct ShownArtifact {
         let (path, directory) = whole(shown, schema)
         return ShownArtifact(
             mount: nil, store: store, path: path, full: store + "/" + schema.realPath(ofShown: path),
-            location: directory)
+            location: directory, isPart: path != shown)
     }
 
     /// The artifact that a path is, or is in.

@@ -47,6 +47,7 @@ struct RetractCommand: ParsableCommand {
             guard !paths.isEmpty else { throw ValidationError("Name an artifact, or a run with --run.") }
             guard !dryRun else { throw ValidationError("--dry-run is for --run.") }
         } else {
+            guard runID?.isEmpty == false else { throw ValidationError("--run needs the id of a run.") }
             guard paths.count <= 1 else { throw ValidationError("With --run there is one mount or store.") }
         }
     }
@@ -54,7 +55,7 @@ struct RetractCommand: ParsableCommand {
     func run() throws {
         try reporting {
             if let runID { return try retract(runID) }
-            let artifacts = try paths.map { try ShownArtifact.find($0, store: store) }
+            let artifacts = try ShownArtifact.find(paths, store: store)
             let place = try UnsealingPlace(of: artifacts)
             try place.unseal(.retracted, artifacts.map(\.path), reason: why.reason)
             for artifact in artifacts { Terminal.show("retracted \(artifact.path)") }

@@ -56,7 +56,7 @@ struct SupersedeCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let artifacts = try paths.map { try ShownArtifact.find($0, store: store) }
+            let artifacts = try ShownArtifact.find(paths, store: store)
             let place = try UnsealingPlace(of: artifacts)
             let new = try file.map { file in
                 guard let real = try Paths.resolved(try Paths.absolute(file)) else {

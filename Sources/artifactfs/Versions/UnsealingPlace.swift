@@ -15,6 +15,12 @@ struct UnsealingPlace {
     /// That of artifacts, which must be in one store.
     init(of artifacts: [ShownArtifact]) throws {
         guard let first = artifacts.first else { throw Failure(.usage, "name an artifact") }
+        if let part = artifacts.first(where: \.isPart) {
+            throw Failure(
+                .failed,
+                "what was named is in \(part.full), an artifact that is a directory, which leaves its name as a whole: name that; "
+                    + "nothing has changed")
+        }
         for other in artifacts where other.mount?.mountPoint != first.mount?.mountPoint || other.store != first.store {
             throw Failure(
                 .cannotAnswer,
@@ -54,7 +60,9 @@ struct UnsealingPlace {
                 var record = ArtifactRecord(path: all.first ?? "")
                 record.writer = Self.writer()
                 _ = try opened.supersede(
-                    request, with: Successor(descriptor: descriptor, record: record, inputs: [file]))
+                    request,
+                    with: Successor(
+                        descriptor: descriptor, record: record, inputs: [Self.input(file, opened.schema, store)]))
             } else {
                 _ = try opened.unseal(request)
             }
@@ -72,18 +80,20 @@ struct UnsealingPlace {
         defer { if let copy { try? SystemCall.unlink(SystemCall.currentDirectory, copy) } }
         if let file {
             var shown = Paths.rest(of: file, in: mount.mountPoint + "/")
-            if !file.utf8.starts(with: (mount.mountPoint + "/").utf8) || shown.hasPrefix(Mode.production.rawValue + "/")
-            {
+            let isOfSession = [Mode.development, .test].contains { shown.hasPrefix($0.rawValue + "/") }
+            if !file.utf8.starts(with: (mount.mountPoint + "/").utf8) || !isOfSession {
                 let new = try Self.copy(file, to: mount)
                 (copy, shown) = (new, Paths.rest(of: new, in: mount.mountPoint + "/"))
             }
             facts["with"] = .string(shown)
-            facts["inputs"] = .array([.string(file)])
+            facts["inputs"] = .array([.string(Self.input(file, on: mount.mountPoint))])
         }
         let value = Array(JSONValue.object([unsealing.command: .object(facts)]).description.utf8)
         guard value.count <= 65_536 else {
             throw Failure(
-                .cannotAnswer, "these are too many paths at a time; name fewer, or all that a run published with --run")
+                .cannotAnswer,
+                "these are too many paths at a time: they have \(value.count) bytes, and 65,536 at most go together; name fewer, or all that "
+                    + "a run published with --run; nothing has changed")
         }
         let door = mount.mountPoint + "/" + StoreLayout.privateDirectory + "/" + StoreLayout.versionsFile
         let what = "\(unsealing.command) \(paths?.first ?? run.map { "what run \($0) published" } ?? "")"
@@ -125,13 +135,36 @@ struct UnsealingPlace {
             let descriptor = try SystemCall.open(SystemCall.currentDirectory, file, O_RDONLY | O_NONBLOCK)
             do throws(Errno) {
                 let found = try SystemCall.attributes(descriptor)
-                guard found.isRegular else { throw found.isDirectory ? Errno.isDirectory : Errno.invalidArgument }
+                guard found.isRegular else { throw found.isDirectory ? Errno.isDirectory : Errno.notSupported }
                 return descriptor
             } catch {
                 SystemCall.close(descriptor)
                 throw error
             }
-        } catch { throw .system(path: file, doing: "read", error) }
+        } catch {
+            throw .system(path: file, doing: error == .notSupported ? "taken: it is no plain file" : "read", error)
+        }
+    }
+
+    /// How the file is named as an input: a former version as the artifact that it is, `PATH@N`.
+    private static func input(_ file: String, on mountPoint: String) -> String {
+        let parts = file.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard file.utf8.starts(with: (mountPoint + "/").utf8), parts.count > 4,
+            let number = Int64(parts[parts.count - 1]),
+            parts[parts.count - 3] == StoreLayout.recordsDirectory,
+            parts[parts.count - 2].hasSuffix(StoreLayout.versionsSuffix)
+        else { return file }
+        let name = parts[parts.count - 2].dropLast(StoreLayout.versionsSuffix.count)
+        let directory = parts.dropLast(3).joined(separator: "/")
+        return "\(Paths.rest(of: directory, in: mountPoint))/\(name)@\(number)"
+    }
+
+    /// The same by its real path.
+    private static func input(_ file: String, _ schema: ArtifactSchema, _ store: String) -> String {
+        guard let (real, number) = VersionReader.place(of: file, inStore: store),
+            let path = schema.shownPath(ofReal: real)
+        else { return file }
+        return "\(path)@\(number)"
     }
 
     static func paths(ofRun run: String, in store: Store) throws -> [String] {
@@ -151,7 +184,9 @@ struct UnsealingPlace {
     private static func failure(_ obstacle: UnsealObstacle, _ unsealing: Unsealing) -> Failure {
         switch obstacle {
         case .refused(let path, let refusal, let detail):
-            MountChange.failure([refusal.reason(path: path), detail, refusal.wayOut, "nothing has changed"])
+            MountChange.failure(
+                [refusal.reason(path: path), detail, refusal.wayOut, "nothing has changed"],
+                refusal.errno == .noSuchFileOrDirectory ? .cannotAnswer : .failed)
         case .successor(let reason, let rule):
             MountChange.failure(["the new file is not taken: \(reason) (\(rule.rawValue))", "nothing has changed"])
         case .system(let path, let doing, let errno):

@@ -76,7 +76,8 @@ struct KnownVersions {
 
         /// Why it is not there any more.
         var why: String? {
-            guard let left, let time else { return nil }
+            guard let time else { return nil }
+            guard let left else { return "how it left is not known, or not this user's to read" }
             let who = UInt32(exactly: left.uid).map(UserName.of) ?? "\(left.uid)"
             return "\(time.prefix(19))Z by \(who): \(left.reason)"
         }
