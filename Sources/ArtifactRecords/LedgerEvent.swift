@@ -6,6 +6,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case sessionBegun(session: String, mount: String)
     /// A mount took up a session again.
     case sessionResumed(session: String, mount: String)
+    /// A session is to be removed with all that is in it.
+    case sessionRemoved(RemovedSession)
+    /// A session that was to be removed is there still.
+    case sessionKept(session: String, mount: String, reason: String)
     /// A run began.
     case runBegun(RunLine)
     /// Its command ended.
@@ -221,6 +225,8 @@ extension LedgerEvent {
     public enum Name: String, Sendable, CaseIterable {
         case sessionBegun = "session-begun"
         case sessionResumed = "session-resumed"
+        case sessionRemoved = "session-removed"
+        case sessionKept = "session-kept"
         case runBegun = "run-begun"
         case runEnded = "run-ended"
         case runSealing = "run-sealing"
@@ -250,6 +256,8 @@ extension LedgerEvent {
         switch self {
         case .sessionBegun: Name.sessionBegun.rawValue
         case .sessionResumed: Name.sessionResumed.rawValue
+        case .sessionRemoved: Name.sessionRemoved.rawValue
+        case .sessionKept: Name.sessionKept.rawValue
         case .runBegun: Name.runBegun.rawValue
         case .runEnded: Name.runEnded.rawValue
         case .runSealing: Name.runSealing.rawValue
@@ -280,6 +288,9 @@ extension LedgerEvent {
         switch self {
         case .sessionBegun(let session, let mount), .sessionResumed(let session, let mount):
             return ["session": .string(session), "mount": .string(mount)]
+        case .sessionRemoved(let session): return session.members
+        case .sessionKept(let session, let mount, let reason):
+            return ["session": .string(session), "mount": .string(mount), "reason": .string(reason)]
         case .runBegun(let run), .runEnded(let run): return run.members
         case .runSealing(let mount, let run, let artifacts):
             return ["mount": .string(mount), "run": .string(run), "artifacts": .integer(artifacts)]
@@ -320,6 +331,12 @@ extension LedgerEvent {
             guard let session = line["session"]?.string, let mount else { return nil }
             return name == .sessionBegun
                 ? .sessionBegun(session: session, mount: mount) : .sessionResumed(session: session, mount: mount)
+        case .sessionRemoved: return RemovedSession(line).map { .sessionRemoved($0) }
+        case .sessionKept:
+            guard let session = line["session"]?.string, let mount, let reason = line["reason"]?.string else {
+                return nil
+            }
+            return .sessionKept(session: session, mount: mount, reason: reason)
         case .runBegun: return RunLine(line).map { .runBegun($0) }
         case .runEnded: return RunLine(line).map { .runEnded($0) }
         case .runSealing:

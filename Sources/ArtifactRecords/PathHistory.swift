@@ -1,3 +1,4 @@
+internal import Artifacts
 public import SystemPackage
 
 /// What the ledgers of a store say of one path on its mount, of all hosts in the order of time.
@@ -44,12 +45,14 @@ public struct PathHistory: Sendable {
         self.path = path
         var needle = Array("\":".utf8)
         JSONValue.write(path, to: &needle)
+        let session = Self.session(of: path).map { Array("\"session\":\"\($0)\"".utf8) }
         var ledgers: [[Entry]] = []
         for host in try reader.hosts() {
             var found: [Entry] = []
             try reader.forEachLine(of: host) { bytes in
-                guard LedgerReader.contains(bytes, needle), let line = LedgerLine(parsing: bytes),
-                    line.event.isAbout(path), let json = JSONValue(parsing: bytes)
+                guard LedgerReader.contains(bytes, needle) || session.map({ LedgerReader.contains(bytes, $0) }) == true,
+                    let line = LedgerLine(parsing: bytes), line.event.isAbout(path),
+                    let json = JSONValue(parsing: bytes)
                 else { return }
                 found.append(Entry(host: host, line: line, json: json))
             }
@@ -57,6 +60,12 @@ public struct PathHistory: Sendable {
         }
         entries = Self.withoutSettled(Self.merged(ledgers))
         for entry in entries { learn(entry) }
+    }
+
+    /// The session that a path is in; nil of all others.
+    private static func session(of path: String) -> SessionName? {
+        let parts = path.split(separator: "/").prefix(2).map(String.init)
+        return parts.first == Mode.development.rawValue ? parts.last.flatMap { SessionName($0) } : nil
     }
 
     /// By time, and each host's in its own order, whatever its clock did.
@@ -125,8 +134,9 @@ extension LedgerEvent {
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact): isIt(artifact.path)
         case .attributesSet(let change): isIt(change.path)
         case .denied(let operation): isIt(operation.path)
+        case .sessionRemoved(let session): session.holds(path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])
-        case .sessionBegun, .sessionResumed, .runBegun, .runEnded, .runSealing, .tagged, .denialsCounted,
+        case .sessionBegun, .sessionResumed, .runBegun, .runEnded, .runSealing, .tagged, .denialsCounted, .sessionKept,
             .ledgerRepaired,
             .ledgerContinues:
             false

@@ -20,6 +20,8 @@ extension Recovery {
         private(set) var unsealing: [String: [UnsealedArtifact]] = [:]
         /// Of these, those that have left, or have not.
         private(set) var unsealed: Set<UnsealedArtifact> = []
+        /// The sessions that it was to remove, by their names.
+        private(set) var removed: [String: LedgerEvent.RemovedSession] = [:]
         /// Runs that are all or nothing, of which all intents are there: they count.
         private(set) var sealing: Set<String> = []
         /// Names in quarantine.
@@ -42,6 +44,8 @@ extension Recovery {
                 switch event {
                 case .discarded(let file), .takenOut(let file): left[file.quarantined] = event
                 case .quarantined(_, let name): left[name] = nil
+                case .sessionRemoved(let session): removed[session.session] = session
+                case .sessionKept(let session, _, _): removed[session] = nil
                 case .runSealing(_, let run, _): sealing.insert(run)
                 case .unsealIntent(let artifact): unsealing[artifact.together, default: []].append(artifact)
                 case .unsealed(let artifact), .unsealAbandoned(let artifact): unsealed.insert(artifact)

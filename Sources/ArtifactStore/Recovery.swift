@@ -58,6 +58,9 @@ struct Recovery {
     /// What the ledgers say was put into quarantine of these.
     private(set) var putAway: Set<String> = []
 
+    /// The sessions of which the ledgers say that they are removed.
+    var told: Set<String> = []
+
     /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
     /// are settled.
     private static let leftSuffix = ".left"
@@ -176,6 +179,7 @@ struct Recovery {
                 waiting.insert(intent.staged)
             }
             try finishLeaving(intents, in: directory)
+            if !finishRemoving(intents, in: directory, mount: mount) { waits = true }
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
         }
         let entries = try directory.entries()

@@ -68,7 +68,7 @@ extension Store {
     }
 
     /// Takes a session's marker. Who looks whether a session is live (a catalog does) has it shared for microseconds.
-    private static func take(_ marker: FileDescriptor) throws(Errno) {
+    static func take(_ marker: FileDescriptor) throws(Errno) {
         for _ in 0..<mostLooks {
             do throws(Errno) { return try SystemCall.lock(marker, waiting: false) } catch {
                 guard error == .wouldBlock else { throw error }
@@ -80,7 +80,7 @@ extension Store {
 
     private static let mostLooks = 50
 
-    private func makeMarker(_ marker: RealFile, _ writable: Writable) throws(Errno) -> FileDescriptor {
+    func makeMarker(_ marker: RealFile, _ writable: Writable) throws(Errno) -> FileDescriptor {
         do throws(Errno) { return try marker.open(O_RDWR | O_CREAT | O_EXCL, mode: 0o600) } catch {
             guard let spare = writable.spare, DiskRoom.isForWantOfRoom(error) else { throw error }
             try spare.takeSession(as: marker)
@@ -112,6 +112,7 @@ extension Store {
         let place = path + "/" + StoreLayout.directory(of: .session(name), in: .base)
         let descriptor = try Self.doing("resume the session", place) { () throws(Errno) -> FileDescriptor? in
             let marker = writable.sessions.file(name.description)
+            if let found = try? marker.attributes(), found.permissions == Self.removedMode { return nil }
             do throws(Errno) {
                 return try marker.open(O_RDWR)
             } catch .noSuchFileOrDirectory {
@@ -120,7 +121,12 @@ extension Store {
                 return try marker.open(O_RDWR | O_CREAT, mode: 0o600)
             }
         }
-        guard let descriptor else { throw .notFound(what: "session \(name)", path: place) }
+        guard let descriptor else {
+            let marker = try? writable.sessions.file(name.description).attributes()
+            let isRemoved = marker?.permissions == Self.removedMode
+            throw .notFound(
+                what: "session \(name)" + (isRemoved ? " any more, 'artifactfs gc' has removed it" : ""), path: place)
+        }
         do throws(Errno) {
             try Self.take(descriptor)
             try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)

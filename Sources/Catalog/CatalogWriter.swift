@@ -171,6 +171,7 @@ final class CatalogWriter {
                 INSERT INTO session(id, begun) VALUES (?, ?)
                 ON CONFLICT(id) DO UPDATE SET begun = ifnull(begun, excluded.begun), ended = 0
                 """, [try number(of: session), Self.time(line.time)])
+        case .sessionRemoved(let session): try remove(session)
         default: break
         }
     }
@@ -453,6 +454,18 @@ final class CatalogWriter {
                 try add(MeasuredValues(metrics), artifact: nil, run: nil, session: id)
             }
         }
+    }
+
+    /// What a session says of itself is in its line when it is gone.
+    private func remove(_ session: LedgerEvent.RemovedSession) throws {
+        let id = try number(of: session.session)
+        try execute(
+            """
+            INSERT INTO session(id, ended) VALUES (?, 1) ON CONFLICT(id) DO UPDATE SET metadata = NULL, ended = 1
+            """, [id])
+        try execute("DELETE FROM metric WHERE session = ?", [id])
+        let metadata = session.metadata.flatMap { JSONValue(parsingWithNaN: Array($0.utf8)) }
+        if let metrics = metadata?["metrics"] { try add(MeasuredValues(metrics), artifact: nil, run: nil, session: id) }
     }
 
     // MARK: - Times

@@ -32,7 +32,7 @@ struct ParsedLine: Sendable {
         case .sealIntent: return LineHead.intent(of: bytes).map { .intent($0) } ?? .nothing
         case .restored, .sealAbandoned: return LineHead.intent(of: bytes).map { .settled($0) } ?? .nothing
         case .sealed, .quarantined: settled = LineHead.intent(of: bytes)
-        case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed: break
+        case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed, .sessionRemoved: break
         case .ledgerRepaired: return .repaired
         default: return .nothing
         }

@@ -28,8 +28,21 @@ import Testing
         (artifact.unsealing, artifact.successor) = (.retracted, nil)
         return artifact
     }()
+    static let removed: LedgerEvent.RemovedSession = {
+        var removed = LedgerEvent.RemovedSession(
+            mount: "m", session: "s", directories: ["base_layer/dev/s": 7, "meta_layer/dev/s": .max], files: 2,
+            bytes: 3, reason: "it is old", uid: 1, pid: 2, command: "artifactfs")
+        removed.metadata = "{\"metrics\": {\"loss\": NaN}}\n"
+        return removed
+    }()
+    static let long: LedgerEvent.RemovedSession = {
+        var long = Self.removed
+        (long.metadata, long.metadataLeftOut) = (nil, 1 << 30)
+        return long
+    }()
 
     static let all: [LedgerEvent] = [
+        .sessionRemoved(removed), .sessionRemoved(long), .sessionKept(session: "s", mount: "m", reason: "it is busy"),
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
         .runEnded(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["status": .integer(0)])),
