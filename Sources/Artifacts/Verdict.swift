@@ -223,7 +223,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
             "wait until the other writer is ready, or use another name; bytes that came second are in quarantine: 'artifactfs recover'"
         case .frozenSession:
             "write in development/current, copy the file there, begin a session with 'artifactfs session new', or resume this one with "
-                + "'artifactfs mount --session ID'"
+                + "'artifactfs mount --session ID'; 'artifactfs gc' removes sessions that are not needed any more"
         case .sealedAttributes: "set them before or right after writing, from the program that writes"
         case .noExchange: "rename in two steps through a temporary name"
         case .noLinks: "copy the file, or link in the session or test that it is in"

@@ -32,7 +32,8 @@ struct ArtifactFS: ParsableCommand {
                   there is none; 'production': nothing was there, or it differs;
                   'tag': refused, or there is none; 'adopt': something was refused; 'verify', 'audit': something
                   differs; 'validate': something would be refused;
-                  'doctor': something is not as it should be
+                  'doctor': something is not as it should be;
+                  'gc': something stays that was to go
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
               3   not a store
               4   the mount point cannot be used
@@ -51,7 +52,7 @@ struct ArtifactFS: ParsableCommand {
             LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
             SupersedeCommand.self,
             RetractCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
-            RecoverCommand.self,
+            RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             ServeCommand.self, ReportCommand.self,

@@ -85,6 +85,12 @@ struct HistoryCommand: ParsableCommand {
             let mode = change.mode.map { "mode \($0)" } ?? ""
             let modified = change.modified.map { "modified \($0)" } ?? ""
             return ("attributes-set", [mode, modified, by(change.uid, change.command)])
+        case .sessionRemoved(let session):
+            let size = "\(ShownText.bytes(session.bytes)) in \(session.files) \(session.files == 1 ? "file" : "files")"
+            return (
+                line.event.name,
+                ["session \(session.session), \(size)", session.reason, by(session.uid, session.command)]
+            )
         case .denied(let denied):
             return (
                 "denied", ["\(denied.operation): \(denied.errno), rule \(denied.rule)", by(denied.uid, denied.command)]

@@ -1,0 +1,324 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+extension MountedTests {
+    /// `artifactfs gc`: what is old goes, what somebody needs stays, and mounts notice.
+    @Suite struct ClearingTests {
+        /// A store with old sessions, each with two files in two layers and a private directory.
+        struct Sessions {
+            let directory: TemporaryDirectory
+            let store: String
+            static let all = (10...15).map { "202001\($0)_000000" }
+
+            init(count: Int = 6, in parent: String? = nil) throws {
+                directory = try TemporaryDirectory()
+                store = (parent ?? directory.path) + "/store"
+                try Mount.initialize(store: store)
+                let made = try shell(
+                    """
+                    set -e
+                    mkdir base_layer/dev meta_layer/dev
+                    for n in $(seq 10 \(9 + count)); do
+                        s=202001${n}_000000
+                        mkdir -p base_layer/dev/$s/scratch/deep meta_layer/dev/$s/predictions
+                        printf 'a\\tb\\n%d\\t1\\n' $n > base_layer/dev/$s/splice_errors_chr1.tsv
+                        echo $n > base_layer/dev/$s/scratch/deep/notes
+                        echo "{\\"metrics\\": {\\"loss\\": $n}}" > base_layer/dev/$s/metadata.json
+                        printf 'a\\tb\\n%d\\t2\\n' $n > meta_layer/dev/$s/predictions/meta_predictions.tsv
+                        find base_layer/dev/$s meta_layer/dev/$s -exec touch -h -d "2020-01-$n 12:00 UTC" {} +
+                    done
+                    """, in: store)
+                #expect(made.succeeded, "\(made)")
+            }
+
+            func gc(_ words: String..., place: String? = nil) throws -> Outcome {
+                try run([try Mount.binary(), "gc", place ?? store] + words)
+            }
+
+            /// The sessions that are there, in any layer.
+            var left: [String] {
+                Set(["base_layer", "meta_layer"].flatMap { (try? names(in: "\(store)/\($0)/dev")) ?? [] }).sorted()
+            }
+
+            func ledger(_ event: String) throws -> [String] {
+                try tree(store + "/.artifactfs/ledger").flatMap { name in
+                    try contents(store + "/.artifactfs/ledger/" + name).split(separator: "\n").map(String.init)
+                }.filter { $0.contains("\"event\":\"\(event)\"") }
+            }
+        }
+
+        /// Nothing goes without `--delete`, and nothing without a rule.
+        @Test func nothingGoesByAccident() throws {
+            let sessions = try Sessions()
+            let before = tree(sessions.store)
+            let none = try sessions.gc("--delete")
+            #expect(none.succeeded && none.output.contains("nothing is to go: say what stays"), "\(none)")
+            let shown = try sessions.gc("--keep-last", "2")
+            #expect(shown.succeeded && sessions.left == Sessions.all, "\(shown)")
+            for text in [
+                "would remove 4 sessions, 1", "--delete removes it", "2 sessions stay: 2 of the last 2",
+                "20200110_000000  2020-01-10      4",
+            ] { #expect(shown.output.contains(text), "\(text) of \(shown)") }
+            #expect(try sessions.gc("--keep-last", "2", "--json").output.split(separator: "\n").count == 6)
+            #expect(
+                tree(sessions.store).filter { !$0.hasPrefix(".artifactfs") }
+                    == before.filter { !$0.hasPrefix(".artifactfs") })
+            for (words, text) in [
+                (["--keep-last", "0"], "would keep none"), (["--keep-last", "-3"], "would keep none"),
+                (["--keep-within", "0d"], "no span of time"), (["--keep-within", "soon"], "no span of time"),
+                (["--session", "../../etc"], "YYYYMMDD_HHMMSS"),
+                (["--session", "20200110_000000", "--keep-last", "1"], "goes without"),
+            ] {
+                let wrong = try run([try Mount.binary(), "gc", sessions.store, "--delete"] + words)
+                #expect(wrong.status == 64 && wrong.errors.contains(text), "\(words): \(wrong)")
+            }
+            let unknown = try sessions.gc("--session", "20300101_000000", "--delete")
+            #expect(unknown.status == 2 && unknown.errors.contains("there is no session"), "\(unknown)")
+            #expect(try run([try Mount.binary(), "gc", "/usr"]).status == 3)
+            #expect(sessions.left == Sessions.all)
+        }
+
+        @Test func whatNoRuleKeepsGoes() throws {
+            let sessions = try Sessions()
+            // Old, and changed now.
+            try write("x", to: sessions.store + "/base_layer/dev/20200111_000000/scratch/deep/new")
+            let done = try sessions.gc("--keep-last", "2", "--keep-within", "1h", "--delete")
+            #expect(done.succeeded && done.output.contains("removed 3 sessions"), "\(done)")
+            #expect(sessions.left == ["20200111_000000", "20200114_000000", "20200115_000000"])
+            #expect(tree(sessions.store + "/.artifactfs/staging") == [])
+            let lines = try sessions.ledger("session-removed")
+            #expect(lines.count == 3 && lines[0].contains(#""files":4,"#) && lines[0].contains(#"\"loss\": 10"#))
+            #expect(lines[0].contains("it is none of the last 2, and was not changed within 1h"))
+            let one = try sessions.gc("--session", "20200114_000000", "--delete")
+            #expect(one.succeeded && sessions.left == ["20200111_000000", "20200115_000000"], "\(one)")
+            let history = try run(
+                [
+                    try Mount.binary(), "history", "development/20200110_000000/base/splice_errors/chr1.tsv", "--store",
+                    sessions.store,
+                ])
+            #expect(history.succeeded && history.output.contains("session-removed"), "\(history)")
+            #expect(try run([try Mount.binary(), "audit", sessions.store]).succeeded)
+            let empty = try TemporaryDirectory()
+            let resumed = try run(
+                [try Mount.binary(), "mount", "--session", "20200110_000000", sessions.store, empty.path])
+            #expect(resumed.status != 0 && resumed.errors.contains("'artifactfs gc' has removed it"), "\(resumed)")
+        }
+
+        /// What was made from a file of a session keeps it, until production has the same bytes or the file has others.
+        @Test func whatProductionWasMadeFromStays() throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store)
+            let made = try run(
+                [
+                    "bash", "-c",
+                    """
+                    d=development; p=production/base/splice_errors
+                    for n in 10 11 12; do awk 1 $d/202001${n}_000000/base/splice_errors/chr1.tsv | sed s/1/7/ > $p/chr$n.tsv; done
+                    cp $d/20200113_000000/base/splice_errors/chr1.tsv $p/chr13.tsv
+                    cp $d/20200111_000000/base/splice_errors/chr1.tsv $p/chrX.tsv
+                    """,
+                ], directory: mount.root)
+            #expect(made.succeeded && mount.settle(), "\(made)")
+            // Another file by now: what was read is nowhere.
+            let changed = try shell(
+                "f=base_layer/dev/20200112_000000/splice_errors_chr1.tsv; echo >> $f", in: sessions.store)
+            #expect(changed.succeeded)
+            for place in [sessions.store, mount.root] {
+                let shown = try sessions.gc("--keep-last", "1", place: place)
+                #expect(shown.succeeded, "\(shown)")
+                #expect(
+                    shown.output.contains(
+                        "20200110_000000 stays: production/base/splice_errors/chr10.tsv was made from "
+                            + "development/20200110_000000/base/splice_errors/chr1.tsv"), "\(shown)")
+                for other in ["11", "12", "13", "14"] {
+                    #expect(shown.output.contains("session  202001\(other)_000000"), "\(other) of \(shown)")
+                }
+                #expect(shown.output.contains("2 sessions stay: 1 needed, 1 of the last 1"), "\(shown)")
+            }
+            // Whoever names it is told.
+            let named = try sessions.gc("--session", "20200110_000000", "--delete")
+            #expect(named.status == 1 && named.output.contains("stays: production/"), "\(named)")
+            let json = try sessions.gc("--keep-last", "1", "--json")
+            #expect(
+                json.output.contains(
+                    #""why":"needed","needed_by":"production/base/splice_errors/chr10.tsv","input":"development/20200110"#
+                ),
+                "\(json)")
+            // Without what was made from it nobody needs it.
+            #expect(try shell("rm -f base_layer/splice_errors_chr10.tsv", in: sessions.store).succeeded)
+            let done = try sessions.gc("--keep-last", "1", "--delete")
+            #expect(done.succeeded && sessions.left.first == "20200115_000000", "\(done)")
+            #expect(
+                try run([try Mount.binary(), "verify", "--store", sessions.store, "type = splice_errors"]).status == 1)
+        }
+
+        /// A session that a mount has stays, whatever is said; it is told which.
+        @Test func liveOnesStay() throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store, MountVariant(session: "20200112_000000"))
+            let done = try sessions.gc("--keep-last", "1", "--delete")
+            #expect(done.succeeded && done.output.contains("1 live"), "\(done)")
+            #expect(sessions.left == ["20200112_000000", "20200115_000000"])
+            #expect(try contents(mount.session("metadata.json")).contains("12"))
+            let named = try sessions.gc("--session", "20200112_000000", "--delete")
+            #expect(named.status == 1 && named.output.contains("stays: a mount has it"), "\(named)")
+            try mount.unmount()
+            #expect(try sessions.gc("--session", "20200112_000000", "--delete").succeeded)
+            #expect(sessions.left == ["20200115_000000"])
+        }
+
+        /// Mounts that live show at once, or soon, what is there; what is open can be read.
+        @Test(arguments: [false, true]) func mountsNotice(readOnly: Bool) throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store, MountVariant(readOnly: readOnly))
+            let old = mount.path("development/20200110_000000")
+            let files = ["base/splice_errors/chr1.tsv", "scratch/deep/notes", "metadata.json"]
+            for file in files { #expect(!(try contents(old + "/" + file)).isEmpty) }
+            let notes = try FileDescriptor.open(old + "/scratch/deep/notes", .readOnly)
+            defer { try? notes.close() }
+            let done = try sessions.gc("--keep-last", "3", "--delete")
+            #expect(done.succeeded, "\(done)")
+            #expect(try names(in: mount.path("development")).contains("20200110_000000") == false)
+            for file in files + ["", "base", "base/splice_errors", "scratch"] {
+                #expect(eventually(within: 5) { !exists(old + "/" + file) }, "\(file)")
+            }
+            var buffer = [UInt8](repeating: 0, count: 10)
+            let count = try buffer.withUnsafeMutableBytes { try notes.read(fromAbsoluteOffset: 0, into: $0) }
+            #expect(buffer.prefix(count).elementsEqual("10\n".utf8))
+            for file in files {
+                #expect(!(try contents(mount.path("development/20200115_000000/" + file))).isEmpty, "others are there")
+            }
+            guard !readOnly else { return }
+            // Its name is not given again.
+            #expect(mkdir(old, 0o755) != 0)
+            try write("a\tb\n1\t2\n", to: mount.session("base/splice_errors/chr1.tsv"))
+        }
+
+        /// On the mount an ended session is not removed; the refusal says what does.
+        @Test func theRefusalNamesIt() throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store)
+            let removed = try run(["rm", "-r", mount.path("development/20200110_000000")])
+            #expect(removed.status == 1 && sessions.left == Sessions.all, "\(removed)")
+            let explained = try run(
+                [try Mount.binary(), "explain", "remove", mount.path("development/20200110_000000/metadata.json")])
+            #expect(explained.output.contains("frozen-session"), "\(explained)")
+            #expect(
+                explained.output.split(whereSeparator: \.isWhitespace).joined(separator: " ").contains(
+                    "'artifactfs gc'"))
+        }
+
+        /// What was kept back and what was left go by age, when that is asked for, and nothing else does.
+        @Test func quarantineAndTemporaryFiles() throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store)
+            let bad = try run(
+                [
+                    "bash", "-c",
+                    """
+                    for n in 1 2; do sh -c 'printf "a\\tb\\n1\\t2\\n"; exit 3' > production/base/splice_errors/chr$n.tsv; done
+                    artifact=production/meta/meta_checkpoints/checkpoint-1; mkdir $artifact; echo '{}' > $artifact/a.json; false
+                    echo x > production/base/splice_errors/.chr3.tsv.abcdef
+                    """,
+                ], directory: mount.root)
+            #expect(eventually { mount.quarantined().count >= 2 }, "\(bad), \(mount.quarantined())")
+            mount.kill()
+            let kept = try run([try Mount.binary(), "recover", "list", sessions.store])
+            #expect(kept.output.contains("kept back"), "\(kept)")
+            let young = try sessions.gc("--quarantine-older-than", "1h", "--temporary-older-than", "1h", "--delete")
+            #expect(young.succeeded && young.output.contains("nothing was removed"), "\(young)")
+            let entries = try names(in: sessions.store + "/.artifactfs/quarantine").filter {
+                !$0.hasSuffix(".reason.json")
+            }
+            #expect(entries.count >= 2)
+            // As if a year had passed: the time is in the reason and in the name.
+            let aged = try shell(
+                """
+                cd .artifactfs/quarantine
+                for f in *; do sed -i 's/"time":"2026/"time":"2020/' "$f"; done
+                """, in: sessions.store)
+            #expect(aged.succeeded, "\(aged)")
+            let shown = try sessions.gc("--quarantine-older-than", "90d")
+            #expect(shown.succeeded && shown.output.contains("would remove \(entries.count) of quarantine"), "\(shown)")
+            #expect(try names(in: sessions.store + "/.artifactfs/quarantine").count >= entries.count)
+            let done = try sessions.gc("--quarantine-older-than", "90d", "--delete")
+            #expect(done.succeeded && done.output.contains("removed \(entries.count) of quarantine"), "\(done)")
+            #expect(try names(in: sessions.store + "/.artifactfs/quarantine") == [])
+            #expect(try sessions.ledger("discarded").count == entries.count && sessions.left == Sessions.all)
+        }
+
+        /// What is mounted in a session is another's: nothing of it is touched.
+        @Test(.enabled(if: geteuid() == 0, "needs to mount")) func whatIsMountedInASession() throws {
+            let sessions = try Sessions()
+            let precious = try TemporaryDirectory()
+            try write("precious", to: precious.path + "/file")
+            let place = sessions.store + "/base_layer/dev/20200110_000000/scratch/deep"
+            #expect(try run(["mount", "--bind", precious.path, place]).succeeded)
+            defer { _ = try? run(["umount", "-l", place]) }
+            let done = try sessions.gc("--session", "20200110_000000", "--delete")
+            #expect(done.status == 1 && done.output.contains("something is mounted in it"), "\(done)")
+            #expect(sessions.left == Sessions.all)
+            #expect(try contents(precious.path + "/file") == "precious")
+        }
+
+        /// A store's owner who is not root removes nothing of others', and nothing by half.
+        @Test(.enabled(if: geteuid() == 0, "makes files of two users")) func ofOtherUsers() throws {
+            let user = try OrdinaryUser()
+            let made = try user.shell(
+                """
+                set -e
+                artifactfs init s > /dev/null
+                for n in 10 11; do mkdir -p s/base_layer/dev/202001${n}_000000/scratch/own s/meta_layer/dev/202001${n}_000000; done
+                """)
+            #expect(made.succeeded, "\(made)")
+            let others = user.home + "/s/base_layer/dev/20200110_000000/scratch/others"
+            #expect(mkdir(others, 0o755) == 0)
+            try write("x", to: others + "/file")
+            let done = try user.artifactfs(
+                "gc", user.home + "/s", "--session", "20200110_000000", "--session", "20200111_000000", "--delete")
+            #expect(done.status == 1 && done.output.contains("scratch/others belongs to root"), "\(done)")
+            #expect(try contents(others + "/file") == "x")
+            #expect(exists(user.home + "/s/meta_layer/dev/20200110_000000"))
+            #expect(!exists(user.home + "/s/base_layer/dev/20200111_000000"))
+            // Who is neither owner nor root is told who may.
+            let stranger = try Sessions()
+            let refused = try user.artifactfs("gc", stranger.store, "--keep-last", "1")
+            #expect(refused.status == 2 && refused.errors.contains("its owner and root make room"), "\(refused)")
+            // Root removes all.
+            let root = try run(
+                [try Mount.binary(), "gc", user.home + "/s", "--session", "20200110_000000", "--delete"])
+            #expect(root.succeeded && !exists(others), "\(root)")
+        }
+
+        /// Metrics are found as before, by a catalog that goes on and by one that is made anew.
+        @Test func metricsStay() throws {
+            let sessions = try Sessions()
+            let mount = try Mount(store: sessions.store)
+            let ran = try run(
+                [
+                    try Mount.binary(), "run", "--experiment", "e", "--", "bash", "-c",
+                    "echo '{\"auc\": 0.75}' > development/current/meta/meta_metrics/m.json",
+                ], directory: mount.root)
+            #expect(ran.succeeded, "\(ran)")
+            try mount.unmount()
+            func found() throws -> String {
+                let found = try run(
+                    [
+                        try Mount.binary(), "runs", "metric.auc > 0.5", "--columns", "run,metric.auc,session",
+                        "--store",
+                        sessions.store,
+                    ])
+                return found.output
+            }
+            let before = try found()
+            #expect(before.contains("0.75"))
+            let session = try #require(sessions.left.last)
+            #expect(try sessions.gc("--session", session, "--delete").succeeded)
+            #expect(try found() == before)
+            #expect(try run([try Mount.binary(), "reindex", "--store", sessions.store]).succeeded)
+            #expect(try found() == before)
+        }
+    }
+}
