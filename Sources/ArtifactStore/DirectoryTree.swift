@@ -134,10 +134,12 @@ package enum DirectoryTree {
     }
 
     /// Who owns a directory without the rights to it takes them first.
+    ///
+    /// - Throws: `EBUSY` for another file system that is mounted there: what is in it is not removed.
     private static func openToRemove(_ name: [CChar], in parent: FileDescriptor) throws(Errno) -> FileDescriptor {
-        if try SystemCall.attributes(parent, name).permissions & 0o700 != 0o700 {
-            try? SystemCall.setMode(parent, name, 0o700)
-        }
+        let found = try SystemCall.attributes(parent, name)
+        guard found.st_dev == (try SystemCall.attributes(parent).st_dev) else { throw .resourceBusy }
+        if found.permissions & 0o700 != 0o700 { try? SystemCall.setMode(parent, name, 0o700) }
         return try open(name, in: parent)
     }
 

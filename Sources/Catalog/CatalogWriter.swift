@@ -172,6 +172,9 @@ final class CatalogWriter {
                 ON CONFLICT(id) DO UPDATE SET begun = ifnull(begun, excluded.begun), ended = 0
                 """, [try number(of: session), Self.time(line.time)])
         case .sessionRemoved(let session): try remove(session)
+        // Its file is looked at again.
+        case .sessionKept(let session, _, _):
+            try execute("UPDATE session SET ended = 0 WHERE id = ?", [try number(of: session)])
         default: break
         }
     }

@@ -33,6 +33,9 @@ struct ParsedLine: Sendable {
         case .restored, .sealAbandoned: return LineHead.intent(of: bytes).map { .settled($0) } ?? .nothing
         case .sealed, .quarantined: settled = LineHead.intent(of: bytes)
         case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed, .sessionRemoved: break
+        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun, .sessionResumed, .sessionRemoved,
+            .sessionKept:
+            break
         case .ledgerRepaired: return .repaired
         default: return .nothing
         }

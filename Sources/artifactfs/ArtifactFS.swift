@@ -30,8 +30,9 @@ struct ArtifactFS: ParsableCommand {
                   'compare': something differs;
                   'supersede', 'retract': refused, nothing has changed; 'versions':
                   there is none; 'production': nothing was there, or it differs;
-                  'tag': refused, or there is none; 'adopt': something was refused; 'verify', 'audit': something
-                  differs; 'validate': something would be refused;
+                  'tag': refused, or there is none; 'adopt': something was
+                  refused; 'verify', 'audit': something differs;
+                  'validate': something would be refused;
                   'doctor': something is not as it should be;
                   'gc': something stays that was to go
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble

@@ -49,7 +49,11 @@ import Testing
         let name = try name(session)
         let survey = try store.survey(name)
         let agent = Agent(user: 7, process: 8, program: "artifactfs")
-        return try store.remove(try store.guardSession(name), survey, reason: "it is old", by: agent)
+        switch store.remove([(try store.guardSession(name), survey)], reason: "it is old", by: agent)[0] {
+        case .removed: return nil
+        case .left(let error): return error
+        case .kept(let error): throw error
+        }
     }
 
     /// Removes it by a store that is closed then.
@@ -169,6 +173,64 @@ import Testing
             return made.load(ordering: .relaxed)
         }
         for number in 1...(try run(0)) { _ = try run(number) }
+    }
+
+    /// Several wait for the disk together: each is removed whole, or not at all, by itself.
+    @Test func severalTogether() throws {
+        func run(_ last: Int) throws -> (made: Int, gone: Int) {
+            let place = try Self.store()
+            let made = Atomic<Int>(0)
+            let names = try [Self.old, Self.other].map { try Self.name($0) }
+            do {
+                let store = try place.open(durability: .synced)
+                let agent = Agent(user: 7, process: 8, program: "artifactfs")
+                Faults.with({ call, _ in
+                    guard call != .fileSystem else { return nil }
+                    return made.wrappingAdd(1, ordering: .relaxed).newValue <= last ? nil : .fails(.ioError)
+                }) {
+                    let held = try? names.map { (held: try store.guardSession($0), survey: try store.survey($0)) }
+                    if let held { _ = store.remove(held, reason: "it is old", by: agent) }
+                }
+            }
+            let what = Comment("ended at call \(last)")
+            let store = try place.open()
+            #expect(store.recovery.problems == [], what)
+            store.close()
+            let lines = try place.ledger()
+            for name in names.map(\.description) {
+                let isGone = try Self.isGone(place, name)
+                let word = lines.last { $0["session"]?.string == name }?["event"]?.string
+                #expect(isGone != Self.isWhole(place, name), what)
+                #expect(isGone == (word == "session-removed"), "\(name): \(word ?? "nothing"); \(what)")
+            }
+            #expect(try place.names(".artifactfs/staging") == [], what)
+            try place.verifyLedger()
+            return (made.load(ordering: .relaxed), try names.count { try Self.isGone(place, $0.description) })
+        }
+        let all = try run(.max)
+        #expect(all.gone == 2)
+        for last in 0..<all.made { _ = try run(last) }
+    }
+
+    /// One that cannot go keeps no other.
+    @Test func oneOfSeveralStays() throws {
+        let place = try Self.store()
+        let store = try place.open(durability: .synced)
+        let names = try [Self.old, Self.other].map { try Self.name($0) }
+        let outcomes = try Faults.with({ call, name in
+            // The second layer of the first one.
+            let isIt = call == .renameWithoutReplacing && name.contains("meta_layer%2Fdev%2F" + Self.old)
+            return isIt ? .fails(.notPermitted) : nil
+        }) {
+            let held = try names.map { (held: try store.guardSession($0), survey: try store.survey($0)) }
+            return store.remove(held, reason: "it is old", by: Agent(user: 7, process: 8, program: "artifactfs"))
+        }
+        #expect(outcomes == [.kept(.notPermitted), .removed])
+        #expect(Self.isWhole(place) && !Self.isWhole(place, Self.other))
+        #expect(try Self.lastWord(place) == "session-kept")
+        #expect(try place.attributes(".artifactfs/sessions/" + Self.old).permissions == 0o600)
+        try store.resumeSession(names[0])
+        store.close()
     }
 
     /// What has its name by the next opening is removed only if it is what was to be.

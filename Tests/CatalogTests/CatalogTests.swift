@@ -159,6 +159,44 @@ import Testing
     }
 
     /// Takes away what lies in this user's cache.
+    /// What a session measured is found when it is removed: by a catalog that goes on, and by one that is made anew, whichever host tells.
+    @Test(arguments: ["node", "early", "zone"], [true, false]) func sessionsThatAreRemoved(
+        _ host: String, hadFile: Bool
+    )
+        throws
+    {
+        let store = try SmallStore()
+        let path = store.directory.path + "/base_layer/dev/20260215_143022"
+        let metadata = #"{"metrics": {"loss": 0.5, "bad": NaN}}"#
+        try store.append([
+            .sessionBegun(session: "20260215_143022", mount: "m"),
+            .runBegun(.init(mount: "m", run: "r", session: "20260215_143022", uid: 0, pid: 1, facts: [:])),
+        ])
+        if hadFile {
+            #expect(mkdir(path, 0o700) == 0)
+            try write(metadata, to: path + "/metadata.json")
+        }
+        func found(anew: Bool = false) throws -> [[CatalogValue]] {
+            let query = try Query("session = 20260215_143022", of: .runs, .utc(now: 1_794_659_415))
+            return try store.open(anew: anew).values(query, [Field(.run), Field(.metric, "loss")], .runs)
+        }
+        let before = try found()
+        #expect(before == [[.text("r"), hadFile ? .number(0.5) : .unknown]])
+        if hadFile { #expect(unlink(path + "/metadata.json") == 0 && rmdir(path) == 0) }
+        var removed = LedgerEvent.RemovedSession(
+            mount: "n", session: "20260215_143022", directories: [:], files: 1, bytes: 2, reason: "it is old", uid: 0,
+            pid: 1, command: "artifactfs")
+        removed.metadata = metadata
+        try store.append([.sessionRemoved(removed)], host: host)
+        for anew in [false, false, true, false] {
+            #expect(try found(anew: anew) == [[.text("r"), .number(0.5)]], "\(anew)")
+        }
+        // What the ledger has no room for is not known any more.
+        (removed.metadata, removed.metadataLeftOut) = (nil, 1 << 20)
+        try store.append([.sessionRemoved(removed)], host: host)
+        for anew in [false, true] { #expect(try found(anew: anew) == [[.text("r"), .unknown]], "\(anew)") }
+    }
+
     private func forgetCache(of catalog: Catalog, _ store: SmallStore) throws {
         guard let path = catalog.path else { return }
         #expect(!path.hasPrefix(store.directory.path))

@@ -234,6 +234,14 @@ extension MountedTests {
             }
             #expect(entries.count >= 2)
             // As if a year had passed: the time is in the reason and in the name.
+            let isOld = eventually {
+                (try? sessions.gc("--temporary-older-than", "1s"))?.output.contains("temporary  ") == true
+            }
+            #expect(isOld, "it gets old")
+            let temporary = try sessions.gc("--temporary-older-than", "1s", "--delete")
+            #expect(
+                temporary.succeeded && temporary.output.contains("removed 1 temporary file, 2 bytes"), "\(temporary)")
+            #expect(try sessions.ledger("removed-transient").count == 1)
             let aged = try shell(
                 """
                 cd .artifactfs/quarantine
@@ -261,6 +269,12 @@ extension MountedTests {
             #expect(done.status == 1 && done.output.contains("something is mounted in it"), "\(done)")
             #expect(sessions.left == Sessions.all)
             #expect(try contents(precious.path + "/file") == "precious")
+            // Of a path with a link in it too.
+            let link = sessions.directory.path + "/link"
+            #expect(symlink(sessions.store, link) == 0)
+            let linked = try sessions.gc("--keep-last", "5", "--delete", place: link)
+            #expect(linked.output.contains("something is mounted in it"), "\(linked)")
+            #expect(try contents(precious.path + "/file") == "precious" && sessions.left == Sessions.all)
         }
 
         /// A store's owner who is not root removes nothing of others', and nothing by half.
@@ -317,8 +331,59 @@ extension MountedTests {
             let session = try #require(sessions.left.last)
             #expect(try sessions.gc("--session", session, "--delete").succeeded)
             #expect(try found() == before)
+            let id = try #require(before.split(separator: "\t").first.map(String.init))
+            let shown = try run([try Mount.binary(), "runs", "show", id, sessions.store])
+            #expect(shown.output.contains("\(session), which was removed since"), "\(shown)")
             #expect(try run([try Mount.binary(), "reindex", "--store", sessions.store]).succeeded)
             #expect(try found() == before)
+        }
+
+        /// Killed at many moments, and begun again: each session is there as it was or gone with its line, and at the end those are gone that were to go.
+        @Test func killedOnItsWay() throws {
+            var random = SplitMix64(seed: Seed.fromEnvironment())
+            for _ in 0..<6 {
+                let sessions = try Sessions(count: 20)
+                let whole = tree(sessions.store).filter { $0.contains("/dev/") }
+                var target = 19
+                while target > 1 {
+                    target = Int.random(in: 0..<target, using: &random)
+                    let gc = try Child([try Mount.binary(), "gc", sessions.store, "--keep-last", "1", "--delete"])
+                    // In the middle of the removals, or of what comes before or after.
+                    #expect(eventually { sessions.left.count <= max(1, target) || !gc.isRunning })
+                    gc.kill()
+                    let opened = try run([try Mount.binary(), "gc", sessions.store, "--keep-last", "20", "--delete"])
+                    #expect(opened.succeeded, "\(opened)")
+                    let (left, removed) = (sessions.left, try sessions.ledger("session-removed"))
+                    for name in (10..<30).map({ "202001\($0)_000000" }) {
+                        let isTold = removed.contains { $0.contains("\"session\":\"\(name)\"") }
+                        #expect(isTold != left.contains(name), "\(name)")
+                    }
+                    let files = tree(sessions.store).filter { $0.contains("/dev/") }
+                    #expect(files == whole.filter { file in left.contains { file.contains($0) } })
+                    #expect(tree(sessions.store + "/.artifactfs/staging") == [])
+                }
+                #expect(try sessions.gc("--keep-last", "1", "--delete").succeeded && sessions.left.count == 1)
+                #expect(try run([try Mount.binary(), "audit", sessions.store]).succeeded)
+            }
+        }
+
+        /// A full disk is what it is for.
+        @Test(.enabled(if: geteuid() == 0, "needs to mount a file system")) func onAFullDisk() throws {
+            let disk = try TemporaryDirectory()
+            #expect(try run(["mount", "-t", "tmpfs", "-o", "size=4m", "room", disk.path]).succeeded)
+            defer { _ = try? run(["umount", "-l", disk.path]) }
+            let sessions = try Sessions(in: disk.path)
+            let mount = try Mount(store: sessions.store)
+            try mount.unmount()
+            let filler = sessions.store + "/base_layer/dev/20200110_000000/scratch/filler"
+            #expect(try shell("head -c 16M /dev/zero > \(filler) 2> /dev/null; test -s \(filler)").succeeded)
+            #expect(try !shell("echo x > \(disk.path)/new; test -s \(disk.path)/new").succeeded, "it is full")
+            let done = try sessions.gc("--session", "20200110_000000", "--delete")
+            #expect(done.succeeded && done.output.contains("removed 1 session"), "\(done)")
+            #expect(sessions.left == Array(Sessions.all.dropFirst()))
+            #expect(try sessions.ledger("session-removed").count { $0.contains(#"\"loss\": 10"#) } == 1)
+            #expect(try shell("echo x > \(disk.path)/new; test -s \(disk.path)/new").succeeded, "there is room")
+            #expect(try run([try Mount.binary(), "audit", sessions.store]).succeeded)
         }
     }
 }

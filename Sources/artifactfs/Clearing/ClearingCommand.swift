@@ -76,7 +76,8 @@ struct ClearingCommand: ParsableCommand {
                 removes: delete, hasRules: hasSessionRules || quarantine != nil || temporary != nil, rules: rules,
                 span: keepWithin)
             do {
-                page.sessions = try SessionClearing(store, rules, span: keepWithin, now: now).run(removing: delete)
+                var clearing = try SessionClearing(store, rules, span: keepWithin, now: now)
+                page.sessions = clearing.run(removing: delete)
                 page.items = page.sessions.filter { $0.decision == .remove }.map(Self.item)
                 if let quarantine { page.items += try self.quarantine(store, older: quarantine, now) }
                 if let temporary { page.items += try self.temporary(store, older: temporary) }
@@ -117,7 +118,7 @@ struct ClearingCommand: ParsableCommand {
     /// The store, to read unless something is to be removed; only for its owner and root.
     private func open() throws -> Store {
         let place = try StorePlace.find(place)
-        guard let path = place.store else {
+        guard let named = place.store, let path = try Paths.resolved(named) else {
             throw Failure(.cannotAnswer, "the mount at \(place.path) does not say where its store is")
         }
         let own = path + "/" + StoreLayout.privateDirectory

@@ -24,7 +24,7 @@ struct SessionClearing {
     private let now: Int64
     /// Why sessions go, for the ledger.
     private let reason: String
-    private let mountPoints: [String]
+    private var mountPoints: [String]
     private let needed: NeededSessions?
     private let names: [SessionName]
     private let kept: [SessionName: Retention.KeepReason]
@@ -45,24 +45,31 @@ struct SessionClearing {
         needed = kept.count < names.count ? try NeededSessions(store) : nil
     }
 
+    /// So many are removed together.
+    private static let batch = 256
+
     /// Looks at all, and removes those that are to go.
     ///
     /// - Parameter removes: whether they are removed.
-    func run(removing removes: Bool) -> [ClearedSession] {
+    mutating func run(removing removes: Bool) -> [ClearedSession] {
         let bar = ProgressBar(removes ? "removing sessions" : "looking at sessions")
         defer { bar.end() }
-        let agent = Agent(user: geteuid(), process: getpid(), program: "artifactfs")
         var rows: [ClearedSession] = []
+        var guarded: [(row: Int, held: SessionGuard, survey: SessionSurvey)] = []
         for (number, name) in names.enumerated() {
             bar.show(Int64(number), of: Int64(names.count))
             if let reason = kept[name] {
                 rows.append(ClearedSession(name: name, decision: .keep(reason)))
             } else if removes {
-                rows.append(remove(name, agent))
+                let (row, held) = guarding(name)
+                if let held, let survey = row.survey { guarded.append((rows.count, held, survey)) }
+                rows.append(row)
+                if guarded.count >= Self.batch { remove(&guarded, &rows) }
             } else {
                 rows.append(judge(name, isLive: store.isLive(name)))
             }
         }
+        remove(&guarded, &rows)
         return rows
     }
 
@@ -83,24 +90,38 @@ struct SessionClearing {
     }
 
     /// Nobody takes it up while it is looked at and removed.
-    private func remove(_ name: SessionName, _ agent: Agent) -> ClearedSession {
-        let held: SessionGuard
-        do throws(Errno) { held = try store.guardSession(name) } catch {
-            guard error != .resourceBusy else { return judge(name, isLive: true) }
-            return ClearedSession(name: name, decision: .remove, failure: "it cannot be removed: \(error)")
-        }
-        var row = judge(name, isLive: false)
-        guard row.decision == .remove, let survey = row.survey else { return row }
+    ///
+    /// - Returns: the guard of one that is to go.
+    private func guarding(_ name: SessionName) -> (ClearedSession, SessionGuard?) {
         do throws(Errno) {
-            let left = try store.remove(held, survey, reason: reason, by: agent)
-            row.isRemoved = true
-            row.failure = left.map {
-                "it is removed, but for what is left of it in .artifactfs/staging: \($0); the next mount tries again"
-            }
+            let held = try store.guardSession(name)
+            let row = judge(name, isLive: false)
+            return (row, row.decision == .remove ? held : nil)
         } catch {
-            row.failure = "it cannot be removed: \(error); it is there as it was"
+            guard error != .resourceBusy else { return (judge(name, isLive: true), nil) }
+            return (ClearedSession(name: name, decision: .remove, failure: "it cannot be removed: \(error)"), nil)
         }
-        return row
+    }
+
+    private mutating func remove(
+        _ guarded: inout [(row: Int, held: SessionGuard, survey: SessionSurvey)], _ rows: inout [ClearedSession]
+    ) {
+        let agent = Agent(user: geteuid(), process: getpid(), program: "artifactfs")
+        let outcomes = store.remove(guarded.map { ($0.held, $0.survey) }, reason: reason, by: agent)
+        for (session, outcome) in zip(guarded, outcomes) {
+            switch outcome {
+            case .removed: rows[session.row].isRemoved = true
+            case .left(let error):
+                rows[session.row].isRemoved = true
+                rows[session.row].failure =
+                    "it is removed, but for what is left of it in .artifactfs/staging: \(error); the next mount tries "
+                    + "again"
+            case .kept(let error):
+                rows[session.row].failure = "it cannot be removed: \(error); it is there as it was"
+            }
+        }
+        guarded = []
+        mountPoints = MountEntry.all().map(\.mountPoint)
     }
 
     private func hold(of name: SessionName, _ survey: SessionSurvey) throws(Errno) -> Retention.Hold? {

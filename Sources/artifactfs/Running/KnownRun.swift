@@ -13,6 +13,8 @@ struct KnownRun {
     /// RFC 3339.
     var begun: String?
     var session: String?
+    /// Whether that was removed (`artifactfs gc`), as far as the ledgers are this user's to read.
+    var hasLostSession = false
     /// What was said of it at its beginning and at its end.
     var facts: JSONObject = [:]
     /// What its session says that it measured, where no ledger was read.
@@ -58,6 +60,7 @@ struct KnownRun {
         all["user"] = user.flatMap { UserName.known($0) }.map { .string($0) }
         all["begun"] = begun.map { .string($0) }
         all["session"] = session.map { .string($0) }
+        if hasLostSession { all["session_removed"] = .bool(true) }
         all["goes_on"] = .bool(goesOn)
         for (name, value) in facts.sorted where all[name] == nil { all[name] = value }
         all["made"] = made.map { .integer($0) }
@@ -128,13 +131,21 @@ struct KnownRuns {
     private static func read(ledgersOf store: String, _ found: inout [String: KnownRun]) throws -> Bool {
         let own = store + "/" + StoreLayout.privateDirectory + "/ledger"
         guard (try? SystemCall.checkAccess(atPath: own, R_OK | X_OK)) != nil else { return false }
-        let (ofRun, isSealed, hasRun) = (
-            Array("\"event\":\"run-".utf8), Array("\"event\":\"sealed\"".utf8), Array("\"run\":{".utf8)
+        let (ofRun, isSealed, hasRun, ofSession) = (
+            Array("\"event\":\"run-".utf8), Array("\"event\":\"sealed\"".utf8), Array("\"run\":{".utf8),
+            Array("\"event\":\"session-".utf8)
         )
+        var removed: Set<String> = []
         try ShownArtifact.openStore(store).withLedgers { reader in
             try reader.forEachLine { line in
                 if LedgerReader.contains(line, ofRun) {
                     if let line = LedgerLine(parsing: line) { note(line, &found) }
+                } else if LedgerReader.contains(line, ofSession) {
+                    switch LedgerLine(parsing: line)?.event {
+                    case .sessionRemoved(let session)?: removed.insert(session.session)
+                    case .sessionKept(let session, _, _)?: removed.remove(session)
+                    default: break
+                    }
                 } else if LedgerReader.contains(line, isSealed), LedgerReader.contains(line, hasRun),
                     let record = LedgerLine(parsing: line)?.record, let id = record.run?.id
                 {
@@ -144,7 +155,10 @@ struct KnownRuns {
                 }
             }
         }
-        for id in found.keys where found[id]?.artifacts == nil { found[id]?.artifacts = [] }
+        for (id, run) in found {
+            if run.artifacts == nil { found[id]?.artifacts = [] }
+            if let session = run.session { found[id]?.hasLostSession = removed.contains(session) }
+        }
         return true
     }
 

@@ -152,7 +152,7 @@ struct RunsShowCommand: ParsableCommand {
             line("begun", run.begun.map { String($0.prefix(19)) + "Z" } ?? "not known")
             line("took", run.duration ?? "not known")
             line("end", run.ending)
-            line("session", run.session ?? "not known")
+            line("session", (run.session ?? "not known") + (run.hasLostSession ? ", which was removed since" : ""))
             line("command", Self.words(run.facts["command"]).map { Shell.quoted($0) }.joined(separator: " "))
             line("config", run.facts["config"].flatMap { $0 == .object([:]) ? nil : $0.string ?? $0.description })
             if case .object(let parameters)? = run.facts["parameters"] {
