@@ -50,6 +50,9 @@ let package = Package(
             name: "ArtifactRecords",
             dependencies: ["Artifacts", "ArtifactFormats", "SystemCalls", "CCrypto", system], swiftSettings: strict),
 
+        // What is said of artifacts with a signature.
+        .target(name: "Attestations", dependencies: ["ArtifactRecords", "CCrypto"], swiftSettings: strict),
+
         // The store acts and remembers.
         .target(
             name: "ArtifactStore",
@@ -104,7 +107,7 @@ let package = Package(
             name: "artifactfs",
             dependencies: [
                 "Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit",
-                "ArtifactWeb",
+                "ArtifactWeb", "Attestations",
                 "Catalog",
                 "FuseKernel", "Lineage", "Queries", "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -132,6 +135,9 @@ let package = Package(
         .testTarget(
             name: "ArtifactRecordsTests",
             dependencies: ["ArtifactFormats", "ArtifactRecords", "Artifacts", "SystemCalls", "TestSupport", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AttestationsTests", dependencies: ["ArtifactRecords", "Attestations", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "ArtifactStoreTests",

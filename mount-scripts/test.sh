@@ -167,6 +167,14 @@ set_up_documents() {
     "$venv/bin/python" -c 'import prov, rocrate, rocrate_validator'
 }
 
+# OpenSSF Model Signing, as others verify what `artifactfs attest` signs. It asks for pyOpenSSL without saying so.
+set_up_signing() {
+    local venv=$root/.build/signing
+    "$venv/bin/python" -m model_signing --version >/dev/null 2>&1 && return 0
+    make_environment signing python python3 model-signing pyOpenSSL
+    "$venv/bin/python" -m model_signing --version
+}
+
 # --- The run ----------------------------------------------------------------------------------------------------------
 
 # The mounted tests mostly wait, one after the other, and the rest needs the processors: they run beside each other, in a process each. What each
@@ -185,6 +193,7 @@ tests_environment() {
     export ARTIFACTFS_TEST_PYTHON=$python
     export ARTIFACTFS_TEST_SNAKEMAKE=$root/.build/snakemake/bin/snakemake
     export ARTIFACTFS_TEST_DOCUMENTS=$root/.build/documents/bin/python
+    export ARTIFACTFS_TEST_SIGNING=$root/.build/signing/bin/python
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
 }
@@ -333,6 +342,7 @@ fi
 # The test of it fails with this step: neither is left out.
 step "snakemake" set_up_snakemake || true
 step "readers of documents" set_up_documents || true
+step "model signing" set_up_signing || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true

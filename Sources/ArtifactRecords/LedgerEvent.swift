@@ -44,6 +44,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case tagged(TagLine)
     /// The owner of a sealed artifact set its mode or times.
     case attributesSet(OwnersChange)
+    /// A signature of a sealed artifact was made, and is kept.
+    case attested(AttestedArtifact)
     /// An operation was refused.
     case denied(DeniedOperation)
     /// So many more were refused, by rule.
@@ -187,6 +189,35 @@ public enum LedgerEvent: Sendable, Hashable {
         }
     }
 
+    /// A sealed artifact of which a signature is kept.
+    public struct AttestedArtifact: Sendable, Hashable {
+        /// The mount, or what had the store open, by which it was done.
+        public var mount: String
+        /// The path on the mount.
+        public var path: String
+        /// From 1, where that is known.
+        public var version: Int64?
+        /// As its record has it.
+        public var sha256: String
+        /// The key's name: SHA-256 of the public one as PEM.
+        public var key: String
+        /// Who signed.
+        public var uid: Int64
+        /// The process.
+        public var pid: Int64
+        /// Its program.
+        public var command: String
+
+        /// Such an artifact.
+        public init(
+            mount: String, path: String, version: Int64?, sha256: String, key: String, uid: Int64, pid: Int64,
+            command: String
+        ) {
+            (self.mount, self.path, self.version, self.sha256) = (mount, path, version, sha256)
+            (self.key, self.uid, self.pid, self.command) = (key, uid, pid, command)
+        }
+    }
+
     /// An operation that was refused.
     public struct DeniedOperation: Sendable, Hashable {
         /// The mount that refused it.
@@ -245,6 +276,7 @@ extension LedgerEvent {
         case unsealAbandoned = "unseal-abandoned"
         case tagged
         case attributesSet = "attributes-set"
+        case attested
         case denied
         case denialsCounted = "denials-counted"
         case ledgerRepaired = "ledger-repaired"
@@ -275,6 +307,7 @@ extension LedgerEvent {
         case .unsealAbandoned: Name.unsealAbandoned.rawValue
         case .tagged: Name.tagged.rawValue
         case .attributesSet: Name.attributesSet.rawValue
+        case .attested: Name.attested.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
         case .ledgerRepaired: Name.ledgerRepaired.rawValue
@@ -305,6 +338,7 @@ extension LedgerEvent {
             return artifact.members
         case .tagged(let line): return line.members
         case .attributesSet(let change): return change.members
+        case .attested(let artifact): return artifact.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
             return ["mount": .string(mount), "by_rule": .object(byRule)]
@@ -362,6 +396,7 @@ extension LedgerEvent {
         case .unsealAbandoned: return UnsealedArtifact(line).map { .unsealAbandoned($0) }
         case .tagged: return TagLine(line).map { .tagged($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
+        case .attested: return AttestedArtifact(line).map { .attested($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:
             guard let mount, case .object(let byRule)? = line["by_rule"] else { return nil }
@@ -471,6 +506,29 @@ extension LedgerEvent.OwnersChange {
         self.init(
             mount: mount, path: path, mode: line["mode"]?.string, modified: line["modified"]?.string, uid: uid,
             pid: pid, command: command)
+    }
+}
+
+extension LedgerEvent.AttestedArtifact {
+    fileprivate var members: JSONObject {
+        var all: JSONObject = ["mount": .string(mount), "path": .string(path)]
+        all.add("version", version.map { .integer($0) })
+        all.add("sha256", .string(sha256))
+        all.add("key", .string(key))
+        all.add("uid", .integer(uid))
+        all.add("pid", .integer(pid))
+        all.add("command", .string(command))
+        return all
+    }
+
+    fileprivate init?(_ line: JSONValue) {
+        guard let mount = line["mount"]?.string, let path = line["path"]?.string,
+            let sha256 = line["sha256"]?.string, let key = line["key"]?.string, let uid = line["uid"]?.integer,
+            let pid = line["pid"]?.integer, let command = line["command"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, path: path, version: line["version"]?.integer, sha256: sha256, key: key, uid: uid, pid: pid,
+            command: command)
     }
 }
 

@@ -133,6 +133,7 @@ extension LedgerEvent {
         case .removedEmpty(let file), .removedTransient(let file): isIt(file.path)
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact): isIt(artifact.path)
         case .attributesSet(let change): isIt(change.path)
+        case .attested(let artifact): isIt(artifact.path)
         case .denied(let operation): isIt(operation.path)
         case .sessionRemoved(let session): session.holds(path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])

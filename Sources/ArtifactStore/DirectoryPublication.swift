@@ -81,6 +81,12 @@ struct DirectoryPublication {
 
     /// The manifest's hash of a directory as it is; its files are not checked.
     static func sha256(of directory: RealFile) throws(PublishFailure) -> String {
+        let manifest = try manifest(of: directory)
+        return try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
+    }
+
+    /// The manifest of a directory as it is; its files are not checked.
+    static func manifest(of directory: RealFile) throws(PublishFailure) -> Manifest {
         let root = try attempt("opened") { () throws(Errno) in
             try directory.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
         }
@@ -93,7 +99,7 @@ struct DirectoryPublication {
                 try manifest.add(file: item.path, size: source.count, sha256: try source.sha256())
             }
         }
-        return try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
+        return manifest
     }
 
     private static func check(

@@ -45,6 +45,30 @@ struct Manifest {
         return try hash.finish()
     }
 
+    /// The files that a manifest's text has, in its order.
+    static func files(in text: [UInt8]) -> [SealedFile] {
+        text.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 2)
+            guard parts.count == 3, parts[0].count == 64 else { return nil }
+            return SealedFile(path: path(parts[2]), sha256: String(decoding: parts[0], as: UTF8.self))
+        }
+    }
+
+    private static func path(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var (path, rest): ([UInt8], ArraySlice<UInt8>) = ([], text)
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%"),
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            else {
+                path.append(byte)
+                continue
+            }
+            path.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return path
+    }
+
     private mutating func add(_ path: [UInt8]) {
         for byte in path {
             if byte < 33 || byte == UInt8(ascii: "%") || byte == 127 {
@@ -76,4 +100,12 @@ struct Manifest {
             throw error
         }
     }
+}
+
+/// A file of an artifact, as it was read.
+public struct SealedFile: Sendable, Hashable {
+    /// From the directory that is the artifact, as bytes; empty of an artifact that is a file.
+    public let path: [UInt8]
+    /// In lower-case hexadecimal digits.
+    public let sha256: String
 }

@@ -28,6 +28,22 @@ public enum SealedProof: Sendable, Hashable {
     public static func of(
         _ path: String, sha256: String?, size: Int64?, readsBytes: Bool = true, isReal: Bool = true
     ) -> SealedProof {
+        var contents = SealedContents()
+        return of(path, sha256, size, readsBytes, isReal, &contents)
+    }
+
+    /// The same, with what the artifact consists of: that is what was sealed where this says that it is whole.
+    public static func reading(
+        _ path: String, sha256: String?, size: Int64?, isReal: Bool = true
+    ) -> (proof: SealedProof, contents: SealedContents) {
+        var contents = SealedContents()
+        return (of(path, sha256, size, true, isReal, &contents), contents)
+    }
+
+    private static func of(
+        _ path: String, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool,
+        _ contents: inout SealedContents
+    ) -> SealedProof {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return .unknown("it has no directory") }
         let name = String(path[path.utf8.index(after: slash)...])
         do throws(Errno) {
@@ -35,18 +51,19 @@ public enum SealedProof: Sendable, Hashable {
                 SystemCall.currentDirectory, slash == path.utf8.startIndex ? "/" : String(path[..<slash]),
                 O_RDONLY | O_DIRECTORY)
             let file = RealFile(directory: Directory(owning: parent), name: name)
-            return try of(file, sha256, size, readsBytes, isReal)
+            return try of(file, sha256, size, readsBytes, isReal, &contents)
         } catch {
             return error == .noSuchFileOrDirectory || error == .notDirectory ? .missing : .unknown("\(error)")
         }
     }
 
     private static func of(
-        _ file: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool
+        _ file: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool,
+        _ contents: inout SealedContents
     ) throws(Errno) -> SealedProof {
         let found = try file.attributes()
         guard found.isRegular || found.isDirectory else { return .differs("it is neither a file nor a directory") }
-        if found.isDirectory { return try ofDirectory(file, sha256, size, readsBytes, isReal) }
+        if found.isDirectory { return try ofDirectory(file, sha256, size, readsBytes, isReal, &contents) }
         if let size, size != Int64(found.st_size) {
             return .differs("it has \(found.st_size) bytes, and had \(size) when it was sealed")
         }
@@ -57,6 +74,7 @@ public enum SealedProof: Sendable, Hashable {
             let now = try FileSource(descriptor).sha256()
             // What nobody else has read is not kept instead of what somebody reads.
             SystemCall.forgetContents(of: descriptor)
+            contents.files = [SealedFile(path: [], sha256: now)]
             guard now == sha256 else { return other(now, sha256) }
         }
         return isReal && found.st_mode & 0o222 != 0 ? .differs(canBeWritten(found, nil)) : .whole
@@ -64,8 +82,10 @@ public enum SealedProof: Sendable, Hashable {
 
     /// All that is in it: how much, whether it can be written to, and what its manifest is now.
     private static func ofDirectory(
-        _ directory: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool
+        _ directory: RealFile, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool,
+        _ contents: inout SealedContents
     ) throws(Errno) -> SealedProof {
+        contents.isDirectory = true
         let root = try directory.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
         defer { SystemCall.close(root) }
         let own = try SystemCall.attributes(root)
@@ -83,7 +103,9 @@ public enum SealedProof: Sendable, Hashable {
             }
             if readsBytes {
                 guard let sha256 else { return .unknown("its record has no hash") }
-                let now = try DirectoryPublication.sha256(of: directory)
+                let manifest = try DirectoryPublication.manifest(of: directory)
+                let now = try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
+                contents.manifest = manifest
                 guard now == sha256 else { return other(now, sha256) }
             }
         } catch {
@@ -100,5 +122,19 @@ public enum SealedProof: Sendable, Hashable {
 
     private static func canBeWritten(_ found: stat, _ name: String?) -> String {
         "\(name.map { "'\($0)' in it" } ?? "it") can be written to: its mode is \(String(found.st_mode & 0o7777, radix: 8))"
+    }
+}
+
+/// What an artifact consists of, as it was read.
+public struct SealedContents: Sendable {
+    /// Whether it is a directory.
+    public fileprivate(set) var isDirectory = false
+    fileprivate var manifest: Manifest?
+    fileprivate var own: [SealedFile] = []
+
+    /// Its files; a directory's in the order of their paths' bytes.
+    public fileprivate(set) var files: [SealedFile] {
+        get { manifest.map { Manifest.files(in: $0.text) } ?? own }
+        set { own = newValue }
     }
 }

@@ -22,6 +22,7 @@ enum StoreFormat {
     static let reserved = "reserved"
     static let unsynced = "unsynced"
     static let manifests = "manifests"
+    static let attestations = "attestations"
     static let spare = "spare"
     static let versionsDirectory = "versions"
     static let tags = "tags"

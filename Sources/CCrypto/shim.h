@@ -1,3 +1,6 @@
-// SHA-256 of the system's OpenSSL: the EVP interface, which uses the processor's SHA instructions where it has them.
+// SHA-256 and signatures of the system's OpenSSL: the EVP interface, which uses the processor's SHA instructions where it has them, and PEM
+// files of keys.
 #pragma once
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>

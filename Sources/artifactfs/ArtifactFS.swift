@@ -32,10 +32,12 @@ struct ArtifactFS: ParsableCommand {
                   there is none; 'production': nothing was there, or it differs;
                   'tag': refused, or there is none; 'adopt': something was
                   refused; 'verify', 'audit': something differs;
+                  'attest': something differs or is not signed;
                   'validate': something would be refused;
                   'doctor': something is not as it should be;
                   'gc': something stays that was to go
-              2   cannot answer: no such path, not on a mount; 'lineage diff': trouble
+              2   cannot answer: no such path, not on a mount; 'lineage diff': trouble;
+                  'attest': a key cannot be used
               3   not a store
               4   the mount point cannot be used
               5   FUSE is not available here
@@ -52,7 +54,7 @@ struct ArtifactFS: ParsableCommand {
             HistoryCommand.self,
             LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
             SupersedeCommand.self,
-            RetractCommand.self, VerifyCommand.self, AuditCommand.self, ValidateCommand.self,
+            RetractCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self, ValidateCommand.self,
             RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,

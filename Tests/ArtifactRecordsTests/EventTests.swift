@@ -57,6 +57,8 @@ import Testing
         .unsealIntent(leaving), .unsealed(leaving), .unsealed(retracted), .unsealAbandoned(leaving),
         .tagged(
             .init(mount: "m", tag: "paper", moment: "then", note: "as sent", uid: 1, pid: 2, command: "artifactfs")),
+        .attested(
+            .init(mount: "m", path: "p", version: 2, sha256: "00", key: "k", uid: 1, pid: 2, command: "artifactfs")),
         .denied(
             .init(
                 mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,

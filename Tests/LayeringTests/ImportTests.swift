@@ -17,6 +17,8 @@ import Testing
         "ArtifactRecords": [
             "ArtifactFormats", "Artifacts", "CCrypto", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
+        // What is said of artifacts with a signature; it knows no file.
+        "Attestations": ["ArtifactRecords", "CCrypto"],
         // What the records tell together; it knows no store.
         "Lineage": ["ArtifactRecords", "Artifacts", "Glibc", "SystemPackage"],
         // An index over the ledgers, by what they and the store's files say; it knows no store, and no driver knows it.
@@ -54,7 +56,8 @@ import Testing
         "Benchmarks": ["ArgumentParser", "ArtifactRecords", "Glibc"],
         "artifactfs": [
             "ArgumentParser", "ArtifactDriver", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactWeb",
-            "Artifacts", "Catalog", "FuseKernel", "Glibc", "Lineage", "Logging", "Queries", "Synchronization",
+            "Artifacts", "Attestations", "Catalog", "FuseKernel", "Glibc", "Lineage", "Logging", "Queries",
+            "Synchronization",
             "SystemCalls", "SystemPackage",
         ],
         // C and module maps.
@@ -97,7 +100,7 @@ import Testing
         #expect(
             Self.allowed["ArtifactWeb"]?.isDisjoint(with: ["SystemCalls", "ArtifactStore", "SystemPackage"]) == true)
         #expect(importers(of: "Yams") == ["ArtifactStore"])
-        #expect(importers(of: "CCrypto") == ["ArtifactRecords"])
+        #expect(importers(of: "CCrypto") == ["ArtifactRecords", "Attestations"])
         #expect(importers(of: "ArtifactDriver") == ["artifactfs"])
         #expect(Self.allowed["FuseKernel"]?.contains { $0.hasPrefix("Artifact") } == false)
         #expect(Self.allowed["Artifacts"]?.isSubset(of: ["SystemPackage"]) == true)

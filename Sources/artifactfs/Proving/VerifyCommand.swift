@@ -56,7 +56,7 @@ struct VerifyCommand: ParsableCommand {
             let part = try slice.map(Self.part)
             let age = try olderThan.map { try Self.span($0, "--older-than") }
             let time = try maxDuration.map { try Self.span($0, "--max-duration") }
-            let proving = try Proving(try place(), words: words, part: part, age: age)
+            let proving = try Proving(try ChosenArtifacts.place(of: words, store), words: words, part: part, age: age)
             let sum = proving.run(for: time) { one, proof, before in
                 if json { return print(JSONValue.object(Self.json(one, proof, before))) }
                 if proof != .whole { Terminal.show("\(one.path): \(Self.words(proof))") }
@@ -68,14 +68,6 @@ struct VerifyCommand: ParsableCommand {
             }
             if sum.status != 0 { throw ExitCode(sum.status) }
         }
-    }
-
-    /// A path that is there says itself which store it is in.
-    private func place() throws -> StorePlace {
-        guard store.store == nil, let first = words.first, Proving.isThere(first),
-            let found = try? StorePlace.find(first)
-        else { return try store.place() }
-        return found
     }
 
     private static func part(_ text: String) throws -> (number: Int64, count: Int64) {

@@ -91,6 +91,12 @@ struct HistoryCommand: ParsableCommand {
                 line.event.name,
                 ["session \(session.session), \(size)", session.reason, by(session.uid, session.command)]
             )
+        case .attested(let artifact):
+            let version = artifact.version.map { "version \($0)" } ?? ""
+            return (
+                "attested",
+                [version, "with the key \(artifact.key.prefix(16))", by(artifact.uid, artifact.command)]
+            )
         case .denied(let denied):
             return (
                 "denied", ["\(denied.operation): \(denied.errno), rule \(denied.rule)", by(denied.uid, denied.command)]
