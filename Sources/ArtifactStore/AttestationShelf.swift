@@ -8,7 +8,7 @@ public import SystemPackage
 public struct AttestedName: Sendable, Hashable {
     /// The artifact's path on the mount.
     public let path: String
-    /// From 1, where that is known.
+    /// From 1, where that is known; files are named without it.
     public let version: Int64?
     /// As its record has it: 64 lower-case hexadecimal digits.
     public let sha256: String
@@ -30,7 +30,6 @@ public struct AttestedName: Sendable, Hashable {
     fileprivate var name: String { artifact + "." + key }
 
     fileprivate var artifact: String {
-        let path = path + (version.map { "@\($0)" } ?? "")
         let name = EscapedName.encode(path, limit: 150)
         guard name.utf8.starts(with: "%~".utf8), let hash = try? SHA256.digest(path.utf8) else { return name }
         // Two long paths may have one end.
@@ -76,13 +75,15 @@ struct AttestationShelf {
             signature: signature, provenance: try read(name.name + Self.provenanceEnding, directory))
     }
 
-    /// How many other keys have signed an artifact.
-    func others(of name: AttestedName) throws(Errno) -> Int {
-        guard let directory = try directory(name) else { return 0 }
-        return try directory.entries().filter {
-            $0.name.hasPrefix(name.artifact + ".") && $0.name.hasSuffix(Self.signatureEnding)
-                && !$0.name.hasPrefix(name.name)
-        }.count
+    /// The names of the keys that have signed an artifact.
+    func keys(of name: AttestedName) throws(Errno) -> [String] {
+        guard let directory = try directory(name) else { return [] }
+        return try directory.entries().compactMap { entry in
+            guard entry.name.hasPrefix(name.artifact + "."), entry.name.hasSuffix(Self.signatureEnding) else {
+                return nil
+            }
+            return String(entry.name.dropFirst(name.artifact.count + 1).dropLast(Self.signatureEnding.count))
+        }.sorted()
     }
 
     private func directory(_ name: AttestedName) throws(Errno) -> Directory? {
@@ -182,8 +183,11 @@ extension Store {
     /// What a key has signed of an artifact.
     public func attestation(_ name: AttestedName) throws(Errno) -> KeptAttestation? { try shelf().find(name) }
 
-    /// How many other keys have signed it.
-    public func otherAttestations(of name: AttestedName) throws(Errno) -> Int { try shelf().others(of: name) }
+    /// The names of the keys that have signed an artifact, by what its record says of it.
+    public func signingKeys(path: String, sha256: String) throws(Errno) -> [String] {
+        guard let name = AttestedName(path: path, version: nil, sha256: sha256, key: sha256) else { return [] }
+        return try shelf().keys(of: name)
+    }
 
     /// Keeps signatures of an artifact and notes them in the ledger. All of them are kept, or none.
     ///

@@ -1,5 +1,7 @@
 import ArtifactRecords
 import Glibc
+import Synchronization
+import SystemCalls
 import SystemPackage
 import func TestSupport.names
 import Testing
@@ -25,13 +27,14 @@ import Testing
         let temporary = try TemporaryStore()
         let store = try temporary.open(durability: .synced)
         let name = try name()
-        #expect(try store.attestation(name) == nil && store.otherAttestations(of: name) == 0)
+        #expect(try store.attestation(name) == nil && store.signingKeys(path: path, sha256: digest).isEmpty)
         let first = KeptAttestation(signature: Array("s".utf8), provenance: Array("p".utf8))
         try store.keep(first, as: name, by: 7)
         #expect(try store.attestation(name) == first && attested(store) == 1)
         #expect(try store.notedAttestations(by: key) == [name])
         let other = try self.name(key: String(repeating: "c", count: 64))
-        #expect(try store.attestation(other) == nil && store.otherAttestations(of: other) == 1)
+        #expect(
+            try store.attestation(other) == nil && store.signingKeys(path: path, sha256: digest) == [key])
         #expect(try store.notedAttestations(by: other.key).isEmpty)
         let second = KeptAttestation(signature: Array("s2".utf8), provenance: Array("p2".utf8))
         try store.keep(second, as: name, by: 7)
@@ -59,6 +62,46 @@ import Testing
         #expect(try store.attestation(name) == next, "\(step)")
         let left = try names(in: temporary.path + "/.artifactfs/attestations/" + digest)
         #expect(left.count == 2 && !left.contains { $0.hasPrefix(".") }, "\(left)")
+    }
+
+    /// Each call fails, with each error that a disk has: all or nothing is kept, what was kept before too, and the next one goes on.
+    @Test(arguments: FaultSweepTests.errors, [false, true])
+    func whateverFailsAllOrNothingIsKept(error: Errno, wasKept: Bool) throws {
+        let (former, new) = (
+            KeptAttestation(signature: Array("s".utf8), provenance: Array("p".utf8)),
+            KeptAttestation(signature: Array("s2".utf8), provenance: Array("p2".utf8))
+        )
+        var failures = 0
+        for call in [Faults.Call.open, .makeDirectory, .rename, .unlink, .attributes, .write, .sync, .lock] {
+            for number in 1...50 {
+                let temporary = try TemporaryStore()
+                let store = try temporary.open(durability: .synced)
+                let name = try name()
+                if wasKept { try store.keep(former, as: name, by: 7) }
+                let seen = Mutex(0)
+                let isDone =
+                    (try? Faults.with({ made, _ in
+                        guard made == call else { return nil }
+                        let count = seen.withLock { count in
+                            count += 1
+                            return count
+                        }
+                        return count == number ? .fails(error) : nil
+                    }) { try store.keep(new, as: name, by: 7) }) != nil
+                let what = "\(call) \(number), \(error)"
+                let kept = try store.attestation(name)
+                if isDone { #expect(kept == new, "\(what)") } else { failures += 1 }
+                // Of two signatures that say the same the files of both are whole.
+                let signatures = [nil, former.signature, new.signature].dropFirst(wasKept ? 1 : 0)
+                #expect(signatures.contains(kept?.signature), "\(what)")
+                if kept != nil { #expect([former.provenance, new.provenance].contains(kept?.provenance), "\(what)") }
+                try store.keep(new, as: name, by: 7)
+                #expect(try store.attestation(name) == new, "\(what)")
+                store.close()
+                if seen.withLock({ $0 }) < number { break }
+            }
+        }
+        #expect(failures > 10)
     }
 
     /// Two long paths with one end, and names that no file may have.

@@ -190,7 +190,7 @@ extension MountedTests {
                 #expect(try verify(mount.root, path, "--out", out).succeeded)
             }
             let wrong = try attest(mount.root, "--verify", "--public-key", keys.path + "/other.pub", "--json")
-            #expect(wrong.status == 1 && wrong.output.contains("by other keys"), "\(wrong)")
+            #expect(wrong.status == 1 && wrong.output.contains("by another key"), "\(wrong)")
             // The bytes, at the real path: of the same length, at the same time.
             let damage = try run(
                 [
@@ -238,6 +238,21 @@ extension MountedTests {
             #expect(try run([try Mount.binary(), "audit", mount.store]).output.contains(" is whole: "))
             _ = try mount.unmount()
             #expect(try verify(mount.store, one).succeeded)
+            // Who was killed while it wrote to --out, before the signature: it goes on, and nothing is signed twice.
+            let out = keys.path + "/kept"
+            let other = keys.path + "/other.pem"
+            #expect(try attest(mount.store, one, "--key", other, "--out", out).succeeded)
+            let (file, provenance) = ("\(out)/\(one).sig", try contents("\(out)/\(one).provenance.json"))
+            for keepsStore in [true, false] {
+                if !keepsStore { _ = try shell("rm -rf '\(mount.store)/.artifactfs/attestations'") }
+                #expect(unlink(file) == 0)
+                let again = try attest(mount.store, one, "--key", other, "--out", out)
+                #expect(again.succeeded && access(file, F_OK) == 0, "\(again)")
+                #expect(try contents("\(out)/\(one).provenance.json") == provenance)
+            }
+            #expect(try attest(mount.store, one, "--key", key).succeeded)
+            let page = try run([try Mount.binary(), "show", "--store", mount.store, one])
+            #expect(page.output.contains("\nsigned      with 2 keys: "), "\(page)")
             // A signature of which the ledger does not tell, as a kill leaves it, gets its line.
             let store = try TemporaryDirectory()
             let copied = try shell(

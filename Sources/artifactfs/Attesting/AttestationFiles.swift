@@ -31,6 +31,9 @@ struct AttestationFiles {
         return KeptAttestation(signature: signature, provenance: try Self.read(provenance(of: path)))
     }
 
+    /// The provenance of an artifact, whether there is a signature or not.
+    func provenance(left path: String) throws -> [UInt8]? { try Self.read(provenance(of: path)) }
+
     /// A file's bytes; nil where there is none.
     static func read(_ path: String) throws -> [UInt8]? {
         do throws(Errno) {

@@ -128,11 +128,15 @@ struct SignatureCheck {
         case .store:
             do throws(Errno) {
                 guard let found = try store?.attestation(statements.name) else {
-                    let others = try store?.otherAttestations(of: statements.name) ?? 0
+                    let name = statements.name
+                    let others =
+                        try store?.signingKeys(path: name.path, sha256: name.sha256) ?? []
+                    let keys = others.map { String($0.prefix(16)) }.joined(separator: ", ")
                     return .unsigned(
-                        others == 0
+                        others.isEmpty
                             ? "the store has no signature of it"
-                            : "the store has \(others == 1 ? "a signature" : "\(others) signatures") by other keys")
+                            : "the store has \(others.count == 1 ? "one by another key" : "some by other keys"): \(keys)"
+                    )
                 }
                 return check(found, statements, "its signature", "its provenance")
             } catch { return .unknown("its signature cannot be read: \(error)") }

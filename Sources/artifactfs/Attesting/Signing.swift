@@ -56,6 +56,8 @@ struct Signing {
     private let files: AttestationFiles?
     /// Where they are kept; nil where that is not this user's to do.
     private let store: Store?
+    /// The same, to be changed; opened when something is.
+    private var changing: Store?
     /// Which of them the ledger tells of; read when that is asked.
     private var noted: Set<AttestedName>?
 
@@ -63,6 +65,10 @@ struct Signing {
     init(_ place: StorePlace, key: EllipticKey, files: AttestationFiles?) throws {
         (self.key, self.files) = (key, files)
         guard let path = place.store else {
+            guard files == nil else {
+                store = nil
+                return
+            }
             throw Failure(.cannotAnswer, "the mount at \(place.path) does not say where its store is")
         }
         let own = path + "/" + StoreLayout.privateDirectory
@@ -79,10 +85,10 @@ struct Signing {
             throw Failure(
                 .cannotAnswer, "\(why), so no signature can be kept there: write them elsewhere with --out DIR")
         }
-        store = try Store(at: path, readOnly: false, durability: .synced)
+        store = try ShownArtifact.openStore(path)
     }
 
-    func end() { store?.close() }
+    func end() { changing?.close() }
 
     /// Signs them.
     ///
@@ -121,58 +127,71 @@ struct Signing {
         return sum
     }
 
-    /// - Returns: whether it was signed now.
+    /// - Returns: whether it was signed now, or came to a place where it was not.
     private mutating func sign(_ statements: AttestedRecords.SignedStatements) throws -> Bool {
         let name = statements.name
         let kept: KeptAttestation?
         do throws(Errno) { kept = try store?.attestation(name) } catch { throw failure(error) }
-        let written = try files?.find(name.path)
+        let (isKept, written) = (says(kept, statements), try files?.find(name.path))
+        let isWritten = says(written, statements)
         // What the key has signed is copied; else there would be two.
-        if let old = [kept, written].compactMap({ $0 }).first(where: { says($0, statements) }) {
-            if kept != old { try keep(old, name) } else { try note(name) }
-            try files?.write(old, of: name.path)
-            return kept == nil && store != nil || files != nil && written == nil
-        }
+        let known = isKept ? kept : isWritten ? written : nil
+        let attestation = try known ?? make(statements)
+        // Elsewhere first: where something else is there it is not replaced, and then nothing is kept.
+        if let files, !isWritten { try files.write(attestation, of: name.path) }
+        if store != nil, !isKept { try keep(attestation, name) } else { try note(name) }
+        return store != nil && !isKept || files != nil && !isWritten
+    }
+
+    private func make(_ statements: AttestedRecords.SignedStatements) throws -> KeptAttestation {
         guard let signature = SignedEnvelope(signing: statements.model.json, with: key),
-            let new = provenance(of: statements)
+            let provenance = try provenance(of: statements)
         else { throw Failure(.failed, "the system's OpenSSL cannot sign with this key") }
-        let attestation = KeptAttestation(signature: signature.text, provenance: new.map(\.text))
-        // Elsewhere first: what is there already is not replaced, and then nothing is kept.
-        try files?.write(attestation, of: name.path)
-        try keep(attestation, name)
-        return true
+        return KeptAttestation(signature: signature.text, provenance: provenance)
     }
 
     /// - Returns: nil when it cannot be signed; and nil in it when there is none.
-    private func provenance(of statements: AttestedRecords.SignedStatements) -> SignedEnvelope?? {
+    private func provenance(of statements: AttestedRecords.SignedStatements) throws -> [UInt8]?? {
         guard let statement = statements.provenance else { return .some(nil) }
-        return SignedEnvelope(signing: statement, with: key).map { .some($0) }
+        // Who was killed before the signature was written has left it.
+        if let left = try files?.provenance(left: statements.name.path), isSigned(left, statement) { return left }
+        return SignedEnvelope(signing: statement, with: key).map { .some($0.text) }
     }
 
     /// Whether what there is says the same, by this key.
-    private func says(_ old: KeptAttestation, _ statements: AttestedRecords.SignedStatements) -> Bool {
-        func isSigned(_ text: [UInt8], _ statement: JSONValue) -> Bool {
-            guard let envelope = try? SignedEnvelope(reading: text), (try? envelope.verify(with: key)) != nil else {
-                return false
-            }
-            return envelope.payload == Array(statement.description.utf8)
-        }
-        guard isSigned(old.signature, statements.model.json) else { return false }
+    private func says(_ old: KeptAttestation?, _ statements: AttestedRecords.SignedStatements) -> Bool {
+        guard let old, isSigned(old.signature, statements.model.json) else { return false }
         guard let statement = statements.provenance else { return old.provenance == nil }
         return old.provenance.map { isSigned($0, statement) } ?? false
     }
 
-    private func keep(_ attestation: KeptAttestation, _ name: AttestedName) throws {
+    private func isSigned(_ text: [UInt8], _ statement: JSONValue) -> Bool {
+        guard let envelope = try? SignedEnvelope(reading: text), (try? envelope.verify(with: key)) != nil else {
+            return false
+        }
+        return envelope.payload == Array(statement.description.utf8)
+    }
+
+    private mutating func keep(_ attestation: KeptAttestation, _ name: AttestedName) throws {
+        let store = try opened()
         do throws(Errno) { try store?.keep(attestation, as: name, by: getuid()) } catch { throw failure(error) }
     }
 
     /// Who was killed before the ledger told of it left it without a line.
     private mutating func note(_ name: AttestedName) throws {
-        guard let store else { return }
         do throws(Errno) {
-            if noted == nil { noted = try store.notedAttestations(by: name.key) }
-            if noted?.contains(name) != true { try store.noteAttestation(name, by: getuid()) }
+            if noted == nil { noted = try store?.notedAttestations(by: name.key) }
         } catch { throw failure(error) }
+        guard let noted, !noted.contains(name) else { return }
+        let store = try opened()
+        do throws(Errno) { try store?.noteAttestation(name, by: getuid()) } catch { throw failure(error) }
+    }
+
+    private mutating func opened() throws -> Store? {
+        if changing == nil, let store {
+            changing = try Store(at: store.path, readOnly: false, durability: .synced)
+        }
+        return changing
     }
 
     private func failure(_ error: Errno) -> Failure {

@@ -43,11 +43,16 @@ struct RecordPage {
     ///   - state: what the artifact is now, in words.
     ///   - showsPossible: whether inputs are listed that are a guess.
     ///   - proved: when 'artifactfs verify' found it to be what was sealed, in nanoseconds since 1970; nil where that is not known.
-    init(_ record: ArtifactRecord, state: String, showsPossible: Bool, proved: Int64? = nil) {
+    ///   - keys: the names of the keys that have signed it.
+    init(_ record: ArtifactRecord, state: String, showsPossible: Bool, proved: Int64? = nil, keys: [String] = []) {
         what(record.artifact, state)
         if let proved {
             let time = timespec(tv_sec: Int(proved / 1_000_000_000), tv_nsec: 0)
             line("proved", "\(Self.time(time)), to be what was sealed")
+        }
+        if !keys.isEmpty {
+            let names = keys.map { String($0.prefix(16)) }.joined(separator: ", ")
+            line("signed", "with \(keys.count == 1 ? "the key" : "\(keys.count) keys:") \(names)")
         }
         when(record.times)
         who(record)

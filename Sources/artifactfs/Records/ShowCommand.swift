@@ -53,7 +53,8 @@ struct ShowCommand: ParsableCommand {
                 print(JSONValue.object(record.json))
             } else {
                 let page = RecordPage(
-                    record, state: state, showsPossible: possible, proved: Self.proved(record, artifact.store))
+                    record, state: state, showsPossible: possible, proved: Self.proved(record, artifact.store),
+                    keys: Self.keys(record, artifact.store))
                 print(page.text, terminator: "")
             }
         }
@@ -63,6 +64,14 @@ struct ShowCommand: ParsableCommand {
     static func proved(_ record: ArtifactRecord, _ store: String?) -> Int64? {
         guard let store, let path = record.artifact.path, let sha256 = record.artifact.sha256 else { return nil }
         return ProofBook.time(of: path, sha256: sha256, in: store)
+    }
+
+    /// The names of the keys that have signed what a record is of, where this user may know.
+    private static func keys(_ record: ArtifactRecord, _ store: String?) -> [String] {
+        guard let store, AttestedRecords.canRead(store), let path = record.artifact.path,
+            let sha256 = record.artifact.sha256, let opened = try? ShownArtifact.openStore(store)
+        else { return [] }
+        return (try? opened.signingKeys(path: path, sha256: sha256)) ?? []
     }
 
     /// What is to be shown, and its state in words.
