@@ -268,7 +268,7 @@ extension MountedTests {
         }
 
         /// Who is killed at any moment leaves all of an artifact's signatures or none, and no ledger that is not whole.
-        @Test func killedAtAnyMoment() throws {
+        @Test(.enabled(if: EdgesHarness.canTrace, "needs strace")) func killedAtAnyMoment() throws {
             let mount = try Mount()
             try production(mount)
             var (kills, counts) = (0, Set<Int>())
@@ -359,6 +359,10 @@ extension MountedTests {
             let there = try attest(mount.root, one, "--key", key, "--out", out)
             #expect(there.status == 1 && there.errors.contains("nothing is replaced"), "\(there)")
             #expect(try state(mount) == before && contents("\(out)/\(one).sig") == "x\n")
+            // A store in which nothing is yet.
+            try Mount.initialize(store: keys.path + "/new")
+            let new = try attest(keys.path + "/new", "--key", key)
+            #expect(new.status == 2 && new.errors.contains("nothing is sealed yet"), "\(new)")
             // A ledger in which a line was changed proves nothing.
             _ = try mount.unmount()
             let edited = try shell("sed -i '0,/chr1/s/chr1/chr8/' '\(mount.store)'/.artifactfs/ledger/*.jsonl")
@@ -366,6 +370,58 @@ extension MountedTests {
             let damaged = try attest(mount.store, two, "--key", key)
             #expect(damaged.status == 2 && damaged.errors.contains("is not as it was written"), "\(damaged)")
             #expect(try state(mount) == before)
+        }
+
+        /// A mount that is read-only, which the store is not; a file system that is, and one without room. Nothing half is left.
+        @Test(.enabled(if: geteuid() == 0, "only root mounts file systems")) func whatCannotBeWrittenTo() throws {
+            let mount = try Mount()
+            try production(mount)
+            _ = try mount.unmount()
+            let reading = try Mount(store: mount.store, MountVariant(readOnly: true))
+            let shown = try attest(reading.root, one, "--key", key)
+            #expect(shown.succeeded && shown.output.contains("kept in the store"), "\(shown)")
+            _ = try reading.unmount()
+            let script =
+                Mount.leavesOtherMounts + """
+                    set -e
+                    mkdir "$2/ro" "$2/full"; mount --bind "$1" "$2/ro"; mount -o remount,bind,ro "$2/ro"
+                    "$0" attest --store "$2/ro" --key key.pem "$3" || echo "status $?" >&2
+                    "$0" attest --store "$2/ro" --key key.pem "$3" --out "$2/out"
+                    "$0" attest --store "$2/ro" --verify --public-key key.pub "$3"
+                    mount -t tmpfs -o size=2m none "$2/full"; cp -a "$1" "$2/full/s"
+                    cat /dev/zero > "$2/full/fill" 2> /dev/null || :
+                    "$0" attest --store "$2/full/s" --key other.pem "$3" || echo "status $?" >&2
+                    "$0" attest --store "$2/full/s" --verify --public-key key.pub "$3"
+                    "$0" attest --store "$2/full/s" --verify --public-key other.pub "$3" || echo "status $?" >&2
+                    """
+            let place = try TemporaryDirectory()
+            let outcome = try run(
+                ["unshare", "--mount", "--", "bash", "-c", script, try Mount.binary(), mount.store, place.path, one],
+                directory: keys.path)
+            #expect(outcome.succeeded, "\(outcome)")
+            let said = outcome.errors.split(separator: "\n")
+            #expect(said.count == 5, "\(outcome)")
+            #expect(said.first?.contains("mounted read-only") == true && said[1] == "status 2", "\(outcome)")
+            #expect(outcome.errors.contains("No space left on device; make room there\nstatus 1\n"), "\(outcome)")
+            #expect(
+                outcome.output.contains("written to --out\n") && outcome.errors.hasSuffix("status 1\n"), "\(outcome)")
+            #expect(
+                outcome.output.split(separator: "\n").filter { $0.hasPrefix("1 artifact is what was signed") }.count
+                    == 2, "\(outcome)")
+        }
+
+        /// Two at a time make one signature after the other.
+        @Test func twoSignAtATime() throws {
+            let mount = try Mount()
+            try production(mount)
+            let both = try shell(
+                """
+                for i in 1 2 3 4; do '\(Mount.binary())' attest --store '\(mount.store)' --key '\(key)' & done
+                for job in $(jobs -p); do wait $job || exit 1; done
+                """)
+            #expect(both.succeeded, "\(both)")
+            #expect(try verify(mount.store).output.hasPrefix("3 artifacts are what was signed"))
+            #expect(try run([try Mount.binary(), "audit", mount.store]).succeeded)
         }
 
         /// Others sign what they can read, and keep it elsewhere.

@@ -55,10 +55,13 @@ struct AttestedRecords {
         }
     }
 
-    /// Whether this user reads the store's ledgers.
+    /// Whether this user reads the store's ledgers, where there are any.
     static func canRead(_ store: String) -> Bool {
-        (try? SystemCall.checkAccess(
-            atPath: store + "/" + StoreLayout.privateDirectory + "/ledger", R_OK | X_OK)) != nil
+        do throws(Errno) {
+            try SystemCall.checkAccess(
+                atPath: store + "/" + StoreLayout.privateDirectory + "/ledger", R_OK | X_OK)
+            return true
+        } catch { return error != .permissionDenied }
     }
 
     /// What is signed is what the ledgers say: so nothing in them may have been changed.
