@@ -47,7 +47,7 @@ die() {
 
 packages=(libfuse3-dev fuse3 libssl-dev libsqlite3-dev pkg-config)
 if [[ $tests == yes ]]; then
-    packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk make strace python3 python3-venv)
+    packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk make openssl strace python3 python3-venv)
     # Ubuntu has its Chromium as a snap: there the tests take any chromedriver that is in PATH.
     if [[ $(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}") == debian ]]; then
         packages+=(chromium chromium-driver fonts-dejavu-core)
