@@ -48,7 +48,7 @@ extension Catalog {
         }
     }
 
-    private static func text(_ column: String) -> String { "(SELECT value FROM text WHERE id = \(column))" }
+    static func text(_ column: String) -> String { "(SELECT value FROM text WHERE id = \(column))" }
 
     private static func addRuns(_ database: Database, _ runs: String, _ all: inout [Int64: RunFacts]) throws {
         let state = QuerySQL.runState

@@ -32,9 +32,8 @@ struct ParsedLine: Sendable {
         case .sealIntent: return LineHead.intent(of: bytes).map { .intent($0) } ?? .nothing
         case .restored, .sealAbandoned: return LineHead.intent(of: bytes).map { .settled($0) } ?? .nothing
         case .sealed, .quarantined: settled = LineHead.intent(of: bytes)
-        case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed, .sessionRemoved: break
-        case .discarded, .takenOut, .runBegun, .runEnded, .sessionBegun, .sessionResumed, .sessionRemoved,
-            .sessionKept:
+        case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed,
+            .sessionRemoved, .sessionKept:
             break
         case .ledgerRepaired: return .repaired
         default: return .nothing

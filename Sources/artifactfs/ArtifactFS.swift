@@ -35,7 +35,7 @@ struct ArtifactFS: ParsableCommand {
                   'attest': something differs or is not signed;
                   'validate': something would be refused;
                   'doctor': something is not as it should be;
-                  'gc': something stays that was to go
+                  'gc': something stays that was to go; 'stale': something is
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble;
                   'attest': a key cannot be used
               3   not a store
@@ -53,7 +53,7 @@ struct ArtifactFS: ParsableCommand {
             ExplainCommand.self, ListCommand.self, FindCommand.self, UsageCommand.self, ShowCommand.self,
             HistoryCommand.self,
             LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
-            SupersedeCommand.self,
+            SupersedeCommand.self, StaleCommand.self,
             RetractCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self, ValidateCommand.self,
             RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,

@@ -135,6 +135,43 @@ extension MountedTests {
             #expect(again.status == 2 && again.errors.contains("nothing that is there still"), "\(again)")
         }
 
+        /// What was is proved as what is.
+        @Test func versionsAreProved() throws {
+            let mount = try Mount()
+            let path = try publish(mount)
+            let made = try run(
+                ["bash", "-c", "awk 1 production/\(Self.chr1) > production/base/splice_errors/chr1.tsv"],
+                directory: mount.root)
+            #expect(made.succeeded && mount.isSealed(mount.production("base/splice_errors/chr1.tsv")), "\(made)")
+            #expect(try command("stale", "--store", mount.root).output == "nothing is stale\n")
+            #expect(try command("supersede", "--reason", "r", path).succeeded)
+            _ = try publish(mount, "a\tb\n9\t9\n")
+            let stale = try command("stale", "--store", mount.root)
+            let lines = stale.output.split(separator: "\n").map(String.init)
+            #expect(stale.status == 1 && lines.first == "production/base/splice_errors/chr1.tsv", "\(stale)")
+            #expect(
+                lines.count == 3 && lines[1].hasPrefix("    was made from production/\(Self.chr1)@1, superseded at 2"))
+            #expect(lines[2] == "    by awk 1 production/\(Self.chr1)", "\(stale)")
+            #expect(try command("stale", path).output == "nothing is stale\n")
+
+            let proved = try command("verify", mount.store)
+            #expect(proved.succeeded && proved.output.hasPrefix("3 artifacts are"), "\(proved)")
+            let audit = try command("audit", mount.store)
+            #expect(
+                audit.succeeded && audit.output.contains("2 sealed artifacts and 1 former version: all there"),
+                "\(audit)")
+            let version = mount.real(".artifactfs/versions/base_layer%2Fanalysis_sequences_chr1.tsv/1")
+            #expect(chmod(version, 0o644) == 0)
+            try write("a\tb\n1\t3\n", to: version)
+            let damaged = try command("verify", mount.store)
+            #expect(damaged.status == 1 && damaged.output.contains("chr1.tsv@1: DIFFERS: its SHA-256"), "\(damaged)")
+            #expect(unlink(version) == 0)
+            for word in ["verify", "audit"] {
+                let gone = try command(word, mount.store)
+                #expect(gone.status == 1 && (gone.output + gone.errors).contains("chr1.tsv@1: "), "\(gone)")
+            }
+        }
+
         /// Read-only mounts notice at once, others within the ten seconds that their kernels remember names.
         @Test func otherMountsNotice() throws {
             let mount = try Mount()

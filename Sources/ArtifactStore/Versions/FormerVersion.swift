@@ -59,6 +59,13 @@ public struct VersionReader: Sendable {
         return (EscapedName.decode(parts[0]), number)
     }
 
+    /// Where a former version is, from the store.
+    ///
+    /// - Parameter real: the real path of the name that it had.
+    public static func path(of real: String, number: Int64) -> String {
+        "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)/\(EscapedName.unique(real))/\(number)"
+    }
+
     /// All, the oldest first.
     public func all() throws(Errno) -> [FormerVersion] {
         var found: [FormerVersion] = []

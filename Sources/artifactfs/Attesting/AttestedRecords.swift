@@ -82,7 +82,7 @@ struct AttestedRecords {
     var withoutRecord: Int { chosen.withoutRecord }
 
     /// Where an artifact is, for people.
-    func place(of one: Proving.Sealed) -> String { chosen.location(of: one.path).path }
+    func place(of one: Proving.Sealed) -> String { chosen.location(of: one).path }
 
     /// Reads an artifact, and says what it is.
     mutating func read(_ one: Proving.Sealed) throws -> ReadArtifact {
@@ -94,7 +94,7 @@ struct AttestedRecords {
         guard let sha256 = record.artifact.sha256,
             let name = AttestedName(path: one.path, version: version, sha256: sha256, key: key)
         else { return .unknown("its record has no hash") }
-        let (path, isReal) = chosen.location(of: one.path)
+        let (path, isReal) = chosen.location(of: one)
         let (proof, contents) = SealedProof.reading(path, sha256: sha256, size: record.artifact.size, isReal: isReal)
         switch proof {
         case .whole: break

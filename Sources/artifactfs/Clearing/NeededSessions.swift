@@ -68,10 +68,20 @@ struct NeededSessions {
     /// Whether a record is of production's lineage: something has its path, or something was made from it.
     private func counts(_ number: RecordNumber) -> Bool {
         let record = index[number]
-        if isThere(record.path) { return true }
+        if isThere(record.path) || hasVersions(record.path) { return true }
         return index.made(from: record.path).contains { other in
             index[other].inputs.contains { $0.how != .job && $0.path == record.path && $0.sha256 == record.sha256 }
         }
+    }
+
+    /// What has left its name is there still, for tags and for whoever looks back.
+    private func hasVersions(_ path: String) -> Bool {
+        let real = real(path)
+        guard let slash = real.lastIndex(of: "/") else { return false }
+        do throws(Errno) {
+            return try store.formerVersions(of: String(real[real.index(after: slash)...]), in: String(real[..<slash]))
+                != nil
+        } catch { return true }
     }
 
     /// What cannot be looked at may be there.
@@ -81,7 +91,7 @@ struct NeededSessions {
 
     /// Where a path on the mount is, from the store's directory.
     private func real(_ path: String) -> String {
-        let real = ShownArtifact.realPath(of: path, in: "", store.schema)
+        let real = "/" + store.schema.realPath(ofShown: path)
         return real.hasPrefix("/./") ? String(real.dropFirst(3)) : String(real.dropFirst())
     }
 }

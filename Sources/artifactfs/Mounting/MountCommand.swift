@@ -89,6 +89,7 @@ struct MountCommand: ParsableCommand {
             request.observed = list.observed
             request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
+            if let asOf = request.asOf { _ = try StoreMoment(asOf, in: try ShownArtifact.openStore(request.store)) }
             if foreground {
                 try Serve.run(request)
             } else {

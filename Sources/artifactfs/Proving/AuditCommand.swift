@@ -114,8 +114,9 @@ struct AuditCommand: ParsableCommand {
     /// Whether each that is sealed is there, as long as it was, and read-only: how many are not, and of how many that is not known.
     private func artifacts(_ place: StorePlace, _ store: String) throws -> (wrong: Int, unknown: Int) {
         let schema = try place.schema()
-        let asked = try AskedQuery("", .artifacts, columns: "path,size", sort: nil)
-        var (count, wrong, unknown) = (0, 0, 0)
+        let asked = try AskedQuery(
+            ChosenArtifacts.withVersions, .artifacts, columns: "path,size,state,version", sort: nil)
+        var (count, former, wrong, unknown) = (0, 0, 0, 0)
         // What was read before tells what was removed since; what is asked is what the ledgers say now.
         var foundOther = false
         try place.asking { foundOther = $0.foundOther }
@@ -123,22 +124,26 @@ struct AuditCommand: ParsableCommand {
             tell(nil, "a ledger is not the one that was read before: lines of it were removed or changed since")
         }
         try place.asking(anew: true) { catalog in
-            (count, wrong, unknown) = (0, foundOther ? 1 : 0, 0)
+            (count, former, wrong, unknown) = (0, 0, foundOther ? 1 : 0, 0)
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
-                count += 1
+                let isSealed = row[2].text == ArtifactRecord.State.sealed.rawValue
+                if isSealed { count += 1 } else { former += 1 }
                 let size: Int64? = if case .integer(let size) = row[1] { size } else { nil }
-                let real = store + "/" + schema.realPath(ofShown: row[0].text)
-                switch SealedProof.of(real, sha256: nil, size: size, readsBytes: false) {
+                var (title, real) = (row[0].text, schema.realPath(ofShown: row[0].text))
+                if !isSealed, case .integer(let number) = row[3] {
+                    (title, real) = ("\(title)@\(number)", VersionReader.path(of: real, number: number))
+                }
+                switch SealedProof.of(store + "/" + real, sha256: nil, size: size, readsBytes: false) {
                 case .whole: break
                 case .differs(let why):
                     wrong += 1
-                    tell(row[0].text, why)
+                    tell(title, why)
                 case .missing:
                     wrong += 1
-                    tell(row[0].text, "it was sealed, and nothing is there")
+                    tell(title, "it was sealed, and nothing is there")
                 case .unknown(let why):
                     unknown += 1
-                    tell(row[0].text, "it cannot be looked at: \(why)")
+                    tell(title, "it cannot be looked at: \(why)")
                 }
                 return true
             }
@@ -150,7 +155,8 @@ struct AuditCommand: ParsableCommand {
                 ? [] : ["\(bad) of them \(bad == 1 ? "is" : "are") not as \(bad == 1 ? "it was" : "they were")"]
             if unknown > 0 { words.append("\(unknown) cannot be looked at") }
             let all = words.isEmpty ? "all there, as long as they were, and read-only" : words.joined(separator: ", ")
-            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts"): \(all)")
+            let versions = former == 0 ? "" : " and \(former) former \(former == 1 ? "version" : "versions")"
+            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts")\(versions): \(all)")
         }
         return (wrong, unknown)
     }

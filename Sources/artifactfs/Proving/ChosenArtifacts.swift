@@ -22,12 +22,16 @@ struct ChosenArtifacts {
         return found
     }
 
-    /// - Parameter words: paths, or a query; all of production where there is none.
-    init(_ place: StorePlace, words: [String]) throws {
+    /// - Parameters:
+    ///   - words: paths, or a query; all of production where there is none.
+    ///   - takesVersions: whether what has left its name counts, where all is meant and this user reads the ledgers.
+    init(_ place: StorePlace, words: [String], takesVersions: Bool = false) throws {
         (self.place, schema) = (place, try place.schema())
         let paths = try Self.paths(words, place, schema)
+        let all = takesVersions ? Self.withVersions : ""
         let asked = try AskedQuery(
-            paths == nil ? words.joined(separator: " ") : "", .artifacts, columns: "path,sha256,size", sort: nil)
+            paths != nil ? "" : words.isEmpty ? all : words.joined(separator: " "), .artifacts,
+            columns: "path,sha256,size,state,version", sort: nil)
         var found: [Proving.Sealed] = []
         var isOfLedgers = true
         // What asks a mount comes before the catalog, which has threads.
@@ -38,16 +42,21 @@ struct ChosenArtifacts {
             var seen: Set<String> = []
             for path in paths ?? [""] {
                 let before = found.count
-                try catalog.find(paths == nil ? asked.query : Self.query(path), .artifacts, columns: asked.columns) {
+                try catalog.find(
+                    paths == nil ? asked.query : Self.query(path, takesVersions), .artifacts, columns: asked.columns
+                ) {
                     row in
-                    guard seen.insert(row[0].text).inserted else { return true }
+                    let isSealed = row[3].text == ArtifactRecord.State.sealed.rawValue
+                    let version: Int64? = if !isSealed, case .integer(let number) = row[4] { number } else { nil }
+                    guard seen.insert("\(row[0].text)@\(version ?? 0)").inserted else { return true }
                     let size: Int64? = if case .integer(let size) = row[2] { size } else { nil }
                     found.append(
                         Proving.Sealed(
-                            path: row[0].text, sha256: row[1] == .unknown ? nil : row[1].text, size: size))
+                            path: row[0].text, sha256: row[1] == .unknown ? nil : row[1].text, size: size,
+                            version: version))
                     return true
                 }
-                if paths != nil, found.count == before, !seen.contains(path) {
+                if paths != nil, found.count == before, !seen.contains(path + "@0") {
                     throw Failure(
                         .cannotAnswer,
                         isOfLedgers
@@ -62,8 +71,12 @@ struct ChosenArtifacts {
                 words.isEmpty ? "nothing is sealed yet" : "nothing was found of \(words.joined(separator: " "))")
         }
         withoutRecord = isOfLedgers ? 0 : Set(shown).subtracting(found.map(\.path)).count
-        all = found
+        self.all = found
     }
+
+    /// What is there, and what was.
+    static let withVersions = "state in (\(states.joined(separator: ", ")))"
+    private static let states = [ArtifactRecord.State.sealed.rawValue] + Unsealing.allCases.map(\.rawValue)
 
     /// The paths on the mount that words name, of artifacts and directories; nil of a query.
     private static func paths(_ words: [String], _ place: StorePlace, _ schema: ArtifactSchema) throws -> [String]? {
@@ -101,8 +114,9 @@ struct ChosenArtifacts {
     }
 
     /// An artifact, or all in a directory.
-    private static func query(_ path: String) -> Query {
-        let isSealed = Query.field(Field(.state), .compare(.equal, .text(ArtifactRecord.State.sealed.rawValue)))
+    private static func query(_ path: String, _ takesVersions: Bool) -> Query {
+        let states = takesVersions ? states : [ArtifactRecord.State.sealed.rawValue]
+        let isSealed = Query.field(Field(.state), .oneOf(states.map { .text($0) }))
         let isIt = Query.field(Field(.path), .compare(.equal, .text(path)))
         // Production, a layer, or a type: in their names nothing stands for anything else.
         guard path.split(separator: "/").count < 4 else { return .and([isSealed, isIt]) }
@@ -137,10 +151,12 @@ struct ChosenArtifacts {
     }
 
     /// The real file, where this user may come to it; else what the mount shows.
-    func location(of path: String) -> (path: String, isReal: Bool) {
+    func location(of one: Proving.Sealed) -> (path: String, isReal: Bool) {
+        let path = one.path
         guard let store = place.store,
             (try? SystemCall.checkAccess(atPath: store + "/" + StoreLayout.privateDirectory, R_OK | X_OK)) != nil
         else { return (place.location(of: path, schema), false) }
-        return (store + "/" + schema.realPath(ofShown: path), true)
+        let real = schema.realPath(ofShown: path)
+        return (store + "/" + (one.version.map { VersionReader.path(of: real, number: $0) } ?? real), true)
     }
 }

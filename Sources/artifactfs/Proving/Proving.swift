@@ -13,8 +13,13 @@ struct Proving {
         let path: String
         let sha256: String?
         let size: Int64?
+        /// Which version of its path it is, where it has left its name; nil of what has it.
+        let version: Int64?
         /// When it was proved last, in nanoseconds since 1970; nil when it never was.
         var proved: Int64?
+
+        /// For people, and for what is remembered of it.
+        var title: String { version.map { "\(path)@\($0)" } ?? path }
     }
 
     /// What came of it.
@@ -55,7 +60,7 @@ struct Proving {
     ///   - part: only this one of so many parts.
     ///   - age: only what was not proved for so many seconds.
     init(_ place: StorePlace, words: [String], part: (number: Int64, count: Int64)?, age: Int64?) throws {
-        chosen = try ChosenArtifacts(place, words: words)
+        chosen = try ChosenArtifacts(place, words: words, takesVersions: true)
         let found = chosen.all
         let book = place.store.flatMap { try? ProofBook(of: $0) }
         self.book = book
@@ -64,10 +69,10 @@ struct Proving {
         let (earliest, isBefore) = now.subtractingReportingOverflow(span)
         let since = isTooMuch || isBefore ? Int64.min : earliest
         let asked = found.compactMap { one -> Sealed? in
-            if let part, Self.part(of: one.path, part.count) != part.number { return nil }
+            if let part, Self.part(of: one.title, part.count) != part.number { return nil }
             var one = one
             // What was proved in the future was proved by a clock that was wrong.
-            one.proved = one.sha256.flatMap { book?.time(of: one.path, sha256: $0) }.flatMap { $0 > now ? nil : $0 }
+            one.proved = one.sha256.flatMap { book?.time(of: one.title, sha256: $0) }.flatMap { $0 > now ? nil : $0 }
             if age != nil, let proved = one.proved, proved > since { return nil }
             return one
         }
@@ -111,12 +116,12 @@ struct Proving {
                 sum.left = all.count - place
                 break
             }
-            let (path, isReal) = chosen.location(of: one.path)
+            let (path, isReal) = chosen.location(of: one)
             let proof = SealedProof.of(path, sha256: one.sha256, size: one.size, isReal: isReal)
             switch proof {
             case .whole:
                 (sum.whole, sum.bytes) = (sum.whole + 1, sum.bytes &+ (one.size ?? 0))
-                if let sha256 = one.sha256 { proved.append((one.path, sha256)) }
+                if let sha256 = one.sha256 { proved.append((one.title, sha256)) }
             case .differs, .missing: sum.differing += 1
             case .unknown: sum.unknown += 1
             }

@@ -59,7 +59,7 @@ struct VerifyCommand: ParsableCommand {
             let proving = try Proving(try ChosenArtifacts.place(of: words, store), words: words, part: part, age: age)
             let sum = proving.run(for: time) { one, proof, before in
                 if json { return print(JSONValue.object(Self.json(one, proof, before))) }
-                if proof != .whole { Terminal.show("\(one.path): \(Self.words(proof))") }
+                if proof != .whole { Terminal.show("\(one.title): \(Self.words(proof))") }
             }
             if !json {
                 Terminal.show(sum.words)
@@ -97,6 +97,7 @@ struct VerifyCommand: ParsableCommand {
 
     private static func json(_ one: Proving.Sealed, _ proof: SealedProof, _ before: Int64?) -> JSONObject {
         var object: JSONObject = ["path": .string(one.path)]
+        object.add("version", one.version.map { .integer($0) })
         switch proof {
         case .whole: object["state"] = .string("whole")
         case .differs(let why): (object["state"], object["why"]) = (.string("differs"), .string(why))
