@@ -1,18 +1,20 @@
 /// Which sessions of development are kept when room is made, and why. What any rule keeps is kept; without a rule all are, so that nobody removes
 /// all by leaving something out.
 ///
-/// Only sessions are known here. What a tag names, and old versions, would be further reasons of ``Hold``: they are asked before the rules.
+/// Only sessions are known here.
 public struct Retention: Sendable, Hashable {
     /// So many sessions are kept, those that began last; nil where nobody says so.
     public var last: Int?
     /// Those are kept that were changed within so many seconds; nil where nobody says so.
     public var within: Int64?
+    /// Those are kept that went on at one of these moments, in seconds since 1970: the moments of tags.
+    public var moments: [Int64]
     /// Those that are named are to go, and no others; nil where none is named. Then neither of the rules is given.
     public var named: Set<SessionName>?
 
     /// Rules.
-    public init(last: Int? = nil, within: Int64? = nil, named: Set<SessionName>? = nil) {
-        (self.last, self.within, self.named) = (last, within, named)
+    public init(last: Int? = nil, within: Int64? = nil, moments: [Int64] = [], named: Set<SessionName>? = nil) {
+        (self.last, self.within, self.moments, self.named) = (last, within, moments, named)
     }
 
     /// What keeps a session whatever the rules say.
@@ -35,6 +37,8 @@ public struct Retention: Sendable, Hashable {
         case last
         /// It was changed lately.
         case within
+        /// It went on at the moment of a tag.
+        case tag
         /// Whatever the rules say.
         case held(Hold)
     }
@@ -45,7 +49,7 @@ public struct Retention: Sendable, Hashable {
         case remove
     }
 
-    /// Which sessions are kept for what their names say, before anything is looked at in them. Of all others ``judge(changed:hold:at:)`` decides.
+    /// Which sessions are kept for what their names say, before anything is looked at in them. Of all others ``judge(_:changed:hold:at:)`` decides.
     ///
     /// - Parameters:
     ///   - sessions: all that there are, each once.
@@ -56,7 +60,7 @@ public struct Retention: Sendable, Hashable {
             for session in sessions where !named.contains(session) { kept[session] = .notNamed }
             return kept
         }
-        guard last != nil || within != nil else {
+        guard last != nil || within != nil || !moments.isEmpty else {
             for session in sessions { kept[session] = .noRule }
             return kept
         }
@@ -75,13 +79,18 @@ public struct Retention: Sendable, Hashable {
     /// What becomes of a session that is not kept for its name.
     ///
     /// - Parameters:
+    ///   - session: its name, which is when it began.
     ///   - changed: when something in it was changed last, in seconds since 1970.
     ///   - hold: what keeps it whatever the rules say.
     ///   - now: in seconds since 1970.
-    public func judge(changed: Int64, hold: Hold?, at now: Int64) -> Retained {
+    public func judge(_ session: SessionName, changed: Int64, hold: Hold?, at now: Int64) -> Retained {
         if let hold { return .keep(.held(hold)) }
         if named != nil { return .remove }
-        guard last != nil || within != nil else { return .keep(.noRule) }
+        guard last != nil || within != nil || !moments.isEmpty else { return .keep(.noRule) }
+        let isOfTag = moments.contains { moment in
+            changed >= moment && SessionName(secondsSince1970: moment).map { session <= $0 } ?? true
+        }
+        if isOfTag { return .keep(.tag) }
         if let within, !Self.isOlder(changed, than: within, at: now) { return .keep(.within) }
         return .remove
     }

@@ -23,7 +23,8 @@ import Testing
     private static func kept(_ rules: Retention, _ sessions: [Facts]) -> [SessionName: Retention.KeepReason] {
         var kept = rules.keptByName(sessions.map(\.name), at: now)
         for session in sessions where kept[session.name] == nil {
-            if case .keep(let reason) = rules.judge(changed: session.changed, hold: session.hold, at: now) {
+            if case .keep(let reason) = rules.judge(session.name, changed: session.changed, hold: session.hold, at: now)
+            {
                 kept[session.name] = reason
             }
         }
@@ -63,7 +64,22 @@ import Testing
         let sessions = try (1...50).map { Facts(name: try Self.name($0 * 100 * Self.day), changed: 0, hold: nil) }
         #expect(Self.kept(Retention(), sessions).values.allSatisfy { $0 == .noRule })
         #expect(Self.kept(Retention(), sessions).count == 50)
-        #expect(Retention().judge(changed: 0, hold: nil, at: Self.now) == .keep(.noRule))
+        #expect(
+            Retention().judge(try #require(SessionName("20260215_143022")), changed: 0, hold: nil, at: Self.now)
+                == .keep(.noRule))
+    }
+
+    /// Those that went on at the moment of a tag stay: begun by then, and changed then or later.
+    @Test func tagsKeepWhatWentOn() throws {
+        let moment = Self.now - 3 * Self.day
+        let sessions = try [(5, 4), (5, 3), (4, 1), (3, 3), (2, 1)].map { begun, changed in
+            Facts(name: try Self.name(begun * Self.day), changed: Self.now - changed * Self.day, hold: nil)
+        }
+        for (place, session) in sessions.enumerated() {
+            let kept = Self.kept(Retention(moments: [moment]), [session])
+            #expect((kept[session.name] == .tag) == [false, true, true, true, false][place], "\(place): \(kept)")
+        }
+        #expect(Self.kept(Retention(moments: [.max]), sessions).isEmpty)
     }
 
     /// What is named goes, and nothing else; what is held stays all the same.

@@ -68,6 +68,17 @@ extension MountedTests {
             let overwritten = try shell("echo x > '\(mount.production("base/analysis_sequences/chr1.tsv"))'")
             #expect(overwritten.errors.contains("File exists"), "\(overwritten)")
 
+            // With the first version the store is of the format that knows of them, and nothing else changes.
+            #expect(try contents(store + "/.artifactfs/format") == "artifactfs store, format 1\n")
+            let former = try contents(chr1)
+            let retracted = try run([try Mount.binary(), "retract", "--reason", "a test", chr1])
+            #expect(retracted.succeeded && !exists(chr1), "\(retracted)")
+            #expect(try contents(store + "/.artifactfs/format") == "artifactfs store, format 2\n")
+            let versions = mount.production("base/analysis_sequences/.meta/chr1.tsv.versions")
+            #expect(try contents(versions + "/1") == former)
+            let back = try run(["cp", versions + "/1", chr1])
+            #expect(back.succeeded && mount.isSealed(chr1), "\(back)")
+
             // What the killed driver left: kept, told, and its name is free.
             let kept = try names(in: store + "/.artifactfs/quarantine").filter { $0.hasSuffix(".reason.json") }
             #expect(kept.count == 3 && kept.contains { $0.contains("chr7.tsv") }, "\(kept)")

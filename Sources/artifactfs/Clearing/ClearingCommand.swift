@@ -13,7 +13,8 @@ struct ClearingCommand: ParsableCommand {
         abstract: "Make room: remove old sessions, and what was kept back or left long ago.",
         usage: """
             artifactfs gc [PLACE] [--keep-last N] [--keep-within SPAN]
-                          [--session NAME]... [--quarantine-older-than SPAN]
+                          [--keep-tag TAG]... [--session NAME]...
+                          [--quarantine-older-than SPAN]
                           [--temporary-older-than SPAN] [--delete] [--json]
             """,
         discussion: """
@@ -48,6 +49,11 @@ struct ClearingCommand: ParsableCommand {
     @Option(
         name: .long, help: ArgumentHelp("Keep the sessions that were changed within so long.", valueName: "span"))
     var keepWithin: String?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Keep the sessions that went on at the moment of this tag ('artifactfs tag').", valueName: "tag"))
+    var keepTag: [String] = []
     @Option(name: .long, help: ArgumentHelp("Remove this session, and no others but named ones.", valueName: "name"))
     var session: [String] = []
     @Option(
@@ -65,11 +71,11 @@ struct ClearingCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let rules = try rules()
             let quarantine = try quarantineOlderThan.map { try Self.span($0, "--quarantine-older-than") }
             let temporary = try temporaryOlderThan.map { try Self.span($0, "--temporary-older-than") }
             let store = try open()
             defer { store.close() }
+            let rules = try rules(store)
             let now = Int64(Clock.now().tv_sec)
             let hasSessionRules = rules != Retention()
             var page = ClearingPage(
@@ -89,7 +95,19 @@ struct ClearingCommand: ParsableCommand {
         }
     }
 
-    private func rules() throws -> Retention {
+    /// In seconds since 1970.
+    private static func moment(of text: String, in store: Store) throws -> Int64 {
+        guard let name = TagName(text),
+            let tag = try StoreMoment.asking(store, { () throws(Errno) in try store.tag(named: name) }),
+            let time = TimeText.time(tag.moment)
+        else {
+            throw Failure(
+                .usage, "--keep-tag \(text): \(store.path) has no such tag; 'artifactfs tag --list' lists them")
+        }
+        return Int64(time.tv_sec)
+    }
+
+    private func rules(_ store: Store) throws -> Retention {
         if let keepLast, keepLast < 1 {
             throw Failure(
                 .usage, "--keep-last \(keepLast): that would keep none; name the sessions that are to go: --session")
@@ -100,12 +118,13 @@ struct ClearingCommand: ParsableCommand {
             }
             return name
         }
-        if !names.isEmpty, keepLast != nil || keepWithin != nil {
-            throw Failure(.usage, "--session names what goes: it goes without --keep-last and --keep-within")
+        if !names.isEmpty, keepLast != nil || keepWithin != nil || !keepTag.isEmpty {
+            throw Failure(
+                .usage, "--session names what goes: it goes without --keep-last, --keep-within and --keep-tag")
         }
         return Retention(
             last: keepLast, within: try keepWithin.map { try Self.span($0, "--keep-within") },
-            named: names.isEmpty ? nil : Set(names))
+            moments: try keepTag.map { try Self.moment(of: $0, in: store) }, named: names.isEmpty ? nil : Set(names))
     }
 
     private static func span(_ text: String, _ option: String) throws -> Int64 {

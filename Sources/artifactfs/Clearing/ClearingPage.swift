@@ -97,6 +97,7 @@ struct ClearingPage {
         case .notNamed: "not named"
         case .last: "of the last \(rules.last ?? 0)"
         case .within: "changed within \(span ?? "")"
+        case .tag: "of a tag"
         case .held(.live): "live"
         case .held(.needed): "needed"
         case .held(.obstacle): "that cannot be removed"
@@ -128,7 +129,7 @@ struct ClearingPage {
             Terminal.show(removes ? "removed \(what)" : "would remove \(what); --delete removes it")
         } else if !hasRules {
             Terminal.show(
-                "nothing is to go: say what stays with --keep-last or --keep-within, or what goes with --session, "
+                "nothing is to go: say what stays with --keep-last, --keep-within or --keep-tag, or what goes with --session, "
                     + "--quarantine-older-than or --temporary-older-than")
         } else {
             Terminal.show(removes ? "nothing was removed" : "nothing would be removed")
@@ -163,6 +164,7 @@ struct ClearingPage {
         case .notNamed: object["why"] = .string("not-named")
         case .last: object["why"] = .string("keep-last")
         case .within: object["why"] = .string("keep-within")
+        case .tag: object["why"] = .string("keep-tag")
         case .held(.live): object["why"] = .string("live")
         case .held(.needed(let by, let input)):
             object["why"] = .string("needed")

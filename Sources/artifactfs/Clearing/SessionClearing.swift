@@ -75,13 +75,13 @@ struct SessionClearing {
 
     private func judge(_ name: SessionName, isLive: Bool) -> ClearedSession {
         guard !isLive else {
-            return ClearedSession(name: name, decision: rules.judge(changed: now, hold: .live, at: now))
+            return ClearedSession(name: name, decision: rules.judge(name, changed: now, hold: .live, at: now))
         }
         do throws(Errno) {
             let survey = try store.survey(name)
-            var decision = rules.judge(changed: survey.changed, hold: nil, at: now)
+            var decision = rules.judge(name, changed: survey.changed, hold: nil, at: now)
             if decision == .remove, let hold = try hold(of: name, survey) {
-                decision = rules.judge(changed: survey.changed, hold: hold, at: now)
+                decision = rules.judge(name, changed: survey.changed, hold: hold, at: now)
             }
             return ClearedSession(name: name, decision: decision, survey: survey)
         } catch {
