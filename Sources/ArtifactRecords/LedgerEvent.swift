@@ -16,6 +16,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case runEnded(RunLine)
     /// All intents of a run that is all or nothing are written: they count from here on.
     case runSealing(mount: String, run: String, artifacts: Int64)
+    /// A file of a session or a test is about to come into staging, to be published with others.
+    case promotionIntent(PromotionIntent)
     /// An artifact is whole and checked, and is about to get its name.
     case sealIntent(SealIntent)
     /// It has its name.
@@ -261,6 +263,7 @@ extension LedgerEvent {
         case runBegun = "run-begun"
         case runEnded = "run-ended"
         case runSealing = "run-sealing"
+        case promotionIntent = "promotion-intent"
         case sealIntent = "seal-intent"
         case sealed
         case quarantined
@@ -293,6 +296,7 @@ extension LedgerEvent {
         case .runBegun: Name.runBegun.rawValue
         case .runEnded: Name.runEnded.rawValue
         case .runSealing: Name.runSealing.rawValue
+        case .promotionIntent: Name.promotionIntent.rawValue
         case .sealIntent: Name.sealIntent.rawValue
         case .sealed: Name.sealed.rawValue
         case .quarantined: Name.quarantined.rawValue
@@ -327,6 +331,7 @@ extension LedgerEvent {
         case .runBegun(let run), .runEnded(let run): return run.members
         case .runSealing(let mount, let run, let artifacts):
             return ["mount": .string(mount), "run": .string(run), "artifacts": .integer(artifacts)]
+        case .promotionIntent(let intent): return intent.members
         case .sealIntent(let intent): return intent.members()
         case .sealed(let intent, let isRecovered):
             return intent.members(isRecovered ? ["recovered": .bool(true)] : [:])
@@ -378,6 +383,7 @@ extension LedgerEvent {
                 return nil
             }
             return .runSealing(mount: mount, run: run, artifacts: artifacts)
+        case .promotionIntent: return PromotionIntent(line).map { .promotionIntent($0) }
         case .sealIntent: return SealIntent(line).map { .sealIntent($0) }
         case .sealed:
             return SealIntent(line).map { .sealed($0, isRecovered: line["recovered"] == .bool(true)) }

@@ -128,6 +128,7 @@ extension LedgerEvent {
         }
         return switch self {
         case .sealIntent(let intent), .sealed(let intent, _): isIn(intent.record)
+        case .promotionIntent(let intent): isIt(intent.path) || isIt(intent.from)
         case .quarantined(let file, _), .restored(let file), .sealAbandoned(let file): isIn(file.record)
         case .discarded(let left), .takenOut(let left): isIt(left.path) || isIt(left.to)
         case .removedEmpty(let file), .removedTransient(let file): isIt(file.path)

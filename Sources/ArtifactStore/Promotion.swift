@@ -83,9 +83,10 @@ public struct Promotion: Sendable {
 
     /// The same with the whole contents, and whether somebody can still write to them.
     ///
+    /// - Parameter staysThere: whether it stays where it is and a copy is promoted: then it may have other names.
     /// - Returns: what was found, for publishing; nil when the check had no answer in time.
-    private func checkWhole() throws(PromotionObstacle) -> CheckedContents? {
-        try checkNames()
+    func checkWhole(staysThere: Bool = false) throws(PromotionObstacle) -> CheckedContents? {
+        if !staysThere { try checkNames() }
         let (isOpen, answer) = try withContents { file in
             (SystemCall.hasNoWriters(file) == false, store.contentsAnswer(of: destination.check ?? .notEmpty, file))
         }
@@ -108,6 +109,14 @@ public struct Promotion: Sendable {
         let refused = OverwritePolicy.judgeMoving(
             isRegular: found.attributes.isRegular, links: UInt64(found.attributes.st_nlink))
         if let refused { throw .refused(refused) }
+    }
+
+    /// Whether something has the target's name at the real path.
+    func isTaken() throws(PromotionObstacle) -> Bool {
+        let target = target
+        return try attempt { () throws(Errno) in
+            try target.directory.refresh().map { $0.file(target.name).exists } ?? false
+        }
     }
 
     private static func failedCheck(_ reason: String) -> PromotionObstacle {
@@ -160,11 +169,7 @@ public struct Promotion: Sendable {
     public func publish(
         _ state: FileState, by writer: ArtifactRecord.Writer
     ) throws(PromotionObstacle) -> PublishOutcome {
-        let target = target
-        let isThere = try attempt { () throws(Errno) in
-            try target.directory.refresh().map { $0.file(target.name).exists } ?? false
-        }
-        try judge(state, onto: isThere ? OverwritePolicy.stateOfPublished(in: .production) : nil)
+        try judge(state, onto: try isTaken() ? OverwritePolicy.stateOfPublished(in: .production) : nil)
         guard let writable = store.writable else { throw .system(.readOnlyFileSystem) }
         if destination.isDirectory {
             try checkNames()

@@ -24,6 +24,8 @@ extension Recovery {
         private(set) var removed: [String: LedgerEvent.RemovedSession] = [:]
         /// Runs that are all or nothing, of which all intents are there: they count.
         private(set) var sealing: Set<String> = []
+        /// Files that came, or were about to come, into staging to be published together, by their names there.
+        private(set) var promoting: [String: PromotionIntent] = [:]
         /// Names in quarantine.
         private(set) var putAway: Set<String> = []
 
@@ -52,6 +54,11 @@ extension Recovery {
                 default: break
                 }
                 guard let staged = value["staged"]?.string else { return }
+                switch event {
+                case .promotionIntent(let intent): promoting[staged] = intent
+                case .sealed, .quarantined, .restored: promoting[staged] = nil
+                default: break
+                }
                 if case .sealIntent(let intent) = event { unsettled[staged] = intent } else { unsettled[staged] = nil }
                 if case .sealed(let intent, _) = event { sealed.append(intent) }
                 if case .quarantined(_, let name) = event { putAway.insert(name) }

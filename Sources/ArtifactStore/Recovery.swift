@@ -20,6 +20,8 @@ public struct RecoveryReport: Sendable, Hashable {
     public internal(set) var empty: [String] = []
     /// Artifacts that were about to leave their names and have left them, by their paths on the mount.
     public internal(set) var unsealed: [String] = []
+    /// Files that were about to be promoted together and are back where they were, by their paths on the mount there.
+    public internal(set) var restored: [String] = []
     /// Whether another mount was at it, and nothing was looked at.
     public internal(set) var wasBusy = false
     /// What could not be settled and waits for the next time, in words.
@@ -156,6 +158,7 @@ struct Recovery {
     {
         let isSettled = name.hasSuffix(Self.leftSuffix)
         var waits = false
+        var promoting: [String: PromotionIntent] = [:]
         var waiting: Set<String> = []
         let mount = isSettled ? String(name.dropLast(Self.leftSuffix.count)) : name
         let description = MountDescription(lock)
@@ -168,7 +171,7 @@ struct Recovery {
             for intent in intents.open {
                 do throws(Errno) {
                     if let run = intent.together, !intents.sealing.contains(run) {
-                        try undo(intent, in: directory)
+                        try undo(intent, intents.promoting[intent.staged], in: directory)
                         continue
                     }
                     if try settle(intent, in: directory) { continue }
@@ -181,11 +184,16 @@ struct Recovery {
             try finishLeaving(intents, in: directory)
             if !finishRemoving(intents, in: directory, mount: mount) { waits = true }
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
+            promoting = intents.promoting
         }
         let entries = try directory.entries()
         let isOfThisRun = description?.isOfThisRun ?? false
         for entry in entries where !Staging.isLock(entry.name) && !waiting.contains(entry.name) {
             do throws(Errno) {
+                if let intent = promoting[entry.name] {
+                    try putBack(directory.file(entry.name), intent)
+                    continue
+                }
                 try settle(directory.file(entry.name), in: directory, mount: mount, isOfThisRun: isOfThisRun, &waits)
             } catch {
                 // The others do not wait for it.
@@ -426,8 +434,13 @@ struct Recovery {
     }
 
     /// An intent of a run that is all or nothing and had not written all of them: nothing of it was published, and nothing is.
-    private mutating func undo(_ intent: SealIntent, in staging: Directory) throws(Errno) {
+    ///
+    /// - Parameter promotion: where it was, of what was promoted with others.
+    private mutating func undo(
+        _ intent: SealIntent, _ promotion: PromotionIntent?, in staging: Directory
+    ) throws(Errno) {
         let staged = staging.file(intent.staged)
+        if let promotion, try Self.found(staged) != nil { return try putBack(staged, promotion) }
         let reason = "the driver ended before all was ready that its run made, which is all or nothing"
         guard try Self.found(staged) != nil else {
             let file = LedgerEvent.NotPublished(
@@ -439,7 +452,7 @@ struct Recovery {
     }
 
     /// A file's attributes; nil when there is none.
-    private static func found(_ file: RealFile) throws(Errno) -> stat? {
+    static func found(_ file: RealFile) throws(Errno) -> stat? {
         do throws(Errno) { return try file.attributes() } catch .noSuchFileOrDirectory { return nil }
     }
 

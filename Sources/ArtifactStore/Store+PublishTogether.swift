@@ -42,8 +42,12 @@ extension Store {
 
     /// Publishes files all or none, without replacing anything. The caller has made sure that nobody has one open for writing.
     ///
-    /// - Parameter run: the run's id, as it says itself.
-    public func publishTogether(_ requests: [PublishRequest], run id: String) -> TogetherOutcome {
+    /// - Parameters:
+    ///   - run: the run's id, as it says itself.
+    ///   - whole: what goes together, in words.
+    public func publishTogether(
+        _ requests: [PublishRequest], run id: String, of whole: String = "its run"
+    ) -> TogetherOutcome {
         guard let writable else {
             let all = requests.indices.map {
                 TogetherFault(index: $0, reason: "the store was opened read-only", rule: .failedCheck)
@@ -55,7 +59,10 @@ extension Store {
         // Two runs may give themselves one id; no other file of the mount has this one's number.
         let run = "\(id) \(requests.first.flatMap { StagedName($0.staged.name)?.number } ?? 0)"
         var faults: [TogetherFault] = []
+        // A test stops as if the process had been killed.
+        var isStopped = false
         func note(_ index: Int, _ failure: PublishFailure) {
+            if case .stopped = failure { return isStopped = true }
             let rule = if case .stillOpen = failure { Rule.beingWritten } else { failure.rule }
             faults.append(TogetherFault(index: index, reason: failure.reason, rule: rule))
         }
@@ -69,6 +76,7 @@ extension Store {
                 do throws(PublishFailure) { try find(requests[index], &targets, writable) } catch { note(index, error) }
             }
         }
+        if isStopped { return .refused([], stuck: []) }
         guard faults.isEmpty else {
             giveBack(prepared, requests)
             return .refused(faults, stuck: [])
@@ -78,7 +86,7 @@ extension Store {
             try step(.intentLogged)
         } catch {
             if case .stopped = error { return .refused([], stuck: []) }
-            abandon(prepared, error.reason, writable)
+            abandon(prepared, whole, error.reason, writable)
             giveBack(prepared, requests)
             note(0, error)
             return .refused(faults, stuck: [])
@@ -101,7 +109,7 @@ extension Store {
             if case .stopped = error { return .refused([], stuck: []) }
             let stuck = takeBack(moved, requests, targets)
             let left = prepared.filter { !stuck.contains($0.index) }
-            abandon(left, error.reason, writable)
+            abandon(left, whole, error.reason, writable)
             giveBack(left, requests)
             end(prepared.filter { stuck.contains($0.index) }, requests, writable)
             return .refused(faults, stuck: stuck)
@@ -196,7 +204,8 @@ extension Store {
             guard isThere() else { throw .lost(name: request.name) }
             try? request.staged.unlink()
         } catch {
-            if error == .noSuchFileOrDirectory, isThere() { return }
+            // It was done, and the reply was lost.
+            if isThere(), !request.staged.exists { return }
             throw .system(doing: "moved to its place", error)
         }
     }
@@ -220,13 +229,13 @@ extension Store {
     }
 
     /// Says of intents that they do not count.
-    private func abandon(_ files: [Prepared], _ reason: String, _ writable: Writable) {
+    private func abandon(_ files: [Prepared], _ whole: String, _ reason: String, _ writable: Writable) {
         let lines = files.map { file in
             LedgerEntry(
                 .sealAbandoned(
                     .init(
                         mount: file.intent.mount, staged: file.intent.staged,
-                        reason: "nothing of its run was published: " + reason, record: file.intent.record)))
+                        reason: "nothing of \(whole) was published: " + reason, record: file.intent.record)))
         }
         do throws(Errno) { try writable.ledger.append(lines) } catch { writable.ledger.appendLater(lines) }
     }

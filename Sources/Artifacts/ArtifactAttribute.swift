@@ -22,6 +22,8 @@ public enum ArtifactAttribute {
     public static let record = "user.artifact.record"
     /// By which who asks says that artifacts are to be superseded or retracted; of ``StoreLayout/versionsFile``.
     public static let versions = "user.artifact.versions"
+    /// By which who asks says that files are to be promoted together; of ``StoreLayout/promotionsFile``.
+    public static let promotions = "user.artifact.promotions"
     /// Those that a record answers.
     public static let ofRecord: Set<String> = [sha256, run, commit, command, record]
     /// What an artifact was made from, as its writer says: paths on the mount, a JSON array or one a line.

@@ -6,6 +6,8 @@ public enum StoreLayout {
     public static let quarantineDirectory = privateDirectory + "/quarantine"
     /// On a mount, in ``privateDirectory``: what was superseded and retracted through it.
     public static let versionsFile = "versions.jsonl"
+    /// On a mount, in ``privateDirectory``: what became of the files that were to be promoted together.
+    public static let promotionsFile = "promotions.jsonl"
     /// In a directory of production on the mount: the records of what is in it.
     public static let recordsDirectory = ".meta"
     /// What is added to an artifact's name for its record there.

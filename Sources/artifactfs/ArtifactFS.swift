@@ -17,6 +17,7 @@ struct ArtifactFS: ParsableCommand {
               artifactfs explain overwrite chr1.tsv           why not?
               artifactfs show chr1.tsv                        who made it, with what, from what
               artifactfs lineage chr1.tsv                     and that from what, up to the first
+              artifactfs promote current                      publish all of a session
               artifactfs recover list /mnt/art                what was kept back
               cd && artifactfs unmount /mnt/art               publish the rest, unmount
 
@@ -28,9 +29,9 @@ struct ArtifactFS: ParsableCommand {
                   not made alike; 'ls --missing': something is missing;
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
-                  'supersede', 'retract': refused, nothing has changed; 'versions':
-                  there is none; 'production': nothing was there, or it differs;
-                  'tag': refused, or there is none; 'adopt': something was
+                  'supersede', 'retract', 'promote': refused, nothing has
+                  changed; 'versions': there is none; 'production': nothing was
+                  there, or it differs; 'tag': refused, or there is none; 'adopt': something was
                   refused; 'verify', 'audit': something differs;
                   'attest': something differs or is not signed;
                   'validate': something would be refused;
@@ -54,7 +55,7 @@ struct ArtifactFS: ParsableCommand {
             HistoryCommand.self,
             LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
             SupersedeCommand.self, StaleCommand.self,
-            RetractCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self, ValidateCommand.self,
+            RetractCommand.self, PromoteCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self, ValidateCommand.self,
             RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,

@@ -41,8 +41,18 @@ import Testing
         return long
     }()
 
+    static let promoted = PromotionIntent(
+        mount: "m", staged: "a-1-x", path: "p", from: "development/20260215_143022/x", directory: "base_layer/dev",
+        name: "x.tsv", inode: .max, mode: 0o640, isCopy: false)
+    static let copied: PromotionIntent = {
+        var intent = Self.promoted
+        intent.isCopy = true
+        return intent
+    }()
+
     static let all: [LedgerEvent] = [
         .sessionRemoved(removed), .sessionRemoved(long), .sessionKept(session: "s", mount: "m", reason: "it is busy"),
+        .promotionIntent(promoted), .promotionIntent(copied),
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
         .runEnded(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["status": .integer(0)])),

@@ -225,7 +225,7 @@ extension MountedTests {
                 "lineage", "doctor", "recover", "reindex", "recover list",
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
                 "run", "compare", "serve", "report", "verify", "audit", "validate", "versions", "production", "tag",
-                "supersede", "retract", "gc", "stale", "attest",
+                "supersede", "retract", "gc", "promote", "stale", "attest",
                 "runs", "runs list", "runs show",
                 "sessions",
                 "session",

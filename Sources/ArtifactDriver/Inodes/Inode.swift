@@ -161,6 +161,7 @@ enum HiddenFile: String, CaseIterable, Sendable {
     case schema = "schema.yaml"
     case runs = "runs.jsonl"
     case versions = "versions.jsonl"
+    case promotions = "promotions.jsonl"
 }
 
 /// Inode numbers for what has no real inode. The top bit keeps them apart from real ones.

@@ -43,6 +43,7 @@ extension Volume {
         case .denials: Array(denialsText(for: viewer).utf8)
         case .runs: Array(runsText(for: viewer).utf8)
         case .versions: Array(versionChanges.text(for: viewer).utf8)
+        case .promotions: Array(promotionAnswers.text(for: viewer).utf8)
         }
     }
 
@@ -210,7 +211,7 @@ extension HiddenFile {
     var isEverybodys: Bool { self == .schema }
 
     /// Whether programs tell the driver something by an attribute of it.
-    var isSpokenTo: Bool { self == .runs || self == .versions }
+    var isSpokenTo: Bool { self == .runs || self == .versions || self == .promotions }
 }
 
 /// What hidden files said when their size was last asked for, on a read-only mount, which knows no handles.

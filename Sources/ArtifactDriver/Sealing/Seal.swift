@@ -273,7 +273,7 @@ extension Volume {
 
 extension WriterEnding {
     /// For a record; nil while the process lives.
-    fileprivate var exit: ArtifactRecord.Exit? {
+    var exit: ArtifactRecord.Exit? {
         switch self {
         case .running: nil
         case .unknown: .unknown

@@ -104,6 +104,9 @@ extension RecoveryReport {
                 "not published yet: it stays staged and is published by itself when that is over",
                 metadata: ["path": "\(path)", "reason": "\(reason)"])
         }
+        for path in restored {
+            log.notice("the driver ended while it was being promoted: it is back", metadata: ["path": "\(path)"])
+        }
         for path in empty { log.warning("nothing was written to it: its name is free", metadata: ["path": "\(path)"]) }
         for path in removed { log.notice("removed an old temporary file", metadata: ["path": "\(path)"]) }
         for problem in problems { log.error("\(problem)") }

@@ -84,6 +84,11 @@ extension Volume {
         if name.string == ArtifactAttribute.versions, case .made(.hiddenFile(.versions, _)) = try self.inode(inode) {
             return try changeVersions(value, for: request.caller)
         }
+        if name.string == ArtifactAttribute.promotions,
+            case .made(.hiddenFile(.promotions, _)) = try self.inode(inode)
+        {
+            return try promote(value, for: request.caller)
+        }
         let isMode =
             name.string == AccessList.accessAttribute && AccessList(attribute: Array(value))?.isMode == true
         try changeAttribute(name, of: inode, isMode: isMode, request.caller) { file, agent throws(Errno) in

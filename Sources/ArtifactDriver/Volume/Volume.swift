@@ -75,6 +75,8 @@ public final class Volume: FileSystem {
     let despite = DespiteReasons()
     /// What was superseded and retracted.
     let versionChanges = VersionChanges()
+    /// What became of what was to be promoted together.
+    let promotionAnswers = PromotionAnswers()
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
     let artifactDirectories = ArtifactDirectories()

@@ -69,6 +69,7 @@ struct HistoryCommand: ParsableCommand {
             return (what, [size, who, origin, record.recovered?.reason.map { "kept back before: \($0)" } ?? ""])
         case .quarantined(let file, let id):
             return ("quarantined", [file.reason, line.record.map(by) ?? "", "as \(id)"])
+        case .promotionIntent(let intent): return (line.event.name, ["to \(intent.path)", "from \(intent.from)"])
         case .restored(let file), .sealAbandoned(let file): return (line.event.name, [file.reason])
         case .discarded(let left): return ("discarded", [by(left.uid, left.command), "it was \(left.quarantined)"])
         case .takenOut(let left): return ("taken-out", [by(left.uid, left.command), left.to.map { "to \($0)" } ?? ""])

@@ -58,7 +58,7 @@ struct UnsealingPlace {
                 let descriptor = try Self.open(file)
                 defer { SystemCall.close(descriptor) }
                 var record = ArtifactRecord(path: all.first ?? "")
-                record.writer = Self.writer()
+                record.writer = ArtifactRecord.Writer(ofThisProcess: ())
                 _ = try opened.supersede(
                     request,
                     with: Successor(
@@ -202,16 +202,16 @@ struct UnsealingPlace {
         let found = getgroups(count, &all)
         return [getegid()] + all.prefix(Int(max(0, found)))
     }
+}
 
+extension ArtifactRecord.Writer {
     /// What this process is.
-    private static func writer() -> ArtifactRecord.Writer {
-        var writer = ArtifactRecord.Writer()
-        (writer.uid, writer.gid, writer.pid) = (getuid(), getgid(), getpid())
-        writer.user = SystemCall.userName(getuid())
-        writer.argv = ArgumentMask.masked(CommandLine.arguments)
-        writer.program = Paths.link("/proc/self/exe")
-        writer.cwd = Paths.link("/proc/self/cwd")
-        writer.exit = nil
-        return writer
+    init(ofThisProcess: Void) {
+        self.init()
+        (uid, gid, pid) = (getuid(), getgid(), getpid())
+        user = SystemCall.userName(getuid())
+        argv = ArgumentMask.masked(CommandLine.arguments)
+        program = Paths.link("/proc/self/exe")
+        cwd = Paths.link("/proc/self/cwd")
     }
 }

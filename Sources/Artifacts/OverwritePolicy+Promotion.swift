@@ -1,0 +1,82 @@
+public import SystemPackage
+
+/// What somebody wants promoted with others.
+public enum PromotionSubject: Hashable, Sendable {
+    /// There is nothing.
+    case nothing
+    /// What is in no typed directory of a session or a test.
+    case elsewhere
+    /// A plain file, and how many names it has.
+    case file(links: UInt64)
+    /// A directory.
+    case directory
+    /// A link, a fifo, a socket or a device.
+    case special
+}
+
+extension OverwritePolicy {
+    /// Judges promoting something with others (SEMANTICS 2.9): of a session that has ended too, whose files no other operation changes.
+    ///
+    /// - Parameters:
+    ///   - name: what its name means in its directory of production.
+    ///   - isTaken: whether something has the name there.
+    ///   - staysThere: whether it stays where it is and a copy is promoted.
+    /// - Returns: the refusal; nil when the policy agrees.
+    public static func judgePromotion(
+        of subject: PromotionSubject, named name: NameClass, isTaken: Bool, staysThere: Bool
+    ) -> Refusal? {
+        switch subject {
+        case .nothing: return Refusal(.noSuchFileOrDirectory, .posix)
+        case .elsewhere: return Refusal(.invalidArgument, .notPromotable)
+        case .directory: return Refusal(.isDirectory, .notPromotable)
+        case .special: return Refusal(.notPermitted, .notPromotable)
+        case .file(let links):
+            if !staysThere, let refused = judgeMoving(isRegular: true, links: links) { return refused.refusal }
+        }
+        switch name {
+        case .artifact: return isTaken ? Refusal(.fileExists, .productionImmutable) : nil
+        case .invalid(.tooLong): return Refusal(.fileNameTooLong, .nameTooLong)
+        case .transient, .invalid: return Refusal(.invalidArgument, .invalidName)
+        }
+    }
+}
+
+/// What keeps a file from being promoted with others, besides what it is and what it is called.
+public enum PromotionTrouble: Hashable, Sendable {
+    /// A program has it open to write, or mapped.
+    case isOpen
+    /// Another of the files would have its name.
+    case sameName
+    /// Another writer has begun the artifact.
+    case anotherWriter
+    /// It is on another file system than the place where what is published comes by.
+    case farAway
+    /// It is none of a type's names.
+    case nameless
+    /// Who asks is in a run that is all or nothing.
+    case inHoldingRun
+    /// Publishing kept it back by a rule.
+    case keptBack(Rule)
+    /// The system refuses.
+    case system(Errno)
+}
+
+extension OverwritePolicy {
+    /// How it is refused.
+    public static func judgePromotion(_ trouble: PromotionTrouble) -> Refusal {
+        switch trouble {
+        case .isOpen: Refusal(.resourceBusy, .beingWritten)
+        case .sameName: Refusal(.fileExists, .productionImmutable)
+        case .anotherWriter: Refusal(.fileExists, .anotherWriter)
+        case .farAway: Refusal(.improperLink, .storeFailed)
+        case .nameless: Refusal(.invalidArgument, .invalidName)
+        case .inHoldingRun: Refusal(.notPermitted, .heldByRun)
+        case .keptBack(.beingWritten): Refusal(.resourceBusy, .beingWritten)
+        case .keptBack(let rule): .ofPublishing(rule)
+        // Who asks may not, or there is nothing, as on any file system.
+        case .system(let errno) where [.permissionDenied, .notPermitted, .noSuchFileOrDirectory].contains(errno):
+            Refusal(errno, .posix)
+        case .system(let errno): .ofSystem(errno)
+        }
+    }
+}
