@@ -45,6 +45,6 @@ enum StoreFormat {
         let text = String(decoding: try SystemCall.bytes(now, at: 0, count: 4096), as: UTF8.self)
         guard let version = version(text) else { throw .notSupported }
         guard version < withVersions else { return }
-        try WholeFile.write(Array(Self.text(of: withVersions).utf8), to: marker)
+        try WholeFile.write(Array(Self.text(of: withVersions).utf8), to: marker, isAlone: true)
     }
 }

@@ -8,13 +8,15 @@ enum WholeFile {
     ///
     /// - Parameters:
     ///   - replacing: whether what has the name is replaced; else `EEXIST`.
+    ///   - isAlone: whether nobody else writes it now: then what one left who was killed is written over.
     ///   - isSynced: whether it is waited for the disk; else who writes many does it for all.
     static func write(
-        _ bytes: [UInt8], to file: RealFile, replacing: Bool = true, isSynced: Bool = true
+        _ bytes: [UInt8], to file: RealFile, replacing: Bool = true, isAlone: Bool = false, isSynced: Bool = true
     ) throws(Errno) {
         let time = Clock.now()
-        let new = file.directory.file(".\(file.name)-\(getpid())-\(time.tv_sec)-\(time.tv_nsec)")
-        let descriptor = try new.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        let mark = isAlone ? "new" : "\(getpid())-\(time.tv_sec)-\(time.tv_nsec)"
+        let new = file.directory.file(".\(file.name)-\(mark)")
+        let descriptor = try new.open(O_WRONLY | O_CREAT | (isAlone ? O_TRUNC : O_EXCL), mode: 0o600)
         defer { SystemCall.close(descriptor) }
         do throws(Errno) {
             try SystemCall.write(descriptor, bytes)

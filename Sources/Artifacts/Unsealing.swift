@@ -67,6 +67,9 @@ public enum UnsealingSubject: Hashable, Sendable {
 }
 
 extension Refusal {
+    /// What the system refuses an artifact.
+    public static func ofSystem(_ error: Errno) -> Refusal { Refusal(error, .ofFailure(error)) }
+
     /// That an artifact keeps its name because something could not be done.
     public static func ofUnsealing(_ error: Errno) -> Refusal { Refusal(error, .notSuperseded) }
 }

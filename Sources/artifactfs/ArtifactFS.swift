@@ -31,8 +31,9 @@ struct ArtifactFS: ParsableCommand {
                   'compare': something differs;
                   'supersede', 'retract', 'promote': refused, nothing has
                   changed; 'versions': there is none; 'production': nothing was
-                  there, or it differs; 'tag': refused, or there is none; 'adopt': something was
-                  refused; 'verify', 'audit': something differs;
+                  there, or it differs; 'tag': refused, or there is none;
+                  'adopt': something was refused; 'verify', 'audit': something
+                  differs;
                   'attest': something differs or is not signed;
                   'validate': something would be refused;
                   'doctor': something is not as it should be;
@@ -55,7 +56,8 @@ struct ArtifactFS: ParsableCommand {
             HistoryCommand.self,
             LineageCommand.self, DoctorCommand.self, ProductionCommand.self, TagCommand.self, VersionsCommand.self,
             SupersedeCommand.self, StaleCommand.self,
-            RetractCommand.self, PromoteCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self, ValidateCommand.self,
+            RetractCommand.self, PromoteCommand.self, VerifyCommand.self, AuditCommand.self, AttestCommand.self,
+            ValidateCommand.self,
             RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,

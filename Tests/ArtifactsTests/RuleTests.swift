@@ -78,7 +78,8 @@ import Testing
                 "sibling-links", "plain-files-only", "failed-check", "empty",
                 "no-room",
                 "store-failed", "maker-failed", "held-by-run", "run-is-over", "files-only-in-run", "needs-reason",
-                "kept-back", "not-sealed", "not-yours-to-supersede", "no-reason", "not-superseded", "not-promotable", "crosses-trees",
+                "kept-back", "not-sealed", "not-yours-to-supersede", "no-reason", "not-superseded", "not-promotable",
+                "crosses-trees",
                 "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "posix",
             ])
     }

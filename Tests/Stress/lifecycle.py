@@ -203,6 +203,9 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
         for name in os.listdir(own + "/versions") if os.path.isdir(own + "/versions") else []:
             files = os.listdir(f"{own}/versions/{name}")
             for file in files:
+                # A description that was being written when its writer was killed.
+                if file.startswith("."):
+                    continue
                 if not file.endswith(".json") and file + ".json" not in files:
                     faults.append(f"version {name}/{file} is not described")
         return faults

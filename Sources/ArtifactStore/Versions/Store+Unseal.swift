@@ -126,7 +126,7 @@ extension Store {
                     let place = try shelf.directory(for: artifact.real)
                     try WholeFile.write(
                         text, to: place.file(VersionShelf.descriptionName(artifact.version)),
-                        isSynced: leaving.count <= Self.fewToSync)
+                        isAlone: true, isSynced: leaving.count <= Self.fewToSync)
                 }
             }
             try LeavingArtifact.attempt(leaving.first?.path ?? "", "described as a version") { () throws(Errno) in
