@@ -1,7 +1,7 @@
 """Lets a store live, kills who works on it at a random moment, and looks whether all is right.
 
 After each round: the ledger's chain is whole and says what is there (`audit`), every artifact and every version has the bytes that were sealed (`verify`),
-of what was retracted or superseded together all has left its name or nothing, no byte of what a maker finished is lost, and nothing is left to settle.
+of what was promoted, retracted or superseded together all has its new place or nothing, no byte of what a maker finished is lost, and nothing is left to settle.
 """
 
 import argparse
@@ -46,6 +46,8 @@ class Campaign:
                 ["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", self.key],
                 check=True, capture_output=True)
             os.chmod(self.key, 0o600)
+        # The files of a session that are promoted together, by their real paths.
+        self.promoted = []
         # What was ever sealed: bytes by their hash.
         self.known = set()
 
@@ -99,8 +101,16 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
     def command(self):
         """A command of the kind that changes what is sealed, and the paths that are to go together."""
         there = self.production()
-        kind = self.random.choice(["supersede", "with", "retract", "retract", "tag", "attest", "gc"])
+        kind = self.random.choice(["supersede", "with", "retract", "retract", "promote", "promote", "tag", "attest", "gc"])
         chosen = self.random.sample(there, min(len(there), self.random.randint(1, 6)))
+        if kind == "promote":
+            session = os.readlink(self.mount + "/development/current")
+            directory = f"{self.mount}/development/{session}/base/splice_errors"
+            for number in self.random.sample(range(9, 23), 4):
+                with open(f"{directory}/chr{number}.tsv", "w") as file:
+                    file.write(f"a\tb\n{number}\t{self.random.random()}\n")
+                self.promoted.append(f"{self.store}/base_layer/dev/{session}/splice_errors_chr{number}.tsv")
+            return ["promote", session, "--store", self.mount], []
         if kind == "with" and there:
             new = self.home + "/new.tsv"
             with open(new, "w") as file:
@@ -119,6 +129,7 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
         load = self.load()
         time.sleep(self.random.random() * 0.5)
         self.fill()
+        self.promoted = []
         words, together = self.command()
         before = {path: self.inode(path) for path in together}
         victim = self.random.choice(["driver", "command", "nobody"])
@@ -184,6 +195,9 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
         still = [path for path, inode in were.items() if self.inode(path) == inode]
         if still and len(still) != len(were):
             faults.append(f"only {len(still)} of {len(were)} have their names")
+        left = [path for path in self.promoted if os.path.exists(path)]
+        if left and len(left) != len(self.promoted):
+            faults.append(f"only {len(left)} of {len(self.promoted)} were not promoted")
         own = self.store + "/.artifactfs"
         if os.listdir(own + "/staging"):
             faults.append(f"staging: {os.listdir(own + '/staging')}")
