@@ -149,6 +149,7 @@ extension LedgerEvent {
     fileprivate var settles: [String]? {
         switch self {
         case .sealIntent(let intent), .sealed(let intent, _): [intent.mount, intent.staged]
+        case .promotionIntent(let intent): [intent.mount, intent.staged]
         case .quarantined(let file, _), .restored(let file), .sealAbandoned(let file): [file.mount, file.staged]
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
             [artifact.mount, artifact.together, artifact.path]

@@ -241,6 +241,12 @@ extension ArtifactSchema {
                 name: "training_data", layers: [.base, .meta], formats: data, naming: .chromosome, kind: .either),
             .init(
                 name: "validation_data", layers: [.base, .meta], formats: data, naming: .chromosome, kind: .either),
+            .init(
+                name: ExperimentTypes.metadata, layers: [.meta], formats: [".json"], directory: "experiments",
+                naming: .free),
+            .init(
+                name: ExperimentTypes.plots, layers: [.meta], formats: UntypedDirectory.plotFormats,
+                directory: "figures", naming: .free),
         ]
         do { return try ArtifactSchema(types: types) } catch { return ArtifactSchema(unchecked: types) }
     }()

@@ -14,6 +14,8 @@ private let schemaTable = """
     | `meta_metrics` | meta | `.json`, `.jsonl` | `metrics` | whole, or free (`training_metrics`) | file |
     | `training_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome | either |
     | `validation_data` | base, meta | `.parquet`, `.tsv`, `.npz`, `.npy` | `.` | whole, or by chromosome | either |
+    | `experiment_metadata` | meta | `.json` | `experiments` | whole, or free (`20260215_143022`) | file |
+    | `experiment_plots` | meta | `.png`, `.pdf`, `.svg` | `figures` | whole, or free (`20260215_143022_loss`) | file |
     """
 
 /// The types that a table declares.
@@ -124,7 +126,7 @@ private func type(_ name: String, _ formats: [String], _ naming: TypeDefinition.
 @Suite struct SchemaTests {
     @Test func theBuiltInSchemaIsTheTable() throws {
         #expect(try types(in: schemaTable) == ArtifactSchema.builtIn.types)
-        #expect(ArtifactSchema.builtIn.types.count == 9)
+        #expect(ArtifactSchema.builtIn.types.count == 11)
         #expect(ArtifactSchema.builtIn.settlingSeconds == 5)
         #expect(ArtifactSchema.builtIn.transientSeconds == 86_400)
         #expect(ArtifactSchema.builtIn.checkAtClose == 256 << 20)
@@ -200,6 +202,7 @@ private func type(_ name: String, _ formats: [String], _ naming: TypeDefinition.
         #expect(
             schema.types(in: .meta).map(\.name) == [
                 "meta_predictions", "meta_checkpoints", "meta_metrics", "training_data", "validation_data",
+                "experiment_metadata", "experiment_plots",
             ])
         func claimant(_ real: String, _ directory: String, _ layer: Layer) -> String? {
             schema.claimant(ofReal: real, in: directory, layer: layer)?.name

@@ -65,7 +65,7 @@ import Testing
         }
         visit(.root, "")
         // Root and modes; layers and types three times; three free directories and a root in the session and the test.
-        #expect(visited == 4 + 3 * (2 + 11) + 2 * (3 + 1))
+        #expect(visited == 4 + 3 * (2 + 13) + 2 * (3 + 1))
         #expect(TreeLocation.mode(.production).scope == .production)
         #expect(TreeLocation.root.scope == nil && TreeLocation.mode(.test).scope == nil)
     }

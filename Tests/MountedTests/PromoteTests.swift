@@ -32,13 +32,13 @@ extension MountedTests {
             let inode = try fileNumber(mount.real("base_layer/dev/\(mount.sessionName)/analysis_sequences_chr1.tsv"))
 
             let dry = try promote(mount, "current", "--dry-run")
-            #expect(dry.succeeded && dry.output.split(separator: "\n").count == 6, "\(dry)")
-            #expect(dry.output.split(separator: "\n").allSatisfy { $0.unicodeScalars.count <= 80 }, "\(dry)")
+            #expect(dry.succeeded && dry.output.split(separator: "\n").count == 8, "\(dry)")
+            #expect(dry.output.split(separator: "\n").prefix(7).allSatisfy { $0.unicodeScalars.count <= 80 }, "\(dry)")
             #expect(try names(in: mount.production(Self.directory)) == [])
             #expect(mount.denials() == [])
 
             let done = try promote(mount, "current")
-            #expect(done.succeeded && done.output.split(separator: "\n").count == 4, "\(done)")
+            #expect(done.succeeded && done.output.split(separator: "\n").count == 5, "\(done)")
             #expect(done.errors.contains("left out") && done.errors.contains("chr9.tsv"), "\(done)")
             for (index, name) in ["chr1", "chr2", "chr3"].enumerated() {
                 #expect(try contents(mount.production(Self.directory + name + ".tsv")) == "a\tb\n1\t\(index)\n")
@@ -47,6 +47,7 @@ extension MountedTests {
             }
             #expect(try fileNumber(mount.real("base_layer/analysis_sequences_chr1.tsv")) == inode, "no byte is copied")
             #expect(exists(mount.session("metadata.json")))
+            #expect(try contents(mount.production("meta/experiment_metadata/\(mount.sessionName).json")) == "{}\n")
             #expect(try names(in: mount.session(Self.directory)).sorted() == ["chr4.tsv.tmp", "chr9.tsv"])
             let shown = try run([try Mount.binary(), "show", "--json", mount.production(Self.directory + "chr1.tsv")])
             #expect(shown.output.contains("development/\(mount.sessionName)/\(Self.directory)chr1.tsv"), "\(shown)")

@@ -17,7 +17,8 @@ extension MountedTests {
                 ])
             #expect(
                 try names(in: mount.production("meta")) == [
-                    "meta_checkpoints", "meta_metrics", "meta_predictions", "training_data", "validation_data",
+                    "experiment_metadata", "experiment_plots", "meta_checkpoints", "meta_metrics", "meta_predictions",
+                    "training_data", "validation_data",
                 ])
             #expect(try names(in: mount.production("base/analysis_sequences")).isEmpty)
         }

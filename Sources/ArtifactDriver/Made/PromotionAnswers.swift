@@ -38,9 +38,10 @@ final class PromotionAnswers: Sendable {
             }
             return JSONValue.object(fields).description + "\n"
         }
-        lines += set.leftOut.map { path in
+        lines += set.leftOut.map { path, reason in
             let fields: JSONObject = [
                 "time": time, "ticket": .string(ticket), "path": .string(path), "state": .string("left-out"),
+                "reason": .string(reason),
             ]
             return JSONValue.object(fields).description + "\n"
         }

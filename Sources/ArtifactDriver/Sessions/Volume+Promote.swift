@@ -53,7 +53,7 @@ extension Volume {
         let run = jobs?.run(for: caller)
         statement.request.run = run?.inRecord
         for index in set.members.indices {
-            judge(index, of: &set, statement.request, run, caller)
+            judge(index, of: &set, run, caller)
         }
         let files = try set.state()
         if let seen = statement.files, seen != files {
@@ -81,7 +81,7 @@ extension Volume {
 
     /// What the store does not know of: who has it open here, what the caller may, and which run that is of.
     private func judge(
-        _ index: Int, of set: inout PromotionSet, _ request: PromotionRequest, _ run: JobRun?, _ caller: Caller
+        _ index: Int, of set: inout PromotionSet, _ run: JobRun?, _ caller: Caller
     ) {
         let member = set.members[index]
         guard member.fault == nil, let promotion = member.promotion, let found = member.found else { return }
@@ -97,7 +97,7 @@ extension Volume {
                 index, PromotionFault(.isOpen, "a program has it open to write"))
         }
         do throws(Errno) {
-            if !request.keeps {
+            if !member.staysThere {
                 try rights.checkRemoval(of: found.attributes, from: promotion.source.directory, for: caller)
             }
             try rights.checkCreation(in: promotion.target.directory.nearestExisting(), for: caller)

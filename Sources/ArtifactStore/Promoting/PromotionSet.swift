@@ -69,6 +69,8 @@ public struct PromotionSet: Sendable {
         public let found: FoundFile?
         /// Its way; nil where there is none.
         public let promotion: Promotion?
+        /// Whether it stays where it is and a copy is promoted.
+        public let staysThere: Bool
         /// Why it is not promoted.
         public var fault: PromotionFault?
         /// Whether it is at its place.
@@ -77,8 +79,8 @@ public struct PromotionSet: Sendable {
 
     /// All of them, in the order of their paths.
     public internal(set) var members: [Promotee] = []
-    /// What is in a whole session or test and is none of this, by the paths on the mount.
-    public internal(set) var leftOut: [String] = []
+    /// What is in a whole session or test and is none of this, by the paths on the mount, and why.
+    public internal(set) var leftOut: [(path: String, reason: String)] = []
 
     /// Whether nothing refuses them.
     public var isPromotable: Bool { !members.isEmpty && members.allSatisfy { $0.fault == nil } }
@@ -121,8 +123,15 @@ extension Store {
         }
         for path in request.paths { add(path) }
         for scope in request.scopes {
-            do throws(PromotionFault) { for path in try artifacts(of: scope, &set.leftOut) { add(path) } } catch {
-                set.members.append(.init(from: scope, size: 0, found: nil, promotion: nil, fault: error))
+            do throws(PromotionFault) {
+                let paths = try artifacts(of: scope, &set.leftOut)
+                for path in paths { add(path) }
+                // What belongs to an experiment goes with its artifacts.
+                if !paths.isEmpty { try addExperiment(of: scope, &set) }
+            } catch {
+                set.members.append(
+                    .init(
+                        from: scope, size: 0, found: nil, promotion: nil, staysThere: request.keeps, fault: error))
             }
         }
         set.members.sort { $0.from < $1.from }
@@ -140,6 +149,7 @@ extension Store {
                 ?? OverwritePolicy.judgePromotion(.nameless)
             return .init(
                 from: path, size: Int64(found?.attributes.st_size ?? 0), found: found, promotion: nil,
+                staysThere: request.keeps,
                 fault: PromotionFault(refusal, detail))
         }
         let (location, rest) = schema.locate(path)
@@ -183,14 +193,15 @@ extension Store {
                 return .init(
                     from: path, size: Int64(found.attributes.st_size), found: found,
                     promotion: Promotion(of: file, seen: found.identity, from: path, to: destination, in: self),
-                    fault: nil)
+                    staysThere: request.keeps, fault: nil)
             } catch {
                 if error != .noSuchFileOrDirectory { failure = failure ?? error }
             }
         }
         if let failure {
             return .init(
-                from: path, size: 0, found: nil, promotion: nil, fault: PromotionFault(.system(failure), "\(failure)"))
+                from: path, size: 0, found: nil, promotion: nil, staysThere: request.keeps,
+                fault: PromotionFault(.system(failure), "\(failure)"))
         }
         switch OverwritePolicy.classify(name, in: .typed(type)) {
         case .artifact: return refused(.nothing)
@@ -198,8 +209,59 @@ extension Store {
         }
     }
 
+    /// A session's or a test's metadata and plots, of which copies are promoted: they stay with what is left there.
+    private func addExperiment(of path: String, _ set: inout PromotionSet) throws(PromotionFault) {
+        guard case .scope(let scope) = schema.locate(path).directory else { return }
+        do throws(Errno) {
+            try addExperiment(
+                StoreLayout.metadataName, in: .scope(scope), from: path, ExperimentTypes.metadata,
+                ExperimentTypes.metadataName(of: scope), &set)
+            let plots = TreeLocation.free(scope, .plots)
+            let directory = try RealDirectory.open(StoreLayout.directory(of: plots), beneath: root)
+            for entry in try directory?.entries() ?? [] {
+                guard case .artifact = UntypedDirectory.classifyPlot(entry.name) else { continue }
+                try addExperiment(
+                    entry.name, in: plots, from: path + "/" + UntypedDirectory.plots.rawValue, ExperimentTypes.plots,
+                    ExperimentTypes.plotName(entry.name, of: scope), &set)
+            }
+        } catch { throw PromotionFault(.system(error), "\(error)") }
+    }
+
+    private func addExperiment(
+        _ name: String, in location: TreeLocation, from shown: String, _ typeName: String, _ target: String?,
+        _ set: inout PromotionSet
+    ) throws(Errno) {
+        guard let file = try RealDirectory.open(StoreLayout.directory(of: location), beneath: root)?.file(name),
+            file.exists
+        else { return }
+        let found = try file.look()
+        guard found.attributes.isRegular else { return }
+        let path = shown + "/" + name
+        guard let target, let type = schema.type(named: typeName),
+            let layer = Layer.allCases.first(where: type.layers.contains),
+            let destination = Promotion.Destination(target, of: type, in: layer)
+        else {
+            set.leftOut.append((path, "the schema has no type \(typeName) that takes it"))
+            return
+        }
+        // Another part of the session went before.
+        let there = StoreLayout.directory(of: destination.location)
+        if (try? RealDirectory.open(there, beneath: root)?.file(destination.realName).exists) == true {
+            set.leftOut.append((path, "\(destination.path) is there already"))
+            return
+        }
+        SystemCall.close(try file.open(O_RDONLY, seen: found.identity))
+        set.members.append(
+            .init(
+                from: path, size: Int64(found.attributes.st_size), found: found,
+                promotion: Promotion(of: file, seen: found.identity, from: path, to: destination, in: self),
+                staysThere: true, fault: nil))
+    }
+
     /// The artifacts of a session or a test, by their paths on the mount.
-    private func artifacts(of path: String, _ leftOut: inout [String]) throws(PromotionFault) -> [String] {
+    private func artifacts(
+        of path: String, _ leftOut: inout [(path: String, reason: String)]
+    ) throws(PromotionFault) -> [String] {
         let (location, rest) = schema.locate(path)
         guard case .scope(let scope) = location, rest.isEmpty, scope != .production else {
             throw PromotionFault(.system(.noSuchFileOrDirectory), "\(path) is none of a session or a test")
@@ -227,7 +289,7 @@ extension Store {
                         let file = directory.file(entry.name)
                         // Links to a sibling say another artifact's name, and are no bytes of their own.
                         if !entry.isDirectory, try file.attributes().isSymbolicLink {
-                            leftOut.append(shown + name)
+                            leftOut.append((shown + name, "a link to another artifact"))
                         } else {
                             found.append(shown + name)
                         }

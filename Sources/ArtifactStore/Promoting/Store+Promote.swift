@@ -36,12 +36,12 @@ extension Store {
                 if try promotion.isTaken(),
                     let refusal = OverwritePolicy.judgePromotion(
                         of: .file(links: 1), named: .artifact(realName: destination.realName), isTaken: true,
-                        staysThere: request.keeps)
+                        staysThere: set.members[index].staysThere)
                 {
                     set.refuse(index, PromotionFault(refusal))
                     continue
                 }
-                checked[index] = try promotion.checkWhole(staysThere: request.keeps)
+                checked[index] = try promotion.checkWhole(staysThere: set.members[index].staysThere)
             } catch { set.refuse(index, PromotionFault(error)) }
         }
         return checked
@@ -79,7 +79,7 @@ extension Store {
             } catch { set.refuse(index, PromotionFault(PromotionObstacle.system(error))) }
         }
         guard set.isPromotable else { return false }
-        let intents = zip(set.members, staged).map { intent($0, $1, request, writable) }
+        let intents = zip(set.members, staged).map { intent($0, $1, writable) }
         do throws(Errno) {
             try writable.ledger.append(intents.map { LedgerEntry(.promotionIntent($0)) })
         } catch {
@@ -91,7 +91,7 @@ extension Store {
         var came = 0
         for (index, promotion) in promotions.enumerated() {
             do throws(PromotionObstacle) {
-                if request.keeps {
+                if set.members[index].staysThere {
                     try copy(promotion, to: staged[index], request)
                 } else {
                     try take(promotion, into: staged[index], writable)
@@ -147,14 +147,14 @@ extension Store {
     }
 
     private func intent(
-        _ member: PromotionSet.Promotee, _ staged: RealFile, _ request: PromotionRequest, _ writable: Writable
+        _ member: PromotionSet.Promotee, _ staged: RealFile, _ writable: Writable
     ) -> PromotionIntent {
         let (location, _) = schema.locate(member.from)
         return PromotionIntent(
             mount: writable.staging.mountID, staged: staged.name, path: member.to ?? "", from: member.from,
             directory: StoreLayout.directory(of: location), name: member.promotion?.source.name ?? "",
             inode: UInt64(member.found?.attributes.st_ino ?? 0), mode: member.found?.attributes.permissions ?? 0,
-            isCopy: request.keeps)
+            isCopy: member.staysThere)
     }
 
     /// Moves a file into staging; another one that has its name by then stays there, or goes back.

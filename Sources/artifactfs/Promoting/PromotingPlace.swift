@@ -77,14 +77,14 @@ struct PromotingPlace {
                 reason: member.fault == nil ? nil : PromotionSet.words(of: member).joined(separator: "; "),
                 isMissing: member.fault?.refusal.errno == .noSuchFileOrDirectory)
         }
-        return (lines + set.leftOut.map(Self.leftOut), files)
+        return (lines + set.leftOut.map { Self.leftOut($0.path, $0.reason) }, files)
     }
 
     static let changed =
         "something changed after the check of the files had begun; nothing was promoted, run it again"
 
-    private static func leftOut(_ path: String) -> PromotionLine {
-        PromotionLine(from: path, to: nil, size: 0, state: "left-out", reason: nil, isMissing: false)
+    private static func leftOut(_ path: String, _ reason: String) -> PromotionLine {
+        PromotionLine(from: path, to: nil, size: 0, state: "left-out", reason: reason, isMissing: false)
     }
 
     private func promote(
