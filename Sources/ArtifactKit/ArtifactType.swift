@@ -44,10 +44,14 @@ extension ArtifactType {
     public static let trainingData: ArtifactType = "training_data"
     /// What is validated with, by chromosome (both layers).
     public static let validationData: ArtifactType = "validation_data"
+    /// What sessions say of themselves, promoted with their artifacts (meta layer).
+    public static let experimentMetadata: ArtifactType = "experiment_metadata"
+    /// Their plots (meta layer).
+    public static let experimentPlots: ArtifactType = "experiment_plots"
 
     /// The members above: the types of the built-in schema, in its order.
     public static let builtIn: [ArtifactType] = [
         .analysisSequences, .spliceErrors, .nucleotideScores, .geneManifest, .metaPredictions, .metaCheckpoints,
-        .metaMetrics, .trainingData, .validationData,
+        .metaMetrics, .trainingData, .validationData, .experimentMetadata, .experimentPlots,
     ]
 }
