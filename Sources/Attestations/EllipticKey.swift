@@ -79,18 +79,23 @@ public final class EllipticKey {
     private static let digest = "SHA256"
 
     private static func read(_ half: Half, _ pem: [UInt8]) -> (key: OpaquePointer?, isEncrypted: Bool) {
-        guard let text = BIO_new_mem_buf(pem, Int32(clamping: pem.count)) else { return (nil, false) }
-        defer {
-            BIO_free(text)
-            ERR_clear_error()
+        // It reads the bytes where they are, for as long as it lives.
+        pem.withUnsafeBytes { bytes in
+            guard let text = BIO_new_mem_buf(bytes.baseAddress, Int32(clamping: bytes.count)) else {
+                return (nil, false)
+            }
+            defer {
+                BIO_free(text)
+                ERR_clear_error()
+            }
+            var isEncrypted = false
+            let key = withUnsafeMutablePointer(to: &isEncrypted) { flag in
+                half == .privateKey
+                    ? PEM_read_bio_PrivateKey(text, nil, Self.refuse, flag)
+                    : PEM_read_bio_PUBKEY(text, nil, Self.refuse, flag)
+            }
+            return (key, isEncrypted)
         }
-        var isEncrypted = false
-        let key = withUnsafeMutablePointer(to: &isEncrypted) { flag in
-            return half == .privateKey
-                ? PEM_read_bio_PrivateKey(text, nil, Self.refuse, flag)
-                : PEM_read_bio_PUBKEY(text, nil, Self.refuse, flag)
-        }
-        return (key, isEncrypted)
     }
 
     /// Nobody is asked for a passphrase; whether one was wanted is noted.
