@@ -344,19 +344,10 @@ public final class Store: Sendable {
             defer { SystemCall.close(descriptor) }
             return String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 65_536), as: UTF8.self)
         } catch .noSuchFileOrDirectory {
-            let time = Clock.now()
-            let new = file.directory.file(".\(file.name)-\(getpid())-\(time.tv_sec)-\(time.tv_nsec)")
-            let descriptor = try new.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-            defer { SystemCall.close(descriptor) }
             do throws(Errno) {
-                try SystemCall.write(descriptor, Array(text.utf8))
-                try SystemCall.sync(descriptor)
-                try new.rename(to: file, flags: SystemCall.noReplace)
-                try SystemCall.sync(file.directory.descriptor)
+                try WholeFile.write(Array(text.utf8), to: file, replacing: false)
                 return text
-            } catch {
-                try? new.unlink()
-                guard error == .fileExists else { throw error }
+            } catch .fileExists {
                 return try Self.text(of: file, orWrite: text)
             }
         }

@@ -292,8 +292,8 @@ final class CatalogWriter {
             row.add(artifact.size)
             row.add(artifact.content.rows)
             row.add(columns ?? artifact.content.details["columns"].flatMap { Int64($0) })
-            row.add(record.times.sealed.flatMap(Self.nanoseconds))
-            row.add(record.times.opened.flatMap(Self.nanoseconds))
+            row.add(record.times.sealed.flatMap(Clock.nanoseconds))
+            row.add(record.times.opened.flatMap(Clock.nanoseconds))
             row.add(texts[12])
             row.add(artifact.sha256.flatMap(HexadecimalText.bytes))
             row.add(texts[13])
@@ -473,14 +473,7 @@ final class CatalogWriter {
 
     // MARK: - Times
 
-    static func time(_ text: String) -> Int64? { TimeText.time(text).flatMap(nanoseconds) }
-
-    /// Since 1970; nil of what is centuries away.
-    static func nanoseconds(_ time: timespec) -> Int64? {
-        let (seconds, isTooMuch) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
-        let (all, overflows) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
-        return isTooMuch || overflows ? nil : all
-    }
+    static func time(_ text: String) -> Int64? { TimeText.time(text).flatMap(Clock.nanoseconds) }
 }
 
 extension MeasuredValues {

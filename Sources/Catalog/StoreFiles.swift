@@ -40,7 +40,7 @@ struct StoreFiles {
         else { return nil }
         defer { SystemCall.close(file) }
         guard let attributes = try? SystemCall.attributes(file), attributes.isRegular else { return nil }
-        return CatalogWriter.nanoseconds(attributes.st_mtim)
+        return Clock.nanoseconds(attributes.st_mtim)
     }
 
     func mayGoOn(_ session: String) -> Bool { SessionMarker.mayGoOn(session, in: root) }

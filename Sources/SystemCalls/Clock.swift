@@ -96,4 +96,11 @@ package enum Clock {
         let (seconds, overflow) = now().tv_sec.subtractingReportingOverflow(time.tv_sec)
         return overflow ? (time.tv_sec < 0 ? .max : .min) : seconds
     }
+
+    /// A time in nanoseconds since 1970; nil of what is centuries away.
+    package static func nanoseconds(_ time: timespec) -> Int64? {
+        let (seconds, isTooMuch) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+        let (all, overflows) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
+        return isTooMuch || overflows ? nil : all
+    }
 }

@@ -68,7 +68,7 @@ extension Volume {
                 left = try store.unseal(request)
             }
             versionChanges.add(left)
-            forget(left)
+            tellChanged(left.map(\.path))
         } catch {
             switch error {
             case .refused(let path, let refusal, let detail):
@@ -130,22 +130,6 @@ extension Volume {
                 try SystemCall.openFile(
                     beneath: top.descriptor, store.schema.realPath(ofShown: path), O_RDONLY | O_NONBLOCK)
             }
-        }
-    }
-
-    /// The kernel asks again what has the names.
-    private func forget(_ left: [UnsealedArtifact]) {
-        guard let connection else { return }
-        connection.willBlock()
-        for artifact in left {
-            let (location, rest) = store.schema.locate(artifact.path)
-            guard let name = rest.first else { continue }
-            let directory = directoryNode(location)
-            guard directory.id.rawValue != 0 else { continue }
-            let number = namespace.number(of: name, in: directory.id)
-            connection.invalidate(name: name, in: directory.id)
-            if let number { connection.invalidate(number, andData: false) }
-            connection.invalidate(directory.id, andData: false)
         }
     }
 }

@@ -69,7 +69,7 @@ extension Volume {
         } else {
             let done = make(&set, statement.request, caller)
             if !done { tell(set, caller) }
-            forget(set)
+            tellChanged(set.members.filter { $0.promotion != nil }.flatMap { [$0.from, $0.to].compactMap { $0 } })
         }
         promotionAnswers.add(
             set, ticket: statement.ticket, state: files, isTrial: statement.isTrial, user: caller.user)
@@ -154,21 +154,6 @@ extension Volume {
             guard let fault = member.fault else { continue }
             _ = denials.add(
                 fault.refusal, operation: "promote", path: member.from, caller: caller, detail: fault.detail)
-        }
-    }
-
-    /// The kernel asks again what has the names.
-    private func forget(_ set: PromotionSet) {
-        guard let connection else { return }
-        connection.willBlock()
-        for member in set.members where member.promotion != nil {
-            for path in [member.from, member.to ?? ""] {
-                guard let place = place(of: path), place.directory.id.rawValue != 0 else { continue }
-                let number = namespace.number(of: place.name, in: place.directory.id)
-                connection.invalidate(name: place.name, in: place.directory.id)
-                if let number { connection.invalidate(number, andData: false) }
-                connection.invalidate(place.directory.id, andData: false)
-            }
         }
     }
 }

@@ -73,4 +73,22 @@ extension Volume {
         }
         return store.schema.shownPath(ofReal: String(path.dropFirst(top.utf8.count + 1)), in: node.scope) ?? place
     }
+
+    /// Other files have these names by now, or nothing has: the kernel asks again.
+    ///
+    /// - Parameter paths: from the mount point.
+    func tellChanged(_ paths: [String]) {
+        guard let connection else { return }
+        connection.willBlock()
+        for path in paths {
+            let (location, rest) = store.schema.locate(path)
+            guard let name = rest.first else { continue }
+            let directory = directoryNode(location)
+            guard directory.id.rawValue != 0 else { continue }
+            let number = namespace.number(of: name, in: directory.id)
+            connection.invalidate(name: name, in: directory.id)
+            if let number { connection.invalidate(number, andData: false) }
+            connection.invalidate(directory.id, andData: false)
+        }
+    }
 }

@@ -26,13 +26,13 @@ struct StoreMoment: Sendable {
         if let name = TagName(text),
             let tag = try Self.asking(store, { () throws(Errno) in try store.tag(named: name) })
         {
-            guard let moment = TimeText.time(tag.moment).flatMap(Self.nanoseconds) else {
+            guard let moment = TimeText.time(tag.moment).flatMap(Clock.nanoseconds) else {
                 throw Failure(.cannotAnswer, "the tag \(text) of \(store.path) has no moment that can be read")
             }
             (nanoseconds, words) = (moment, "\(text) (\(tag.moment))")
             return
         }
-        if let exact = TimeText.time(text).flatMap(Self.nanoseconds) {
+        if let exact = TimeText.time(text).flatMap(Clock.nanoseconds) {
             (nanoseconds, words) = (exact, text)
             return
         }
@@ -50,13 +50,6 @@ struct StoreMoment: Sendable {
 
     /// Whether a text is no date.
     static func isNoDate(_ text: String) -> Bool { MomentText.moment(text, .local()) == nil }
-
-    /// Nanoseconds since 1970; nil of what is centuries away.
-    private static func nanoseconds(_ time: timespec) -> Int64? {
-        let (seconds, isTooMuch) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
-        let (all, overflows) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
-        return isTooMuch || overflows ? nil : all
-    }
 
     /// As the ledger writes times.
     static func text(_ nanoseconds: Int64) -> String { TimeText.rfc3339(time(nanoseconds)) }
@@ -82,7 +75,7 @@ struct StoreMoment: Sendable {
         } catch let error as Errno {
             throw Failure(.cannotAnswer, "cannot read the ledgers of \(store.path): \(error)")
         }
-        return found.flatMap(TimeText.time).flatMap(nanoseconds)
+        return found.flatMap(TimeText.time).flatMap(Clock.nanoseconds)
     }
 
     static func asking<Value>(_ store: Store, _ body: () throws(Errno) -> Value) throws -> Value {
