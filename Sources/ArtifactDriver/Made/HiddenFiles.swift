@@ -59,10 +59,8 @@ extension Volume {
         let staged = stagedCounts()
         let publishing = max(seals.pending, staged.sealing - waits.room - waits.store)
         let passthrough: JSONObject = [
-            "on": .bool(!store.isReadOnly && connection?.hasPassthrough ?? false),
-            "obstacle": text(
-                store.isReadOnly
-                    ? "a read-only mount needs none: the kernel keeps what was read" : connection?.passthroughObstacle),
+            "on": .bool(!opensNothing && connection?.hasPassthrough ?? false),
+            "obstacle": text(passthroughObstacle),
         ]
         let fields: JSONObject = [
             "version": .string(options.version),
@@ -95,6 +93,12 @@ extension Volume {
             "uptime_seconds": number(Int((Clock.monotonic() &- startTime) / 1_000_000_000)),
         ]
         return JSONValue.object(fields).description + "\n"
+    }
+
+    /// Why the kernel does not move bytes by itself; nil when it does.
+    private var passthroughObstacle: String? {
+        guard opensNothing, !wantsOpens else { return connection?.passthroughObstacle }
+        return "the kernel keeps what it read of small files (-o passthrough)"
     }
 
     private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }

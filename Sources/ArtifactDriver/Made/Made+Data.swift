@@ -27,7 +27,7 @@ extension Volume {
         let content: [UInt8]
         switch made {
         case .hiddenFile(let file, for: let viewer):
-            content = store.isReadOnly ? unopenedContent(of: file, for: viewer) : try handles.content(handle)
+            content = opensNothing ? unopenedContent(of: file, for: viewer) : try handles.content(handle)
         case .record(let record): content = record.content
         case .versionRecord(let record): content = record.content
         case .keptReason(let id, _): content = try store.quarantine().reason(of: id)

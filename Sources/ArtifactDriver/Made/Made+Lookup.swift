@@ -111,11 +111,11 @@ extension Volume {
     }
 
     /// What `stat` says of a hidden file's size: none where it is made when it is opened, as in proc(5), so that nothing is made for a
-    /// `stat`. A read-only mount has no opens, and its kernel reads no more than it was told of: there the bytes are made now, and kept
+    /// `stat`. Most read-only mounts have no opens, and their kernel reads no more than it was told of: there the bytes are made now, and kept
     /// for the read. They are few: what is refused on such a mount the kernel refuses.
     private func sizeShown(of file: HiddenFile, for viewer: Viewer) -> Int {
         if file == .schema { return store.schemaText.utf8.count }
-        guard store.isReadOnly else { return 0 }
+        guard opensNothing else { return 0 }
         let content = content(of: file, for: viewer)
         hiddenContents.keep(content, of: file, for: viewer)
         return content.count

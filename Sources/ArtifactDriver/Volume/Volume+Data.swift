@@ -48,7 +48,7 @@ extension Volume {
     public func read(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> ReadSource {
-        if store.isReadOnly { return try readUnopened(inode, offset, size) }
+        if opensNothing { return try readUnopened(inode, offset, size) }
         let found = try self.inode(inode)
         if case .made = found { return .bytes(try read(madeWith: handle, offset, size)) }
         if case .kept = found { return .file(try handles.file(handle)) }
@@ -114,7 +114,7 @@ extension Volume {
 
     // MARK: - Without handles
 
-    /// A read on a read-only mount, where nothing is opened: the kernel asks once for what it then keeps.
+    /// A read on a read-only mount on which nothing is opened: the kernel asks once for what it then keeps.
     private func readUnopened(_ inode: InodeNumber, _ offset: Int64, _ size: Int) throws(Errno) -> ReadSource {
         let found = try self.inode(inode)
         if case .made(.keptReason(let id, _)) = found {

@@ -14,8 +14,8 @@ extension Volume {
     ///
     /// - Returns: the number of its handle, when it is to be told that that is closed.
     func noteRead(_ file: ArtifactFile, _ caller: Caller) -> UInt64? {
-        // What its job reads while it settles is the file that it becomes.
-        guard let identity = file.state.withLock({ $0.bytes }) else { return nil }
+        // On a read-only mount nothing is made from it. What its job reads while it settles is the file that it becomes.
+        guard !store.isReadOnly, let identity = file.state.withLock({ $0.bytes }) else { return nil }
         return processes.opens(identity, by: caller.process) {
             guard let place = namespace.place(of: file.id) else { return nil }
             let path = place.parent.path(of: place.name)
@@ -29,7 +29,7 @@ extension Volume {
 
     /// The same of a file in `logs/`, in `scratch/`, or in a directory that is an artifact: what is in one of production is that artifact.
     func noteRead(_ node: FreeNode, _ caller: Caller) -> UInt64? {
-        if node.artifact?.isMaking == true { return nil }
+        if store.isReadOnly || node.artifact?.isMaking == true { return nil }
         return processes.opens(node.identity, by: caller.process) {
             let path = shownPath(of: node)
             if node.scope == .production { return Self.published(path, node.identity, store) }

@@ -11,8 +11,9 @@ extension Volume {
     static let readerHandle = HandleID(rawValue: 0)
 
     public func open(_ request: borrowing Request, inode: InodeNumber, flags: OpenFlags) throws(Errno) -> Opened {
-        // Nothing here changes by this mount: the kernel keeps what was read, and no open has to be asked for.
-        if store.isReadOnly { throw Errno.noFunction }
+        // Nothing here changes by this mount: the kernel keeps what was read, and no open has to be asked for. Large files are opened: it would
+        // keep their bytes twice, and they come slower.
+        if opensNothing { throw Errno.noFunction }
         switch try self.inode(inode) {
         case .tree: throw Errno.isDirectory
         case .artifact(let file): return try open(file, flags, caller: request.caller)

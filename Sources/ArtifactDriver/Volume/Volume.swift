@@ -22,6 +22,9 @@ public struct VolumeOptions: Sendable {
     /// Whether records tell which programs made what, with which code and from what; else they tell the user and the process's number only.
     public var seesProvenance = true
 
+    /// Whether a read-only mount has files opened, so that the kernel reads them by itself where it can; nil for what the sizes of the artifacts say.
+    public var opensReadOnly: Bool?
+
     /// What was in production at the moment that is shown; nil for now.
     public var moment: (any PastSource)?
 
@@ -70,6 +73,10 @@ public final class Volume: FileSystem {
     let handles = HandleTable()
     /// On a read-only mount.
     let outside: OutsideChanges?
+    /// Whether files of a read-only mount are to be opened where the kernel can move bytes by itself.
+    let wantsOpens: Bool
+    /// Whether no file is opened: the kernel reads by the driver, once, and keeps what it read. Set by `start`.
+    private let isUnopened: Atomic<Bool>
     let hiddenContents = HiddenContents()
     /// What users said of what was kept back.
     let despite = DespiteReasons()
@@ -123,6 +130,8 @@ public final class Volume: FileSystem {
             }
         }
         outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
+        wantsOpens = store.isReadOnly && options.opensReadOnly ?? ArtifactSizes(of: store).areLarge
+        isUnopened = Atomic(store.isReadOnly)
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
@@ -162,6 +171,7 @@ public final class Volume: FileSystem {
 
     public func start(_ connection: KernelConnection) {
         connectionBox.withLock { $0 = connection }
+        if wantsOpens, connection.hasPassthrough { isUnopened.store(false, ordering: .sequentiallyConsistent) }
         outside?.start(connection)
         if !store.isReadOnly { seals.start() }
     }
@@ -199,6 +209,9 @@ public final class Volume: FileSystem {
         guard let connection, connection.hasPassthrough else { return nil }
         return connection
     }
+
+    /// Whether the kernel opens files by itself, and nobody is asked.
+    var opensNothing: Bool { isUnopened.load(ordering: .relaxed) }
 
     /// What a scope's files allow on this mount.
     func standing(of scope: Scope?) -> Standing {

@@ -14,7 +14,7 @@ struct MountCommand: ParsableCommand {
             artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
                   [--session <session>] [--durability <durability>]
                   [--as-of <moment>]
-                  [--no-passthrough] [--foreground] [-o <options> ...]
+                  [--[no-]passthrough] [--foreground] [-o <options> ...]
             """,
         discussion: """
             Mounts and goes to the background; the command returns when the mount can be used. As root the mount can serve all users \
@@ -51,8 +51,12 @@ struct MountCommand: ParsableCommand {
     var session: String?
     @Flag(name: .long, help: "Let other users use the mount.")
     var allowOther = false
-    @Flag(name: .long, help: "Move all bytes through the driver, as kernels before 6.9 do.")
-    var noPassthrough = false
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Whether the kernel moves bytes by itself, where it can (6.9 and newer). Default: yes; read-only, where artifacts are large."
+    )
+    var passthrough: Bool?
     @Option(
         name: .long,
         help: "synced: an artifact is on disk before its name counts (the default). relaxed: no waiting for the disk.")
@@ -67,7 +71,7 @@ struct MountCommand: ParsableCommand {
                 store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
                 isReadOnly: readOnly || list.isReadOnly || asOf != nil || list.asOf != nil,
                 allowsOthers: allowOther || list.allowsOthers,
-                passthrough: !(noPassthrough || list.noPassthrough), savesPower: list.savesPower, extra: list.others)
+                passthrough: passthrough ?? list.passthrough, savesPower: list.savesPower, extra: list.others)
             if let name = session ?? list.session {
                 guard let parsed = SessionName(name) else {
                     throw Failure(.cannotAnswer, "'\(name)' is not a session's name; sessions are YYYYMMDD_HHMMSS")
@@ -105,7 +109,8 @@ struct MountRequest {
     var mountPoint: String
     var isReadOnly = false
     var allowsOthers = false
-    var passthrough = true
+    /// Whether the kernel moves bytes by itself; nil for what suits.
+    var passthrough: Bool?
     var savesPower = false
     var extra: [String] = []
     var session: SessionName?
@@ -118,7 +123,7 @@ struct MountRequest {
     var seesProvenance = true
 
     init(
-        store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool, savesPower: Bool,
+        store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool?, savesPower: Bool,
         extra: [String]
     ) {
         self.store = store

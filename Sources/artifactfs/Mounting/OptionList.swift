@@ -3,7 +3,8 @@
 struct OptionList {
     var isReadOnly = false
     var allowsOthers = false
-    var noPassthrough = false
+    /// Nil where nothing is said of it.
+    var passthrough: Bool?
     var allowsNonempty = false
     var savesPower = false
     var session: String?
@@ -73,7 +74,8 @@ struct OptionList {
         case "ro": isReadOnly = true
         case "rw": isReadOnly = false
         case "allow_other": allowsOthers = true
-        case "no_passthrough": noPassthrough = true
+        case "passthrough": passthrough = true
+        case "no_passthrough": passthrough = false
         case "no_provenance": noProvenance = true
         case "nonempty": allowsNonempty = true
         case "powersave": savesPower = true
@@ -96,7 +98,7 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, as_of=MOMENT, observe[=DIR:...], no_provenance, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
+                + "durability=synced|relaxed, as_of=MOMENT, observe[=DIR:...], no_provenance, passthrough, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
                 + "max_read=BYTES, auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)"
         )
     }

@@ -45,6 +45,7 @@ enum Serve {
             options.observedDirectories = request.observed
             options.seesProvenance = request.seesProvenance
             options.moment = moment
+            options.opensReadOnly = request.passthrough
             volume = try Volume(store: store, options: options)
         } catch {
             store.close()
@@ -57,7 +58,7 @@ enum Serve {
         // of a directory that was closed meanwhile, so there the kernel checks.
         options.checksPermissions = request.allowsOthers || geteuid() != 0
         options.posixACL = options.checksPermissions
-        options.passthrough = request.passthrough
+        options.passthrough = request.passthrough ?? true
         options.keepsProcessorsAwake = !request.savesPower
         options.extra = request.extra
         options.backingDirectory = request.store
