@@ -1,3 +1,5 @@
+internal import Artifacts
+
 /// What a `promotion-intent` line says: a file of a session or a test that is about to come into staging, with others that are to be
 /// published together. It is settled by a later line with the same `mount` and `staged`: `sealed`, `quarantined` or `restored`.
 public struct PromotionIntent: Sendable, Hashable {
@@ -19,15 +21,20 @@ public struct PromotionIntent: Sendable, Hashable {
     public var mode: UInt32
     /// Whether it stays where it is and a copy of it is published.
     public var isCopy: Bool
+    /// Of a directory, the permissions of what is in it; nil of a file, and of what is copied.
+    public var modes: DirectoryModes?
+    /// Whether it is a directory.
+    public var isDirectory: Bool
 
     /// An intent.
     public init(
         mount: String, staged: String, path: String, from: String, directory: String, name: String, inode: UInt64,
-        mode: UInt32, isCopy: Bool
+        mode: UInt32, isCopy: Bool, isDirectory: Bool = false, modes: DirectoryModes? = nil
     ) {
         (self.mount, self.staged, self.path, self.from) = (mount, staged, path, from)
         (self.directory, self.name, self.inode) = (directory, name, inode)
         (self.mode, self.isCopy) = (mode, isCopy)
+        (self.isDirectory, self.modes) = (isDirectory, modes)
     }
 
     /// From a ledger line; nil when it is not a whole intent.
@@ -40,7 +47,8 @@ public struct PromotionIntent: Sendable, Hashable {
         else { return nil }
         self.init(
             mount: mount, staged: staged, path: path, from: from, directory: directory, name: name,
-            inode: UInt64(bitPattern: inode), mode: mode, isCopy: line["copy"] == .bool(true))
+            inode: UInt64(bitPattern: inode), mode: mode, isCopy: line["copy"] == .bool(true),
+            isDirectory: line["kind"] == .string(Self.directoryKind), modes: DirectoryModes(line["modes"]))
     }
 
     /// As members of a line.
@@ -51,13 +59,19 @@ public struct PromotionIntent: Sendable, Hashable {
             "mode": .string(String(mode, radix: 8)),
         ]
         if isCopy { all.add("copy", .bool(true)) }
+        if isDirectory { all.add("kind", .string(Self.directoryKind)) }
+        if let modes { all.add("modes", modes.json) }
         return all
     }
+
+    /// As a record says it of an artifact.
+    private static let directoryKind = "directory"
 
     /// What is known of what it was to be, for who reads that it is not.
     package var record: JSONObject {
         var record = ArtifactRecord(path: path)
         record.origin = .init(path: from)
+        if isDirectory { record.artifact.kind = .directory }
         return record.json
     }
 }

@@ -12,15 +12,9 @@ struct DirectoryPublication {
     /// The intent's line.
     var entry: LedgerEntry { LedgerEntry(.sealIntent(intent)) }
 
-    /// What was seen of a file or directory when it was checked.
-    fileprivate struct Seen {
-        let path: [UInt8]
-        let attributes: stat
-    }
-
     /// What was checked, for who has to give the write bits back.
     struct Progress {
-        fileprivate var seen: [Seen] = []
+        fileprivate var seen: [DirectoryLook.Seen] = []
         fileprivate var changed = 0
     }
 
@@ -47,7 +41,10 @@ struct DirectoryPublication {
             try request.staged.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
         }
         defer { SystemCall.close(root) }
-        let manifest = try Self.check(root, of: type, checks, &progress)
+        let manifest = try Self.check(root, of: type, checks, &progress.seen)
+        if let expected = request.looked, try DirectoryLook.digest(of: progress.seen) != expected {
+            throw .busy("something in it changed after it was looked at")
+        }
         let sha256 = try attempt("hashed") { () throws(Errno) in try manifest.sha256() }
         try step(.checked)
         if request.notesTime { SealingTime.write(to: root) }
@@ -102,20 +99,26 @@ struct DirectoryPublication {
         return manifest
     }
 
-    private static func check(
-        _ root: FileDescriptor, of type: TypeDefinition?, _ checks: CheckProcesses, _ progress: inout Progress
+    /// Checks every file in a directory.
+    ///
+    /// - Parameters:
+    ///   - isCopied: whether a copy of it is to be published: then files in it may have other names.
+    ///   - found: what is in it, also when this fails.
+    static func check(
+        _ root: FileDescriptor, of type: TypeDefinition?, _ checks: CheckProcesses, isCopied: Bool = false,
+        _ found: inout [DirectoryLook.Seen]
     ) throws(PublishFailure) -> Manifest {
         var manifest = Manifest()
-        var seen: [Seen] = []
-        defer { progress.seen = seen }
+        var seen: [DirectoryLook.Seen] = []
+        defer { found = seen }
         try DirectoryWalk.visit(root) { item throws(PublishFailure) in
-            seen.append(Seen(path: item.path, attributes: item.attributes))
+            seen.append(.init(path: item.path, attributes: item.attributes))
             guard !item.isDirectory else { return manifest.add(directory: item.path) }
-            guard item.attributes.st_nlink == 1 else {
+            guard isCopied || item.attributes.st_nlink == 1 else {
                 throw .refused("'\(item.name)' in it has other names, through which its bytes could change")
             }
             if SystemCall.hasNoWriters(item.descriptor) == false, FileSystemKind.isLocal(item.descriptor) {
-                throw .refused("'\(item.name)' in it is still open for writing")
+                throw .busy("'\(item.name)' in it is still open for writing")
             }
             let source = FileSource(descriptor: item.descriptor, count: Int64(item.attributes.st_size))
             let sha256: String
@@ -167,16 +170,38 @@ struct DirectoryPublication {
 
     /// Gives what is not published its permissions back.
     static func giveBack(_ progress: Progress, to directory: RealFile) {
-        guard progress.changed > 0,
-            let root = try? directory.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
-        else { return }
-        defer { SystemCall.close(root) }
+        guard progress.changed > 0 else { return }
         var modes: [[UInt8]: UInt32] = [:]
         for seen in progress.seen.prefix(progress.changed) { modes[seen.path] = seen.attributes.permissions }
-        try? DirectoryWalk.visit(root) { item in
-            guard let mode = modes[item.path], mode != item.attributes.permissions else { return }
-            try? SystemCall.setMode(item.descriptor, mode)
+        try? giveBack(to: directory) { item in modes[item.path] }
+    }
+
+    /// The same of what another process had begun with.
+    ///
+    /// - Throws: what failed: it can be tried again. What is no part of an artifact stays as it is.
+    static func giveBack(_ modes: DirectoryModes, to directory: RealFile) throws(Errno) {
+        do throws(PublishFailure) {
+            try giveBack(to: directory) { item in DirectoryLook.mode(of: item, modes) }
+        } catch {
+            if case .system(_, let errno) = error { throw errno }
         }
+    }
+
+    private static func giveBack(
+        to directory: RealFile, _ mode: (DirectoryWalk.Item) -> UInt32?
+    ) throws(PublishFailure) {
+        let root = try attempt("opened") { () throws(Errno) in
+            try directory.open(O_RDONLY | O_DIRECTORY | O_NONBLOCK)
+        }
+        defer { SystemCall.close(root) }
+        var failure: PublishFailure?
+        try DirectoryWalk.visit(root) { item in
+            guard let mode = mode(item), mode != item.attributes.permissions else { return }
+            do throws(Errno) { try SystemCall.setMode(item.descriptor, mode) } catch {
+                failure = .system(doing: "given its permissions back", error)
+            }
+        }
+        if let failure { throw failure }
     }
 }
 

@@ -48,7 +48,7 @@ package enum FileCopy {
         }
     }
 
-    private static func copyExtendedAttributes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
+    static func copyExtendedAttributes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
         try SystemCall.withPath(of: source) { from throws(Errno) in
             guard let names = try? SystemCall.extendedAttributeNames(ofPath: from) else { return }
             for name in names.split(separator: 0) where name.starts(with: "user.".utf8) {

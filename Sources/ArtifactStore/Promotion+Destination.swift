@@ -66,6 +66,7 @@ extension Promotion {
             var request = PublishRequest(
                 staged: staged, target: target, name: realName, check: check, record: record, origin: origin)
             request.notesTime = type.hasLatest
+            if isDirectory { request.directoryType = type }
             return request
         }
     }

@@ -99,6 +99,28 @@ public struct Promotion: Sendable {
         }
     }
 
+    /// The same of a directory: every file in it is read and checked, as publishing does.
+    ///
+    /// - Returns: which files these were (``DirectoryLook/digest``).
+    func checkDirectory(staysThere: Bool) throws(PromotionObstacle) -> String {
+        try checkNames()
+        let descriptor = try attempt { () throws(Errno) in try source.open(O_RDONLY | O_DIRECTORY, seen: identity) }
+        defer { SystemCall.close(descriptor) }
+        var seen: [DirectoryLook.Seen] = []
+        do throws(PublishFailure) {
+            _ = try DirectoryPublication.check(
+                descriptor, of: destination.type, store.checks, isCopied: staysThere, &seen)
+            return try DirectoryLook.digest(of: seen)
+        } catch {
+            switch error {
+            case .system(_, let errno): throw .system(errno)
+            case .busy(let reason):
+                throw .refused(RefusedRename(.source, OverwritePolicy.judgePromotion(.isOpen)), detail: reason)
+            default: throw Self.failedCheck(error.reason)
+            }
+        }
+    }
+
     private func checkNames() throws(PromotionObstacle) {
         let found = try attempt { () throws(Errno) in try source.look() }
         guard found.identity == identity else { throw .system(.staleNFSFileHandle) }

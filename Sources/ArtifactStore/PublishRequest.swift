@@ -22,6 +22,10 @@ public struct PublishRequest: Sendable {
     public var checked: CheckedContents?
     /// What is known of it.
     public var record: ArtifactRecord
+    /// Of a directory its type, by which what is in it is checked; nil of a file.
+    public var directoryType: TypeDefinition?
+    /// Of a directory what was seen of it (``DirectoryLook/digest``): only that is published.
+    var looked: String?
     /// What its writers had read, for the record's inputs.
     public var used: [UsedFile] = []
     /// Paths that its run says it reads, besides those that its writer names.

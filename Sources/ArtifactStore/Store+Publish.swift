@@ -43,6 +43,8 @@ enum PublishFailure: Error {
     case notOnDisk(Errno)
     /// Somebody can still write to it.
     case stillOpen
+    /// Somebody can still write to what is in it, or has changed it; a sentence.
+    case busy(String)
     /// A test stopped here.
     case stopped
 
@@ -55,6 +57,7 @@ enum PublishFailure: Error {
         case .notOnDisk(let errno):
             "it could not be brought to disk, and what the disk has of it is not known: \(errno)"
         case .stillOpen: "it is still open for writing"
+        case .busy(let reason): reason
         case .stopped: "stopped"
         }
     }
@@ -65,7 +68,7 @@ enum PublishFailure: Error {
         case .lost: .anotherWriter
         case .system(_, let error): .ofFailure(error)
         case .notOnDisk: .storeFailed
-        case .refused, .stillOpen, .stopped: .failedCheck
+        case .refused, .stillOpen, .busy, .stopped: .failedCheck
         }
     }
 
@@ -115,7 +118,7 @@ extension Store {
             switch failure {
             case .stopped: return
             case .stillOpen: return outcomes[index] = .stillOpen
-            case .refused, .lost, .system, .notOnDisk: break
+            case .refused, .lost, .system, .notOnDisk, .busy: break
             }
             giveBack(writeBits, requests[index])
             if requests[index].canWait, failure.passes {

@@ -64,8 +64,12 @@ extension Store {
 
 extension DirectoryPublication {
     /// Takes a published directory's own write bits, which it needed to be moved.
-    static func makeReadOnly(_ directory: RealFile) {
-        guard let found = try? directory.attributes(), found.isDirectory, found.permissions & 0o222 != 0 else { return }
-        try? directory.setMode(found.permissions & 0o7555)
+    static func makeReadOnly(_ directory: RealFile) { try? takeWriteBits(directory) }
+
+    /// Takes a directory's own write bits.
+    static func takeWriteBits(_ directory: RealFile) throws(Errno) {
+        let found = try directory.attributes()
+        guard found.isDirectory, found.permissions & 0o222 != 0 else { return }
+        try directory.setMode(found.permissions & 0o7555)
     }
 }

@@ -5,7 +5,7 @@ internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
-/// What became of files that were to be published together.
+/// What became of files and directories that were to be published together.
 public enum TogetherOutcome: Sendable {
     /// Each is at its real name; their sizes, and whether others than the owner could write to them before, in their order.
     case sealed([(size: Int64, lostModes: Bool)])
@@ -30,17 +30,20 @@ public struct TogetherFault: Sendable {
 /// (`run-sealing`), then the names. Who is killed before that line has published nothing, and what is left after it recovery does. All of it
 /// waits for the disk, with relaxed durability too: a power loss must not take a part.
 extension Store {
-    /// A file that is checked, read-only and on disk.
+    /// A file or directory that is checked, read-only and on disk.
     private struct Prepared {
         let index: Int
         let intent: SealIntent
-        let writeBits: UInt32
+        var writeBits: UInt32 = 0
+        /// Of a directory what has lost its write bits.
+        var progress: DirectoryPublication.Progress?
     }
 
     /// How many are opened at a time.
     private static let batch = 64
 
-    /// Publishes files all or none, without replacing anything. The caller has made sure that nobody has one open for writing.
+    /// Publishes files and directories all or none, without replacing anything. The caller has made sure that nobody has one, or something in
+    /// one, open for writing.
     ///
     /// - Parameters:
     ///   - run: the run's id, as it says itself.
@@ -63,13 +66,18 @@ extension Store {
         var isStopped = false
         func note(_ index: Int, _ failure: PublishFailure) {
             if case .stopped = failure { return isStopped = true }
-            let rule = if case .stillOpen = failure { Rule.beingWritten } else { failure.rule }
+            let rule =
+                switch failure {
+                case .stillOpen, .busy: Rule.beingWritten
+                default: failure.rule
+                }
             faults.append(TogetherFault(index: index, reason: failure.reason, rule: rule))
         }
         var prepared: [Prepared] = []
         for start in stride(from: 0, to: requests.count, by: Self.batch) {
             prepared += prepare(requests, start..<min(start + Self.batch, requests.count), run, writable, note)
         }
+        prepared.sort { $0.index < $1.index }
         var targets: [String: Directory] = [:]
         if faults.isEmpty {
             for index in requests.indices {
@@ -103,6 +111,12 @@ extension Store {
                 moved.append(file)
                 try step(.moved)
             }
+            for file in moved where file.progress != nil {
+                let request = requests[file.index]
+                if let target = targets[request.target.path] {
+                    DirectoryPublication.makeReadOnly(target.file(request.name))
+                }
+            }
             for (_, target) in targets { try? SystemCall.sync(target.descriptor) }
             try step(.directorySynced)
         } catch {
@@ -129,7 +143,10 @@ extension Store {
         var files: [Publication] = []
         defer { for file in files { file.close() } }
         let finder = writable.finder(root, schema, shownPlace)
-        for index in range {
+        let directories = range.compactMap { index in
+            requests[index].directoryType.flatMap { prepare(requests[index], index, of: $0, run, writable, note) }
+        }
+        for index in range where requests[index].directoryType == nil {
             var writeBits: UInt32 = 0
             do throws(PublishFailure) {
                 files.append(
@@ -144,11 +161,38 @@ extension Store {
             }
         }
         for file in files { SystemCall.beginSync(file.descriptor) }
-        return files.map { file in
-            do throws(Errno) { try SystemCall.sync(file.descriptor) } catch { note(file.index, .notOnDisk(error)) }
-            var intent = file.intent
+        return directories
+            + files.map { file in
+                do throws(Errno) { try SystemCall.sync(file.descriptor) } catch { note(file.index, .notOnDisk(error)) }
+                var intent = file.intent
+                intent.together = run
+                return Prepared(index: file.index, intent: intent, writeBits: file.writeBits)
+            }
+    }
+
+    /// The same of a directory.
+    private func prepare(
+        _ request: PublishRequest, _ index: Int, of type: TypeDefinition, _ run: String, _ writable: Writable,
+        _ note: (Int, PublishFailure) -> Void
+    ) -> Prepared? {
+        var progress = DirectoryPublication.Progress()
+        do throws(PublishFailure) {
+            let publication = try DirectoryPublication(
+                request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
+                mode: schema.publishMode, checks: checks, ledger: writable.ledger,
+                finder: writable.finder(root, schema, shownPlace), &progress,
+                step: { step throws(PublishFailure) in try self.step(step) })
+            // Whose it is has the right meanwhile in which it moves (``RealFile/moveWhole(to:)``).
+            try attempt("made read-only") { () throws(Errno) in
+                try DirectoryPublication.takeWriteBits(request.staged)
+            }
+            var intent = publication.intent
             intent.together = run
-            return Prepared(index: file.index, intent: intent, writeBits: file.writeBits)
+            return Prepared(index: index, intent: intent, progress: progress)
+        } catch {
+            if case .stopped = error {} else { DirectoryPublication.giveBack(progress, to: request.staged) }
+            note(index, error)
+            return nil
         }
     }
 
@@ -198,7 +242,7 @@ extension Store {
         let published = target.file(request.name)
         func isThere() -> Bool { (try? published.attributes()).map { UInt64($0.st_ino) == file.intent.inode } ?? false }
         do throws(Errno) {
-            try request.staged.rename(to: published, flags: SystemCall.noReplace)
+            try request.staged.moveWhole(to: published)
         } catch .fileExists {
             // An earlier try may have done it and reported an error.
             guard isThere() else { throw .lost(name: request.name) }
@@ -220,8 +264,7 @@ extension Store {
         for file in files.reversed() {
             let request = requests[file.index]
             let isBack =
-                (try? targets[request.target.path]?.file(request.name).rename(
-                    to: request.staged, flags: SystemCall.noReplace)) != nil
+                (try? targets[request.target.path]?.file(request.name).moveWhole(to: request.staged)) != nil
             if !isBack, !request.staged.exists { stuck.insert(file.index) }
         }
         for (_, target) in targets { try? SystemCall.sync(target.descriptor) }
@@ -241,7 +284,13 @@ extension Store {
     }
 
     private func giveBack(_ files: [Prepared], _ requests: [PublishRequest]) {
-        for file in files { giveBack(file.writeBits, requests[file.index]) }
+        for file in files {
+            if let progress = file.progress {
+                DirectoryPublication.giveBack(progress, to: requests[file.index].staged)
+            } else {
+                giveBack(file.writeBits, requests[file.index])
+            }
+        }
     }
 
     private func end(_ files: [Prepared], _ requests: [PublishRequest], _ writable: Writable) {

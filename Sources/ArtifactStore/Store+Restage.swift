@@ -50,7 +50,7 @@ extension Store {
     func putBack(_ staged: RealFile, to origin: RealFile, replacing former: RealFile? = nil) -> Bool {
         guard let staging else { return false }
         // One that is not in staging any more is back, and the reply was lost.
-        guard (try? staged.rename(to: origin, flags: SystemCall.noReplace)) != nil || !staged.exists else {
+        guard (try? staged.moveWhole(to: origin)) != nil || !staged.exists else {
             return false
         }
         staging.release(staged, to: former)

@@ -8,8 +8,10 @@ public enum PromotionSubject: Hashable, Sendable {
     case elsewhere
     /// A plain file, and how many names it has.
     case file(links: UInt64)
-    /// A directory.
+    /// A directory, which is an artifact by itself when its type has such and its name is one's.
     case directory
+    /// A directory under the name of a file of a type that has files only.
+    case strayDirectory
     /// A link, a fifo, a socket or a device.
     case special
 }
@@ -28,8 +30,9 @@ extension OverwritePolicy {
         switch subject {
         case .nothing: return Refusal(.noSuchFileOrDirectory, .posix)
         case .elsewhere: return Refusal(.invalidArgument, .notPromotable)
-        case .directory: return Refusal(.isDirectory, .notPromotable)
+        case .strayDirectory: return Refusal(.isDirectory, .notPromotable)
         case .special: return Refusal(.notPermitted, .notPromotable)
+        case .directory: break
         case .file(let links):
             if !staysThere, let refused = judgeMoving(isRegular: true, links: links) { return refused.refusal }
         }

@@ -50,9 +50,16 @@ import Testing
         return intent
     }()
 
+    static let whole: PromotionIntent = {
+        var intent = Self.promoted
+        intent.isDirectory = true
+        intent.modes = DirectoryModes(files: 0o644, directories: 0o2755, others: ["sub/x%20y": 0o600, "sub": 0o700])
+        return intent
+    }()
+
     static let all: [LedgerEvent] = [
         .sessionRemoved(removed), .sessionRemoved(long), .sessionKept(session: "s", mount: "m", reason: "it is busy"),
-        .promotionIntent(promoted), .promotionIntent(copied),
+        .promotionIntent(promoted), .promotionIntent(copied), .promotionIntent(whole),
         .sessionBegun(session: "s", mount: "m"), .sessionResumed(session: "s", mount: "m"), .sealIntent(intent),
         .runBegun(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["a": .integer(1)])),
         .runEnded(.init(mount: "m", run: "r", session: "s", uid: 1, pid: 2, facts: ["status": .integer(0)])),

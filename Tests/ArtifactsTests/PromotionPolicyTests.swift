@@ -14,6 +14,7 @@ import Testing
     @Test func aPlainFileWithAFreeNameIsPromoted() {
         #expect(judge(.file(links: 1)) == nil)
         #expect(judge(.file(links: 1), staysThere: true) == nil)
+        #expect(judge(.directory) == nil && judge(.directory, staysThere: true) == nil)
         #expect(judge(.file(links: 2), staysThere: true) == nil, "a copy has one name")
     }
 
@@ -23,7 +24,13 @@ import Testing
             #expect(isTaken == Refusal(.fileExists, .productionImmutable))
             #expect(judge(.nothing, staysThere: staysThere) == Refusal(.noSuchFileOrDirectory, .posix))
             #expect(judge(.elsewhere, staysThere: staysThere) == Refusal(.invalidArgument, .notPromotable))
-            #expect(judge(.directory, staysThere: staysThere) == Refusal(.isDirectory, .notPromotable))
+            #expect(judge(.strayDirectory, staysThere: staysThere) == Refusal(.isDirectory, .notPromotable))
+            let taken = judge(.directory, isTaken: true, staysThere: staysThere)
+            #expect(taken == Refusal(.fileExists, .productionImmutable))
+            let nameless = judge(.directory, .invalid(.notInSchema), staysThere: staysThere)
+            #expect(nameless == Refusal(.invalidArgument, .invalidName))
+            let unfinished = judge(.directory, .transient, staysThere: staysThere)
+            #expect(unfinished == Refusal(.invalidArgument, .invalidName))
             #expect(judge(.special, staysThere: staysThere) == Refusal(.notPermitted, .notPromotable))
             let transient = judge(.file(links: 1), .transient, staysThere: staysThere)
             #expect(transient == Refusal(.invalidArgument, .invalidName))

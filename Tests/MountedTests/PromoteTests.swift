@@ -69,12 +69,11 @@ extension MountedTests {
             try write("a\n1\n", to: mount.session(Self.directory + "chr4.tsv"))
             let writing = try FileDescriptor.open(mount.session(Self.directory + "chr4.tsv"), .writeOnly)
             #expect(mkdir(mount.session("meta/meta_checkpoints/epoch"), 0o755) == 0)
-            try write("{}", to: mount.session("meta/meta_checkpoints/epoch/a.json"))
             let refused = try promote(mount, mount.sessionName)
             #expect(refused.status == 1 && refused.output == "", "\(refused)")
             for (name, text) in [
                 ("chr2.tsv", "content check failed"), ("chr3.tsv", "overwrite not allowed"),
-                ("chr4.tsv", "open to write"), ("epoch", "with 'mv'"), ("nothing was promoted", "4 of 5"),
+                ("chr4.tsv", "open to write"), ("epoch", "no file in it"), ("nothing was promoted", "4 of 5"),
             ] {
                 #expect(
                     refused.errors.split(separator: "\n").contains { $0.contains(name) && $0.contains(text) },
@@ -97,6 +96,52 @@ extension MountedTests {
                 let refused = try run([try Mount.binary(), "promote"] + words, directory: mount.root)
                 #expect(refused.status == status && refused.output == "", "\(words): \(refused)")
             }
+        }
+
+        /// A directory goes with the rest: without a copy, with the node that programs stand in, and with nothing in it open to write.
+        @Test(arguments: MountVariant.both) func directoriesGoToo(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            try fill(mount, ["chr1"])
+            let whole = mount.session("meta/meta_checkpoints/epoch")
+            #expect(mkdir(whole, 0o755) == 0 && mkdir(whole + "/sub", 0o700) == 0)
+            try write("{}", to: whole + "/a.json")
+            try write("x", to: whole + "/sub/x")
+            let real = mount.real("meta_layer/dev/\(mount.sessionName)/checkpoints/epoch/a.json")
+            let inode = try fileNumber(real)
+            let writing = try FileDescriptor.open(whole + "/sub/x", .writeOnly)
+            let refused = try promote(mount, "current")
+            #expect(refused.status == 1 && refused.errors.contains("open to write"), "\(refused)")
+            #expect(exists(mount.session(Self.directory + "chr1.tsv")))
+            try writing.close()
+            let dry = try promote(mount, "current", "--dry-run")
+            #expect(dry.succeeded && dry.output.contains("epoch"), "\(dry)")
+            // Somebody stands in it, and reads on.
+            let standing = try FileDescriptor.open(whole, .readOnly, options: .closeOnExec)
+            defer { try? standing.close() }
+            let changing = try promote(mount, "current", "--check", "echo >> \(whole)/sub/x; : ")
+            #expect(changing.status == 1 && changing.errors.contains("something changed"), "\(changing)")
+            let kept = try promote(mount, "--keep", whole)
+            #expect(kept.succeeded && kept.output.contains("meta_checkpoints/epoch"), "\(kept)")
+            let production = mount.production("meta/meta_checkpoints/epoch")
+            #expect(try contents(production + "/a.json") == "{}" && contents(whole + "/a.json") == "{}")
+            try write("{\"a\": 1}", to: whole + "/a.json")
+            #expect(try contents(production + "/a.json") == "{}")
+            #expect(try run(["mv", whole, whole + "-2"]).succeeded)
+            let done = try promote(mount, "current")
+            #expect(done.succeeded, "\(done)")
+            let second = production + "-2"
+            #expect(try contents(second + "/a.json") == "{\"a\": 1}" && contents(second + "/sub/x") == "x\n")
+            #expect(try fileNumber(mount.real("meta_layer/checkpoints/epoch-2/a.json")) == inode, "no byte is copied")
+            #expect(mount.isSealed(second))
+            #expect(throws: Errno.self) { try write("y", to: second + "/new") }
+            #expect(throws: Errno.self) { try write("y", to: second + "/a.json") }
+            #expect(!exists(whole + "-2") && exists(mount.production(Self.directory + "chr1.tsv")))
+            let inside = openat(standing.rawValue, "a.json", O_RDONLY)
+            #expect(inside >= 0, "who stands in it finds what is in it: \(errno)")
+            if inside >= 0 { _ = close(inside) }
+            // The name in the session is free.
+            #expect(mkdir(whole + "-2", 0o755) == 0)
+            #expect(try run([try Mount.binary(), "audit", mount.store]).succeeded)
         }
 
         /// A user's own check is run on all of them before anything moves, and counts only for what it has seen.

@@ -38,6 +38,9 @@ final class ArtifactDirectory: Sendable {
     var isMaking: Bool { if case .making = stage { true } else { false } }
     var isKept: Bool { if case .kept = stage { true } else { false } }
 
+    /// Whether something in it is being changed, or is open to write.
+    var isChanging: Bool { state.withLock { $0.changes > 0 } }
+
     /// Begins a change of what is in it, or opens a file of it to write; ``endChange()`` ends that.
     ///
     /// - Throws: `EPERM` when it is being sealed or was kept back: the policy was asked in the moment before.

@@ -8,7 +8,7 @@ internal import Synchronization
 internal import SystemCalls
 internal import SystemPackage
 
-/// Files of sessions and tests are promoted together (SEMANTICS 2.9): a process says so through `user.artifact.promotions` of
+/// Files and directories of sessions and tests are promoted together (SEMANTICS 2.9): a process says so through `user.artifact.promotions` of
 /// `.artifactfs/promotions.jsonl`, where it finds what became of each.
 extension Volume {
     /// What a process says.
@@ -50,6 +50,7 @@ extension Volume {
         if caller.canWait, set.members.contains(where: { isWritten($0) }) { throw Errno.answerLater }
         // It reads all of them, and waits for the disk.
         if caller.isMovable { throw Errno.takesLong }
+        try rights.acting(for: caller) { () throws(Errno) in store.lookInside(&set) }
         let run = jobs?.run(for: caller)
         statement.request.run = run?.inRecord
         for index in set.members.indices {
@@ -67,8 +68,10 @@ extension Volume {
         if statement.isTrial {
             _ = store.judge(&set, statement.request)
         } else {
+            let frozen = freeze(&set)
             let done = make(&set, statement.request, caller)
             if !done { tell(set, caller) }
+            thaw(frozen, set)
             tellChanged(set.members.filter { $0.promotion != nil }.flatMap { [$0.from, $0.to].compactMap { $0 } })
         }
         promotionAnswers.add(
@@ -99,13 +102,70 @@ extension Volume {
         do throws(Errno) {
             if !member.staysThere {
                 try rights.checkRemoval(of: found.attributes, from: promotion.source.directory, for: caller)
+                if member.isDirectory, found.attributes.st_uid != caller.user {
+                    // It gets another `..` (rename(2)).
+                    try rights.checkCreation(
+                        in: promotion.source.directory.directory(promotion.source.name), for: caller)
+                }
             }
             try rights.checkCreation(in: promotion.target.directory.nearestExisting(), for: caller)
         } catch { set.refuse(index, PromotionFault(.system(error), "\(error)")) }
     }
 
-    /// Whether somebody has a file open to write through this mount.
+    /// A directory in which nothing changes through this mount while it is promoted.
+    private struct Frozen {
+        let index: Int
+        let artifact: ArtifactDirectory
+        let scope: Scope
+        /// What the kernel knows of it.
+        let node: FreeNode?
+    }
+
+    /// From here on nothing in the directories changes that are to move. What stays where it is is looked at again when it was copied.
+    private func freeze(_ set: inout PromotionSet) -> [Frozen] {
+        guard set.isPromotable else { return [] }
+        var frozen: [Frozen] = []
+        for index in set.members.indices {
+            let member = set.members[index]
+            guard !member.staysThere, let artifact = artifact(of: member), let found = member.found else { continue }
+            let scope = artifact.scope
+            guard artifact.beginSealing() else {
+                set.refuse(index, PromotionFault(.isOpen, "something in it is open for writing"))
+                continue
+            }
+            let node = namespace.freeNode(found.identity)
+            try? node?.withDescriptor { _ in }
+            frozen.append(Frozen(index: index, artifact: artifact, scope: scope, node: node))
+        }
+        return frozen
+    }
+
+    private func thaw(_ frozen: [Frozen], _ set: PromotionSet) {
+        for one in frozen {
+            let member = set.members[one.index]
+            guard member.isPromoted, let target = member.promotion?.target else {
+                one.artifact.endSealing(in: one.scope)
+                continue
+            }
+            one.artifact.endSealing(in: .production)
+            guard let node = one.node else { continue }
+            wasFound(node, target.name, in: .top(target.directory))
+            // Nobody has the right to write any more.
+            connection?.invalidate(node.id, andData: false)
+        }
+    }
+
+    /// What all in a directory has in common; nil of a file.
+    private func artifact(of member: PromotionSet.Promotee) -> ArtifactDirectory? {
+        guard member.isDirectory, let found = member.found,
+            case .typed(let scope, _, _) = store.schema.locate(member.from).directory
+        else { return nil }
+        return artifactDirectories.directory(found.identity, .published(scope))
+    }
+
+    /// Whether somebody has a file open to write through this mount, or something in a directory.
     private func isWritten(_ member: PromotionSet.Promotee) -> Bool {
+        if let artifact = artifact(of: member) { return artifact.isChanging }
         guard let place = place(of: member.from), let number = namespace.number(of: place.name, in: place.directory.id),
             case .artifact(let file)? = namespace[number]
         else { return false }

@@ -6,7 +6,7 @@ public import SystemPackage
 
 /// What somebody wants promoted together.
 public struct PromotionRequest: Sendable {
-    /// Files of sessions and tests, by their paths on the mount.
+    /// Artifacts of sessions and tests, by their paths on the mount.
     public var paths: [String]
     /// Sessions and tests of which all artifacts are meant, by their paths on the mount.
     public var scopes: [String]
@@ -55,7 +55,7 @@ public struct PromotionFault: Error, Sendable {
     }
 }
 
-/// Files of sessions and tests that become artifacts of production together, or not at all.
+/// Files and directories of sessions and tests that become artifacts of production together, or not at all.
 public struct PromotionSet: Sendable {
     /// One of them.
     public struct Promotee: Sendable {
@@ -63,9 +63,9 @@ public struct PromotionSet: Sendable {
         public let from: String
         /// The path on the mount that it is to have; nil where there is none.
         public var to: String? { promotion?.destination.path }
-        /// In bytes.
-        public let size: Int64
-        /// What it is; nil of what was not found or is no file that can be promoted.
+        /// In bytes; of a directory what was looked at of it has together (``Store/lookInside(_:)``).
+        public internal(set) var size: Int64
+        /// What it is; nil of what was not found or is nothing that can be promoted.
         public let found: FoundFile?
         /// Its way; nil where there is none.
         public let promotion: Promotion?
@@ -75,6 +75,10 @@ public struct PromotionSet: Sendable {
         public var fault: PromotionFault?
         /// Whether it is at its place.
         public internal(set) var isPromoted = false
+        /// Of a directory what was seen of it; without that it is not promoted.
+        var look: DirectoryLook?
+        /// Whether it is a directory that is to be an artifact.
+        public var isDirectory: Bool { promotion?.destination.isDirectory ?? false }
     }
 
     /// All of them, in the order of their paths.
@@ -106,6 +110,7 @@ public struct PromotionSet: Sendable {
             guard let found = member.found else { continue }
             let attributes = found.attributes
             text += "\(member.from)\n\(found.identity) \(attributes.st_size) \(TimeText.rfc3339(attributes.st_mtim))\n"
+            if member.isDirectory { text += (member.look?.digest ?? "-") + "\n" }
         }
         return try SHA256.digest(text.utf8)
     }
@@ -138,6 +143,28 @@ extension Store {
         return set
     }
 
+    /// Looks at all that is in the directories among them, with the rights of the thread that asks, without reading files. What refuses one is
+    /// noted. Without this no directory is promoted.
+    public func lookInside(_ set: inout PromotionSet) {
+        for index in set.members.indices where set.members[index].isDirectory && set.members[index].fault == nil {
+            guard let promotion = set.members[index].promotion else { continue }
+            do throws(PublishFailure) {
+                let directory = try attempt("opened") { () throws(Errno) in
+                    try promotion.source.open(O_RDONLY | O_DIRECTORY, seen: promotion.identity)
+                }
+                defer { SystemCall.close(directory) }
+                let look = try DirectoryLook(at: directory)
+                (set.members[index].look, set.members[index].size) = (look, look.size)
+            } catch {
+                if case .system(_, let errno) = error {
+                    set.refuse(index, PromotionFault(.system(errno), "something in it cannot be read: \(errno)"))
+                } else {
+                    set.refuse(index, PromotionFault(.keptBack(.failedCheck), error.reason))
+                }
+            }
+        }
+    }
+
     private func member(_ path: String, _ request: PromotionRequest) -> PromotionSet.Promotee {
         func refused(
             _ subject: PromotionSubject, _ name: NameClass = .invalid(.notInSchema), _ detail: String? = nil,
@@ -160,6 +187,8 @@ extension Store {
         }
         let kinds: [Creation] = [.file, .directory]
         var failure: Errno?
+        // A directory under the name of a file.
+        var stray: (found: FoundFile, real: String)?
         for kind in kinds {
             guard case .artifact(let real) = OverwritePolicy.classify(name, in: .typed(type), as: kind) else {
                 continue
@@ -171,7 +200,18 @@ extension Store {
                 let file = directory.file(real)
                 let found = try file.look()
                 if found.attributes.isDirectory {
-                    return refused(.directory, .artifact(realName: real), nil, found)
+                    guard kind == .directory else {
+                        stray = (found, real)
+                        continue
+                    }
+                    SystemCall.close(try file.open(O_RDONLY | O_DIRECTORY, seen: found.identity))
+                    guard let destination = Promotion.Destination(name, of: type, in: layer, isDirectory: true) else {
+                        return refused(.directory, .invalid(.notInSchema), nil, found)
+                    }
+                    return .init(
+                        from: path, size: 0, found: found,
+                        promotion: Promotion(of: file, seen: found.identity, from: path, to: destination, in: self),
+                        staysThere: request.keeps, fault: nil)
                 }
                 guard kind == .file else { continue }
                 guard found.attributes.isRegular else {
@@ -203,6 +243,7 @@ extension Store {
                 from: path, size: 0, found: nil, promotion: nil, staysThere: request.keeps,
                 fault: PromotionFault(.system(failure), "\(failure)"))
         }
+        if let stray { return refused(.strayDirectory, .artifact(realName: stray.real), type.nameHint, stray.found) }
         switch OverwritePolicy.classify(name, in: .typed(type)) {
         case .artifact: return refused(.nothing)
         case let other: return refused(.file(links: 1), other, type.nameHint)

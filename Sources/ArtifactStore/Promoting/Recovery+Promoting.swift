@@ -19,8 +19,9 @@ extension Recovery {
         else { return try keep() }
         if intent.isCopy {
             guard let source = try Self.found(origin), UInt64(source.st_ino) == intent.inode else { return try keep() }
-            try staged.unlink()
+            if found.isDirectory { try DirectoryTree.remove(staged) } else { try staged.unlink() }
         } else {
+            if let modes = intent.modes { try DirectoryPublication.giveBack(modes, to: staged) }
             if found.permissions != intent.mode { try staged.setMode(intent.mode) }
             do throws(Errno) { try staged.moveWhole(to: origin) } catch .fileExists { return try keep() }
             if durability == .synced { try? SystemCall.sync(origin.directory.descriptor) }

@@ -10,14 +10,14 @@ internal import SystemPackage
 ///
 /// | step | what is on disk then | what recovery makes of it |
 /// | --- | --- | --- |
-/// | `announced` | the files where they are, and a `promotion-intent` line of each | nothing |
+/// | `announced` | files and directories where they are, and a `promotion-intent` line of each | nothing |
 /// | `staged` | the same, one or more in staging | each is put back |
 enum PromotionStep: String, CaseIterable, Sendable {
     case announced
     case staged
 }
 
-/// Promotes files of sessions and tests all or none (SEMANTICS 2.9).
+/// Promotes files and directories of sessions and tests all or none (SEMANTICS 2.9).
 extension Store {
     /// Judges all of them and reads them whole. Nothing moves.
     public func judge(_ set: inout PromotionSet, _ request: PromotionRequest) -> [Int: CheckedContents] {
@@ -41,10 +41,32 @@ extension Store {
                     set.refuse(index, PromotionFault(refusal))
                     continue
                 }
-                checked[index] = try promotion.checkWhole(staysThere: set.members[index].staysThere)
+                guard destination.isDirectory else {
+                    checked[index] = try promotion.checkWhole(staysThere: set.members[index].staysThere)
+                    continue
+                }
+                if let fault = try judge(set.members[index], promotion) { set.refuse(index, fault) }
             } catch { set.refuse(index, PromotionFault(error)) }
         }
         return checked
+    }
+
+    /// Reads a directory whole.
+    private func judge(
+        _ member: PromotionSet.Promotee, _ promotion: Promotion
+    ) throws(PromotionObstacle) -> PromotionFault? {
+        guard let look = member.look else {
+            return PromotionFault(.system(.resourceBusy), "nobody has looked at what is in it")
+        }
+        guard member.staysThere || look.modes != nil else {
+            return PromotionFault(
+                .keptBack(.failedCheck),
+                "too much in it has permissions of its own to be put back as it was; --keep promotes a copy")
+        }
+        guard try promotion.checkDirectory(staysThere: member.staysThere) == look.digest else {
+            return PromotionFault(.system(.staleNFSFileHandle), "something in it changed while it was being checked")
+        }
+        return nil
     }
 
     /// Judges them, and publishes them all or none. What is not published is where it was, with its permissions; where something else has its
@@ -91,7 +113,9 @@ extension Store {
         var came = 0
         for (index, promotion) in promotions.enumerated() {
             do throws(PromotionObstacle) {
-                if set.members[index].staysThere {
+                if set.members[index].staysThere, let look = set.members[index].look {
+                    try copyDirectory(promotion, look, to: staged[index], request)
+                } else if set.members[index].staysThere {
                     try copy(promotion, to: staged[index], request)
                 } else {
                     try take(promotion, into: staged[index], writable)
@@ -108,6 +132,7 @@ extension Store {
         for (index, promotion) in promotions.enumerated() where came == promotions.count {
             var one = promotion.request(staged[index], by: writer, at: now)
             one.checked = checked[index]
+            if !set.members[index].staysThere { one.looked = set.members[index].look?.digest }
             one.origin = nil
             if let check = request.check { one.record.origin?.check = check }
             one.record.run = request.run
@@ -154,7 +179,8 @@ extension Store {
             mount: writable.staging.mountID, staged: staged.name, path: member.to ?? "", from: member.from,
             directory: StoreLayout.directory(of: location), name: member.promotion?.source.name ?? "",
             inode: UInt64(member.found?.attributes.st_ino ?? 0), mode: member.found?.attributes.permissions ?? 0,
-            isCopy: member.staysThere)
+            isCopy: member.staysThere, isDirectory: member.isDirectory,
+            modes: member.staysThere ? nil : member.look?.modes)
     }
 
     /// Moves a file into staging; another one that has its name by then stays there, or goes back.
@@ -163,7 +189,13 @@ extension Store {
     ) throws(PromotionObstacle) {
         do throws(Errno) {
             guard try promotion.source.look().identity == promotion.identity else { throw Errno.staleNFSFileHandle }
-            try writable.staging.move(promotion.source, to: staged)
+            do throws(Errno) {
+                if promotion.destination.isDirectory {
+                    try promotion.source.moveWhole(to: staged)
+                } else {
+                    try writable.staging.move(promotion.source, to: staged)
+                }
+            } catch { guard staged.exists else { throw error } }
             do throws(Errno) {
                 // Replaced outside in that moment: nobody judged that one.
                 guard try staged.look().identity == promotion.identity else { throw Errno.staleNFSFileHandle }
@@ -200,7 +232,26 @@ extension Store {
         } catch { throw .system(error) }
     }
 
-    /// Puts a file back that is not published.
+    /// The same of a directory: only what was looked at is copied.
+    private func copyDirectory(
+        _ promotion: Promotion, _ look: DirectoryLook, to staged: RealFile, _ request: PromotionRequest
+    ) throws(PromotionObstacle) {
+        do throws(PublishFailure) {
+            let source = try attempt("opened") { () throws(Errno) in
+                try promotion.source.open(O_RDONLY | O_DIRECTORY, seen: promotion.identity)
+            }
+            defer { SystemCall.close(source) }
+            guard try DirectoryCopy.make(of: source, to: staged, owner: request.owner) == look.digest else {
+                throw .system(doing: "copied", .resourceBusy)
+            }
+        } catch {
+            try? DirectoryTree.remove(staged)
+            if case .system(_, let errno) = error { throw .system(errno) }
+            throw .refused(RefusedRename(.source, .ofPublishing(.failedCheck)), detail: error.reason)
+        }
+    }
+
+    /// Puts back what is not published.
     ///
     /// - Returns: where its bytes are, in words, when that is not where it was.
     private func putBack(
@@ -208,7 +259,7 @@ extension Store {
     ) -> String? {
         let isBack: Bool
         if intent.isCopy {
-            try? staged.unlink()
+            if intent.isDirectory { try? DirectoryTree.remove(staged) } else { try? staged.unlink() }
             isBack = !staged.exists
         } else {
             try? staged.setMode(intent.mode)

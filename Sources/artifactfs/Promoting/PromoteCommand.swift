@@ -16,14 +16,14 @@ struct PromoteCommand: ParsableCommand {
                    [--check <command>] [--keep] [--store <dir>]
             """,
         discussion: """
-            The files become artifacts of production under the same names: every name must be free, every file must pass its \
-            type's check, and nobody may have one open to write; then all are published together, or none is. Within a \
+            Files and directories become artifacts of production under the same names: every name must be free, every file \
+            must pass its type's check, and nobody may have one open to write; then all are published together, or none is. Within a \
             file system no bytes are copied. A session is named by its name or as 'current', a run by its id: all artifacts of its \
             session are meant then, and its metadata and plots go with them, as SESSION.json and SESSION_PLOT.png. Sessions that have ended \
             are promoted from as well, and tests (test/NAME).
 
-            --check runs a command of yours on the files, which follow as arguments, before anything moves; when it fails nothing is \
-            promoted. An artifact that is a directory is promoted by itself, with 'mv'.
+            --check runs a command of yours on the artifacts, whose paths follow as arguments, before anything moves; when it fails \
+            nothing is promoted.
 
             EXAMPLES:
               artifactfs promote current --dry-run

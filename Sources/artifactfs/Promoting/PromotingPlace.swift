@@ -59,6 +59,7 @@ struct PromotingPlace {
         var request = PromotionRequest(paths: plan.paths, scopes: plan.scopes, keeps: plan.keeps)
         request.check = plan.check
         var set = opened.promotionSet(request)
+        opened.lookInside(&set)
         let files: String
         do throws(Errno) { files = try set.state() } catch {
             throw Failure(.failed, "cannot tell one file from another: \(error)")
