@@ -45,6 +45,11 @@ extension Recovery {
             try removeReason(of: id)
         }
         for intent in history.open + history.sealed {
+            // Of what was published together and was in staging meanwhile.
+            if intent.kept == nil, let id = ArtifactRecord(intent.record).recovered?.id {
+                Store.forget(id, in: quarantine)
+                continue
+            }
             guard let id = intent.kept,
                 let artifact = try? RealDirectory.open(intent.directory, beneath: root)?.file(intent.name).attributes(),
                 artifact.isDirectory ? UInt64(artifact.st_ino) == intent.inode : Int64(artifact.st_size) == intent.size

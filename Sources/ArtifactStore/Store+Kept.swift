@@ -77,8 +77,23 @@ extension Store {
         _ entry: QuarantineEntry, _ file: RealFile, _ target: Staging.Target, _ destination: Promotion.Destination,
         despite: String?, by user: UInt32
     ) -> PublishRequest {
-        var record = entry.record
+        var record = record(of: entry, despite, by: user)
         record.artifact = destination.record.artifact
+        var request = destination.request(file, at: target.directory, record)
+        request.isKept = true
+        request.requiresNoWriters = true
+        return request
+    }
+
+    /// What is known of what is published from quarantine.
+    func record(of entry: QuarantineEntry, _ despite: String?, by user: UInt32) -> ArtifactRecord {
+        record(entry.record, of: entry, despite, by: user)
+    }
+
+    func record(
+        _ known: ArtifactRecord, of entry: QuarantineEntry, _ despite: String?, by user: UInt32
+    ) -> ArtifactRecord {
+        var record = known
         if record.writer == nil {
             record.writer = .init()
             record.writer?.uid = entry.owner
@@ -87,10 +102,7 @@ extension Store {
         (recovery.id, recovery.rule, recovery.reason) = (entry.id, entry.rule?.rawValue, entry.reason)
         (recovery.despite, recovery.uid) = (despite.flatMap { KeptBytes.isReason($0) ? $0 : nil }, user)
         record.recovered = recovery
-        var request = destination.request(file, at: target.directory, record)
-        request.isKept = true
-        request.requiresNoWriters = true
-        return request
+        return record
     }
 
     /// Removes a file or a directory from quarantine for ever, and says so in the ledger. A directory leaves quarantine by one rename, so that
@@ -181,7 +193,7 @@ extension Store {
     ///
     /// - Returns: the file, and a descriptor that reads it, and which the caller closes as a lock's.
     /// - Throws: `EBUSY` when somebody else is at it, `ESTALE` when another file has its name.
-    private func hold(
+    func hold(
         _ entry: QuarantineEntry, _ writable: Writable
     ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
         let file = writable.quarantine.file(entry.id)

@@ -399,7 +399,9 @@ extension Store {
         var record = ArtifactRecord(path: path)
         record.artifact.kind = .directory
         record.run = run
-        record.unknown["artifacts"] = .array(moved.prefix(Self.mostNamed).map { .string(files[$0].path) })
+        record.unknown[QuarantineEntry.artifactsMember] = .array(
+            moved.prefix(Self.mostNamed).map { .string(files[$0].path) })
+        record.unknown[QuarantineEntry.recordsMember] = .array(Self.records(moved.map { files[$0].record }))
         left.removeAll { moved.contains($0) }
         do throws(Errno) {
             let name = try quarantine(whole, reason: reason, rule: rule, record: record)
@@ -419,4 +421,17 @@ extension Store {
 
     /// So many artifacts of a run are named beside it.
     private static let mostNamed = 200
+    /// So many bytes of their records are kept with it: for who publishes them all the same.
+    private static let mostOfRecords = 256 << 10
+
+    private static func records(_ records: [ArtifactRecord]) -> [JSONValue] {
+        var (all, length): ([JSONValue], Int) = ([], 0)
+        for record in records {
+            let value = JSONValue.object(record.json)
+            length += value.description.utf8.count
+            guard length <= mostOfRecords else { break }
+            all.append(value)
+        }
+        return all
+    }
 }

@@ -100,8 +100,9 @@ extension MountedTests {
             #expect(shown.contains("with      \(Self.place)chr1.tsv\n          \(Self.place)chr2.tsv\n"), "\(shown)")
             let one = try recover("discard", file(mount, "chr1.tsv"))
             #expect(one.status == 2 && one.errors.contains("with the others of its run"), "\(one)")
-            let published = try recover("publish", mount.root, entries.first ?? "", "--despite", "it is whole")
-            #expect(published.status == 1 && published.errors.contains("recover restore"), "\(published)")
+            let published = try recover("publish", mount.root, entries.first ?? "")
+            #expect(published.status == 1 && published.errors.contains("2 of 2 were refused"), "\(published)")
+            #expect(published.errors.contains("--despite"), "\(published)")
             #expect(try recover("list", file(mount, "chr1.tsv")).output.contains("runs/"))
             let asked = try TestSupport.run([Mount.binary(), "show", file(mount, "chr1.tsv")])
             let words = asked.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
@@ -116,6 +117,47 @@ extension MountedTests {
             for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.isSealed(file(mount, name))) }
             let gone = try recover("discard", mount.root, entries.first ?? "")
             #expect(try gone.succeeded && kept(mount).isEmpty)
+        }
+
+        /// What a run has left is published whole with a reason; with something in the way nothing of it is. Several of one run that is none go
+        /// together too.
+        @Test(arguments: MountVariant.both) func whatIsLeftIsPublishedTogether(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            func recover(_ arguments: String...) throws -> Outcome {
+                try TestSupport.run([Mount.binary(), "recover"] + arguments)
+            }
+            let run = try Going(
+                mount, #"printf 'a\tb\n1\t2\n' > chr1.tsv; printf 'a\tb\n3\t4\n' > chr2.tsv"#, end: "exit 3")
+            #expect(try run.end() == 3)
+            let id = try #require(try kept(mount).first)
+            try write("theirs", to: real(mount, "chr2.tsv"))
+            let taken = try recover("publish", mount.root, id, "--despite", "only its last command failed")
+            #expect(taken.status == 1 && taken.errors.contains("overwrite not allowed"), "\(taken)")
+            #expect(!exists(file(mount, "chr1.tsv")) && unlink(real(mount, "chr2.tsv")) == 0)
+            let done = try recover("publish", mount.root, id, "--despite", "only its last command failed")
+            #expect(done.succeeded && done.output.split(separator: "\n").count == 2, "\(done) \(mount.log)")
+            for name in ["chr1.tsv", "chr2.tsv"] { #expect(mount.isSealed(file(mount, name))) }
+            let record = try contents(mount.path("\(Self.place).meta/chr1.tsv.json"))
+            #expect(record.contains("only its last command failed") && record.contains("printf"), "\(record)")
+            #expect(try names(in: mount.real(".artifactfs/quarantine")) == [])
+
+            let failing = try TestSupport.run([
+                Mount.binary(), "run", "--mount", mount.root, "--", "bash", "-c",
+                "cd \(mount.root)/\(Self.place); printf 'a\\n1\\n' > chr3.tsv; printf 'a\\n1\\n' > chr4.tsv; exit 3",
+            ])
+            #expect(failing.status == 3, "\(failing)")
+            #expect(eventually(within: 30) { (try? kept(mount).count) == 2 }, "\(mount.log)")
+            let ids = try kept(mount)
+            let listed = try TestSupport.run([Mount.binary(), "runs", "--json", mount.root]).output
+            let runID = listed.split(separator: "\"").drop { $0 != "run" }.dropFirst(2).first.map(String.init) ?? ""
+            #expect(try recover("publish", mount.root, "--run", "nothing").status == 2)
+            #expect(try recover("publish", mount.root, "--run", runID, ids[0]).status == 64)
+            let refused = try recover("publish", mount.root, ids[0], ids[1])
+            #expect(refused.status == 1 && refused.errors.contains("nothing was published: 2 of 2"), "\(refused)")
+            let several = try recover("publish", mount.root, "--run", runID, "--despite", "they are whole")
+            #expect(several.succeeded && several.output.split(separator: "\n").count == 2, "\(several) \(listed)")
+            #expect(mount.isSealed(file(mount, "chr3.tsv")) && mount.isSealed(file(mount, "chr4.tsv")))
+            #expect(try TestSupport.run([Mount.binary(), "audit", mount.store]).succeeded)
         }
 
         /// One of them fails its check, or its program does, or somebody still writes to it: none is published, and which it was is told.

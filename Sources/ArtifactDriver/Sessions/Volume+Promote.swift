@@ -18,6 +18,10 @@ extension Volume {
         /// Which files it has looked at.
         var files: String?
         var isTrial: Bool
+        /// Names in quarantine, of what is to be published together.
+        var kept: [String]
+        /// Why that is to be published although it may be cut.
+        var despite: String?
 
         init(_ value: JSONValue, _ caller: Caller) throws(Errno) {
             guard case .object(let facts)? = value["promote"] else { throw Errno.invalidArgument }
@@ -29,7 +33,10 @@ extension Volume {
             }
             request = PromotionRequest(
                 paths: try names("paths"), scopes: try names("scopes"), keeps: facts["keep"] == .bool(true))
-            guard !request.paths.isEmpty || !request.scopes.isEmpty else { throw Errno.invalidArgument }
+            kept = try names("kept")
+            guard kept.isEmpty != (request.paths.isEmpty && request.scopes.isEmpty) else { throw Errno.invalidArgument }
+            despite = facts["despite"]?.string
+            guard despite?.utf8.count ?? 0 <= KeptBytes.longestReason else { throw Errno.invalidArgument }
             request.check = facts["check"]?.string
             // Who may read a file has a copy of it as its own; root's belongs to whom the file does.
             if caller.user != 0 { request.owner = (caller.user, caller.group) }
@@ -45,6 +52,7 @@ extension Volume {
         guard !store.isReadOnly else { throw Errno.readOnlyFileSystem }
         guard let value = JSONValue(parsing: Array(value)) else { throw Errno.invalidArgument }
         var statement = try Statement(value, caller)
+        guard statement.kept.isEmpty else { return try publishKept(statement, caller) }
         var set = try rights.acting(for: caller) { () throws(Errno) in store.promotionSet(statement.request) }
         // A program that has just closed one may not have been told of yet.
         if caller.canWait, set.members.contains(where: { isWritten($0) }) { throw Errno.answerLater }
@@ -73,6 +81,55 @@ extension Volume {
             if !done { tell(set, caller) }
             thaw(frozen, set)
             tellChanged(set.members.filter { $0.promotion != nil }.flatMap { [$0.from, $0.to].compactMap { $0 } })
+        }
+        promotionAnswers.add(
+            set, ticket: statement.ticket, state: files, isTrial: statement.isTrial, user: caller.user)
+        if let fault = set.members.first(where: { $0.fault != nil })?.fault, !statement.isTrial {
+            throw fault.refusal.errno
+        }
+        guard !set.members.isEmpty else { throw Errno.noData }
+    }
+
+    /// What was kept back is published together (SEMANTICS 3.1).
+    private func publishKept(_ statement: Statement, _ caller: Caller) throws(Errno) {
+        // It reads all of them, and waits for the disk.
+        if caller.isMovable { throw Errno.takesLong }
+        var entries: [QuarantineEntry] = []
+        var missing: [PromotionSet.Promotee] = []
+        for name in statement.kept {
+            do throws(Errno) { entries.append(try keptFile(name, caller)) } catch {
+                missing.append(
+                    .init(missing: StoreLayout.quarantineDirectory + "/" + name, PromotionFault(.system(error))))
+            }
+        }
+        var set = store.keptSet(entries, by: caller.user) { entry in
+            statement.despite
+                ?? despite[entry.id, entry.identity].map { String(decoding: $0, as: UTF8.self) }
+        }
+        set.add(missing)
+        store.lookInside(&set)
+        for index in set.members.indices {
+            guard let promotion = set.members[index].promotion else { continue }
+            do throws(Errno) {
+                try rights.checkCreation(in: promotion.target.directory.nearestExisting(), for: caller)
+            } catch { set.refuse(index, PromotionFault(.system(error), "\(error)")) }
+        }
+        let files = try set.state()
+        if statement.isTrial {
+            _ = store.judge(&set, statement.request)
+        } else {
+            if store.promote(&set, statement.request, by: .init()) {
+                counters.sealed.add(set.members.count, ordering: .relaxed)
+                for entry in entries { despite.remove(entry.id, entry.identity) }
+                for member in set.members where member.isDirectory {
+                    // What is in it, and known, is there from now on.
+                    guard let found = member.found else { continue }
+                    _ = artifactDirectories.directory(found.identity, .published(.production))
+                }
+            } else {
+                tell(set, caller)
+            }
+            tellChanged(set.members.compactMap(\.to))
         }
         promotionAnswers.add(
             set, ticket: statement.ticket, state: files, isTrial: statement.isTrial, user: caller.user)

@@ -75,10 +75,25 @@ public struct PromotionSet: Sendable {
         public var fault: PromotionFault?
         /// Whether it is at its place.
         public internal(set) var isPromoted = false
+        /// What it was kept back as; nil of what is in a session or a test.
+        var kept: Kept?
         /// Of a directory what was seen of it; without that it is not promoted.
         var look: DirectoryLook?
         /// Whether it is a directory that is to be an artifact.
         public var isDirectory: Bool { promotion?.destination.isDirectory ?? false }
+
+        /// What cannot be promoted, whatever it is.
+        public init(missing from: String, _ fault: PromotionFault) {
+            self.init(from: from, size: 0, found: nil, promotion: nil, staysThere: false, fault: fault)
+        }
+
+        init(
+            from: String, size: Int64, found: FoundFile?, promotion: Promotion?, staysThere: Bool,
+            fault: PromotionFault?
+        ) {
+            (self.from, self.size, self.found, self.promotion) = (from, size, found, promotion)
+            (self.staysThere, self.fault) = (staysThere, fault)
+        }
     }
 
     /// All of them, in the order of their paths.
@@ -96,6 +111,9 @@ public struct PromotionSet: Sendable {
         let path = (isOfTarget ? member.to : nil) ?? member.from
         return [fault.refusal.reason(path: path), fault.detail, fault.refusal.wayOut].compactMap { $0 }
     }
+
+    /// Adds what cannot be promoted.
+    public mutating func add(_ missing: [Promotee]) { members += missing }
 
     /// Notes why one of them is not promoted; the first reason counts.
     public mutating func refuse(_ index: Int, _ fault: PromotionFault) {

@@ -86,6 +86,8 @@ extension Store {
             }
             return false
         }
+        let held = hold(&set)
+        defer { for descriptor in held { SystemCall.closeLock(descriptor) } }
         let checked = judge(&set, request)
         guard set.isPromotable else { return false }
         let promotions = set.members.compactMap(\.promotion)
@@ -137,6 +139,11 @@ extension Store {
             if let check = request.check { one.record.origin?.check = check }
             one.record.run = request.run
             complete(index, &one)
+            if let kept = set.members[index].kept {
+                let artifact = one.record.artifact
+                one.record = kept.record
+                one.record.artifact = artifact
+            }
             requests.append(one)
         }
         var stuck: Set<Int> = []
@@ -145,6 +152,7 @@ extension Store {
             switch publishTogether(requests, run: "promotion", of: "what was promoted together") {
             case .sealed:
                 for index in set.members.indices { set.members[index].isPromoted = true }
+                forget(set.keptEntries)
                 return true
             case .refused(let faults, let published):
                 // A test stopped there.
@@ -175,9 +183,12 @@ extension Store {
         _ member: PromotionSet.Promotee, _ staged: RealFile, _ writable: Writable
     ) -> PromotionIntent {
         let (location, _) = schema.locate(member.from)
+        let parent = member.from.split(separator: "/").dropLast().joined(separator: "/")
         return PromotionIntent(
             mount: writable.staging.mountID, staged: staged.name, path: member.to ?? "", from: member.from,
-            directory: StoreLayout.directory(of: location), name: member.promotion?.source.name ?? "",
+            // What was kept back has one path on the mount and in the store.
+            directory: member.kept == nil ? StoreLayout.directory(of: location) : parent,
+            name: member.promotion?.source.name ?? "",
             inode: UInt64(member.found?.attributes.st_ino ?? 0), mode: member.found?.attributes.permissions ?? 0,
             isCopy: member.staysThere, isDirectory: member.isDirectory,
             modes: member.staysThere ? nil : member.look?.modes)

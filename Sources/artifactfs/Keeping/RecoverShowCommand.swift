@@ -44,10 +44,8 @@ struct RecoverShowCommand: ParsableCommand {
         let name = place.argument + " " + place.shortName(of: entry)
         if entry.isRun {
             for (index, path) in entry.artifacts.enumerated() { line(index == 0 ? "with" : "", path) }
-            line("publish", "fetch it, and copy what is to be published into production")
-        } else {
-            line("publish", "artifactfs recover publish \(name)\(entry.needsReason ? " --despite REASON" : "")")
         }
+        line("publish", "artifactfs recover publish \(name)\(entry.needsReason ? " --despite REASON" : "")")
         line("fetch", "artifactfs recover restore \(name) \(entry.isDirectory ? "DIRECTORY" : "FILE")")
         line("discard", "artifactfs recover discard \(name)")
     }

@@ -26,6 +26,9 @@ struct PromotionPlan {
     var check: String?
     /// Which files were looked at; nil where nobody has.
     var files: String?
+    /// What was kept back and is meant instead, and why it is to be published although it may be cut.
+    var kept: [QuarantineEntry] = []
+    var despite: String?
 }
 
 /// Where files are promoted: on a mount, as its user, or in a store's own directory, for its owner.
@@ -58,7 +61,9 @@ struct PromotingPlace {
         defer { opened.close() }
         var request = PromotionRequest(paths: plan.paths, scopes: plan.scopes, keeps: plan.keeps)
         request.check = plan.check
-        var set = opened.promotionSet(request)
+        var set =
+            plan.kept.isEmpty
+            ? opened.promotionSet(request) : opened.keptSet(plan.kept, by: geteuid()) { _ in plan.despite }
         opened.lookInside(&set)
         let files: String
         do throws(Errno) { files = try set.state() } catch {
@@ -94,6 +99,8 @@ struct PromotingPlace {
         let ticket = "\(getpid())-\(Clock.monotonic())"
         var facts: JSONObject = ["ticket": .string(ticket)]
         if !plan.paths.isEmpty { facts["paths"] = .array(plan.paths.map { .string($0) }) }
+        if !plan.kept.isEmpty { facts["kept"] = .array(plan.kept.map { .string($0.id) }) }
+        facts["despite"] = plan.despite.map { .string($0) }
         if !plan.scopes.isEmpty { facts["scopes"] = .array(plan.scopes.map { .string($0) }) }
         if plan.keeps { facts["keep"] = .bool(true) }
         if isTrial { facts["dry_run"] = .bool(true) }
