@@ -128,6 +128,10 @@ public enum SchemaFile {
             # Who may supersede and retract sealed artifacts besides their owners and root: users, or groups as "@lab".
             may_supersede: [\(schema.maySupersede.names.map { "\"\($0)\"" }.joined(separator: ", "))]
 
+            # The private key (EC P-256 in PEM, mode 0600, of the store's owner) by which what is promoted is signed, a path that is absolute or from the
+            # store's directory; or none.
+            signing_key: \(schema.signingKey.map { "\"\($0)\"" } ?? SigningWord.none)
+
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
             chromosomes: \(chromosomesText(schema.chromosomes))
@@ -215,6 +219,9 @@ public enum SchemaFile {
     }
 }
 
+/// What stands for no key.
+private enum SigningWord { static let none = "none" }
+
 /// What stands for the built-in chromosomes.
 private enum ChromosomeWord { static let assemblies = "assemblies" }
 
@@ -235,6 +242,7 @@ private struct SchemaReader {
         var publishMode: UInt32?
         var environment = EnvironmentNames.builtIn
         var maySupersede = PrincipalNames.none
+        var signingKey: String?
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -263,6 +271,9 @@ private struct SchemaReader {
                     throw fault(value, "may_supersede has users, and groups as \"@lab\"")
                 }
                 maySupersede = found
+            case "signing_key":
+                let text = try name(value)
+                signingKey = text == SigningWord.none ? nil : text
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
@@ -277,8 +288,8 @@ private struct SchemaReader {
                 throw fault(
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
-                        + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, may_supersede, chromosomes and "
-                        + "types"
+                        + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, may_supersede, signing_key, "
+                        + "chromosomes and types"
                 )
             }
         }
@@ -290,7 +301,7 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment, maySupersede: maySupersede)
+                environment: environment, maySupersede: maySupersede, signingKey: signingKey)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }

@@ -32,6 +32,8 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let environment: EnvironmentNames
     /// Who may supersede and retract artifacts besides their owners.
     public let maySupersede: PrincipalNames
+    /// The private key by which what is promoted is signed, a path that is absolute or from the store's directory; nil for none.
+    public let signingKey: String?
 
     /// A schema of these types.
     ///
@@ -41,7 +43,8 @@ public struct ArtifactSchema: Hashable, Sendable {
         checkAtClose: Int64 = ArtifactSchema.usualCheckAtClose,
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
-        publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn, maySupersede: PrincipalNames = .none
+        publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn, maySupersede: PrincipalNames = .none,
+        signingKey: String? = nil
     ) throws(SchemaError) {
         let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
@@ -82,6 +85,10 @@ public struct ArtifactSchema: Hashable, Sendable {
             throw SchemaError(
                 type: nil, problem: "publish_mode has permissions to read, such as 0444, and none to write")
         }
+        if let signingKey, !Self.isPath(signingKey) {
+            throw SchemaError(
+                type: nil, problem: "signing_key is 'none', or the path of a file, absolute or from the store")
+        }
         self.types = types
         self.checkAtClose = checkAtClose
         self.settlingSeconds = settlingSeconds
@@ -94,6 +101,16 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.publishMode = publishMode
         self.environment = environment
         self.maySupersede = maySupersede
+        self.signingKey = signingKey
+    }
+
+    /// Whether a text can be a file's path that stays what it says: without a line's end or quotes, and not out of the store's directory by `..`.
+    private static func isPath(_ text: String) -> Bool {
+        guard !text.isEmpty, text.utf8.count <= 4096,
+            !text.utf8.contains(where: { $0 < 32 || "\u{7f}\"\\".utf8.contains($0) }),
+            text.utf8.last != UInt8(ascii: "/")
+        else { return false }
+        return !text.utf8.split(separator: UInt8(ascii: "/")).contains { $0.elementsEqual("..".utf8) }
     }
 
     /// What `checkAtClose` is when nothing is said.
@@ -265,5 +282,6 @@ extension ArtifactSchema {
         publishMode = nil
         environment = .builtIn
         maySupersede = .none
+        signingKey = nil
     }
 }

@@ -46,6 +46,7 @@ struct ArtifactFS: ParsableCommand {
               6   busy
               7   the store's schema has a fault
               8   waited in vain: a driver does not answer, or is not done yet
+              9   'promote': published, and not all of it is signed by the schema's key
               64  wrong usage
             """,
         version: Version.text,

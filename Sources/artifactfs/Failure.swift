@@ -16,6 +16,8 @@ enum Status: Int32 {
     case schema = 7
     /// Waited in vain.
     case silent = 8
+    /// Published, and not signed as the store's schema wants it.
+    case unsigned = 9
     case usage = 64
 }
 

@@ -19,6 +19,23 @@ import Testing
         #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
     }
 
+    @Test func keepsTheKey() throws {
+        #expect(ArtifactSchema.builtIn.signingKey == nil)
+        for path in ["/etc/lab keys/#1.pem", "keys/lab.pem", "none.pem"] {
+            let schema = try ArtifactSchema(types: ArtifactSchema.builtIn.types, signingKey: path)
+            let read = try SchemaFile.parse(SchemaFile.text(of: schema), file: "f")
+            #expect(read == schema && read.signingKey == path, "\(path)")
+        }
+        for path in ["", "../lab.pem", "/a/../b", "keys/", "a\nb", "a\"b", "a\\b"] {
+            #expect(throws: SchemaError.self, "\(path)") {
+                try ArtifactSchema(types: ArtifactSchema.builtIn.types, signingKey: path)
+            }
+        }
+        #expect(throws: StoreError.self) {
+            try SchemaFile.parse("version: 1\nsigning_key: [a]\ntypes: {}\n", file: "f")
+        }
+    }
+
     @Test func keepsWhatIsSaidOfTables() throws {
         let options = TableOptions(comment: UInt8(ascii: "#"), hasHeader: false, quotes: .csv)
         let type = TypeDefinition(name: "variants", layers: [.base], formats: [".tsv.gz", ".tsv"], table: options)

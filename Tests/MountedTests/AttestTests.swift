@@ -457,6 +457,81 @@ extension MountedTests {
             #expect(access(own.path + "/more", F_OK) != 0)
         }
 
+        // MARK: - What is promoted
+
+        /// With the schema's key; what cannot be signed is promoted all the same, which is said, and `attest` signs it later.
+        @Test func whatIsPromotedIsSigned() throws {
+            let files = try TemporaryDirectory()
+            let store = files.path + "/store"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            let unsigned = try contents(schema)
+            try write(unsigned.replacing("signing_key: none", with: "signing_key: \"\(key)\""), to: schema)
+            func promote(_ place: String, _ name: String) throws -> Outcome {
+                try run([try Mount.binary(), "promote", name, "--store", place])
+            }
+            let session: String
+            do {
+                let mount = try Mount(store: store)
+                session = mount.sessionName
+                try write("a\tb\n1\t2\n", to: mount.session("base/splice_errors/chr1.tsv"))
+                #expect(mkdir(mount.session("meta/meta_checkpoints/checkpoint-5"), 0o755) == 0)
+                try write("{}", to: mount.session("meta/meta_checkpoints/checkpoint-5/config.json"))
+                let done = try promote(mount.root, "current")
+                #expect(done.succeeded && done.output.contains("2 artifacts are signed with the key"), "\(done)")
+                #expect(try ledgerLines(mount) == 2)
+                let verified = try verify(mount.root, one, directory)
+                #expect(verified.succeeded, "\(verified)")
+                if Self.isSetUp {
+                    let out = keys.path + "/out"
+                    // Without --key the schema's is meant.
+                    #expect(try attest(mount.root, one, directory, "--out", out).succeeded)
+                    for path in [one, directory] {
+                        #expect(try modelVerifies("\(out)/\(path).sig", mount.path(path)), "\(path)")
+                    }
+                }
+                func isPublishedOnly(_ number: Int, _ words: String) throws {
+                    let name = "base/splice_errors/chr\(number).tsv"
+                    try write("a\n\(number)\n", to: mount.session(name))
+                    let done = try promote(mount.root, mount.session(name))
+                    #expect(done.status == 9 && done.output.contains("promoted "), "\(words): \(done)")
+                    #expect(done.errors.contains(words), "\(words): \(done)")
+                    #expect(done.errors.contains("1 of 1 are published and not signed"), "\(done)")
+                    #expect(mount.isSealed(mount.production(name)))
+                    let path = "production/" + name
+                    let told = try verify(mount.root, path)
+                    #expect(told.status != 0, "nothing is told as signed that is not: \(told)")
+                }
+                #expect(chmod(key, 0o640) == 0)
+                try isPublishedOnly(2, "others may use the key")
+                #expect(chmod(key, 0o600) == 0 && rename(key, key + "-away") == 0)
+                try isPublishedOnly(3, "cannot read the key that the schema names")
+                try write("nothing", to: key)
+                #expect(chmod(key, 0o600) == 0)
+                try isPublishedOnly(4, "no private key in PEM")
+                #expect(rename(key + "-away", key) == 0)
+                if geteuid() == 0 {
+                    // Nobody's schema makes others sign with keys of theirs.
+                    #expect(chown(key, 61001, 61001) == 0)
+                    try isPublishedOnly(5, "is not the store's owner's")
+                    #expect(chown(key, 0, 0) == 0)
+                }
+                let later = try attest(mount.root)
+                #expect(later.succeeded && later.output.contains("(2 of them before)"), "\(later)")
+                #expect(try verify(mount.root).succeeded)
+                try write("a\n6\n", to: mount.session("base/splice_errors/chr6.tsv"))
+                _ = try mount.unmount()
+            }
+            // Without a mount, by a key whose path is the store's.
+            #expect(mkdir(store + "/keys", 0o700) == 0)
+            #expect(try shell("cp -p '\(key)' '\(store)/keys/lab.pem'").succeeded)
+            try write(unsigned.replacing("signing_key: none", with: "signing_key: keys/lab.pem"), to: schema)
+            let done = try promote(store, session)
+            #expect(done.succeeded && done.output.contains("1 artifact is signed with the key"), "\(done)")
+            #expect(try verify(store).succeeded)
+            #expect(try run([try Mount.binary(), "audit", store]).succeeded)
+        }
+
         /// What root keeps in a store of somebody else's is theirs.
         @Test(.enabled(if: geteuid() == 0, "only root acts as several users")) func whatRootKeepsIsTheOwners() throws {
             let mount = try Mount(MountVariant())

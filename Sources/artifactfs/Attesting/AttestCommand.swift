@@ -9,7 +9,7 @@ struct AttestCommand: ParsableCommand {
         commandName: "attest",
         abstract: "Sign sealed artifacts with a key, or verify such signatures.",
         usage: """
-            artifactfs attest [PATH... | QUERY...] --key KEY [--out DIR]
+            artifactfs attest [PATH... | QUERY...] [--key KEY] [--out DIR]
                               [--store PLACE] [--json]
             artifactfs attest --verify [PATH... | QUERY...] --public-key PUB
                               [--out DIR | --signature FILE] [--store PLACE]
@@ -27,7 +27,8 @@ struct AttestCommand: ParsableCommand {
             With --verify nothing is written: signatures, statements and bytes are checked against each other and against the \
             records. --signature takes one that 'model_signing sign key' has made, too.
 
-            Without PATH and QUERY it is all of production.
+            Without PATH and QUERY it is all of production, and without --key the key is the one that the store's schema names \
+            (signing_key), by which 'artifactfs promote' signs what it publishes.
 
             EXAMPLES:
               openssl ecparam -name prime256v1 -genkey -noout -out lab.pem
@@ -75,13 +76,16 @@ struct AttestCommand: ParsableCommand {
     }
 
     private func sign() throws -> Int32 {
-        guard let key else { throw Failure(.usage, "name the private key to sign with: --key KEY") }
         guard publicKey == nil, signature == nil else {
             throw Failure(.usage, "--public-key and --signature go with --verify")
         }
-        let read = try KeyFile.read(key, .privateKey)
-        let files = try out.map { try AttestationFiles($0, isToBeMade: true) }
+        let named = try key.map { try KeyFile.read($0, .privateKey) }
         let place = try ChosenArtifacts.place(of: words, store)
+        guard let read = try named ?? KeyFile.ofSchema(place) else {
+            throw Failure(
+                .usage, "name the private key to sign with: --key KEY (the store's schema names none by signing_key)")
+        }
+        let files = try out.map { try AttestationFiles($0, isToBeMade: true) }
         let sum = try AttestedRecords.with(place, words: words, key: read.id) { records in
             var signing = try Signing(place, key: read, files: files)
             defer { signing.end() }

@@ -1,3 +1,4 @@
+import Artifacts
 import Attestations
 import Glibc
 import SystemCalls
@@ -8,10 +9,39 @@ enum KeyFile {
     /// No key is longer, in bytes.
     private static let longest = 65_536
 
+    /// Reads the private key that a store's schema names. Who has written the schema may use it: it is of that store's owner, so that nobody's
+    /// schema makes others sign with keys of theirs.
+    ///
+    /// - Returns: nil where the schema names none.
+    static func ofSchema(_ place: StorePlace) throws -> EllipticKey? {
+        guard let named = try place.schema().signingKey else { return nil }
+        guard let store = place.store else {
+            throw Failure(
+                .cannotAnswer, "the mount at \(place.path) does not say where its store is, whose key is \(named)")
+        }
+        let path = named.hasPrefix("/") ? named : store + "/" + named
+        let (owner, found): (stat, stat)
+        do throws(Errno) {
+            owner = try SystemCall.attributes(atPath: store + "/" + StoreLayout.privateDirectory)
+            found = try SystemCall.attributes(atPath: path)
+        } catch {
+            throw Failure(.cannotAnswer, "cannot read the key that the schema names, \(path): \(error)")
+        }
+        guard found.st_uid == owner.st_uid else {
+            throw Failure(
+                .cannotAnswer,
+                "the key that the schema names, \(path), is not the store's owner's (\(UserName.of(owner.st_uid))): it is of "
+                    + "\(UserName.of(found.st_uid)); name it with --key to sign with it")
+        }
+        return try read(path, .privateKey, of: owner.st_uid)
+    }
+
     /// Reads a key.
-    static func read(_ path: String, _ half: EllipticKey.Half) throws -> EllipticKey {
+    ///
+    /// - Parameter owner: whose it must be; nil for anybody's.
+    static func read(_ path: String, _ half: EllipticKey.Half, of owner: UInt32? = nil) throws -> EllipticKey {
         let pem: [UInt8]
-        do { pem = try bytes(path, half) } catch let error as Errno {
+        do { pem = try bytes(path, half, owner) } catch let error as Errno {
             throw Failure(.cannotAnswer, "cannot read the key \(path): \(error)")
         }
         do throws(EllipticKey.KeyFault) { return try EllipticKey(half, pem: pem) } catch {
@@ -19,12 +49,15 @@ enum KeyFile {
         }
     }
 
-    private static func bytes(_ path: String, _ half: EllipticKey.Half) throws -> [UInt8] {
+    private static func bytes(_ path: String, _ half: EllipticKey.Half, _ owner: UInt32?) throws -> [UInt8] {
         let file = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
         defer { SystemCall.close(file) }
         let found = try SystemCall.attributes(file)
         guard found.isRegular else {
             throw Failure(.cannotAnswer, "\(path) is no plain file: name one with a key in PEM")
+        }
+        guard owner == nil || found.st_uid == owner else {
+            throw Failure(.cannotAnswer, "the key \(path) was replaced by another user's while it was being read")
         }
         // As ssh(1) has it.
         if half == .privateKey, found.permissions & 0o077 != 0 {

@@ -25,6 +25,9 @@ struct PromoteCommand: ParsableCommand {
             --check runs a command of yours on the artifacts, whose paths follow as arguments, before anything moves; when it fails \
             nothing is promoted.
 
+            When the store's schema names a signing_key, what was published is signed with it then, as by 'artifactfs attest'. What \
+            cannot be signed is published all the same: that is said, with exit status 9, and 'artifactfs attest' signs it later.
+
             EXAMPLES:
               artifactfs promote current --dry-run
               artifactfs promote 20260215_143022 --check 'python check.py'
@@ -82,6 +85,7 @@ struct PromoteCommand: ParsableCommand {
                 Terminal.complain("left out: \(line.from): \(line.reason ?? "")")
             }
             try refuse(lines, saying: true)
+            try PromotedSignatures(place).sign(lines.filter { $0.state == "promoted" }.compactMap(\.to))
         }
     }
 
