@@ -278,10 +278,13 @@ import Testing
         #expect(!counts.isEmpty)
         for (call, count) in counts where call != .fileSystem {
             for number in 1...count { _ = try Self.run(keeps, call, number, .ioError) }
-            guard [.write, .sync, .rename, .renameWithoutReplacing, .makeDirectory].contains(call) else { continue }
             for number in 1...count {
-                if call != .makeDirectory { _ = try Self.run(keeps, call, number, .ioError, isDoneAllTheSame: true) }
-                _ = try Self.run(keeps, call, number, .noSpace)
+                switch call {
+                case .rename, .renameWithoutReplacing:
+                    _ = try Self.run(keeps, call, number, .ioError, isDoneAllTheSame: true)
+                case .write, .makeDirectory: _ = try Self.run(keeps, call, number, .noSpace)
+                default: break
+                }
             }
         }
     }

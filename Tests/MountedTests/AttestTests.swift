@@ -493,7 +493,7 @@ extension MountedTests {
                 func isPublishedOnly(_ number: Int, _ words: String) throws {
                     let name = "base/splice_errors/chr\(number).tsv"
                     try write("a\n\(number)\n", to: mount.session(name))
-                    let done = try promote(mount.root, mount.session(name))
+                    let done = try run([try Mount.binary(), "promote", mount.session(name)])
                     #expect(done.status == 9 && done.output.contains("promoted "), "\(words): \(done)")
                     #expect(done.errors.contains(words), "\(words): \(done)")
                     #expect(done.errors.contains("1 of 1 are published and not signed"), "\(done)")

@@ -23,7 +23,7 @@ extension Store {
             do throws(Errno) {
                 for (path, file) in try files(of: entry) {
                     let from = entry.isRun ? shown + "/" + path : shown
-                    let kept = PromotionSet.Kept(entry: entry, record: record(path, of: entry, reason, user))
+                    let kept = PromotionSet.KeptMember(entry: entry, record: record(path, of: entry, reason, user))
                     var member = try member(from, path, file, kept)
                     if let refusal { member.fault = PromotionFault(refusal, entry.reason) }
                     set.members.append(member)
@@ -61,7 +61,7 @@ extension Store {
     }
 
     private func member(
-        _ from: String, _ path: String, _ file: RealFile, _ kept: PromotionSet.Kept
+        _ from: String, _ path: String, _ file: RealFile, _ kept: PromotionSet.KeptMember
     ) throws(Errno) -> PromotionSet.Promotee {
         let found = try file.look()
         guard
@@ -130,7 +130,7 @@ extension Store {
 
 extension PromotionSet {
     /// Where one of them was kept back.
-    struct Kept: Sendable {
+    struct KeptMember: Sendable {
         let entry: QuarantineEntry
         /// What is known of it.
         let record: ArtifactRecord

@@ -76,7 +76,7 @@ public struct PromotionSet: Sendable {
         /// Whether it is at its place.
         public internal(set) var isPromoted = false
         /// What it was kept back as; nil of what is in a session or a test.
-        var kept: Kept?
+        var kept: KeptMember?
         /// Of a directory what was seen of it; without that it is not promoted.
         var look: DirectoryLook?
         /// Whether it is a directory that is to be an artifact.
