@@ -42,6 +42,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case unsealed(UnsealedArtifact)
     /// It has not.
     case unsealAbandoned(UnsealedArtifact)
+    /// A former version is to be removed.
+    case versionRemoved(RemovedVersion)
+    /// One that was to be removed is there still, for a reason.
+    case versionKept(RemovedVersion)
     /// A moment got a name.
     case tagged(TagLine)
     /// The owner of a sealed artifact set its mode or times.
@@ -277,6 +281,8 @@ extension LedgerEvent {
         case superseded
         case retracted
         case unsealAbandoned = "unseal-abandoned"
+        case versionRemoved = "version-removed"
+        case versionKept = "version-kept"
         case tagged
         case attributesSet = "attributes-set"
         case attested
@@ -309,6 +315,8 @@ extension LedgerEvent {
         case .unsealIntent: Name.unsealIntent.rawValue
         case .unsealed(let artifact): artifact.unsealing.rawValue
         case .unsealAbandoned: Name.unsealAbandoned.rawValue
+        case .versionRemoved: Name.versionRemoved.rawValue
+        case .versionKept: Name.versionKept.rawValue
         case .tagged: Name.tagged.rawValue
         case .attributesSet: Name.attributesSet.rawValue
         case .attested: Name.attested.rawValue
@@ -341,6 +349,7 @@ extension LedgerEvent {
         case .removedEmpty(let file), .removedTransient(let file): return file.members
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
             return artifact.members
+        case .versionRemoved(let version), .versionKept(let version): return version.members
         case .tagged(let line): return line.members
         case .attributesSet(let change): return change.members
         case .attested(let artifact): return artifact.members
@@ -400,6 +409,8 @@ extension LedgerEvent {
         case .superseded, .retracted:
             return UnsealedArtifact(line).flatMap { $0.unsealing.rawValue == name.rawValue ? .unsealed($0) : nil }
         case .unsealAbandoned: return UnsealedArtifact(line).map { .unsealAbandoned($0) }
+        case .versionRemoved: return RemovedVersion(line).map { .versionRemoved($0) }
+        case .versionKept: return RemovedVersion(line).map { .versionKept($0) }
         case .tagged: return TagLine(line).map { .tagged($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
         case .attested: return AttestedArtifact(line).map { .attested($0) }

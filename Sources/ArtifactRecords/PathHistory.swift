@@ -37,6 +37,10 @@ public struct PathHistory: Sendable {
     public private(set) var unsealed: (artifact: UnsealedArtifact, time: String)?
     /// What was kept back since then.
     public private(set) var kept: Kept?
+    /// Former versions that left the name, by their numbers.
+    public private(set) var former: [Int64: UnsealedArtifact] = [:]
+    /// Of these, those that were removed to make room.
+    public private(set) var removed: [Int64: VersionRemoval] = [:]
 
     /// Reads the ledgers.
     ///
@@ -111,6 +115,11 @@ public struct PathHistory: Sendable {
         case .discarded(let left), .takenOut(let left): if kept?.id == left.quarantined { kept = nil }
         case .unsealed(let artifact) where isSame(artifact.path):
             unsealed = (artifact, entry.line.time)
+            former[artifact.version] = artifact
+        case .versionRemoved(let version) where isSame(version.path):
+            removed[version.version] = VersionRemoval(
+                time: entry.line.time, reason: version.reason, uid: version.uid)
+        case .versionKept(let version) where isSame(version.path): removed[version.version] = nil
         default: break
         }
     }
@@ -133,6 +142,7 @@ extension LedgerEvent {
         case .discarded(let left), .takenOut(let left): isIt(left.path) || isIt(left.to)
         case .removedEmpty(let file), .removedTransient(let file): isIt(file.path)
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact): isIt(artifact.path)
+        case .versionRemoved(let version), .versionKept(let version): isIt(version.path)
         case .attributesSet(let change): isIt(change.path)
         case .attested(let artifact): isIt(artifact.path)
         case .denied(let operation): isIt(operation.path)

@@ -23,15 +23,37 @@ package enum FileCopy {
         if isSynced { try SystemCall.sync(copy) }
     }
 
-    /// copy_file_range(2), which shares blocks where the file systems can; reads and writes where it is not possible.
+    /// Copies a file's bytes to an empty one. What the file system tells to be a hole stays one.
     package static func copyBytes(_ source: FileDescriptor, to copy: FileDescriptor) throws(Errno) {
+        guard let holes = Holes(of: source) else { return try copyData(source, from: 0, to: copy) }
         var offset: Int64 = 0
+        while true {
+            let (end, isHole) = try holes.extent(at: offset)
+            if end == offset {
+                // The end, or nothing is known from here on.
+                if !isHole { return try copyData(source, from: offset, to: copy) }
+                break
+            }
+            if !isHole { try copyData(source, from: offset, until: end, to: copy) }
+            offset = end
+        }
+        try SystemCall.truncate(copy, to: offset)
+    }
+
+    /// copy_file_range(2), which shares blocks where the file systems can; reads and writes where it is not possible.
+    ///
+    /// - Parameter end: nil for that of the file, wherever that is by then.
+    private static func copyData(
+        _ source: FileDescriptor, from start: Int64, until end: Int64? = nil, to copy: FileDescriptor
+    ) throws(Errno) {
+        var offset = start
+        func room(_ most: Int) -> Int { end.map { Int(clamping: min(Int64(most), $0 &- offset)) } ?? most }
         do throws(Errno) {
-            while true {
-                let copied = try SystemCall.copyRange(source, from: offset, to: copy, at: nil, count: 1 << 30)
+            while room(1) > 0 {
+                let copied = try SystemCall.copyRange(source, from: offset, to: copy, at: offset, count: room(1 << 30))
                 offset += Int64(copied)
                 // 0 at the start may also be a file system that does not say that it cannot (copy_file_range(2), BUGS).
-                if copied == 0 && offset > 0 { return }
+                if copied == 0 && offset > start { return }
                 if copied == 0 { break }
             }
         } catch .improperLink, .noFunction, .invalidArgument, .notSupported, .notPermitted {
@@ -39,12 +61,17 @@ package enum FileCopy {
         }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
         defer { buffer.deallocate() }
-        var position = offset
-        while true {
-            let got = try SystemCall.read(source, at: position, into: buffer)
+        while room(1) > 0 {
+            let got = try SystemCall.read(source, at: offset, into: .init(rebasing: buffer[..<room(buffer.count)]))
             if got == 0 { return }
-            try SystemCall.write(copy, [UInt8](buffer[..<got]))
-            position += Int64(got)
+            var written = 0
+            while written < got {
+                let count = try SystemCall.write(
+                    copy, at: offset &+ Int64(written), UnsafeRawBufferPointer(rebasing: buffer[written..<got]))
+                guard count > 0 else { throw .ioError }
+                written += count
+            }
+            offset += Int64(got)
         }
     }
 

@@ -49,7 +49,7 @@ package struct FileSource: ByteSource {
 }
 
 /// Where a sparse file's holes are (lseek(2), `SEEK_DATA`), asked for as far as the file is read.
-private final class Holes {
+final class Holes {
     /// What a smaller file has of holes is read in no time.
     static let worthLooking: Int64 = 4 << 20
 

@@ -20,6 +20,8 @@ extension Recovery {
         private(set) var unsealing: [String: [UnsealedArtifact]] = [:]
         /// Of these, those that have left, or have not.
         private(set) var unsealed: Set<UnsealedArtifact> = []
+        /// Former versions that it was to remove, by what they were of.
+        private(set) var removedVersions: [String: LedgerEvent.RemovedVersion] = [:]
         /// The sessions that it was to remove, by their names.
         private(set) var removed: [String: LedgerEvent.RemovedSession] = [:]
         /// Runs that are all or nothing, of which all intents are there: they count.
@@ -48,6 +50,9 @@ extension Recovery {
                 case .quarantined(_, let name): left[name] = nil
                 case .sessionRemoved(let session): removed[session.session] = session
                 case .sessionKept(let session, _, _): removed[session] = nil
+                case .versionRemoved(let version):
+                    removedVersions["\(version.path)@\(version.version)"] = version
+                case .versionKept(let version): removedVersions["\(version.path)@\(version.version)"] = nil
                 case .runSealing(_, let run, _): sealing.insert(run)
                 case .unsealIntent(let artifact): unsealing[artifact.together, default: []].append(artifact)
                 case .unsealed(let artifact), .unsealAbandoned(let artifact): unsealed.insert(artifact)

@@ -181,6 +181,7 @@ struct Recovery {
                 waits = true
                 waiting.insert(intent.staged)
             }
+            if !finishClearing(intents, in: directory) { waits = true }
             try finishLeaving(intents, in: directory)
             if !finishRemoving(intents, in: directory, mount: mount) { waits = true }
             for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }

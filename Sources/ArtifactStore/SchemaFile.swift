@@ -132,6 +132,10 @@ public enum SchemaFile {
             # store's directory; or none.
             signing_key: \(schema.signingKey.map { "\"\($0)\"" } ?? SigningWord.none)
 
+            # Which former versions are kept of what was superseded or retracted: 'all', or those that 'artifactfs gc --versions' may not remove, such
+            # as {last: 3, within: 90d}: the last 3 of a name, and what left its name within 90 days. A type may say otherwise.
+            keep_versions: \(text(of: schema.keepVersions))
+
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
             chromosomes: \(chromosomesText(schema.chromosomes))
@@ -152,6 +156,7 @@ public enum SchemaFile {
             #   checks      false publishes a file whatever its contents, unless it is empty
             #   comment     of tables (.tsv, .tsv.gz, .tsv.bgz): lines that begin with this character, one of "#%;@", are no rows
             #   header      of tables: false when the first row is data
+            #   keep_versions  as above, for this type
             #   quotes      of tables: csv when a field in double quotes may hold tabs and newlines, as pandas and polars read it; none
             # The formats that are checked are .tsv, .tsv.gz, .tsv.bgz, .parquet, .json, .jsonl, .pkl, .pt, .ckpt, .safetensors, .h5, .hdf5,
             # .keras, .npy, .npz, .index (TensorFlow), .png and .pdf; of others it is known that they are not empty.
@@ -168,8 +173,15 @@ public enum SchemaFile {
             if type.kind != .file { text += "    kind: \(type.kind.rawValue)\n" }
             text += "    checks: \(type.isChecked)\n"
             text += self.text(of: type.table)
+            if let keep = type.keepVersions { text += "    keep_versions: \(self.text(of: keep))\n" }
         }
         return text
+    }
+
+    private static func text(of retention: VersionRetention) -> String {
+        guard case .some(let last, let within) = retention else { return RetentionWord.all }
+        let words = [last.map { "last: \($0)" }, within.map { "within: \(TimeSpan.text(ofSeconds: $0))" }]
+        return "{" + words.compactMap { $0 }.joined(separator: ", ") + "}"
     }
 
     /// What is said of tables, where it is not the usual.
@@ -222,6 +234,9 @@ public enum SchemaFile {
 /// What stands for no key.
 private enum SigningWord { static let none = "none" }
 
+/// What stands for all former versions.
+private enum RetentionWord { static let all = "all" }
+
 /// What stands for the built-in chromosomes.
 private enum ChromosomeWord { static let assemblies = "assemblies" }
 
@@ -243,6 +258,7 @@ private struct SchemaReader {
         var environment = EnvironmentNames.builtIn
         var maySupersede = PrincipalNames.none
         var signingKey: String?
+        var keepVersions = VersionRetention.all
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -274,6 +290,7 @@ private struct SchemaReader {
             case "signing_key":
                 let text = try name(value)
                 signingKey = text == SigningWord.none ? nil : text
+            case "keep_versions": keepVersions = try retention(value)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
@@ -289,7 +306,7 @@ private struct SchemaReader {
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
                         + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, may_supersede, signing_key, "
-                        + "chromosomes and types"
+                        + "keep_versions, chromosomes and types"
                 )
             }
         }
@@ -301,7 +318,7 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment, maySupersede: maySupersede, signingKey: signingKey)
+                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions)
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }
@@ -414,6 +431,7 @@ private struct SchemaReader {
         var kind = TypeDefinition.Kind.file
         var isChecked = true
         var table = TableOptions()
+        var keepVersions: VersionRetention?
         for (key, value) in try mapping(node, "type '\(name)'") {
             switch try self.name(key) {
             case "layers":
@@ -451,6 +469,7 @@ private struct SchemaReader {
                     throw fault(value, "comment is one of \"#\", \"%\", \";\" and \"@\", in quotes")
                 }
                 table.comment = byte
+            case "keep_versions": keepVersions = try retention(value)
             case "header": table.hasHeader = try truth(value, "header")
             case "quotes":
                 guard let found = TableOptions.Quotes(rawValue: try self.name(value)) else {
@@ -460,7 +479,7 @@ private struct SchemaReader {
             case let other:
                 throw fault(
                     key,
-                    "'\(other)' is not known in a type; there are layers, formats, directory, names, kind, checks, comment, header and quotes"
+                    "'\(other)' is not known in a type; there are layers, formats, directory, names, kind, checks, comment, header, quotes and keep_versions"
                 )
             }
         }
@@ -468,7 +487,29 @@ private struct SchemaReader {
         guard let formats else { throw fault(node, "type '\(name)' has no formats") }
         return TypeDefinition(
             name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
-            isChecked: isChecked, table: table)
+            isChecked: isChecked, table: table, keepVersions: keepVersions)
+    }
+
+    private func retention(_ node: Node) throws(StoreError) -> VersionRetention {
+        let problem =
+            "keep_versions is 'all', or {last: N, within: SPAN}, with one of the two or both: N from 1, and a span such as 90d"
+        guard case .mapping = node else {
+            guard try name(node) == RetentionWord.all else { throw fault(node, problem) }
+            return .all
+        }
+        var last: Int?
+        var within: Int64?
+        for (key, value) in try mapping(node, "keep_versions") {
+            switch try name(key) {
+            case "last": last = try integer(value, "last")
+            case "within":
+                guard let span = TimeSpan.seconds(try name(value)) else { throw fault(value, problem) }
+                within = span
+            default: throw fault(key, problem)
+            }
+        }
+        guard let rule = VersionRetention(last: last, within: within) else { throw fault(node, problem) }
+        return rule
     }
 
     private func truth(_ node: Node, _ what: String) throws(StoreError) -> Bool {

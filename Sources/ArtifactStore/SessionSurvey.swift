@@ -33,6 +33,21 @@ public struct SessionSurvey: Sendable, Hashable {
     /// Nothing was looked at.
     init() {}
 
+    /// What is in a file or directory that is none of a session.
+    ///
+    /// - Parameter path: by which errors name it.
+    init(of file: RealFile, _ path: String) throws(Errno) {
+        let found = try file.attributes()
+        (owner, changed) = (found.st_uid, Int64(found.st_mtim.tv_sec))
+        guard found.isDirectory else {
+            (files, bytes) = (1, Int64(found.st_size))
+            return
+        }
+        guard mayChange(found, path) else { return }
+        let directory = try file.directory.directory(file.name)
+        try add(directory.descriptor, path, depth: 0)
+    }
+
     private static let user = geteuid()
 
     mutating func add(_ place: SessionPlace) {

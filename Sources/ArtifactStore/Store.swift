@@ -43,6 +43,8 @@ public final class Store: Sendable {
     let stopAfter = Lock<PublishStep?>(nil)
     /// The same of superseding and retracting.
     let stopUnsealingAfter = Lock<UnsealStep?>(nil)
+    /// The same of removing former versions.
+    let stopClearingAfter = Lock<VersionClearingStep?>(nil)
     /// The same of promoting together.
     let stopPromotingAfter = Lock<PromotionStep?>(nil)
 

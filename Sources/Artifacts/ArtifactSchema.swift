@@ -34,6 +34,8 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let maySupersede: PrincipalNames
     /// The private key by which what is promoted is signed, a path that is absolute or from the store's directory; nil for none.
     public let signingKey: String?
+    /// Which former versions are kept, where a type does not say otherwise.
+    public let keepVersions: VersionRetention
 
     /// A schema of these types.
     ///
@@ -44,7 +46,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
         publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn, maySupersede: PrincipalNames = .none,
-        signingKey: String? = nil
+        signingKey: String? = nil, keepVersions: VersionRetention = .all
     ) throws(SchemaError) {
         let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
@@ -102,6 +104,7 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.environment = environment
         self.maySupersede = maySupersede
         self.signingKey = signingKey
+        self.keepVersions = keepVersions
     }
 
     /// Whether a text can be a file's path that stays what it says: without a line's end or quotes, and not out of the store's directory by `..`.
@@ -283,5 +286,6 @@ extension ArtifactSchema {
         environment = .builtIn
         maySupersede = .none
         signingKey = nil
+        keepVersions = .all
     }
 }

@@ -44,6 +44,8 @@ public struct TypeDefinition: Hashable, Sendable {
     public var isChecked: Bool { declaration.isChecked }
     /// What its tables look like.
     public var table: TableOptions { declaration.table }
+    /// Which of its former versions are kept; nil where that is as in the whole schema.
+    public var keepVersions: VersionRetention? { declaration.keepVersions }
     /// The schema's: which names chromosomes have.
     public var chromosomes: ChromosomeNames { declaration.chromosomes }
     /// The schema's: which names are temporary.
@@ -52,11 +54,13 @@ public struct TypeDefinition: Hashable, Sendable {
     /// Declares a type. `ArtifactSchema` checks the declaration.
     public init(
         name: String, layers: [Layer], formats: [String], directory: String = ".", naming: Naming = .whole,
-        kind: Kind = .file, isChecked: Bool = true, table: TableOptions = TableOptions()
+        kind: Kind = .file, isChecked: Bool = true, table: TableOptions = TableOptions(),
+        keepVersions: VersionRetention? = nil
     ) {
         declaration = Declaration(
             name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
-            isChecked: isChecked, table: table, chromosomes: .assemblies, transientNames: .builtIn)
+            isChecked: isChecked, table: table, keepVersions: keepVersions, chromosomes: .assemblies,
+            transientNames: .builtIn)
     }
 
     private init(_ declaration: Declaration) { self.declaration = declaration }
@@ -66,7 +70,8 @@ public struct TypeDefinition: Hashable, Sendable {
         TypeDefinition(
             Declaration(
                 name: name, layers: layers, formats: formats, directory: directory, naming: naming, kind: kind,
-                isChecked: isChecked, table: table, chromosomes: chromosomes, transientNames: transientNames))
+                isChecked: isChecked, table: table, keepVersions: keepVersions, chromosomes: chromosomes,
+                transientNames: transientNames))
     }
 
     /// Whether both are declared alike.
@@ -87,6 +92,7 @@ public struct TypeDefinition: Hashable, Sendable {
         let kind: Kind
         let isChecked: Bool
         let table: TableOptions
+        let keepVersions: VersionRetention?
         let chromosomes: ChromosomeNames
         let transientNames: TransientNames
         let nameBytes: [UInt8]
@@ -95,10 +101,12 @@ public struct TypeDefinition: Hashable, Sendable {
 
         init(
             name: String, layers: [Layer], formats: [String], directory: String, naming: Naming, kind: Kind,
-            isChecked: Bool, table: TableOptions, chromosomes: ChromosomeNames, transientNames: TransientNames
+            isChecked: Bool, table: TableOptions, keepVersions: VersionRetention?, chromosomes: ChromosomeNames,
+            transientNames: TransientNames
         ) {
             (self.name, self.layers, self.formats, self.directory) = (name, layers, formats, directory)
             (self.naming, self.kind, self.isChecked, self.table) = (naming, kind, isChecked, table)
+            self.keepVersions = keepVersions
             (self.chromosomes, self.transientNames) = (chromosomes, transientNames)
             nameBytes = Array(name.utf8)
             formatBytes = formats.map { Array($0.utf8) }
@@ -108,6 +116,7 @@ public struct TypeDefinition: Hashable, Sendable {
         func isLike(_ other: Declaration) -> Bool {
             name == other.name && layers == other.layers && formats == other.formats && directory == other.directory
                 && naming == other.naming && kind == other.kind && isChecked == other.isChecked && table == other.table
+                && keepVersions == other.keepVersions
                 && chromosomes == other.chromosomes && transientNames == other.transientNames
         }
 

@@ -17,6 +17,8 @@ extension Catalog {
         public let sha256: String?
         /// When it was sealed, in nanoseconds since 1970.
         public let sealed: Int64
+        /// When its bytes were removed to make room, in nanoseconds since 1970; nil while they are there.
+        public let removed: Int64?
     }
 
     /// The directories in which anything was sealed, by their paths on the mount.
@@ -31,6 +33,19 @@ extension Catalog {
                     SELECT (SELECT min(directory) FROM artifact WHERE directory > d.id) FROM d WHERE d.id IS NOT NULL)
                     SELECT id FROM d WHERE id IS NOT NULL) ORDER BY value
                     """)
+        }
+    }
+
+    /// How many artifacts had their names at a moment whose bytes were removed since to make room.
+    ///
+    /// - Parameter moment: in nanoseconds since 1970.
+    public func removed(at moment: Int64) throws -> Int {
+        try reading { database in
+            try Int.fetchOne(
+                database,
+                sql: """
+                    SELECT count(*) FROM artifact WHERE removed IS NOT NULL AND sealed <= ? AND "left" > ?
+                    """, arguments: [moment, moment]) ?? 0
         }
     }
 
@@ -50,7 +65,7 @@ extension Catalog {
             let rows = try Row.fetchCursor(
                 database,
                 sql: """
-                    SELECT name, version, size, sha256, sealed, state FROM artifact WHERE directory = ? AND quarantined IS NULL
+                    SELECT name, version, size, sha256, sealed, state, removed FROM artifact WHERE directory = ? AND quarantined IS NULL
                     AND sealed <= ? AND ("left" IS NULL OR "left" > ?) AND state IN (?, ?, ?) ORDER BY name, sealed DESC, id DESC
                     """, arguments: [place, moment, moment, numbers[1], numbers[2], numbers[3]])
             var found: [PresentArtifact] = []
@@ -61,7 +76,8 @@ extension Catalog {
                 found.append(
                     PresentArtifact(
                         name: name, version: state == numbers[1] ? nil : version ?? 1, size: row[2],
-                        sha256: (row[3] as Data?).map { MessageDigest.hexadecimal($0) }, sealed: row[4]))
+                        sha256: (row[3] as Data?).map { MessageDigest.hexadecimal($0) }, sealed: row[4],
+                        removed: row[6]))
             }
             return found
         }

@@ -4,7 +4,7 @@ internal import GRDB
 /// The tables of a catalog. It is an index: all of it is in the ledgers too, and it is made anew when anything about it is not as it should be.
 enum CatalogTables {
     /// What `PRAGMA user_version` has. Another number is another catalog, which is made anew.
-    static let version = 4
+    static let version = 5
 
     /// Texts that come often have numbers. A text is found by its hash: an index over long commands would be as large as they are.
     static let create = """
@@ -18,10 +18,12 @@ enum CatalogTables {
             version INTEGER, session INTEGER, test INTEGER, run INTEGER, experiment INTEGER, user INTEGER, host INTEGER,
             program INTEGER, command INTEGER, "commit" BLOB, dirty INTEGER, size INTEGER, "rows" INTEGER,
             "columns" INTEGER, sealed INTEGER, opened INTEGER, state INTEGER, sha256 BLOB, note INTEGER,
-            quarantined TEXT, intent TEXT, ledger INTEGER, file INTEGER, offset INTEGER, length INTEGER, "left" INTEGER);
+            quarantined TEXT, intent TEXT, ledger INTEGER, file INTEGER, offset INTEGER, length INTEGER, "left" INTEGER,
+            removed INTEGER);
         CREATE TABLE leaving(
             directory INTEGER, name TEXT, sha256 BLOB, state INTEGER NOT NULL, "left" INTEGER,
             version INTEGER);
+        CREATE TABLE removing(directory INTEGER, name TEXT, version INTEGER NOT NULL, removed INTEGER);
         CREATE TABLE input(
             artifact INTEGER NOT NULL, path INTEGER NOT NULL, version INTEGER, how INTEGER, sha256 BLOB);
         CREATE TABLE run(
@@ -61,6 +63,7 @@ enum CatalogTables {
         CREATE INDEX artifact_size ON artifact(size);
         CREATE INDEX artifact_rows ON artifact("rows") WHERE "rows" IS NOT NULL;
         CREATE INDEX artifact_sealed ON artifact(sealed);
+        CREATE INDEX artifact_removed ON artifact(removed) WHERE removed IS NOT NULL;
         CREATE INDEX artifact_sha256 ON artifact(sha256);
         CREATE INDEX input_path ON input(path);
         CREATE INDEX run_begun ON run(begun);

@@ -163,6 +163,17 @@ final class CatalogWriter {
                     try number(of: directory), name, HexadecimalText.bytes(artifact.sha256),
                     try number(of: artifact.unsealing.rawValue), Self.time(line.time), artifact.version,
                 ])
+        case .versionRemoved(let version):
+            let (directory, name) = CatalogPath.parts(of: version.path)
+            try execute(
+                "INSERT INTO removing VALUES (?, ?, ?, ?)",
+                [try number(of: directory), name, version.version, Self.time(line.time)])
+        case .versionKept(let version):
+            let (directory, name) = CatalogPath.parts(of: version.path)
+            let place: StatementArguments = [try number(of: directory), name, version.version]
+            try execute("DELETE FROM removing WHERE directory IS ? AND name = ? AND version = ?", place)
+            try execute(
+                "UPDATE artifact SET removed = NULL WHERE directory IS ? AND name = ? AND version IS ?", place)
         case .runBegun(let run): try begin(run, at: line.time, host)
         case .runEnded(let run): try end(run, at: line.time)
         case .sessionBegun(let session, _), .sessionResumed(let session, _):
@@ -235,6 +246,23 @@ final class CatalogWriter {
                 "UPDATE artifact SET state = ?, \"left\" = ?, version = ifnull(version, ?) WHERE id = ?",
                 [state, left, version, found])
             try execute("DELETE FROM leaving WHERE rowid = ?", [id])
+        }
+        try noteRemoved()
+    }
+
+    /// Says of former versions that were removed to make room that they are not there.
+    private func noteRemoved() throws {
+        let rows = try Row.fetchAll(database, sql: "SELECT rowid, directory, name, version, removed FROM removing")
+        for row in rows {
+            let (id, directory, name): (Int64, Int64?, String) = (row[0], row[1], row[2])
+            let (version, removed): (Int64, Int64?) = (row[3], row[4])
+            // What says no version is the first.
+            try execute(
+                """
+                UPDATE artifact SET removed = ? WHERE directory IS ? AND name = ? AND ifnull(version, 1) = ?
+                AND quarantined IS NULL AND "left" IS NOT NULL
+                """, [removed ?? 0, directory, name, version])
+            if database.changesCount > 0 { try execute("DELETE FROM removing WHERE rowid = ?", [id]) }
         }
     }
 

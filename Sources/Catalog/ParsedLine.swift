@@ -33,7 +33,7 @@ struct ParsedLine: Sendable {
         case .restored, .sealAbandoned: return LineHead.intent(of: bytes).map { .settled($0) } ?? .nothing
         case .sealed, .quarantined: settled = LineHead.intent(of: bytes)
         case .discarded, .takenOut, .superseded, .retracted, .runBegun, .runEnded, .sessionBegun, .sessionResumed,
-            .sessionRemoved, .sessionKept:
+            .sessionRemoved, .sessionKept, .versionRemoved, .versionKept:
             break
         case .ledgerRepaired: return .repaired
         default: return .nothing

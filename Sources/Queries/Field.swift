@@ -37,7 +37,7 @@ public struct Field: Sendable, Hashable {
         switch name {
         case .version, .rows, .columns, .seconds, .status, .made, .metric: .number
         case .size: .size
-        case .sealed, .opened, .left, .begun: .time
+        case .sealed, .opened, .left, .removed, .begun: .time
         case .dirty: .flag
         case .commit, .sha256: .hash
         case .param: .any
@@ -94,6 +94,8 @@ public enum FieldName: String, Sendable, CaseIterable {
     case opened
     /// When it was superseded or retracted.
     case left
+    /// When its bytes were removed to make room.
+    case removed
     case state
     case sha256
     case note

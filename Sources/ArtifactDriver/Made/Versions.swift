@@ -129,8 +129,9 @@ extension Volume {
             let number = Int64(name.dropLast(StoreLayout.recordSuffix.count)),
             String(number) + StoreLayout.recordSuffix == name
         else { throw Errno.noSuchFileOrDirectory }
-        let file = reader.file(number)
-        let found = try file.look()
+        // What is left of one that was removed has its rights.
+        let (found, isRemoved) = try reader.witness(of: number)
+        let file = isRemoved ? reader.removedFile(number) : reader.file(number)
         // Who may not read it may not read this either.
         let path = try file.open(SystemCall.pathOnly, seen: found.identity)
         defer { SystemCall.close(path) }
@@ -160,6 +161,10 @@ extension Volume {
             guard let found = try? reader.file(number).look() else { continue }
             try listing.add(String(number), number: UInt64(found.attributes.st_ino), type: found.identity.kind)
             guard reader.isDescribed(number) else { continue }
+            let name = String(number) + StoreLayout.recordSuffix
+            try listing.add(name, number: StableNumber.of(path + "/" + name), type: S_IFREG)
+        }
+        for number in try reader.removedNumbers() {
             let name = String(number) + StoreLayout.recordSuffix
             try listing.add(name, number: StableNumber.of(path + "/" + name), type: S_IFREG)
         }

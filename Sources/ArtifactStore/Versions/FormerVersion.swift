@@ -16,6 +16,8 @@ public struct FormerVersion: Sendable {
     public let left: UnsealedArtifact?
     /// What is known of it; nil where the description cannot be read.
     public let record: ArtifactRecord?
+    /// That it was removed to make room; nil while it is there.
+    public let removed: VersionRemoval?
 
     /// Its name where versions are.
     public var name: String { String(number) }
@@ -66,10 +68,12 @@ public struct VersionReader: Sendable {
         "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)/\(EscapedName.unique(real))/\(number)"
     }
 
-    /// All, the oldest first.
+    /// All, the oldest first; those too that were removed to make room.
     public func all() throws(Errno) -> [FormerVersion] {
         var found: [FormerVersion] = []
-        for number in try numbers() {
+        let names = try directory.entries().map(\.name)
+        let numbers = Set(names.compactMap { VersionShelf.number($0) ?? VersionShelf.removedNumber($0) })
+        for number in numbers.sorted() {
             do throws(Errno) { found.append(try version(number)) } catch {
                 guard error == .noSuchFileOrDirectory else { throw error }
             }
@@ -77,22 +81,42 @@ public struct VersionReader: Sendable {
         return found
     }
 
-    /// Their numbers.
+    /// The numbers of those that are there.
     public func numbers() throws(Errno) -> [Int64] {
         try directory.entries().compactMap { VersionShelf.number($0.name) }.sorted()
+    }
+
+    /// The numbers of those that were removed to make room.
+    public func removedNumbers() throws(Errno) -> [Int64] {
+        let names = Set(try directory.entries().map(\.name))
+        return names.compactMap { VersionShelf.removedNumber($0) }.filter { !names.contains(String($0)) }.sorted()
     }
 
     /// One of them.
     ///
     /// - Throws: `ENOENT` when there is none of that number.
     public func version(_ number: Int64) throws(Errno) -> FormerVersion {
-        let found = try file(number).look()
-        let text = try? description(of: number)
+        let (found, isRemoved) = try witness(of: number)
+        let text = try? bytes(
+            of: isRemoved ? removedFile(number) : directory.file(VersionShelf.descriptionName(number)))
         let value = text.flatMap { JSONValue(parsing: $0) }
         return FormerVersion(
             number: number, identity: found.identity, time: value?["time"]?.string ?? "",
-            left: value.flatMap { UnsealedArtifact($0) }, record: value?["record"]?.object.map { ArtifactRecord($0) })
+            left: value.flatMap { UnsealedArtifact($0) }, record: value?["record"]?.object.map { ArtifactRecord($0) },
+            removed: isRemoved ? VersionRemoval(value?["removed"]) : nil)
     }
+
+    /// What has the rights of a version: itself, or what is left of one that was removed to make room.
+    ///
+    /// - Throws: `ENOENT` when there is none of that number.
+    public func witness(of number: Int64) throws(Errno) -> (found: FoundFile, isRemoved: Bool) {
+        do throws(Errno) { return (try file(number).look(), false) } catch .noSuchFileOrDirectory {
+            return (try removedFile(number).look(), true)
+        }
+    }
+
+    /// What is left of one that was removed to make room.
+    public func removedFile(_ number: Int64) -> RealFile { directory.file(VersionShelf.removedName(number)) }
 
     /// Its file or directory.
     public func file(_ number: Int64) -> RealFile { directory.file(String(number)) }
@@ -100,9 +124,14 @@ public struct VersionReader: Sendable {
     /// Whether there is something that says what it is.
     public func isDescribed(_ number: Int64) -> Bool { directory.file(VersionShelf.descriptionName(number)).exists }
 
-    /// The bytes that say what it is, and how and why it left its name.
+    /// The bytes that say what it is, how and why it left its name, and that it was removed where it was.
     public func description(of number: Int64) throws(Errno) -> [UInt8] {
-        let descriptor = try directory.file(VersionShelf.descriptionName(number)).open(O_RDONLY | O_NONBLOCK)
+        let isRemoved = try witness(of: number).isRemoved
+        return try bytes(of: isRemoved ? removedFile(number) : directory.file(VersionShelf.descriptionName(number)))
+    }
+
+    private func bytes(of file: RealFile) throws(Errno) -> [UInt8] {
+        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
         defer { SystemCall.close(descriptor) }
         return try SystemCall.bytes(descriptor, at: 0, count: Self.longestDescription)
     }
@@ -114,6 +143,8 @@ struct VersionShelf {
 
     /// What is added to a version's name for its description.
     private static let descriptionSuffix = ".json"
+    /// What is added to it for what is left of one that was removed to make room.
+    private static let removedSuffix = ".removed"
 
     /// - Parameter root: the store.
     /// - Returns: nil of a store that has none.
@@ -145,10 +176,17 @@ struct VersionShelf {
         return last.addingReportingOverflow(1).partialValue
     }
 
-    /// The greatest number of a version that is there; nil where there is none.
+    /// The greatest number of a version that is there, or was before it was removed to make room; nil where there is none.
     static func last(in directory: Directory) throws(Errno) -> Int64? {
-        try directory.entries().compactMap { number($0.name) }.max()
+        try directory.entries().compactMap { number($0.name) ?? removedNumber($0.name) }.max()
     }
+
+    /// The number of a version of which this is what is left; nil of any other name.
+    static func removedNumber(_ name: String) -> Int64? {
+        name.hasSuffix(removedSuffix) ? number(String(name.dropLast(removedSuffix.count))) : nil
+    }
+
+    static func removedName(_ number: Int64) -> String { String(number) + removedSuffix }
 
     /// A version's number by its name; nil of what is none.
     static func number(_ name: String) -> Int64? {

@@ -28,7 +28,7 @@ extension Store {
     public func supersede(_ request: UnsealRequest, with successor: Successor) throws(UnsealObstacle)
         -> UnsealedArtifact
     {
-        try withShelf(request) { shelf, writable throws(UnsealObstacle) in
+        try withShelf(request.paths.first ?? "") { shelf, writable throws(UnsealObstacle) in
             let leaving = try find(request, shelf)
             guard let artifact = leaving.first, leaving.count == 1 else {
                 throw .successor(reason: "one file cannot have several names", .invalidName)

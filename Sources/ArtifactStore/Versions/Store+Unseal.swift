@@ -12,7 +12,7 @@ extension Store {
     ///
     /// - Returns: what left, in the order of the paths.
     public func unseal(_ request: UnsealRequest) throws(UnsealObstacle) -> [UnsealedArtifact] {
-        try withShelf(request) { shelf, writable throws(UnsealObstacle) in
+        try withShelf(request.paths.first ?? "") { shelf, writable throws(UnsealObstacle) in
             let leaving = try find(request, shelf)
             let lines = lines(of: leaving, request, writable)
             try describe(leaving, lines, shelf)
@@ -37,11 +37,12 @@ extension Store {
 
     // MARK: - The steps
 
-    /// Runs while nobody else supersedes or retracts in the store, by whichever mount.
+    /// Runs while nobody else supersedes, retracts, or removes versions in the store, by whichever mount.
+    ///
+    /// - Parameter path: the one that errors name.
     func withShelf<Result>(
-        _ request: UnsealRequest, _ body: (VersionShelf, Writable) throws(UnsealObstacle) -> Result
+        _ path: String, _ body: (VersionShelf, Writable) throws(UnsealObstacle) -> Result
     ) throws(UnsealObstacle) -> Result {
-        let path = request.paths.first ?? ""
         guard let writable else { throw .system(path: path, doing: "changed", .readOnlyFileSystem) }
         let shelf = try LeavingArtifact.attempt(path, "changed: there is no place for versions") { () throws(Errno) in
             VersionShelf(

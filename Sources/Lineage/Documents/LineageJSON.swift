@@ -22,6 +22,7 @@ extension LineageNode {
         all["modified"] = modified.map { .string($0) }
         if isAsked { all["asked"] = .bool(true) }
         if isSuperseded { all["superseded"] = .bool(true) }
+        all["removed"] = removed.map { .string($0) }
         if isHidden { all["hidden"] = .bool(true) }
         if nature == .artifact { all["inputs_known"] = .bool(knowsInputs) }
         if moreAbove > 0 { all["more_inputs"] = .integer(Int64(moreAbove)) }

@@ -190,7 +190,8 @@ struct LineageDrawing {
             node.record?.commandLine.map { LineageGraph.shortened($0, to: 400) }, writer?.cwd.map { "in \($0)" },
             node.code?.commit.map { "commit \($0)" + (node.code?.dirty == true ? ", with changes" : "") },
             node.record?.origin?.path.map { "promoted from \($0)" },
-            node.isSuperseded ? "what is at this path now is a later version" : nil, node.gap,
+            node.isSuperseded ? "what is at this path now is a later version" : nil,
+            node.removed.map { VersionRemoval.words(time: $0) }, node.gap,
         ]
         return lines.compactMap { $0 }.joined(separator: "\n")
     }

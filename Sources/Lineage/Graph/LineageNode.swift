@@ -24,6 +24,8 @@ public struct LineageNode: Sendable {
     public var record: ArtifactRecord?
     /// Whether something else was sealed at its path since.
     public var isSuperseded = false
+    /// When its bytes were removed to make room, as text; nil while they are there, or where that is not known.
+    public var removed: String?
     /// Whether it has a record that this user may not read.
     public var isHidden = false
     /// Whether somebody looked what it was made from.

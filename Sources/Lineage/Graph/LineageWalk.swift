@@ -223,6 +223,7 @@ struct LineageWalk {
         let record = index[id]
         var node = LineageNode(nature: .artifact, path: record.path)
         (node.version, node.sha256, node.knowsInputs) = (index.version(of: id), record.sha256, record.knowsInputs)
+        node.removed = node.version.flatMap { index.removal(of: record.path, version: $0) }
         node.isSuperseded = index.sealed(at: record.path).last != id
         return place(.record(id), node)
     }

@@ -25,11 +25,22 @@ public struct LedgerRecords: RecordSource {
                     add(bytes, of: host, span)
                     fallthrough
                 case .ended: if intents.removeValue(forKey: intent) == nil { settled.insert(intent) }
+                case .removed: noteRemoval(bytes)
                 }
             }
         }
         for (intent, kept) in intents where !settled.contains(intent) {
             if let line = try reader.line(of: kept.host, at: kept.span) { add(line, of: kept.host, kept.span) }
+        }
+    }
+
+    private mutating func noteRemoval(_ bytes: ArraySlice<UInt8>) {
+        guard let line = LedgerLine(parsing: bytes) else { return }
+        switch line.event {
+        case .versionRemoved(let version):
+            index.note(removalOf: version.path, version: version.version, at: line.time)
+        case .versionKept(let version): index.note(removalOf: version.path, version: version.version, at: nil)
+        default: break
         }
     }
 
@@ -78,7 +89,7 @@ public struct LedgerRecords: RecordSource {
 
 /// Which sealing a line is about, read from its beginning without the rest, which is long.
 private struct Intent: Hashable {
-    enum Kind { case begun, sealed, ended }
+    enum Kind { case begun, sealed, ended, removed }
 
     let kind: Kind
     /// Its mount and its name in staging.
@@ -103,6 +114,7 @@ private struct Intent: Hashable {
 
     private static let kinds: [[UInt8]: Kind] = [
         Array("seal-intent".utf8): .begun, Array("sealed".utf8): .sealed, Array("quarantined".utf8): .ended,
+        Array("version-removed".utf8): .removed, Array("version-kept".utf8): .removed,
         Array("restored".utf8): .ended, Array("seal-abandoned".utf8): .ended,
     ]
     private static let event = Array("\"event\":\"".utf8)

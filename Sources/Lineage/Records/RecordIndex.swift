@@ -11,6 +11,9 @@ public struct RecordIndex: Sendable {
     private var byOrigin: [ExactText: [RecordNumber]] = [:]
     private var byInput: [ExactText: [RecordNumber]] = [:]
 
+    /// When former versions were removed to make room, by their paths and numbers.
+    private var removals: [ExactText: [Int64: String]] = [:]
+
     /// No records.
     public init() {}
 
@@ -33,6 +36,16 @@ public struct RecordIndex: Sendable {
             }
         }
     }
+
+    /// Notes that a former version was removed to make room, or that it was not.
+    ///
+    /// - Parameter time: when, as text; nil of one that is there still.
+    public mutating func note(removalOf path: String, version: Int64, at time: String?) {
+        removals[ExactText(path), default: [:]][version] = time
+    }
+
+    /// When a former version was removed to make room; nil of one that is there.
+    public func removal(of path: String, version: Int64) -> String? { removals[ExactText(path)]?[version] }
 
     /// A record.
     public subscript(id: RecordNumber) -> RecordSummary { records[id] }

@@ -15,7 +15,8 @@ struct ClearingCommand: ParsableCommand {
             artifactfs gc [PLACE] [--keep-last N] [--keep-within SPAN]
                           [--keep-tag TAG]... [--session NAME]...
                           [--quarantine-older-than SPAN]
-                          [--temporary-older-than SPAN] [--delete] [--json]
+                          [--temporary-older-than SPAN] [--versions]
+                          [--delete] [--json]
             """,
         discussion: """
             Shows what would be removed, and what stays and why; with --delete it is removed. Without a rule for sessions none is \
@@ -23,7 +24,9 @@ struct ClearingCommand: ParsableCommand {
             artifact of production was made and whose bytes are nowhere else in production.
 
             A session goes with all that is in it. What its metadata.json says stays in the ledger, so that runs and their metrics are \
-            found as before. What is in quarantine is somebody's bytes: it goes only when it is asked for. For the store's owner and root; \
+            found as before. With --versions those former versions go that the schema's keep_versions does not keep: none, unless it says \
+            so, and never one that a tag shows, that something which is there or kept was made from, or that is signed. What they were, \
+            and that they were removed, stays known. What is in quarantine is somebody's bytes: it goes only when it is asked for. For the store's owner and root; \
             mounts go on, and what is open can be read until it is closed.
 
             SPANS: 90s, 10m, 2h, 30d, 1w.
@@ -33,6 +36,7 @@ struct ClearingCommand: ParsableCommand {
               artifactfs gc --keep-last 20 --keep-within 30d --delete
               artifactfs gc --session 20260215_143022 --delete
               artifactfs gc --quarantine-older-than 90d /data/spliceai_eval
+              artifactfs gc --versions
 
             EXIT STATUS: 0; 1 something that was to go, or a session that was named, stays, 2 it cannot be looked up, 3 not a store, \
             64 wrong usage.
@@ -64,6 +68,8 @@ struct ClearingCommand: ParsableCommand {
         help: ArgumentHelp(
             "Remove temporary files that mounts left which have ended, and that are older.", valueName: "span"))
     var temporaryOlderThan: String?
+    @Flag(name: .long, help: "Remove former versions that the schema's keep_versions lets go.")
+    var versions = false
     @Flag(name: .long, help: "Remove it.")
     var delete = false
     @Flag(name: .long, help: "Print JSON, an object a line.")
@@ -79,12 +85,17 @@ struct ClearingCommand: ParsableCommand {
             let now = Int64(Clock.now().tv_sec)
             let hasSessionRules = rules != Retention()
             var page = ClearingPage(
-                removes: delete, hasRules: hasSessionRules || quarantine != nil || temporary != nil, rules: rules,
+                removes: delete, hasRules: hasSessionRules || quarantine != nil || temporary != nil || versions,
+                rules: rules,
                 span: keepWithin)
             do {
                 var clearing = try SessionClearing(store, rules, span: keepWithin, now: now)
                 page.sessions = clearing.run(removing: delete)
                 page.items = page.sessions.filter { $0.decision == .remove }.map(Self.item)
+                if versions {
+                    page.versions = try ClearedVersions(store, now: now).run(removing: delete)
+                    page.items += page.versions.filter { $0.kept == nil }.map(Self.item)
+                }
                 if let quarantine { page.items += try self.quarantine(store, older: quarantine, now) }
                 if let temporary { page.items += try self.temporary(store, older: temporary) }
             } catch let error as Errno {
@@ -152,6 +163,12 @@ struct ClearingCommand: ParsableCommand {
         return try Store(
             at: path, readOnly: false, durability: .synced,
             checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
+    }
+
+    private static func item(_ row: ClearedVersion) -> ClearedItem {
+        ClearedItem(
+            kind: .version, name: row.title, changed: row.left, files: row.files, bytes: row.bytes, user: row.owner,
+            isRemoved: row.isRemoved, failure: row.failure)
     }
 
     private static func item(_ row: ClearedSession) -> ClearedItem {

@@ -6,7 +6,7 @@ import SystemCalls
 
 /// Something that goes when room is made.
 struct ClearedItem {
-    enum Kind: String { case session, quarantine, temporary }
+    enum Kind: String { case session, version, quarantine, temporary }
     let kind: Kind
     let name: String
     /// In seconds since 1970; nil where that is not known.
@@ -21,7 +21,8 @@ struct ClearedItem {
 /// What was, or would be, removed to make room, and what stays and why.
 struct ClearingPage {
     var sessions: [ClearedSession] = []
-    /// What goes; sessions too.
+    var versions: [ClearedVersion] = []
+    /// What goes; sessions and versions too.
     var items: [ClearedItem] = []
     /// Whether it was to be removed.
     let removes: Bool
@@ -47,6 +48,7 @@ struct ClearingPage {
             if let failure = item.failure { Terminal.complain("\(item.name): \(failure)") }
         }
         keeps()
+        keepsOfVersions()
         sum()
     }
 
@@ -91,6 +93,47 @@ struct ClearingPage {
         Terminal.show("\(all) \(all == 1 ? "session stays" : "sessions stay"): " + words.joined(separator: ", "))
     }
 
+    /// How many versions stay and why; those that something holds are named.
+    private func keepsOfVersions() {
+        var counts: [String: Int] = [:]
+        var named: [String] = []
+        for row in versions {
+            guard let kept = row.kept else { continue }
+            counts[Self.word(kept), default: 0] += 1
+            if case .held(let hold) = kept { named.append("\(row.title) stays: \(Self.words(hold))") }
+        }
+        for line in named.prefix(Self.mostNamed) { Terminal.show(line, indent: 4) }
+        if named.count > Self.mostNamed {
+            Terminal.show("\(named.count - Self.mostNamed) more are held by something: --json names them")
+        }
+        let all = counts.values.reduce(0, +)
+        guard all > 0 else { return }
+        let words = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
+        Terminal.show(
+            "\(all) \(all == 1 ? "former version stays" : "former versions stay"): " + words.joined(separator: ", "))
+    }
+
+    private static func word(_ reason: VersionRetention.KeepReason) -> String {
+        switch reason {
+        case .noRule: "that the schema keeps (keep_versions in schema.yaml)"
+        case .last: "of the last ones"
+        case .within: "that left their names lately"
+        case .held(.tag): "of a tag"
+        case .held(.needed): "needed"
+        case .held(.signed): "signed"
+        case .held(.obstacle): "that cannot be removed"
+        }
+    }
+
+    private static func words(_ hold: VersionRetention.Hold) -> String {
+        switch hold {
+        case .tag(let name): "the tag \(name) shows it"
+        case .needed(let by): "\(by) was made from it"
+        case .signed: "a signature of it is kept"
+        case .obstacle(let why): why
+        }
+    }
+
     private func word(_ reason: Retention.KeepReason) -> String {
         switch reason {
         case .noRule: "without a rule that says what is to go"
@@ -117,7 +160,8 @@ struct ClearingPage {
         let gone = removes ? items.filter(\.isRemoved) : items
         let bytes = gone.reduce(Int64(0)) { $0.addingReportingOverflow($1.bytes).partialValue }
         let kinds: [(ClearedItem.Kind, String, String)] = [
-            (.session, "session", "sessions"), (.quarantine, "of quarantine", "of quarantine"),
+            (.session, "session", "sessions"), (.version, "former version", "former versions"),
+            (.quarantine, "of quarantine", "of quarantine"),
             (.temporary, "temporary file", "temporary files"),
         ]
         let words = kinds.compactMap { kind, one, many -> String? in
@@ -130,7 +174,7 @@ struct ClearingPage {
         } else if !hasRules {
             Terminal.show(
                 "nothing is to go: say what stays with --keep-last, --keep-within or --keep-tag, or what goes with --session, "
-                    + "--quarantine-older-than or --temporary-older-than")
+                    + "--versions, --quarantine-older-than or --temporary-older-than")
         } else {
             Terminal.show(removes ? "nothing was removed" : "nothing would be removed")
         }
@@ -138,7 +182,25 @@ struct ClearingPage {
 
     // MARK: - JSON
 
+    private func json(_ row: ClearedVersion, _ reason: VersionRetention.KeepReason) -> JSONObject {
+        var object: JSONObject = [
+            "kind": .string(ClearedItem.Kind.version.rawValue), "name": .string(row.title), "action": .string("keep"),
+            "bytes": .integer(row.bytes),
+        ]
+        switch reason {
+        case .noRule: object["why"] = .string("no-rule")
+        case .last: object["why"] = .string("last")
+        case .within: object["why"] = .string("within")
+        case .held(.tag(let name)): (object["why"], object["tag"]) = (.string("tag"), .string(name))
+        case .held(.needed(let by)): (object["why"], object["needed_by"]) = (.string("needed"), .string(by))
+        case .held(.signed): object["why"] = .string("signed")
+        case .held(.obstacle(let why)): (object["why"], object["obstacle"]) = (.string("obstacle"), .string(why))
+        }
+        return object
+    }
+
     func printJSON() {
+        for row in versions { if let kept = row.kept { print(JSONValue.object(json(row, kept))) } }
         for row in sessions {
             guard case .keep(let reason) = row.decision else { continue }
             print(JSONValue.object(json(row, reason)))

@@ -128,6 +128,7 @@ struct LineageTree {
             }
         }
         if node.isSuperseded { detail("what is at this path now is a later version", rest) }
+        if let removed = node.removed { detail(VersionRemoval.words(time: removed), rest) }
         if isUp {
             if let gap, node.command != nil, node.moreAbove == 0 { detail(gap, rest) }
             if node.moreAbove > 0 { detail("made from \(node.moreAbove) more: a larger --depth shows them", rest) }

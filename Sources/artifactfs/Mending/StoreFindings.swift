@@ -10,13 +10,14 @@ import SystemPackage
 /// Something in a store that is not as it should be.
 struct StoreFinding {
     enum Trouble: String, CaseIterable {
-        case stray, unrecorded, gone, writable, resized, left, brokenLink = "broken-link"
+        case stray, unrecorded, gone, lostVersion = "lost-version", writable, resized, left, brokenLink = "broken-link"
 
         var one: String {
             switch self {
             case .stray: "1 file has a name that no type of the schema claims, and is shown on no mount"
             case .unrecorded: "1 artifact has no record"
             case .gone: "1 artifact was sealed, and its file is not there any more"
+            case .lostVersion: "1 former version has no file any more, and nothing here has removed it"
             case .writable: "1 sealed artifact can be written to"
             case .resized: "1 artifact is not as large as it was sealed"
             case .left: "1 driver was killed and has left what it was writing"
@@ -29,6 +30,7 @@ struct StoreFinding {
             case .stray: "files have names that no type of the schema claims, and are shown on no mount"
             case .unrecorded: "artifacts have no record"
             case .gone: "artifacts were sealed, and their files are not there any more"
+            case .lostVersion: "former versions have no files any more, and nothing here has removed them"
             case .writable: "sealed artifacts can be written to"
             case .resized: "artifacts are not as large as they were sealed"
             case .left: "drivers were killed and have left what they were writing"
@@ -69,6 +71,7 @@ struct StoreFindings {
             }
         }
         lookAtRecords(files, try Self.sealed(path))
+        try lookAtVersions(store.schema)
         lookAtStaging()
         for layer in Layer.allCases {
             let sessions = "\(path)/\(layer.directoryName)/\(StoreLayout.sessionsDirectory)"
@@ -84,11 +87,7 @@ struct StoreFindings {
 
     /// What has a record, by its path on the mount, with its size.
     private static func sealed(_ path: String) throws -> [String: Int64?] {
-        guard
-            Paths.names(path + "/" + StoreLayout.privateDirectory + "/ledger").contains(where: {
-                $0.hasSuffix(".jsonl")
-            })
-        else { return [:] }
+        guard hasLedgers(path) else { return [:] }
         var known: [String: Int64?] = [:]
         let sealed = Query.Value.text(ArtifactRecord.State.sealed.rawValue)
         try StorePlace(mount: nil, store: path).asking { catalog in
@@ -126,6 +125,32 @@ struct StoreFindings {
         for shown in sealed.keys.sorted() where !seen.contains(shown) {
             add(.gone, shown, "artifactfs history --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
         }
+    }
+
+    /// Former versions whose files are gone, around the store.
+    private mutating func lookAtVersions(_ schema: ArtifactSchema) throws {
+        guard Self.hasLedgers(path) else { return }
+        let former = Query.field(Field(.state), .oneOf(Unsealing.allCases.map { .text($0.rawValue) }))
+        var missing: [(path: String, number: Int64)] = []
+        try StorePlace(mount: nil, store: path).asking { catalog in
+            missing = []
+            try catalog.find(former, .artifacts, columns: [Field(.path), Field(.version), Field(.removed)]) { row in
+                guard case .integer(let number) = row[1], row[2] == .unknown else { return true }
+                let real = VersionReader.path(of: schema.realPath(ofShown: row[0].text), number: number)
+                if (try? SystemCall.attributes(SystemCall.currentDirectory, path + "/" + real)) == nil {
+                    missing.append((row[0].text, number))
+                }
+                return true
+            }
+        }
+        for (shown, number) in missing.sorted(by: { $0 < $1 }) {
+            let real = VersionReader.path(of: schema.realPath(ofShown: shown), number: number)
+            add(.lostVersion, "\(shown)@\(number)", "bring it back from a backup to \(Shell.quoted(path + "/" + real))")
+        }
+    }
+
+    private static func hasLedgers(_ path: String) -> Bool {
+        Paths.names(path + "/" + StoreLayout.privateDirectory + "/ledger").contains { $0.hasSuffix(".jsonl") }
     }
 
     /// What mounts have left whose locks nobody holds.

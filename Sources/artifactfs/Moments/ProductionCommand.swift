@@ -21,6 +21,8 @@ struct ProductionCommand: ParsableCommand {
             A moment is a tag, a date in local time ("2026-10-01", "2026-10-01 14:30", yesterday), which means when that was over, a \
             time as the ledger writes it, or HOST:NUMBER, a line of a ledger. 'artifactfs mount --as-of' shows the files as they were.
 
+            Of what 'artifactfs gc' has removed since it says so, on standard error.
+
             The ledgers are the store owner's and root's.
 
             EXAMPLES:
@@ -87,7 +89,12 @@ struct ProductionCommand: ParsableCommand {
         let path = directory + "/" + artifact.name
         guard json else {
             // In a pipe a line is an artifact.
-            return print((mark.map { $0 + " " } ?? "") + Terminal.printable(path))
+            print((mark.map { $0 + " " } ?? "") + Terminal.printable(path))
+            if let removed = artifact.removed {
+                let time = StoreMoment.text(removed)
+                Terminal.complain("\(path)@\(artifact.version ?? 1): \(VersionRemoval.words(time: time))")
+            }
+            return
         }
         var all: JSONObject = ["path": .string(path)]
         all.add("change", mark.map { .string($0 == "+" ? "came" : $0 == "-" ? "went" : "replaced") })
@@ -95,6 +102,7 @@ struct ProductionCommand: ParsableCommand {
         all.add("size", artifact.size.map { .integer($0) })
         all.add("sha256", artifact.sha256.map { .string($0) })
         all.add("sealed", .string(StoreMoment.text(artifact.sealed)))
+        all.add("removed", artifact.removed.map { .string(StoreMoment.text($0)) })
         print(JSONValue.object(all).description)
     }
 }

@@ -97,7 +97,9 @@ struct MomentCatalog: PastSource {
         var names: [String: Int64] = [:]
         do {
             try StorePlace(mount: nil, store: store).asking { catalog in
-                for artifact in try catalog.production(at: moment.nanoseconds, in: directory) {
+                // What was removed to make room nobody can show.
+                for artifact in try catalog.production(at: moment.nanoseconds, in: directory)
+                where artifact.removed == nil {
                     names[artifact.name] = artifact.version ?? 0
                 }
             }

@@ -93,7 +93,7 @@ struct MountCommand: ParsableCommand {
             request.observed = list.observed
             request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
-            if let asOf = request.asOf { _ = try StoreMoment(asOf, in: try ShownArtifact.openStore(request.store)) }
+            if let asOf = request.asOf { try PastProduction.prepare(request.store, at: asOf) }
             if foreground {
                 try Serve.run(request)
             } else {

@@ -115,8 +115,8 @@ struct AuditCommand: ParsableCommand {
     private func artifacts(_ place: StorePlace, _ store: String) throws -> (wrong: Int, unknown: Int) {
         let schema = try place.schema()
         let asked = try AskedQuery(
-            ChosenArtifacts.withVersions, .artifacts, columns: "path,size,state,version", sort: nil)
-        var (count, former, wrong, unknown) = (0, 0, 0, 0)
+            ChosenArtifacts.withVersions, .artifacts, columns: "path,size,state,version,removed", sort: nil)
+        var (count, former, removed, wrong, unknown) = (0, 0, 0, 0, 0)
         // What was read before tells what was removed since; what is asked is what the ledgers say now.
         var foundOther = false
         try place.asking { foundOther = $0.foundOther }
@@ -124,9 +124,13 @@ struct AuditCommand: ParsableCommand {
             tell(nil, "a ledger is not the one that was read before: lines of it were removed or changed since")
         }
         try place.asking(anew: true) { catalog in
-            (count, former, wrong, unknown) = (0, 0, foundOther ? 1 : 0, 0)
+            (count, former, removed, wrong, unknown) = (0, 0, 0, foundOther ? 1 : 0, 0)
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
                 let isSealed = row[2].text == ArtifactRecord.State.sealed.rawValue
+                guard row[4] == .unknown else {
+                    removed += 1
+                    return true
+                }
                 if isSealed { count += 1 } else { former += 1 }
                 let size: Int64? = if case .integer(let size) = row[1] { size } else { nil }
                 var (title, real) = (row[0].text, schema.realPath(ofShown: row[0].text))
@@ -156,7 +160,10 @@ struct AuditCommand: ParsableCommand {
             if unknown > 0 { words.append("\(unknown) cannot be looked at") }
             let all = words.isEmpty ? "all there, as long as they were, and read-only" : words.joined(separator: ", ")
             let versions = former == 0 ? "" : " and \(former) former \(former == 1 ? "version" : "versions")"
-            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts")\(versions): \(all)")
+            let gone =
+                removed == 0
+                ? "" : "; the bytes of \(removed) former \(removed == 1 ? "version" : "versions") were removed by gc"
+            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts")\(versions): \(all)\(gone)")
         }
         return (wrong, unknown)
     }

@@ -31,7 +31,7 @@ struct ChosenArtifacts {
         let all = takesVersions ? Self.withVersions : ""
         let asked = try AskedQuery(
             paths != nil ? "" : words.isEmpty ? all : words.joined(separator: " "), .artifacts,
-            columns: "path,sha256,size,state,version", sort: nil)
+            columns: "path,sha256,size,state,version,removed", sort: nil)
         var found: [Proving.Sealed] = []
         var isOfLedgers = true
         // What asks a mount comes before the catalog, which has threads.
@@ -53,7 +53,7 @@ struct ChosenArtifacts {
                     found.append(
                         Proving.Sealed(
                             path: row[0].text, sha256: row[1] == .unknown ? nil : row[1].text, size: size,
-                            version: version))
+                            version: version, removed: Self.time(row[5])))
                     return true
                 }
                 if paths != nil, found.count == before, !seen.contains(path + "@0") {
@@ -72,6 +72,10 @@ struct ChosenArtifacts {
         }
         withoutRecord = isOfLedgers ? 0 : Set(shown).subtracting(found.map(\.path)).count
         self.all = found
+    }
+
+    private static func time(_ value: CatalogValue) -> Int64? {
+        if case .time(let time) = value { time } else { nil }
     }
 
     /// What is there, and what was.

@@ -15,6 +15,8 @@ struct Proving {
         let size: Int64?
         /// Which version of its path it is, where it has left its name; nil of what has it.
         let version: Int64?
+        /// When its bytes were removed to make room, in nanoseconds since 1970.
+        var removed: Int64?
         /// When it was proved last, in nanoseconds since 1970; nil when it never was.
         var proved: Int64?
 
@@ -29,6 +31,8 @@ struct Proving {
         var passedOver = 0
         /// How many are there of which this user is shown no record.
         var withoutRecord = 0
+        /// How many are there no more, as the ledger says it.
+        var removed = 0
         /// Whether it is not remembered when they were proved.
         var isForgotten = false
 
@@ -43,6 +47,10 @@ struct Proving {
             if differing > 0 { words.append("\(differing) \(differing == 1 ? "is" : "are") not") }
             if unknown > 0 { words.append("\(unknown) could not be looked at") }
             if withoutRecord > 0 { words.append("of \(withoutRecord) more no record is shown to you") }
+            if removed > 0 {
+                words.append(
+                    "the bytes of \(removed) former \(removed == 1 ? "version" : "versions") were removed by gc")
+            }
             if passedOver > 0 { words.append("\(passedOver) passed over") }
             if left > 0 { words.append("\(left) \(left == 1 ? "was" : "were") not looked at: the time was over") }
             return words.joined(separator: "; ")
@@ -54,6 +62,8 @@ struct Proving {
     private let book: ProofBook?
     private var all: [Sealed] = []
     private let passedOver: Int
+    /// Those whose bytes were removed to make room.
+    let removed: [Sealed]
 
     /// - Parameters:
     ///   - words: paths, or a query.
@@ -61,7 +71,8 @@ struct Proving {
     ///   - age: only what was not proved for so many seconds.
     init(_ place: StorePlace, words: [String], part: (number: Int64, count: Int64)?, age: Int64?) throws {
         chosen = try ChosenArtifacts(place, words: words, takesVersions: true)
-        let found = chosen.all
+        let found = chosen.all.filter { $0.removed == nil }
+        removed = chosen.all.filter { $0.removed != nil }
         let book = place.store.flatMap { try? ProofBook(of: $0) }
         self.book = book
         let now = Self.now
@@ -106,6 +117,7 @@ struct Proving {
         let bar = ProgressBar("proving")
         var (done, noted) = (Int64(0), begun)
         sum.isForgotten = book == nil
+        sum.removed = removed.count
         (sum.passedOver, sum.withoutRecord) = (passedOver, chosen.withoutRecord)
         func note() {
             if !proved.isEmpty, (try? book?.note(proved, at: Self.now)) == nil { sum.isForgotten = true }

@@ -23,7 +23,7 @@ struct VerifyCommand: ParsableCommand {
             proved come first, then those that were proved longest ago: what is stopped goes on the next time, with --older-than. \
             A path may be a directory. Without paths and query it is all of production. When each was last proved is remembered beside the catalog.
 
-            Prints what is not as it was sealed, and a line on all. With --json there is a line for each artifact, with when it was \
+            Prints what is not as it was sealed, and a line on all; of former versions that 'artifactfs gc' has removed that they were. With --json there is a line for each artifact, with when it was \
             proved before.
 
             SPANS: 90s, 10m, 2h, 30d, 1w.
@@ -61,12 +61,26 @@ struct VerifyCommand: ParsableCommand {
                 if json { return print(JSONValue.object(Self.json(one, proof, before))) }
                 if proof != .whole { Terminal.show("\(one.title): \(Self.words(proof))") }
             }
+            for one in proving.removed { tell(removed: one, areNamed: !words.isEmpty) }
             if !json {
                 Terminal.show(sum.words)
             } else if sum.left + sum.withoutRecord > 0 || sum.isForgotten {
                 Terminal.complain(sum.words)
             }
             if sum.status != 0 { throw ExitCode(sum.status) }
+        }
+    }
+
+    /// Of what was named it is said of each.
+    private func tell(removed one: Proving.Sealed, areNamed: Bool) {
+        let time = one.removed.map { StoreMoment.text($0) } ?? ""
+        if json {
+            var object: JSONObject = ["path": .string(one.path), "state": .string("removed"), "removed": .string(time)]
+            object.add("version", one.version.map { .integer($0) })
+            object["sha256"] = one.sha256.map { .string($0) }
+            print(JSONValue.object(object))
+        } else if areNamed {
+            Terminal.show("\(one.title): \(VersionRemoval.words(time: time))")
         }
     }
 

@@ -82,6 +82,11 @@ struct HistoryCommand: ParsableCommand {
             )
         case .unsealIntent(let artifact), .unsealAbandoned(let artifact):
             return (line.event.name, ["\(artifact.unsealing.command), version \(artifact.version)", artifact.reason])
+        case .versionRemoved(let version), .versionKept(let version):
+            return (
+                line.event.name,
+                ["version \(version.version)", by(version.uid, version.command), version.reason]
+            )
         case .attributesSet(let change):
             let mode = change.mode.map { "mode \($0)" } ?? ""
             let modified = change.modified.map { "modified \($0)" } ?? ""

@@ -102,6 +102,12 @@ struct ShowCommand: ParsableCommand {
         guard let (left, time) = history.unsealed else { return "it was sealed, and is not there any more" }
         let who =
             left.uid == Int64(UInt32(clamping: left.uid)) ? UserName.of(UInt32(clamping: left.uid)) : "\(left.uid)"
+        if let removed = history.removed[left.version] {
+            return """
+                \(left.unsealing.rawValue) at \(time.prefix(19))Z by \(who), as version \(left.version): \(left.reason); \
+                \(VersionRemoval.words(time: removed.time)): \(removed.reason)
+                """
+        }
         return """
             \(left.unsealing.rawValue) at \(time.prefix(19))Z by \(who), as version \(left.version): \(left.reason); \
             'artifactfs versions \(Shell.quoted(artifact.full))' says where it is

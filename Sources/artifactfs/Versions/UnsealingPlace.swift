@@ -76,14 +76,15 @@ struct UnsealingPlace {
         var facts: JSONObject = ["reason": .string(reason)]
         if let paths { facts["paths"] = .array(paths.map { .string($0) }) }
         facts["run"] = run.map { .string($0) }
-        var copy: String?
-        defer { if let copy { try? SystemCall.unlink(SystemCall.currentDirectory, copy) } }
+        var copy: PassingFile?
+        defer { withExtendedLifetime(copy) {} }
         if let file {
             var shown = Paths.rest(of: file, in: mount.mountPoint + "/")
             let isOfSession = [Mode.development, .test].contains { shown.hasPrefix($0.rawValue + "/") }
             if !file.utf8.starts(with: (mount.mountPoint + "/").utf8) || !isOfSession {
                 let new = try Self.copy(file, to: mount)
-                (copy, shown) = (new, Paths.rest(of: new, in: mount.mountPoint + "/"))
+                shown = Paths.rest(of: new.path, in: mount.mountPoint + "/")
+                copy = new
             }
             facts["with"] = .string(shown)
             facts["inputs"] = .array([.string(Self.input(file, on: mount.mountPoint))])
@@ -105,7 +106,7 @@ struct UnsealingPlace {
     }
 
     /// The driver reads with its user's rights what is on the mount; what is elsewhere this process reads, and brings it there.
-    private static func copy(_ file: String, to mount: MountEntry) throws -> String {
+    private static func copy(_ file: String, to mount: MountEntry) throws -> PassingFile {
         let status = try MountStatus.of(mount)
         guard let session = Paths.link(mount.mountPoint + "/development/current") ?? status.string("session") else {
             throw Failure(
@@ -114,20 +115,21 @@ struct UnsealingPlace {
             )
         }
         let target = "\(mount.mountPoint)/development/\(session)/scratch/.supersede-\(getpid())"
+        let passing: PassingFile
         do throws(UnsealObstacle) {
             let source = try open(file)
             defer { SystemCall.close(source) }
+            passing = PassingFile(at: target)
             do throws(Errno) {
                 let made = try SystemCall.open(
                     SystemCall.currentDirectory, target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
                 defer { SystemCall.close(made) }
                 try FileCopy.copyBytes(source, to: made)
             } catch {
-                try? SystemCall.unlink(SystemCall.currentDirectory, target)
                 throw UnsealObstacle.system(path: file, doing: "copied to \(target)", error)
             }
         } catch { throw failure(error, .superseded) }
-        return target
+        return passing
     }
 
     private static func open(_ file: String) throws(UnsealObstacle) -> FileDescriptor {

@@ -14,14 +14,15 @@ struct VersionsCommand: ParsableCommand {
         discussion: """
             Lists what has the name and what had it before it was superseded or retracted, the newest first, with why and by \
             whom. Former versions are files that everybody reads who could read the artifact: on a mount in .meta/NAME.versions/ \
-            beside it, which is found when named.
+            beside it, which is found when named. Of one that 'artifactfs gc' has removed it says so, and of one whose file is not there \
+            that it is MISSING, as far as this user may read the ledgers.
 
             EXAMPLE:
               cd /mnt/art/production/base/analysis_sequences
               artifactfs versions chr1.tsv
               diff .meta/chr1.tsv.versions/1 chr1.tsv
 
-            EXIT STATUS: 0 there is one, 1 there is none, 2 it cannot be looked up, 3 not a store, 8 waited in vain.
+            EXIT STATUS: 0 there is one, 1 there is none, or one is missing, 2 it cannot be looked up, 3 not a store, 8 waited in vain.
             """)
 
     @OptionGroup var artifact: ArtifactArguments
@@ -40,6 +41,7 @@ struct VersionsCommand: ParsableCommand {
             }
             if json {
                 for version in versions.all.reversed() { print(version.json.description) }
+                if versions.hasMissing { throw ExitCode(Status.failed.rawValue) }
                 return
             }
             for version in versions.all.reversed() {
@@ -47,6 +49,7 @@ struct VersionsCommand: ParsableCommand {
                 if let more = version.why { Terminal.show("      " + more, indent: 6) }
             }
             if let place = versions.place { Terminal.show("former versions are in \(place)/") }
+            if versions.hasMissing { throw ExitCode(Status.failed.rawValue) }
         }
     }
 }
@@ -63,6 +66,10 @@ struct KnownVersions {
         let time: String?
         /// Where it is to be read.
         let path: String
+        /// That it was removed to make room.
+        var removed: VersionRemoval?
+        /// Whether it should be there, and is not.
+        var isMissing = false
 
         /// For people.
         var line: String {
@@ -79,7 +86,10 @@ struct KnownVersions {
             guard let time else { return nil }
             guard let left else { return "how it left is not known, or not this user's to read" }
             let who = UInt32(exactly: left.uid).map(UserName.of) ?? "\(left.uid)"
-            return "\(time.prefix(19))Z by \(who): \(left.reason)"
+            let gone =
+                removed.map { "; " + VersionRemoval.words(time: $0.time) }
+                ?? (isMissing ? "; its file is MISSING: nothing here has removed it, only a backup has it" : "")
+            return "\(time.prefix(19))Z by \(who): \(left.reason)\(gone)"
         }
 
         var json: JSONValue {
@@ -94,6 +104,8 @@ struct KnownVersions {
                 all.add("uid", .integer(left.uid))
                 all.add("command", .string(left.command))
             }
+            all.add("removed", removed?.json)
+            if isMissing { all["missing"] = .bool(true) }
             all.add("record", record.map { .object($0.json) })
             return .object(all)
         }
@@ -104,12 +116,15 @@ struct KnownVersions {
     /// The directory that has the former ones; nil where there is none.
     private(set) var place: String?
 
+    var hasMissing: Bool { all.contains(where: \.isMissing) }
+
     init(of artifact: ShownArtifact) throws {
         if let mount = artifact.mount {
             try look(artifact, on: mount)
         } else {
             try look(artifact, in: artifact.store ?? "")
         }
+        addMissing(artifact)
         if try artifact.found() != nil, try artifact.state().map({ $0 == "sealed" }) ?? true {
             let record = try artifact.shownRecord() ?? (try? artifact.history())?.sealed
             let number = record?.artifact.version ?? (all.last?.number).map { $0 &+ 1 } ?? 1
@@ -124,8 +139,11 @@ struct KnownVersions {
         let answer = Patience.find(within: 60_000, on: mount) { () -> [UInt8] in
             // A line each: the number, and what its description says, where this user may read it.
             var lines: [UInt8] = []
-            for name in Paths.names(directory) {
-                guard let number = Int64(name) else { continue }
+            // Of what was removed only that is there.
+            let suffix = StoreLayout.recordSuffix
+            let names = Paths.names(directory).map { $0.hasSuffix(suffix) ? String($0.dropLast(suffix.count)) : $0 }
+            for number in Set(names.compactMap { Int64($0) }) {
+                let name = String(number)
                 let text = Paths.contents("\(directory)/\(name)\(StoreLayout.recordSuffix)", limit: 64 << 20) ?? []
                 lines += Array("\(number) ".utf8) + text.filter { $0 != UInt8(ascii: "\n") } + [UInt8(ascii: "\n")]
             }
@@ -158,8 +176,25 @@ struct KnownVersions {
             all.append(
                 KnownVersion(
                     number: version.number, record: version.record, left: version.left, time: version.time,
-                    path: "\(place ?? "")/\(version.name)"))
+                    path: "\(place ?? "")/\(version.name)", removed: version.removed))
         }
+    }
+
+    /// Those that left the name by the ledgers, where this user reads them, and of which nothing is there.
+    private mutating func addMissing(_ artifact: ShownArtifact) {
+        guard let history = try? artifact.history() else { return }
+        let known = Set(all.compactMap(\.number))
+        let times = history.entries.reduce(into: [Int64: String]()) { times, entry in
+            if case .unsealed(let left) = entry.line.event { times[left.version] = entry.line.time }
+        }
+        for (number, left) in history.former where !known.contains(number) {
+            all.append(
+                KnownVersion(
+                    number: number, record: nil, left: left, time: times[number] ?? "",
+                    path: "\(place ?? "")/\(number)", removed: history.removed[number],
+                    isMissing: history.removed[number] == nil))
+        }
+        all.sort { ($0.number ?? 0) < ($1.number ?? 0) }
     }
 
     private mutating func add(_ number: Int64, _ value: JSONValue?, in directory: String) {
@@ -167,6 +202,6 @@ struct KnownVersions {
             KnownVersion(
                 number: number, record: value?["record"]?.object.map { ArtifactRecord($0) },
                 left: value.flatMap { UnsealedArtifact($0) }, time: value?["time"]?.string ?? "",
-                path: "\(directory)/\(number)"))
+                path: "\(directory)/\(number)", removed: VersionRemoval(value?["removed"])))
     }
 }
