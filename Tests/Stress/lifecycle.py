@@ -1,7 +1,9 @@
-"""Lets a store live, kills who works on it at a random moment, and looks whether all is right.
+"""Lets a store live, kills who works on it at a random moment, and looks whether all is right. As root two hosts have it mounted, each with a ledger of its
+own; the second one is a UTS namespace.
 
 After each round: the ledger's chain is whole and says what is there (`audit`), every artifact and every version has the bytes that were sealed (`verify`),
-of what was promoted, retracted or superseded together all has its new place or nothing, no byte of what a maker finished is lost, and nothing is left to settle.
+of what was promoted, retracted or superseded together all has its new place or nothing, what is to be adopted is as it was or has its record, no byte of what a
+maker finished is lost but what the schema lets gc remove and the ledger says, and nothing is left to settle.
 """
 
 import argparse
@@ -24,6 +26,41 @@ def sha256(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+# The second host, by another name of this machine.
+OTHER = ["unshare", "--uts", "--", "sh", "-c", "echo other > /proc/sys/kernel/hostname; exec \"$0\" \"$@\""]
+
+
+class Host:
+    """A machine, its mount, and the driver of that."""
+
+    def __init__(self, name, prefix, home):
+        self.name, self.prefix = name, prefix
+        self.mount = f"{home}/mount-{name}"
+        self.log = f"{home}/log-{name}"
+        self.driver = None
+        os.mkdir(self.mount)
+
+    def start(self, binary, store):
+        with open(self.log, "ab") as log:
+            self.driver = subprocess.Popen(
+                [*self.prefix, binary, "mount", "--foreground", store, self.mount], stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while not os.path.ismount(self.mount):
+            if self.driver.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"no mount on {self.name}: see {self.log}")
+            time.sleep(0.01)
+
+    def kill(self):
+        self.driver.kill()
+        self.driver.wait()
+        self.driver = None
+        self.detach()
+
+    def detach(self):
+        subprocess.run(["fusermount3", "-uz", self.mount], capture_output=True)
+        subprocess.run(["umount", "-l", self.mount], capture_output=True)
+
+
 class Campaign:
     def __init__(self, options):
         self.binary = os.path.abspath(options.binary)
@@ -35,10 +72,15 @@ class Campaign:
             os.mkdir(self.disk)
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "stress", self.disk], check=True)
         self.store = (self.disk or self.home) + "/store"
-        self.mount = self.home + "/mount"
-        os.mkdir(self.mount)
+        self.hosts = [Host("one", [], self.home)]
+        if os.geteuid() == 0 and not options.one_host:
+            self.hosts.append(Host("other", OTHER, self.home))
         self.call("init", self.store)
-        self.driver = None
+        schema = self.store + "/.artifactfs/schema.yaml"
+        with open(schema) as file:
+            text = file.read()
+        with open(schema, "w") as file:
+            file.write(text.replace("keep_versions: all", "keep_versions: {last: 2}", 1))
         self.key = None
         if shutil.which("openssl"):
             self.key = self.home + "/key.pem"
@@ -48,38 +90,34 @@ class Campaign:
             os.chmod(self.key, 0o600)
         # The files of a session that are promoted together, by their real paths.
         self.promoted = []
+        # What was put at real paths, to be adopted.
+        self.put = []
         # What was ever sealed: bytes by their hash.
         self.known = set()
 
-    def call(self, *words, timeout=120, ok=(0, 1, 2)):
-        done = subprocess.run([self.binary, *words], capture_output=True, text=True, timeout=timeout)
+    def call(self, *words, timeout=120, ok=(0, 1, 2), host=None):
+        prefix = host.prefix if host else []
+        done = subprocess.run([*prefix, self.binary, *words], capture_output=True, text=True, timeout=timeout)
         if done.returncode not in ok:
             raise SystemExit(f"{words}: {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
-    def start(self):
-        self.driver = subprocess.Popen(
-            [self.binary, "mount", "--foreground", self.store, self.mount], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE)
-        end = time.monotonic() + 60
-        while not os.path.ismount(self.mount):
-            if self.driver.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"no mount: {self.driver.stderr.read()}")
-            time.sleep(0.01)
-
-    def detach(self):
-        subprocess.run(["fusermount3", "-uz", self.mount], capture_output=True)
-        subprocess.run(["umount", "-l", self.mount], capture_output=True)
+    def start(self, hosts=None):
+        for host in hosts or self.hosts:
+            host.start(self.binary, self.store)
 
     def stop(self):
-        self.call("unmount", self.mount)
-        self.driver.wait(60)
+        for host in self.hosts:
+            if host.driver:
+                self.call("unmount", host.mount, host=host)
+                host.driver.wait(60)
+                host.driver = None
 
-    def production(self):
+    def production(self, host):
         found = []
         for type_ in TYPES:
             try:
-                directory = f"{self.mount}/production/{type_}"
+                directory = f"{host.mount}/production/{type_}"
                 found += [f"{directory}/{name}" for name in os.listdir(directory)]
             except OSError:
                 pass
@@ -93,24 +131,29 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
 """
         return [
             subprocess.Popen(
-                ["bash", "-c", script, "load", f"{self.mount}/production/{type_}"], stdout=subprocess.DEVNULL,
+                ["bash", "-c", script, "load", f"{host.mount}/production/{type_}"], stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
-            for type_ in TYPES
+            for type_ in TYPES for host in self.hosts
         ]
 
-    def command(self):
+    def command(self, host):
         """A command of the kind that changes what is sealed, and the paths that are to go together."""
-        there = self.production()
-        kind = self.random.choice(["supersede", "with", "retract", "retract", "promote", "promote", "tag", "attest", "gc"])
+        there = self.production(host)
+        kind = self.random.choice(
+            ["supersede", "with", "retract", "retract", "promote", "promote", "tag", "attest", "gc", "gc", "adopt", "adopt"])
         chosen = self.random.sample(there, min(len(there), self.random.randint(1, 6)))
         if kind == "promote":
-            session = os.readlink(self.mount + "/development/current")
-            directory = f"{self.mount}/development/{session}/base/splice_errors"
+            session = os.readlink(host.mount + "/development/current")
+            directory = f"{host.mount}/development/{session}/base/splice_errors"
             for number in self.random.sample(range(9, 23), 4):
                 with open(f"{directory}/chr{number}.tsv", "w") as file:
                     file.write(f"a\tb\n{number}\t{self.random.random()}\n")
                 self.promoted.append(f"{self.store}/base_layer/dev/{session}/splice_errors_chr{number}.tsv")
-            return ["promote", session, "--store", self.mount], []
+            return ["promote", session, "--store", host.mount], []
+        if kind == "adopt":
+            for number in self.random.sample(range(9, 23), 4):
+                self.place(f"analysis_sequences_chr{number}.tsv", f"a\tb\n{number}\t{self.random.random()}\n")
+            return ["adopt", self.random.choice([self.store, host.mount])], []
         if kind == "with" and there:
             new = self.home + "/new.tsv"
             with open(new, "w") as file:
@@ -121,24 +164,47 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
         if kind == "attest" and self.key:
             return ["attest", "--key", self.key, "--store", self.store], []
         if kind == "gc":
-            return ["gc", "--keep-last", "2", "--temporary-older-than", "1s", "--delete", self.store], []
+            return [
+                "gc", "--keep-last", "2", "--temporary-older-than", "1s", *self.random.choice([[], ["--versions"]]),
+                "--delete", self.store,
+            ], []
         return ["tag", f"t{self.random.randrange(10**9)}", "--store", self.store], []
+
+    def place(self, name, text):
+        """Puts a file at a real path, whole, as somebody does who knows of no driver."""
+        real = f"{self.store}/base_layer/{name}"
+        new = f"{self.store}/.new-{name}"
+        try:
+            with open(new, "w") as file:
+                file.write(text)
+            # Nothing is replaced.
+            os.link(new, real)
+            self.put.append(real)
+            self.known.add(sha256(real))
+        except OSError:
+            pass  # It has its name, or there is no room.
+        finally:
+            if os.path.exists(new):
+                os.unlink(new)
 
     def round(self, number):
         self.start()
         load = self.load()
         time.sleep(self.random.random() * 0.5)
         self.fill()
-        self.promoted = []
-        words, together = self.command()
+        self.promoted, self.put = [], []
+        host = self.random.choice(self.hosts)
+        words, together = self.command(host)
         before = {path: self.inode(path) for path in together}
-        victim = self.random.choice(["driver", "command", "nobody"])
-        process = subprocess.Popen([self.binary, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        victim = self.random.choice(["driver", "command", "nobody", "drivers"])
+        process = subprocess.Popen(
+            [*host.prefix, self.binary, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(self.random.random() * self.random.choice([0.02, 0.2]))
-        if victim == "driver":
-            self.driver.kill()
-            self.driver.wait()
-            self.detach()
+        if victim == "drivers":
+            for one in self.hosts:
+                one.kill()
+        elif victim == "driver":
+            self.random.choice(self.hosts).kill()
         elif victim == "command":
             process.send_signal(signal.SIGKILL)
         for one in [process, *load]:
@@ -147,15 +213,16 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
             except subprocess.TimeoutExpired:
                 one.kill()
                 one.wait()
-        if victim != "driver":
-            self.stop()
+        self.stop()
         if self.disk and os.path.exists(self.disk + "/ballast"):
             os.unlink(self.disk + "/ballast")
-        # What was killed is settled by the next mount.
-        self.start()
+        # What was killed is settled by the next mount, of whichever host.
+        self.start([self.random.choice(self.hosts)])
         self.stop()
         faults = self.look(before)
-        print(f"{number}: {words[0]}, {victim} killed, {len(self.known)} files" + "".join("; " + f for f in faults), flush=True)
+        print(
+            f"{number}: {words[0]} on {host.name}, {victim} killed, {len(self.known)} files"
+            + "".join("; " + f for f in faults), flush=True)
         return not faults
 
     def fill(self):
@@ -198,6 +265,15 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
         left = [path for path in self.promoted if os.path.exists(path)]
         if left and len(left) != len(self.promoted):
             faults.append(f"only {len(left)} of {len(self.promoted)} were not promoted")
+        for path in self.put:
+            if not os.path.exists(path):
+                faults.append(f"{path} was put there and is gone")
+        adopt = self.call("adopt", self.store)
+        if adopt.returncode:
+            faults.append("adopt: " + adopt.stdout + adopt.stderr)
+        doctor = self.call("doctor", self.store)
+        if doctor.returncode:
+            faults.append("doctor: " + doctor.stdout + doctor.stderr)
         own = self.store + "/.artifactfs"
         if os.listdir(own + "/staging"):
             faults.append(f"staging: {os.listdir(own + '/staging')}")
@@ -209,7 +285,13 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
             if "/.artifactfs" in top and "/versions" not in top:
                 continue
             now |= {sha256(f"{top}/{name}") for name in names if not name.endswith(".json")}
-        lost = self.known - now
+        removed = set()
+        for name in os.listdir(own + "/ledger"):
+            with open(f"{own}/ledger/{name}", "rb") as file:
+                for line in file:
+                    if b'"event":"version-removed"' in line:
+                        removed.add(json.loads(line)["sha256"])
+        lost = self.known - now - removed
         if lost:
             faults.append(f"{len(lost)} files are lost")
         self.known |= {sha256(f"{self.store}/base_layer/{name}") for name in os.listdir(self.store + "/base_layer")
@@ -220,12 +302,17 @@ for round in 1 2 3 4 5 6 7 8 9; do for n in 1 2 3 4 5 6 7 8; do
                 # A description that was being written when its writer was killed.
                 if file.startswith("."):
                     continue
-                if not file.endswith(".json") and file + ".json" not in files:
+                if file.endswith(".removed"):
+                    number = file.removesuffix(".removed")
+                    if number + ".json" in files and number not in files:
+                        faults.append(f"version {name}/{file} is not removed whole")
+                elif not file.endswith(".json") and file + ".json" not in files:
                     faults.append(f"version {name}/{file} is not described")
         return faults
 
     def end(self):
-        self.detach()
+        for host in self.hosts:
+            host.detach()
         if self.disk:
             subprocess.run(["umount", "-l", self.disk])
         shutil.rmtree(self.home, ignore_errors=True)
@@ -236,6 +323,7 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--one-host", action="store_true")
     parser.add_argument("--full-disk", action="store_true", help="on a tmpfs of 6 MiB, which fills up; root only")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
