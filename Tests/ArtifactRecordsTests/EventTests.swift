@@ -41,6 +41,11 @@ import Testing
         return long
     }()
 
+    static let cleared = LedgerEvent.RemovedVersion(
+        mount: "m", path: "p", directory: "base_layer", name: "x.tsv", version: 3, inode: .max, size: .max,
+        sha256: "00",
+        reason: "it is old", uid: 1, pid: 2, command: "artifactfs")
+
     static let promoted = PromotionIntent(
         mount: "m", staged: "a-1-x", path: "p", from: "development/20260215_143022/x", directory: "base_layer/dev",
         name: "x.tsv", inode: .max, mode: 0o640, isCopy: false)
@@ -72,6 +77,7 @@ import Testing
         .attributesSet(
             .init(mount: "m", path: "p", mode: "0444", modified: "then", uid: 1, pid: 2, command: "touch")),
         .unsealIntent(leaving), .unsealed(leaving), .unsealed(retracted), .unsealAbandoned(leaving),
+        .versionRemoved(cleared), .versionKept(cleared),
         .tagged(
             .init(mount: "m", tag: "paper", moment: "then", note: "as sent", uid: 1, pid: 2, command: "artifactfs")),
         .attested(

@@ -86,6 +86,13 @@ import Testing
             "version: 1\ntransient_names: [\"*\"]\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n", 4,
             "temporary"
         ),
+        ("version: 1\nkeep_versions: some\ntypes: {}\n", 2, "{last: N, within: SPAN}"),
+        ("version: 1\nkeep_versions: {}\ntypes: {}\n", 2, "{last: N, within: SPAN}"),
+        ("version: 1\nkeep_versions: {last: 0}\ntypes: {}\n", 2, "N from 1"),
+        ("version: 1\nkeep_versions: {last: 1, within: 0d}\ntypes: {}\n", 2, "such as 90d"),
+        ("version: 1\nkeep_versions: {within: 90}\ntypes: {}\n", 2, "such as 90d"),
+        ("version: 1\nkeep_versions: {latest: 3}\ntypes: {}\n", 2, "{last: N, within: SPAN}"),
+        ("version: 1\ntypes:\n  a:\n    layers: [base]\n    keep_versions: {last: x}\n", 5, "whole number"),
         ("version: 1\nchromosomes: {}\ntypes: {}\n", 2, ".fai"),
         ("version: 1\npublish_mode: 0644\ntypes: {}\n", 2, "leave to write"),
         ("version: 1\npublish_mode: 444\ntypes: {}\n", 2, "octal"),
@@ -177,6 +184,19 @@ import Testing
             #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)
         }
         #expect(try SchemaFile.parse("version: 1\n" + types, file: "f").environment.contains("SLURM_JOB_ID"))
+        for (text, last, within) in [
+            ("{last: 3}", 3, nil), ("{within: 90d}", nil, 7_776_000), ("{last: 1, within: 90s}", 1, 90),
+        ] as [(String, Int?, Int64?)] {
+            let rule = try #require(VersionRetention(last: last, within: within))
+            let whole = try SchemaFile.parse("version: 1\nkeep_versions: \(text)\n" + types, file: "f")
+            #expect(whole.keepVersions == rule && whole.types.map(whole.retention) == [rule])
+            #expect(try SchemaFile.parse(SchemaFile.text(of: whole), file: "f") == whole)
+            for all in ["", "keep_versions: all\n"] {
+                let one = try SchemaFile.parse("version: 1\n" + all + types + "    keep_versions: \(text)\n", file: "f")
+                #expect(one.keepVersions == .all && one.types.map(one.retention) == [rule])
+                #expect(try SchemaFile.parse(SchemaFile.text(of: one), file: "f") == one)
+            }
+        }
         for chromosomes in ["assemblies", "[\"HLA-A*01:01\", NC_1.1]", "[]"] {
             let schema = try SchemaFile.parse("version: 1\nchromosomes: \(chromosomes)\n" + types, file: "f")
             #expect(try SchemaFile.parse(SchemaFile.text(of: schema), file: "f") == schema)

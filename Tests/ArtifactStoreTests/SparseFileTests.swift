@@ -98,4 +98,51 @@ import Testing
         #expect(sha256 == "46b23b74b0d431993099b9ccef75ac4e30dc48305089aa236b6ff1de97fed713")
         store.close()
     }
+
+    /// A copy has the bytes, and where it may be trusted that there are holes it has holes.
+    @Test(
+        arguments: ["/tmp", "/dev/shm"],
+        [
+            [], [(0, 1)], [(0, 70_000), (100 << 20, 5), (size - 3, 3)], [(size - 1, 1)],
+            [(5 << 20, 300_001), (6 << 20, 4096), (6 << 20 + 8192, 1)],
+        ])
+    func aCopyStaysSparse(parent: String, pieces: [(offset: Int, length: Int)]) throws {
+        let directory = try TemporaryDirectory(in: parent)
+        let file = try file(directory, pieces, size: Self.size)
+        defer { try? file.close() }
+        for isWhole in [true, false] {
+            let copy = try FileDescriptor.open(
+                directory.path + "/copy-\(isWhole)", .readWrite, options: [.create, .exclusiveCreate],
+                permissions: .init(rawValue: 0o600))
+            defer { try? copy.close() }
+            // Where blocks cannot be given over in the kernel they are read and written.
+            try Faults.with({ call, _ in call == .copyRange && !isWhole ? .fails(.improperLink) : nil }) {
+                try FileCopy.copyBytes(file, to: copy)
+            }
+            let (found, made) = (try SystemCall.attributes(file), try SystemCall.attributes(copy))
+            #expect(found.st_size == made.st_size)
+            #expect(try FileSource(copy).sha256() == FileSource(file).sha256())
+            #expect(!isTrusted(file) || made.st_blocks <= found.st_blocks + 64, "\(made.st_blocks), \(found.st_blocks)")
+        }
+    }
+
+    /// The same of files without holes, and of empty ones.
+    @Test(arguments: ["/tmp", "/dev/shm"], [0, 1, 70_000, 5_000_001]) func aCopyOfAnyFile(parent: String, size: Int)
+        throws
+    {
+        let directory = try TemporaryDirectory(in: parent)
+        let file = try file(directory, [(0, size)], size: size)
+        defer { try? file.close() }
+        for error in [nil, Errno.improperLink] {
+            let copy = try FileDescriptor.open(
+                directory.path + "/copy-\(error == nil)", .readWrite, options: [.create, .exclusiveCreate],
+                permissions: .init(rawValue: 0o600))
+            defer { try? copy.close() }
+            try Faults.with({ call, _ in call == .copyRange ? error.map { .fails($0) } : nil }) {
+                try FileCopy.copyBytes(file, to: copy)
+            }
+            #expect(
+                try SystemCall.bytes(copy, at: 0, count: size + 1) == SystemCall.bytes(file, at: 0, count: size + 1))
+        }
+    }
 }

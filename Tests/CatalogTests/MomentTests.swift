@@ -80,4 +80,47 @@ import Testing
             #expect(try catalog.inventory().reduce(0) { $0 + $1.artifacts } == Int64(now.count))
         }
     }
+
+    /// Former versions that were removed to make room: in every order of the hosts' ledgers, and at once or in steps.
+    @Test(arguments: [false, true], [false, true]) func whatWasRemoved(isInSteps: Bool, isBefore: Bool) throws {
+        let store = try SmallStore()
+        let path = Self.directories[0] + "/chr1.tsv"
+        let hash = String(repeating: "1", count: 64)
+        // The host whose ledger is read first, or last, removes it.
+        let host = isBefore ? "a" : "z"
+        func line(_ version: Int64) -> LedgerEvent.RemovedVersion {
+            .init(
+                mount: "m", path: path, directory: "base_layer", name: "x", version: version, inode: 1, size: 1,
+                sha256: hash, reason: "r", uid: 0, pid: 0, command: "c")
+        }
+        for version in [1, 2, 3] as [Int64] {
+            let record = SmallStore.record(path) {
+                $0.artifact.version = version > 1 ? version : nil
+                $0.artifact.sha256 = hash
+                $0.artifact.size = 1
+                $0.times.sealed = TimeText.time(Self.time(Int(version) * 10))
+            }
+            let sealed = LedgerEvent.sealed(SmallStore.sealing(record, staged: "s\(version)"), isRecovered: false)
+            try store.append([sealed], at: Self.time(Int(version) * 10), host: "node")
+            guard version < 3 else { continue }
+            let left = UnsealedArtifact(
+                mount: "m", together: "\(version)", count: 1, unsealing: .superseded, path: path,
+                directory: "base_layer", name: "x", version: version, inode: 1, size: 1, sha256: hash, reason: "r",
+                uid: 0, pid: 0, command: "c")
+            try store.append([.unsealed(left)], at: Self.time(Int(version) * 10 + 5), host: "node")
+        }
+        if isInSteps { _ = try store.open() }
+        try store.append([.versionRemoved(line(1)), .versionRemoved(line(2))], at: Self.time(40), host: host)
+        if isInSteps { _ = try store.open() }
+        try store.append([.versionKept(line(2))], at: Self.time(41), host: host)
+        let catalog = try store.open()
+        func removed(_ second: Int) throws -> Int64? {
+            let moment = try #require(CatalogWriter.time(Self.time(second)))
+            let found = try catalog.production(at: moment, in: Self.directories[0])
+            #expect(try catalog.removed(at: moment) == found.count { $0.removed != nil })
+            return try #require(found.first).removed
+        }
+        #expect(try removed(12) == CatalogWriter.time(Self.time(40)))
+        #expect(try removed(22) == nil && removed(32) == nil)
+    }
 }

@@ -235,4 +235,25 @@ import Testing
         let down = try records.lineage("production/0") { ($0.isUp, $0.isDown, $0.depth) = (false, true, 1) }
         #expect(down.nodes.count == 20_001)
     }
+
+    /// What is needed at any depth, by what was made from it itself; what is only possible is not, and circles end.
+    @Test func whatRecordsNeed() throws {
+        var records = PlayedRecords()
+        records.seal("production/base/t/a", "a1")
+        records.seal("production/base/t/a", "a2")
+        records.seal("production/base/t/b", from: ["production/base/t/a#a1"])
+        records.seal(
+            "production/base/t/c",
+            from: ["production/base/t/b#hash of production/base/t/b", "production/base/t/d#d!job"])
+        records.seal("production/base/t/d", "d", from: ["production/base/t/e#e"])
+        records.seal("production/base/t/e", "e", from: ["production/base/t/d#d", "production/base/t/none#x"])
+        func needed(_ roots: [RecordNumber]) throws -> [RecordNumber: RecordNumber] {
+            var source = records
+            return try LineageNeeds(of: roots, in: &source).makers
+        }
+        #expect(try needed([3]) == [2: 3, 0: 2])
+        #expect(try needed([1]) == [:] && needed([]) == [:])
+        #expect(try needed([4]) == [5: 4, 4: 5])
+        #expect(try needed([2, 4]) == [0: 2, 5: 4, 4: 5])
+    }
 }

@@ -96,6 +96,31 @@ extension MountedTests {
             #expect(try command("production", "--at", "2020", mount.store).status == 1)
         }
 
+        /// Where there is no catalog, who sits at a terminal is told that one is made; scripts are not.
+        @Test func theCatalogIsMadeFirst() throws {
+            let mount = try Mount()
+            let files = try TemporaryDirectory()
+            try write("a\n1\n", to: mount.production("base/splice_errors/chr1.tsv"))
+            #expect(mount.isSealed(mount.production("base/splice_errors/chr1.tsv")))
+            let mounting = [try Mount.binary(), "mount", "--as-of", "now", mount.store, files.path]
+            // With a terminal of its own (pty(7)).
+            let atTerminal =
+                [
+                    testPython, "-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)",
+                ] + mounting
+            for (words, isTold) in [(mounting, false), (atTerminal, true), (atTerminal, false)] {
+                if isTold || words == mounting {
+                    #expect(try run(["rm", "-rf", mount.real(".artifactfs/catalog")]).succeeded)
+                }
+                let mounted = try run(words)
+                #expect(mounted.succeeded && mounted.output.contains("read-only, as of "), "\(mounted)")
+                #expect(mounted.output.contains("making the catalog of \(mount.store) first") == isTold, "\(mounted)")
+                #expect(mounted.errors == "", "\(mounted)")
+                #expect(try contents(files.path + "/production/base/splice_errors/chr1.tsv") == "a\n1\n")
+                #expect(try run([try Mount.binary(), "unmount", files.path]).succeeded)
+            }
+        }
+
         @Test func momentsAndTagsThatAreNone() throws {
             let mount = try Mount()
             let files = try TemporaryDirectory()

@@ -338,6 +338,158 @@ extension MountedTests {
             #expect(try found() == before)
         }
 
+        /// Former versions go where the schema lets them, and nothing that a tag shows, that something was made from, or that is signed.
+        @Test(arguments: MountVariant.both) func formerVersions(_ variant: MountVariant) throws {
+            let mount = try Mount(variant)
+            let files = try TemporaryDirectory()
+            func command(_ words: String...) throws -> Outcome { try run([try Mount.binary()] + words) }
+            func publish(_ path: String, _ number: Int) throws {
+                try write("a\tb\n\(number)\t2\n", to: mount.production(path))
+                #expect(mount.isSealed(mount.production(path)))
+            }
+            let errors = mount.production("base/splice_errors")
+            let (path, shown) = ("production/base/splice_errors/chr1.tsv", errors + "/chr1.tsv")
+            for number in 1...6 {
+                try publish("base/splice_errors/chr1.tsv", number)
+                if number == 2 { #expect(try command("tag", "paper", "--store", mount.store).succeeded) }
+                if number == 3 {
+                    let made = try shell(
+                        "awk 1 production/base/splice_errors/chr1.tsv > production/base/analysis_sequences/chr1.tsv",
+                        in: mount.root)
+                    #expect(made.succeeded && mount.settle(), "\(made)")
+                    // What it was made from is needed by what that was made from, and so on.
+                    #expect(
+                        try command("retract", "--reason", "r", mount.production("base/analysis_sequences/chr1.tsv"))
+                            .succeeded)
+                }
+                if number == 4 {
+                    #expect(
+                        try shell(
+                            "openssl ecparam -genkey -name prime256v1 -noout -out key.pem && chmod 600 key.pem",
+                            in: files.path
+                        ).succeeded)
+                    let signed = try command("attest", path, "--store", mount.store, "--key", files.path + "/key.pem")
+                    #expect(signed.succeeded, "\(signed)")
+                }
+                if number < 6 { #expect(try command("retract", "--reason", "r\(number)", shown).succeeded) }
+            }
+            let shelf = mount.real(".artifactfs/versions/base_layer%2Fsplice_errors_chr1.tsv")
+            let all = (1...5).flatMap { ["\($0)", "\($0).json"] }
+            let none = try command("gc", "--versions", "--delete", mount.store)
+            #expect(none.succeeded && none.output.contains("6 that the schema keeps"), "\(none)")
+            #expect(try names(in: shelf).sorted() == all)
+
+            // The schema is read when the command begins.
+            let schema = mount.real(".artifactfs/schema.yaml")
+            let text = try contents(schema)
+            try write(
+                text.replacing(
+                    "    names: chromosome\n    checks: true\n  splice_errors:",
+                    with: "    names: chromosome\n    checks: true\n    keep_versions: all\n  splice_errors:"
+                ).replacing("keep_versions: all\n\n", with: "keep_versions: {last: 1}\n\n"), to: schema)
+            let dry = try command("gc", "--versions", "--json", mount.store)
+            let lines = dry.output.split(separator: "\n").map(String.init).filter { $0.contains(#""kind":"version""#) }
+            for (number, why) in [
+                (2, #""why":"tag","tag":"paper""#),
+                (3, #""why":"needed","needed_by":"production/base/analysis_sequences/chr1.tsv""#),
+                (4, #""why":"signed""#), (5, #""why":"last""#),
+                (1, #""action":"remove","removed":false,"files":1,"bytes":8"#),
+            ] {
+                let line = lines.first { $0.contains("splice_errors/chr1.tsv@\(number)\"") }
+                #expect(line?.contains(why) == true, "\(number): \(dry)")
+            }
+            #expect(lines.contains { $0.contains("analysis_sequences/chr1.tsv@1") && $0.contains("no-rule") }, "\(dry)")
+            #expect(try names(in: shelf).sorted() == all, "a dry run by default")
+
+            // Who has it open reads on.
+            let reader = try FileDescriptor.open(errors + "/.meta/chr1.tsv.versions/1", .readOnly)
+            defer { try? reader.close() }
+            let done = try command("gc", "--versions", "--delete", mount.root)
+            #expect(done.succeeded && done.output.contains("removed 1 former version, 8 bytes"), "\(done)")
+            #expect(try names(in: shelf).sorted() == ["1.removed"] + all.dropFirst(2))
+            var buffer = [UInt8](repeating: 0, count: 100)
+            let count = try buffer.withUnsafeMutableBytes { try reader.read(fromAbsoluteOffset: 0, into: $0) }
+            #expect(String(decoding: buffer[..<count], as: UTF8.self) == "a\tb\n1\t2\n")
+
+            // Everything says what became of it.
+            let words = "its bytes were removed by gc on 2"
+            for place in [[shown], ["--store", mount.store, path]] {
+                let versions = try run([try Mount.binary(), "versions"] + place)
+                #expect(versions.succeeded && versions.output.contains("r1; " + words), "\(versions)")
+                let json = try run([try Mount.binary(), "versions", "--json"] + place)
+                #expect(json.output.contains(#""removed":{"time":"2"#) && !json.output.contains("missing"), "\(json)")
+            }
+            #expect(try names(in: errors + "/.meta/chr1.tsv.versions").sorted() == ["1.json"] + all.dropFirst(2))
+            #expect(try contents(errors + "/.meta/chr1.tsv.versions/1.json").contains("\"removed\":{"))
+            let verify = try command("verify", mount.store)
+            #expect(
+                verify.succeeded && verify.output.contains("the bytes of 1 former version were removed by gc"),
+                "\(verify)")
+            let named = try command("verify", "--store", mount.store, path)
+            #expect(named.succeeded && named.output.contains("\(path)@1: " + words), "\(named)")
+            let audit = try command("audit", mount.store)
+            #expect(audit.succeeded && audit.output.contains("removed by gc"), "\(audit)")
+            #expect(try command("lineage", shown + "@1").output.contains(words))
+            #expect(try command("history", shown).output.contains("version-removed version 1, by "))
+            #expect(try command("doctor", mount.store).succeeded)
+            #expect(try command("find", "--store", mount.store, "removed > 2020-01-01").output == path + "\n")
+
+            // Of a moment in which it had the name.
+            let first = try contents(shelf + "/1.removed")
+            let moment = try #require(first.split(separator: "\"sealed\":\"").last?.prefix(30))
+            let before = try command("production", "--at", String(moment), mount.store)
+            #expect(before.succeeded && before.output == path + "\n" && before.errors.contains(words), "\(before)")
+            let then = files.path + "/then"
+            #expect(mkdir(then, 0o755) == 0)
+            let mounted = try command("mount", "--as-of", String(moment), mount.store, then)
+            #expect(
+                mounted.succeeded && mounted.errors.contains("1 artifact of that moment cannot be shown"), "\(mounted)")
+            #expect(try names(in: then + "/production/base/splice_errors") == [])
+            #expect(try command("unmount", then).succeeded)
+            let tagged = try command("mount", "--as-of", "paper", mount.store, then)
+            #expect(tagged.succeeded && tagged.errors == "", "\(tagged)")
+            #expect(try contents(then + "/production/base/splice_errors/chr1.tsv") == "a\tb\n2\t2\n")
+            #expect(try command("unmount", then).succeeded)
+        }
+
+        /// Killed at many moments: each version is there, or what is left of it says that it was removed.
+        @Test func versionsKilledOnTheirWay() throws {
+            var random = SplitMix64(seed: Seed.fromEnvironment())
+            let mount = try Mount()
+            let script = """
+                set -e
+                for n in $(seq 1 22); do printf 'a\\tb\\n%d\\t2\\n' $n > production/base/splice_errors/chr$n.tsv; done
+                """
+            for _ in 0..<3 {
+                #expect(try shell(script, in: mount.root).succeeded && mount.settle())
+                let paths = (1...22).map { mount.production("base/splice_errors/chr\($0).tsv") }
+                #expect(try run([try Mount.binary(), "retract", "--reason", "r"] + paths).succeeded)
+            }
+            try mount.unmount()
+            let schema = mount.real(".artifactfs/schema.yaml")
+            try write(
+                try contents(schema).replacing("keep_versions: all", with: "keep_versions: {last: 1}"), to: schema)
+            let shelf = mount.real(".artifactfs/versions")
+            func count(_ suffix: String) -> Int { tree(shelf).count { $0.hasSuffix(suffix) } }
+            let gc = [try Mount.binary(), "gc", "--versions", "--delete", mount.store]
+            var target = 0
+            while target < 44 {
+                target = Int.random(in: target...44, using: &random) + 1
+                let child = try Child(gc)
+                #expect(eventually { count(".removed") >= min(44, target) || !child.isRunning })
+                child.kill()
+                #expect(try run([try Mount.binary(), "gc", "--delete", mount.store, "--keep-last", "99"]).succeeded)
+                #expect(
+                    count("/1") + count("/2") + count("/3")
+                        + tree(shelf).count { name in
+                            name.hasSuffix(".removed") && !tree(shelf).contains(String(name.dropLast(8)))
+                        } == 66)
+                #expect(try run([try Mount.binary(), "audit", mount.store]).succeeded)
+            }
+            #expect(try run(gc).succeeded && count(".removed") == 44 && count("/3") == 22)
+            #expect(try run([try Mount.binary(), "doctor", mount.store]).succeeded)
+        }
+
         /// Killed at many moments, and begun again: each session is there as it was or gone with its line, and at the end those are gone that were to go.
         @Test func killedOnItsWay() throws {
             var random = SplitMix64(seed: Seed.fromEnvironment())

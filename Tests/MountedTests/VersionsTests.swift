@@ -166,10 +166,65 @@ extension MountedTests {
             let damaged = try command("verify", mount.store)
             #expect(damaged.status == 1 && damaged.output.contains("chr1.tsv@1: DIFFERS: its SHA-256"), "\(damaged)")
             #expect(unlink(version) == 0)
+            // Nothing here has removed it, and that is said as such.
+            for place in [[path], ["--store", mount.store, "production/" + Self.chr1]] {
+                let versions = try run([try Mount.binary(), "versions"] + place)
+                #expect(versions.status == 1 && versions.output.contains(": r; its file is MISSING"), "\(versions)")
+            }
+            let json = try command("versions", "--json", path)
+            #expect(json.status == 1 && json.output.contains("\"missing\":true"), "\(json)")
+            let doctor = try command("doctor", mount.store)
+            #expect(
+                doctor.status == 1 && doctor.output.contains("1 former version has no file any more")
+                    && doctor.output.contains("production/\(Self.chr1)@1"), "\(doctor)")
             for word in ["verify", "audit"] {
                 let gone = try command(word, mount.store)
                 #expect(gone.status == 1 && (gone.output + gone.errors).contains("chr1.tsv@1: "), "\(gone)")
             }
+        }
+
+        /// Who supersedes is ended while the new file is brought to the mount: nothing of it stays there, and nothing has changed.
+        @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGKILL]) func endedWhileItCopies(signal: Int32) throws {
+            let mount = try Mount()
+            let path = try publish(mount)
+            let files = try TemporaryDirectory()
+            #expect(try shell("head -c 300M /dev/zero > new.tsv", in: files.path).succeeded)
+            let scratch = mount.session("scratch")
+            let child = try Child([
+                try Mount.binary(), "supersede", "--reason", "r", "--with", files.path + "/new.tsv", path,
+            ])
+            #expect(eventually { (try? names(in: scratch))?.isEmpty == false || !child.isRunning })
+            #expect(try names(in: scratch).first?.hasPrefix(".supersede-") == true)
+            child.signal(signal)
+            #expect(child.wait(seconds: 20))
+            #expect(eventually { (try? names(in: scratch)) == [] })
+            #expect(try contents(path) == "a\tb\n1\t2\n")
+        }
+
+        /// The holes of a file stay holes on its way into production, with a mount and without.
+        @Test func aSparseSuccessor() throws {
+            let mount = try Mount()
+            let files = try TemporaryDirectory()
+            let name = "meta/meta_checkpoints/weights.npy"
+            let script = """
+                import sys
+                for name, count in (("small", 8), ("large", 256 << 20)):
+                    head = "{'descr': '|u1', 'fortran_order': False, 'shape': (%d,), }" % count
+                    with open(sys.argv[1] + "/" + name, "wb") as file:
+                        file.write(b"\\x93NUMPY\\x01\\x00\\x76\\x00" + head.ljust(117).encode() + b"\\n")
+                        file.truncate(128 + count)
+                """
+            #expect(try run([testPython, "-c", script, files.path]).succeeded)
+            #expect(try run(["cp", files.path + "/small", mount.production(name)]).succeeded)
+            #expect(mount.isSealed(mount.production(name)))
+            for artifact in [[mount.production(name)], ["--store", mount.store, "production/" + name]] {
+                let done = try run(
+                    [try Mount.binary(), "supersede", "--reason", "r", "--with", files.path + "/large"] + artifact)
+                #expect(done.succeeded, "\(done)")
+                let real = try attributes(mount.real("meta_layer/checkpoints/weights.npy"))
+                #expect(real.st_size == 128 + 256 << 20 && real.st_blocks < 1000, "\(real.st_blocks)")
+            }
+            #expect(try run([try Mount.binary(), "verify", mount.store]).succeeded)
         }
 
         /// Read-only mounts notice at once, others within the ten seconds that their kernels remember names.
