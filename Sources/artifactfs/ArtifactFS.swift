@@ -30,8 +30,9 @@ struct ArtifactFS: ParsableCommand {
                   'find', 'du', 'sessions', 'report': nothing was found;
                   'compare': something differs;
                   'supersede', 'retract', 'promote': refused, nothing has
-                  changed; 'versions': there is none; 'production': nothing was
-                  there, or it differs; 'tag': refused, or there is none;
+                  changed; 'versions': there is none, or one is missing;
+                  'production': nothing was there, or it differs; 'tag':
+                  refused, or there is none;
                   'adopt': something was refused; 'verify', 'audit': something
                   differs;
                   'attest': something differs or is not signed;

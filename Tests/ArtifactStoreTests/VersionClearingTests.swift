@@ -193,9 +193,9 @@ import Testing
         }) { outcomes = try? clear(store) }
         let names = [shelf, other]
         // By the directories' names, as they are looked through.
-        for (place_, name) in names.enumerated() {
-            guard let outcome = outcomes.flatMap({ place_ < $0.count ? $0[place_] : nil }) else { continue }
-            if outcome == nil { #expect(!place.exists(name + "/1") && place.exists(name + "/1.removed"), "\(what)") }
+        for (number, name) in names.enumerated() {
+            guard let outcomes, number < outcomes.count, outcomes[number] == nil else { continue }
+            #expect(!place.exists(name + "/1") && place.exists(name + "/1.removed"), "\(what)")
         }
         store.close()
         // Another opening settles it, and nothing of it is half then.

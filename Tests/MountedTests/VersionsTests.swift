@@ -221,7 +221,8 @@ extension MountedTests {
                 let done = try run(
                     [try Mount.binary(), "supersede", "--reason", "r", "--with", files.path + "/large"] + artifact)
                 #expect(done.succeeded, "\(done)")
-                let real = try attributes(mount.real("meta_layer/checkpoints/weights.npy"))
+                var real = stat()
+                #expect(stat(mount.real("meta_layer/checkpoints/weights.npy"), &real) == 0)
                 #expect(real.st_size == 128 + 256 << 20 && real.st_blocks < 1000, "\(real.st_blocks)")
             }
             #expect(try run([try Mount.binary(), "verify", mount.store]).succeeded)
