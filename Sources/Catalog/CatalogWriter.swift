@@ -233,15 +233,16 @@ final class CatalogWriter {
         )
         for row in rows {
             let (directory, name, sha256, left): (Int64?, String, Data?, Int64?) = (row[1], row[2], row[3], row[5])
-            // Clocks of hosts may differ: what was sealed before counts first.
+            let (id, state, version): (Int64, Int64, Int64?) = (row[0], row[4], row[6])
+            // A successor may have the same bytes, and is sealed before what it succeeds has left. Clocks of hosts may differ: what was sealed
+            // before counts first.
             let found = try Int64.fetchOne(
                 database,
                 sql: """
                     SELECT id FROM artifact WHERE directory IS ? AND name = ? AND sha256 IS ? AND quarantined IS NULL
-                    AND state IN (?, ?) ORDER BY sealed <= ? DESC, sealed DESC, id DESC LIMIT 1
-                    """, arguments: [directory, name, sha256, sealed, replaced, left])
+                    AND state IN (?, ?) ORDER BY ifnull(version, 1) = ? DESC, sealed <= ? DESC, sealed DESC, id DESC LIMIT 1
+                    """, arguments: [directory, name, sha256, sealed, replaced, version, left])
             guard let found else { continue }
-            let (id, state, version): (Int64, Int64, Int64?) = (row[0], row[4], row[6])
             try execute(
                 "UPDATE artifact SET state = ?, \"left\" = ?, version = ifnull(version, ?) WHERE id = ?",
                 [state, left, version, found])

@@ -1,5 +1,6 @@
 import ArtifactRecords
 import Artifacts
+import Queries
 import SystemCalls
 import SystemPackage
 import TestSupport
@@ -122,5 +123,31 @@ import Testing
         }
         #expect(try removed(12) == CatalogWriter.time(Self.time(40)))
         #expect(try removed(22) == nil && removed(32) == nil)
+    }
+
+    /// A successor with the same bytes: what leaves is the version that is named, though the other was sealed before it left.
+    @Test(arguments: [false, true]) func aSuccessorWithTheSameBytes(isInSteps: Bool) throws {
+        let store = try SmallStore()
+        let path = Self.directories[0] + "/chr1.tsv"
+        let hash = String(repeating: "1", count: 64)
+        for version in [1, 2] as [Int64] {
+            let record = SmallStore.record(path) {
+                $0.artifact.version = version > 1 ? version : nil
+                $0.artifact.sha256 = hash
+            }
+            let sealed = LedgerEvent.sealed(SmallStore.sealing(record, staged: "s\(version)"), isRecovered: false)
+            try store.append([sealed], at: Self.time(Int(version) * 10))
+            if isInSteps { _ = try store.open() }
+        }
+        let left = UnsealedArtifact(
+            mount: "m", together: "1", count: 1, unsealing: .superseded, path: path, directory: "base_layer", name: "x",
+            version: 1, inode: 1, size: 1, sha256: hash, reason: "r", uid: 0, pid: 0, command: "c")
+        try store.append([.unsealed(left)], at: Self.time(21))
+        for anew in [false, true] {
+            let catalog = try store.open(anew: anew)
+            let query = try Query("state in (sealed, superseded)", of: .artifacts, .utc(now: 1_794_659_415))
+            let rows = try catalog.values(query, [Field(.version), Field(.state)]).map { $0.map(\.text) }
+            #expect(Set(rows) == [["1", "superseded"], ["2", "sealed"]], "\(rows)")
+        }
     }
 }

@@ -102,7 +102,7 @@ extension Volume {
     }
 
     /// As on the whole mount, the owner's write bit shows, so that a change is refused with a reason, and not by the kernel.
-    private static func shown(_ attributes: stat) -> stat {
+    static func shown(_ attributes: stat) -> stat {
         var shown = attributes
         shown.st_mode = shown.st_mode & ~(S_ISUID | S_ISGID | S_ISVTX) | S_IWUSR
         return shown

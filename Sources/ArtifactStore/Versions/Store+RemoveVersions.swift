@@ -97,7 +97,7 @@ extension Store {
                 try writable.ledger.append(lines.map { LedgerEntry(.versionRemoved($0.line)) })
             } catch {
                 // What could not be brought to disk may stand there all the same.
-                if !DiskRoom.isForWantOfRoom(error) { keep(lines.map(\.line), writable) }
+                keep(lines.map(\.line), writable)
                 for (place, line) in lines {
                     failures[place] = error
                     VersionClearing.takeBack(line, in: versions[place].version.file.directory)
@@ -123,7 +123,10 @@ extension Store {
                 do throws(Errno) {
                     try VersionClearing.finish(line, in: versions[place].version.file.directory)
                     if let directory { try DirectoryTree.remove(directory) }
-                } catch { failures[place] = error }
+                } catch {
+                    failures[place] = error
+                    writable.staging.keepForRecovery()
+                }
             }
             return failures
         }

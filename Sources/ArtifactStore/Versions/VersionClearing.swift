@@ -40,7 +40,7 @@ enum VersionClearing {
         try? directory.file(VersionShelf.removedName(line.version)).unlink()
     }
 
-    /// Takes it out of the versions.
+    /// Takes it out of the versions. A call that was done and reports an error all the same is a success.
     ///
     /// - Parameter away: where a directory goes, whole.
     /// - Returns: the directory that is to be removed now; nil where nothing is left.
@@ -49,12 +49,13 @@ enum VersionClearing {
     ) throws(Errno) -> RealFile? {
         let file = directory.file(String(line.version))
         if try file.attributes().isDirectory {
-            try file.moveWhole(to: away)
-            try SystemCall.sync(directory.descriptor)
+            do throws(Errno) { try file.moveWhole(to: away) } catch {
+                guard !file.exists, away.exists else { throw error }
+            }
+            try? SystemCall.sync(directory.descriptor)
             return away
         }
         do throws(Errno) { try file.unlink() } catch {
-            // A call that was done and reports an error all the same is a success.
             guard !file.exists else { throw error }
         }
         try? SystemCall.sync(directory.descriptor)
