@@ -14,7 +14,7 @@ public enum VersionRetention: Hashable, Sendable {
     }
 
     /// What keeps a former version whatever the schema lets go.
-    public enum Hold: Hashable, Sendable {
+    public enum VersionHold: Hashable, Sendable {
         /// It had its name at the moment of a tag, whose name this is.
         case tag(String)
         /// Something that is there, or is kept, was made from it: its path on the mount.
@@ -26,7 +26,7 @@ public enum VersionRetention: Hashable, Sendable {
     }
 
     /// Why a former version is kept.
-    public enum KeepReason: Hashable, Sendable {
+    public enum VersionKeepReason: Hashable, Sendable {
         /// The schema lets none of its type go.
         case noRule
         /// It is one of those that left their name last.
@@ -34,7 +34,7 @@ public enum VersionRetention: Hashable, Sendable {
         /// It left its name lately.
         case within
         /// Whatever the schema says.
-        case held(Hold)
+        case held(VersionHold)
     }
 
     /// Whether the schema's rule keeps a former version, before anything is looked for that holds it.
@@ -44,7 +44,7 @@ public enum VersionRetention: Hashable, Sendable {
     ///   - left: when it left its name, in seconds since 1970; nil where that is not known, which is not long ago.
     ///   - now: in seconds since 1970.
     /// - Returns: nil when the rule lets it go.
-    public func keeps(rank: Int, left: Int64?, at now: Int64) -> KeepReason? {
+    public func keeps(rank: Int, left: Int64?, at now: Int64) -> VersionKeepReason? {
         guard case .some(let last, let within) = self else { return .noRule }
         if let last, rank < last { return .last }
         if let within, !(left.map { Retention.isOlder($0, than: within, at: now) } ?? false) { return .within }

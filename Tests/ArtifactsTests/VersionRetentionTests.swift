@@ -21,7 +21,7 @@ import Testing
                             let (age, overflows) = Self.now.subtractingReportingOverflow(left)
                             return overflows ? left > Self.now : age <= span
                         }
-                        let expected: VersionRetention.KeepReason? =
+                        let expected: VersionRetention.VersionKeepReason? =
                             last.map { rank < $0 } ?? false ? .last : isYoung ?? false ? .within : nil
                         #expect(kept == expected, "\(rule), \(rank), \(left as Int64?)")
                         #expect(VersionRetention.all.keeps(rank: rank, left: left, at: Self.now) == .noRule)

@@ -432,7 +432,10 @@ extension MountedTests {
             #expect(try command("lineage", shown + "@1").output.contains(words))
             #expect(try command("history", shown).output.contains("version-removed version 1, by "))
             #expect(try command("doctor", mount.store).succeeded)
-            #expect(try command("find", "--store", mount.store, "removed > 2020-01-01").output == path + "\n")
+            #expect(
+                try command(
+                    "find", "--store", mount.store, "state = retracted and removed > 2020-01-01", "--columns", "path"
+                ).output == path + "\n")
 
             // Of a moment in which it had the name.
             let first = try contents(shelf + "/1.removed")

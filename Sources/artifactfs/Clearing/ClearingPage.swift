@@ -113,7 +113,7 @@ struct ClearingPage {
             "\(all) \(all == 1 ? "former version stays" : "former versions stay"): " + words.joined(separator: ", "))
     }
 
-    private static func word(_ reason: VersionRetention.KeepReason) -> String {
+    private static func word(_ reason: VersionRetention.VersionKeepReason) -> String {
         switch reason {
         case .noRule: "that the schema keeps (keep_versions in schema.yaml)"
         case .last: "of the last ones"
@@ -125,7 +125,7 @@ struct ClearingPage {
         }
     }
 
-    private static func words(_ hold: VersionRetention.Hold) -> String {
+    private static func words(_ hold: VersionRetention.VersionHold) -> String {
         switch hold {
         case .tag(let name): "the tag \(name) shows it"
         case .needed(let by): "\(by) was made from it"
@@ -182,7 +182,7 @@ struct ClearingPage {
 
     // MARK: - JSON
 
-    private func json(_ row: ClearedVersion, _ reason: VersionRetention.KeepReason) -> JSONObject {
+    private func json(_ row: ClearedVersion, _ reason: VersionRetention.VersionKeepReason) -> JSONObject {
         var object: JSONObject = [
             "kind": .string(ClearedItem.Kind.version.rawValue), "name": .string(row.title), "action": .string("keep"),
             "bytes": .integer(row.bytes),

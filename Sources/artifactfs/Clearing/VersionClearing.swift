@@ -10,7 +10,7 @@ import SystemPackage
 struct ClearedVersion {
     let title: String
     /// Why it stays; nil of what goes.
-    let kept: VersionRetention.KeepReason?
+    let kept: VersionRetention.VersionKeepReason?
     /// In bytes.
     var bytes: Int64
     var files: Int64 = 1
@@ -78,9 +78,9 @@ struct ClearedVersions {
     // MARK: - What stays
 
     /// What the schema, tags and signatures keep.
-    private func byRule(_ all: [ShelvedVersion]) -> [VersionRetention.KeepReason?] {
+    private func byRule(_ all: [ShelvedVersion]) -> [VersionRetention.VersionKeepReason?] {
         var ranks: [String: Int] = [:]
-        var kept: [VersionRetention.KeepReason?] = []
+        var kept: [VersionRetention.VersionKeepReason?] = []
         for shelved in all.reversed() {
             let rank = ranks[shelved.real, default: 0]
             ranks[shelved.real] = rank + 1
@@ -101,7 +101,7 @@ struct ClearedVersions {
     }
 
     /// What holds it besides what was made from it.
-    private func hold(_ shelved: ShelvedVersion) -> VersionRetention.Hold? {
+    private func hold(_ shelved: ShelvedVersion) -> VersionRetention.VersionHold? {
         guard let left = shelved.version.left else {
             return .obstacle("nothing beside it says what it is; look at \(shelved.title) in .artifactfs/versions")
         }
@@ -118,7 +118,7 @@ struct ClearedVersions {
     }
 
     /// What something needs that is there, or that is kept: at any depth.
-    private func need(_ all: [ShelvedVersion], _ kept: inout [VersionRetention.KeepReason?]) throws {
+    private func need(_ all: [ShelvedVersion], _ kept: inout [VersionRetention.VersionKeepReason?]) throws {
         let makers = try store.withLedgers { reader throws -> [Int: String] in
             var records = try LedgerRecords(reader)
             let index = records.index
@@ -211,7 +211,7 @@ struct ClearedVersions {
         switch error {
         case .resourceTemporarilyUnavailable: return "it stays: somebody has tagged or signed it meanwhile"
         case .noSuchFileOrDirectory: return "it is not what it was a moment ago, and was not touched; try again"
-        case .noSpace, .diskQuotaExceeded:
+        case _ where DiskRoom.isForWantOfRoom(error):
             return "it cannot be removed: there is no room for the line that says so; make some first, "
                 + "as with 'artifactfs gc --session NAME --delete'; it is there as it was"
         default: return "it cannot be removed: \(error); it is there as it was"

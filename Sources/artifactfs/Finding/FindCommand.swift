@@ -22,7 +22,7 @@ struct FindCommand: ParsableCommand {
             known' or 'is unknown'. Any other word is looked for in commands and notes. Values with blanks or brackets stand in quotes.
 
             FIELDS: path name type layer mode key chromosome format version session test run experiment user host program command \
-            commit dirty size rows columns sealed opened left state sha256 note input metric.NAME param.NAME
+            commit dirty size rows columns sealed opened left removed state sha256 note input metric.NAME param.NAME
 
             Sizes have units (10kB, 1.5GB, 2GiB). Dates are 2026-10-01, "2026-10-01 14:30", today, "last month", "3 days ago", \
             in local time, and go with 'since', 'before', 'after', 'until' and 'on' too; without a field it is when the artifact was \
@@ -32,7 +32,7 @@ struct FindCommand: ParsableCommand {
             session, else of another file of its run. Of a file the first 1,000 names are known, and 100,000 steps, when it has 16 MiB \
             or less. NAME may be the end of a name, after a dot.
 
-            State is sealed, superseded or retracted ('left' tells when), quarantined (kept back) or replaced (its file was removed, and \
+            State is sealed, superseded or retracted ('left' tells when, 'removed' when gc has removed its bytes), quarantined (kept back) or replaced (its file was removed, and \
             the name given again). Without a test of 'state' only sealed artifacts are found.
 
             In a pipe each line is an artifact, with tabs between its columns.
