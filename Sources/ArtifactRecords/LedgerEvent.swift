@@ -50,6 +50,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case tagged(TagLine)
     /// The owner of a sealed artifact set its mode or times.
     case attributesSet(OwnersChange)
+    /// The immutable flag of something sealed is about to be taken for a moment.
+    case flagLifted(LiftedFlag)
+    /// It has it again.
+    case flagRestored(LiftedFlag)
     /// A signature of a sealed artifact was made, and is kept.
     case attested(AttestedArtifact)
     /// An operation was refused.
@@ -285,6 +289,8 @@ extension LedgerEvent {
         case versionKept = "version-kept"
         case tagged
         case attributesSet = "attributes-set"
+        case flagLifted = "flag-lifted"
+        case flagRestored = "flag-restored"
         case attested
         case denied
         case denialsCounted = "denials-counted"
@@ -319,6 +325,8 @@ extension LedgerEvent {
         case .versionKept: Name.versionKept.rawValue
         case .tagged: Name.tagged.rawValue
         case .attributesSet: Name.attributesSet.rawValue
+        case .flagLifted: Name.flagLifted.rawValue
+        case .flagRestored: Name.flagRestored.rawValue
         case .attested: Name.attested.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
@@ -352,6 +360,7 @@ extension LedgerEvent {
         case .versionRemoved(let version), .versionKept(let version): return version.members
         case .tagged(let line): return line.members
         case .attributesSet(let change): return change.members
+        case .flagLifted(let lift), .flagRestored(let lift): return lift.members
         case .attested(let artifact): return artifact.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
@@ -413,6 +422,8 @@ extension LedgerEvent {
         case .versionKept: return RemovedVersion(line).map { .versionKept($0) }
         case .tagged: return TagLine(line).map { .tagged($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
+        case .flagLifted: return LiftedFlag(line).map { .flagLifted($0) }
+        case .flagRestored: return LiftedFlag(line).map { .flagRestored($0) }
         case .attested: return AttestedArtifact(line).map { .attested($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:

@@ -149,8 +149,7 @@ extension LedgerEvent {
         case .sessionRemoved(let session): session.holds(path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])
         case .sessionBegun, .sessionResumed, .runBegun, .runEnded, .runSealing, .tagged, .denialsCounted, .sessionKept,
-            .ledgerRepaired,
-            .ledgerContinues:
+            .flagLifted, .flagRestored, .ledgerRepaired, .ledgerContinues:
             false
         }
     }

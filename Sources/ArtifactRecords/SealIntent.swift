@@ -15,6 +15,8 @@ public struct SealIntent: Sendable, Hashable {
     public let record: JSONObject
     /// The run that publishes it with others, all or none: it counts with the run's `run-sealing` line only.
     public var together: String?
+    /// Whether it is to be immutable when it has its name.
+    public var isImmutable = false
 
     /// The hidden name of a copy in the target directory, where one is needed; no other intent has it.
     package var copyName: String {
@@ -57,6 +59,7 @@ public struct SealIntent: Sendable, Hashable {
             size: size,
             modified: modified, sha256: sha256, record: record)
         together = line["together"]?.string
+        isImmutable = line["immutable"] == .bool(true)
     }
 
     /// As members of a line.
@@ -67,6 +70,7 @@ public struct SealIntent: Sendable, Hashable {
             "sha256": .string(sha256),
         ]
         members.add("together", together.map { .string($0) })
+        members.add("immutable", isImmutable ? .bool(true) : nil)
         members.add(more)
         members.add("record", .object(record))
         return members

@@ -24,6 +24,7 @@ struct DirectoryPublication {
     ///
     /// - Parameters:
     ///   - own: `.artifactfs`, where the manifest is kept.
+    ///   - isImmutable: whether it is to be immutable when it has its name.
     ///   - mode: the permissions that each file gets (`publish_mode`); nil for its own.
     ///   - ledger: where it will be recorded.
     ///   - finder: finds the records of inputs that the writer names.
@@ -31,7 +32,8 @@ struct DirectoryPublication {
     ///   - step: is told of each step.
     init(
         _ request: PublishRequest, of type: TypeDefinition?, mount: String, host: String, own: Directory,
-        mode: UInt32?, checks: CheckProcesses, ledger: Ledger, finder: RecordFinder, _ progress: inout Progress,
+        isImmutable: Bool, mode: UInt32?, checks: CheckProcesses, ledger: Ledger, finder: RecordFinder,
+        _ progress: inout Progress,
         step: (PublishStep) throws(PublishFailure) -> Void
     ) throws(PublishFailure) {
         let manifests = try attempt("described") { () throws(Errno) in
@@ -64,10 +66,12 @@ struct DirectoryPublication {
         var facts = FormatFacts()
         facts.details = ["files": String(manifest.files), "directories": String(manifest.directories)]
         record = record.sealed(facts, sha256: sha256, size: manifest.size, host: host)
-        intent = SealIntent(
+        var intent = SealIntent(
             mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
             inode: UInt64(attributes.st_ino), size: manifest.size, modified: TimeText.rfc3339(attributes.st_mtim),
             sha256: sha256, record: record.json)
+        intent.isImmutable = isImmutable
+        self.intent = intent
     }
 
     /// Writes the intent's line. It is on disk before the directory has its name, with relaxed durability too.

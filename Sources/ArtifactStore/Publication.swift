@@ -24,13 +24,15 @@ struct Publication {
     ///
     /// - Parameters:
     ///   - leavesSeal: whether the file says itself what it is, because the ledger's line may be lost.
+    ///   - isImmutable: whether it is to be immutable when it has its name.
     ///   - mode: the permissions that it gets (`publish_mode`); nil for its own.
     ///   - ledger: where it will be recorded.
     ///   - finder: finds the records of inputs that the writer names.
     ///   - writeBits: the bits that were taken away, also when this fails.
     ///   - step: is told of each step.
     init(
-        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, mode: UInt32?,
+        _ request: PublishRequest, index: Int, mount: String, host: String, leavesSeal: Bool, isImmutable: Bool,
+        mode: UInt32?,
         checks: CheckProcesses, ledger: Ledger, finder: RecordFinder,
         _ writeBits: inout UInt32,
         step: (PublishStep) throws(PublishFailure) -> Void
@@ -72,11 +74,13 @@ struct Publication {
             var record = request.record.using(request.used, finder)
                 .saying(WriterStatement(of: descriptor, and: request.inputs), finder)
             record.artifact.version = request.version ?? finder.nextVersion(of: request.name, in: request.target.path)
-            intent = SealIntent(
+            var intent = SealIntent(
                 mount: mount, staged: request.staged.name, directory: request.target.path, name: request.name,
                 inode: UInt64(after.st_ino), size: Int64(after.st_size), modified: TimeText.rfc3339(after.st_mtim),
                 sha256: sha256,
                 record: record.sealed(facts, sha256: sha256, size: Int64(after.st_size), host: host).json)
+            intent.isImmutable = isImmutable
+            self.intent = intent
         } catch {
             if request.descriptor == nil { SystemCall.close(descriptor) }
             throw error

@@ -51,7 +51,8 @@ extension Recovery {
         do throws(PublishFailure) {
             let publication = try DirectoryPublication(
                 destination.request(directory, at: target, record), of: destination.type, mount: mount, host: host,
-                own: own, mode: schema.publishMode, checks: checks, ledger: ledger,
+                own: own, isImmutable: hardening.isDone(in: target), mode: schema.publishMode, checks: checks,
+                ledger: ledger,
                 finder: RecordFinder(root: root, ledgers: ledgers, schema: schema, shown: nil), &progress,
                 step: { _ in })
             try publication.announce(in: ledger)

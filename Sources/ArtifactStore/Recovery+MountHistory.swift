@@ -22,6 +22,8 @@ extension Recovery {
         private(set) var unsealed: Set<UnsealedArtifact> = []
         /// Former versions that it was to remove, by what they were of.
         private(set) var removedVersions: [String: LedgerEvent.RemovedVersion] = [:]
+        /// What has no immutable flag for a moment, as no later line says otherwise.
+        private(set) var lifted: Set<LedgerEvent.LiftedFlag> = []
         /// The sessions that it was to remove, by their names.
         private(set) var removed: [String: LedgerEvent.RemovedSession] = [:]
         /// Runs that are all or nothing, of which all intents are there: they count.
@@ -56,6 +58,8 @@ extension Recovery {
                 case .runSealing(_, let run, _): sealing.insert(run)
                 case .unsealIntent(let artifact): unsealing[artifact.together, default: []].append(artifact)
                 case .unsealed(let artifact), .unsealAbandoned(let artifact): unsealed.insert(artifact)
+                case .flagLifted(let lift): lifted.insert(lift)
+                case .flagRestored(let lift): lifted.remove(lift)
                 default: break
                 }
                 guard let staged = value["staged"]?.string else { return }

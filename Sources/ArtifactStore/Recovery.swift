@@ -50,6 +50,7 @@ struct Recovery {
     /// For how long temporary files are kept.
     let transientSeconds: Int
     let durability: Durability
+    let hardening: Hardening
     var report = RecoveryReport()
     /// The mounts that live, by their staging directories.
     private(set) var living: Set<String> = []
@@ -71,7 +72,7 @@ struct Recovery {
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, own: Directory,
         reserved: Directory?, ledger: Ledger, schema: ArtifactSchema, checks: CheckProcesses, host: String,
         transientSeconds: Int,
-        durability: Durability
+        durability: Durability, hardening: Hardening
     ) {
         self.root = root
         self.stagings = stagings
@@ -85,6 +86,7 @@ struct Recovery {
         self.host = host
         self.transientSeconds = transientSeconds
         self.durability = durability
+        self.hardening = hardening
     }
 
     mutating func run() throws(Errno) -> RecoveryReport {
@@ -168,6 +170,7 @@ struct Recovery {
             let intents = try MountHistory(of: mount, description, in: directory, by: host, ledger, ledgers)
             putAway.formUnion(intents.putAway)
             try finishUnsealing(intents, in: directory)
+            try putBackFlags(intents)
             for intent in intents.open {
                 do throws(Errno) {
                     if let run = intent.together, !intents.sealing.contains(run) {
@@ -184,7 +187,7 @@ struct Recovery {
             if !finishClearing(intents, in: directory) { waits = true }
             try finishLeaving(intents, in: directory)
             if !finishRemoving(intents, in: directory, mount: mount) { waits = true }
-            for intent in intents.sealed { try removeOtherName(of: intent, in: directory) }
+            for intent in intents.sealed { try removeOtherName(of: intent, in: directory, mount) }
             promoting = intents.promoting
         }
         let entries = try directory.entries()
@@ -282,7 +285,8 @@ struct Recovery {
         do throws(PublishFailure) {
             let publication = try Publication(
                 request, index: 0, mount: mount, host: host, leavesSeal: durability == .relaxed,
-                mode: schema.publishMode, checks: checks, ledger: ledger,
+                isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
+                ledger: ledger,
                 finder: RecordFinder(root: root, ledgers: ledgers, schema: schema, shown: nil), &writeBits,
                 step: { _ in })
             defer { publication.close() }
@@ -341,14 +345,14 @@ struct Recovery {
     }
 
     /// A published file's name in staging, which could not be removed.
-    private func removeOtherName(of intent: SealIntent, in staging: Directory) throws(Errno) {
+    private func removeOtherName(of intent: SealIntent, in staging: Directory, _ mount: String) throws(Errno) {
         let staged = staging.file(intent.staged)
         guard let found = try? staged.attributes(), found.isRegular, found.st_nlink > 1,
             let directory = try RealDirectory.open(intent.directory, beneath: root),
             let published = try? directory.file(intent.name).attributes(),
             (published.st_dev, published.st_ino) == (found.st_dev, found.st_ino)
         else { return }
-        try staged.unlink()
+        try removeName(staged, of: directory.file(intent.name), mount)
     }
 
     /// - Returns: false when the file stays staged, because the store has no room for it or fails.
@@ -371,12 +375,14 @@ struct Recovery {
                     && Int64(found.st_size) == intent.size
                 if isOurs || isOurCopy, try hash(of: file) == intent.sha256 {
                     if durability == .synced { try SystemCall.sync(directory.descriptor) }
-                    if stagedAttributes != nil { try staged.unlink() }
+                    if stagedAttributes != nil { try removeName(staged, of: file, intent.mount) }
                     DirectoryPublication.makeReadOnly(file)
+                    try harden(file, intent)
                     try finish(intent)
                     return true
                 }
                 if isOurs {
+                    if found.isDirectory { _ = try? ImmutableFlag.remove(from: file) }
                     // Only where nobody waited for the disk: the name survived and the bytes did not.
                     try take(
                         file, intent.mount, path, "it is not whole: the machine stopped before its bytes were on disk",
@@ -414,6 +420,7 @@ struct Recovery {
                 try copyAcross(staged, intent, to: directory)
             }
             DirectoryPublication.makeReadOnly(directory.file(intent.name))
+            try harden(directory.file(intent.name), intent)
             if durability == .synced { try SystemCall.sync(directory.descriptor) }
             try finish(intent)
         } catch {

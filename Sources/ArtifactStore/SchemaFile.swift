@@ -318,7 +318,8 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions)
+                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions
+            )
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)
         }

@@ -61,8 +61,11 @@ enum SealingTime {
 }
 
 extension Store {
-    /// Extended attributes that say of an artifact, on its real file, what it is, when it was sealed and where its record is; nobody else's copy may have them.
-    package static let ownAttributes = [Seal.attribute, SealingTime.attribute, LedgerNote.attribute]
+    /// Extended attributes that say of an artifact, on its real file, what it is, when it was sealed, where its record is, and whether it is immutable;
+    /// nobody else's copy may have them.
+    package static let ownAttributes = [
+        Seal.attribute, SealingTime.attribute, LedgerNote.attribute, ImmutableFlag.attribute,
+    ]
 
     /// When a file was sealed, as text whose order is that of the times; nil when it does not say.
     package static func sealingTime(of file: RealFile) -> String? {

@@ -25,11 +25,13 @@ public enum SealedProof: Sendable, Hashable {
     ///   - size: in bytes; nil where the record does not say.
     ///   - readsBytes: whether it is hashed; else only length and rights are looked at.
     ///   - isReal: whether the path is a real one: a mount shows other modes.
+    ///   - hardens: whether what is whole is made immutable.
     public static func of(
-        _ path: String, sha256: String?, size: Int64?, readsBytes: Bool = true, isReal: Bool = true
+        _ path: String, sha256: String?, size: Int64?, readsBytes: Bool = true, isReal: Bool = true,
+        hardens: Bool = false
     ) -> SealedProof {
         var contents = SealedContents()
-        return of(path, sha256, size, readsBytes, isReal, &contents)
+        return of(path, sha256, size, readsBytes, isReal, hardens, &contents)
     }
 
     /// The same, with what the artifact consists of: that is what was sealed where this says that it is whole.
@@ -37,11 +39,11 @@ public enum SealedProof: Sendable, Hashable {
         _ path: String, sha256: String?, size: Int64?, isReal: Bool = true
     ) -> (proof: SealedProof, contents: SealedContents) {
         var contents = SealedContents()
-        return (of(path, sha256, size, true, isReal, &contents), contents)
+        return (of(path, sha256, size, true, isReal, false, &contents), contents)
     }
 
     private static func of(
-        _ path: String, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool,
+        _ path: String, _ sha256: String?, _ size: Int64?, _ readsBytes: Bool, _ isReal: Bool, _ hardens: Bool,
         _ contents: inout SealedContents
     ) -> SealedProof {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return .unknown("it has no directory") }
@@ -51,7 +53,8 @@ public enum SealedProof: Sendable, Hashable {
                 SystemCall.currentDirectory, slash == path.utf8.startIndex ? "/" : String(path[..<slash]),
                 O_RDONLY | O_DIRECTORY)
             let file = RealFile(directory: Directory(owning: parent), name: name)
-            return try of(file, sha256, size, readsBytes, isReal, &contents)
+            let proof = try of(file, sha256, size, readsBytes, isReal, &contents)
+            return proof == .whole ? try flagged(file, isReal, hardens) : proof
         } catch {
             return error == .noSuchFileOrDirectory || error == .notDirectory ? .missing : .unknown("\(error)")
         }
@@ -114,6 +117,27 @@ public enum SealedProof: Sendable, Hashable {
             return .unknown(error.reason)
         }
         return isReal ? open.map { .differs($0) } ?? .whole : .whole
+    }
+
+    /// The same of something whole, by its immutable flag, which is given to it when that is wanted.
+    private static func flagged(_ file: RealFile, _ isReal: Bool, _ hardens: Bool) throws(Errno) -> SealedProof {
+        guard isReal else {
+            return hardens
+                ? .unknown("its real path is not yours to see, so that it was not made immutable") : .whole
+        }
+        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        if hardens {
+            do throws(Errno) { try ImmutableFlag.put(on: descriptor) } catch {
+                let kind = FileSystemKind.name(of: descriptor)
+                return .unknown(
+                    "it is what was sealed, and was not made immutable: it is on \(kind): \(Hardening.reason(error))")
+            }
+        }
+        guard try ImmutableFlag.isLost(from: descriptor) else { return .whole }
+        return .differs(
+            "it was made immutable and is not any more (lsattr); its bytes are what was sealed: "
+                + "'artifactfs verify --harden' as root gives it the flag again")
     }
 
     private static func other(_ now: String, _ before: String) -> SealedProof {

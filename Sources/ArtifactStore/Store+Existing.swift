@@ -137,6 +137,21 @@ extension Store {
         let source = FileSource(descriptor: descriptor, count: Int64(before.st_size))
         let check = type.check(ofFormat: type.format(of: shown) ?? "")
         let (sha256, facts) = try Publication.check(source, check ?? .notEmpty, checks)
+        let note = LiftNote(ledger: writable.ledger, mount: writable.staging.mountID, root: root)
+        try hardening.lifting(
+            open: descriptor, for: .adoption, noted: note,
+            otherwise: { .system(doing: "changed: its immutable flag could not be lifted", $0) }
+        ) { () throws(PublishFailure) in
+            try takeUp(descriptor, before, file, shown, type, path, user, sha256, facts, writable)
+        }
+        return sha256
+    }
+
+    /// Makes a file read-only that was checked, and records it.
+    private func takeUp(
+        _ descriptor: FileDescriptor, _ before: stat, _ file: ExistingFile, _ shown: String, _ type: TypeDefinition,
+        _ path: String, _ user: UInt32, _ sha256: String, _ facts: FormatFacts, _ writable: Writable
+    ) throws(PublishFailure) {
         LedgerNote.write(LedgerPlace(before: writable.ledger), to: descriptor)
         let mode = schema.publishMode ?? before.permissions & 0o555
         if mode != before.permissions {
@@ -165,6 +180,5 @@ extension Store {
             try? SystemCall.setMode(descriptor, before.permissions)
             throw error
         }
-        return sha256
     }
 }

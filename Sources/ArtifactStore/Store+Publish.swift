@@ -16,10 +16,11 @@ internal import SystemPackage
 /// | `copied` | another file system only: and a hidden copy in the target directory | the copy is removed, then as above |
 /// | `moved` | the file at its real name | a `sealed` line is added |
 /// | `directorySynced` | the same, also after a power loss | a `sealed` line is added |
+/// | `hardened` | and immutable, where that is asked for; before it the intent says so | a `sealed` line is added |
 /// | `sealedLogged` | everything | nothing |
 ///
 /// So the record is on disk before the name is, and an artifact is either absent with its bytes kept, or sealed with
-/// its record. The `sealed` line itself is not waited for: it says again what the intent said. A `seal-intent` is
+/// its record. What is to be immutable becomes it last, and recovery does that too. The `sealed` line itself is not waited for: it says again what the intent said. A `seal-intent` is
 /// settled by a later line with the same `mount` and `staged`: `sealed`, `quarantined`, `restored` or `seal-abandoned`.
 enum PublishStep: String, CaseIterable, Sendable {
     case checked
@@ -29,6 +30,7 @@ enum PublishStep: String, CaseIterable, Sendable {
     case copied
     case moved
     case directorySynced
+    case hardened
     case sealedLogged
 }
 
@@ -138,8 +140,8 @@ extension Store {
                 files.append(
                     try Publication(
                         request, index: index, mount: writable.staging.mountID, host: host,
-                        leavesSeal: durability == .relaxed, mode: schema.publishMode, checks: checks,
-                        ledger: writable.ledger, finder: finder, &writeBits,
+                        leavesSeal: durability == .relaxed, isImmutable: hardening.isDone(in: request.target),
+                        mode: schema.publishMode, checks: checks, ledger: writable.ledger, finder: finder, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 end(index, error, writeBits)
@@ -201,6 +203,10 @@ extension Store {
             for (_, target) in targets { try? SystemCall.sync(target.descriptor) }
         }
         each { _ throws(PublishFailure) in try step(.directorySynced) }
+        each { file throws(PublishFailure) in
+            if let target = targets[file.request.target.path] { harden(target.file(file.request.name), file.intent) }
+            try step(.hardened)
+        }
 
         writable.ledger.appendLater(
             files.filter { !$0.isEnded }.map(\.entry.sealed))
@@ -236,6 +242,14 @@ extension Store {
         } catch {
             if error == .noSuchFileOrDirectory, isThere(file, target) { return }
             throw .system(doing: "moved to its place", error)
+        }
+    }
+
+    /// Makes an artifact immutable that has its name, when its intent says so. It is sealed without that too.
+    func harden(_ artifact: RealFile, _ intent: SealIntent) {
+        guard intent.isImmutable else { return }
+        do throws(Errno) { try ImmutableFlag.put(on: artifact) } catch {
+            hardening.note(error, intent.directory + "/" + intent.name)
         }
     }
 

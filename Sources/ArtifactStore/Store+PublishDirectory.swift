@@ -21,7 +21,8 @@ extension Store {
         do throws(PublishFailure) {
             let publication = try DirectoryPublication(
                 request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
-                mode: schema.publishMode, checks: checks, ledger: writable.ledger,
+                isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
+                ledger: writable.ledger,
                 finder: writable.finder(root, schema, shownPlace), &progress,
                 step: { step throws(PublishFailure) in try self.step(step) })
             let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
@@ -42,6 +43,8 @@ extension Store {
             DirectoryPublication.makeReadOnly(target.file(request.name))
             try? SystemCall.sync(target.descriptor)
             try step(.directorySynced)
+            harden(target.file(request.name), publication.intent)
+            try step(.hardened)
             writable.ledger.appendLater([publication.entry.sealed])
             try step(.sealedLogged)
             writable.staging.release(request.staged)

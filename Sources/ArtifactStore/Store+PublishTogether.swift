@@ -125,10 +125,10 @@ extension Store {
             let left = prepared.filter { !stuck.contains($0.index) }
             abandon(left, whole, error.reason, writable)
             giveBack(left, requests)
-            end(prepared.filter { stuck.contains($0.index) }, requests, writable)
+            end(prepared.filter { stuck.contains($0.index) }, requests, targets, writable)
             return .refused(faults, stuck: stuck)
         }
-        end(prepared, requests, writable)
+        end(prepared, requests, targets, writable)
         return .sealed(
             prepared.map { file in
                 (file.intent.size, file.writeBits & 0o022 != 0 || schema.publishMode != nil)
@@ -152,8 +152,8 @@ extension Store {
                 files.append(
                     try Publication(
                         requests[index], index: index, mount: writable.staging.mountID, host: host,
-                        leavesSeal: durability == .relaxed, mode: schema.publishMode, checks: checks,
-                        ledger: writable.ledger, finder: finder, &writeBits,
+                        leavesSeal: durability == .relaxed, isImmutable: hardening.isDone(in: requests[index].target),
+                        mode: schema.publishMode, checks: checks, ledger: writable.ledger, finder: finder, &writeBits,
                         step: { step throws(PublishFailure) in try self.step(step) }))
             } catch {
                 giveBack(writeBits, requests[index])
@@ -293,7 +293,13 @@ extension Store {
         }
     }
 
-    private func end(_ files: [Prepared], _ requests: [PublishRequest], _ writable: Writable) {
+    private func end(
+        _ files: [Prepared], _ requests: [PublishRequest], _ targets: [String: Directory], _ writable: Writable
+    ) {
+        for file in files {
+            let request = requests[file.index]
+            if let target = targets[request.target.path] { harden(target.file(request.name), file.intent) }
+        }
         writable.ledger.appendLater(files.map { LedgerEntry(.sealed($0.intent, isRecovered: false)) })
         for file in files { writable.staging.release(requests[file.index].staged) }
     }

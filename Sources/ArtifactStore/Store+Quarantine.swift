@@ -76,7 +76,11 @@ struct Quarantine {
 
     private func move(_ file: RealFile, to target: RealFile) throws(Errno) {
         do throws(Errno) {
-            try file.moveWhole(to: target)
+            do throws(Errno) { try file.moveWhole(to: target) } catch .notPermitted {
+                // It was sealed and immutable; what is kept back is neither.
+                guard try ImmutableFlag.remove(from: file) else { throw .notPermitted }
+                try file.moveWhole(to: target)
+            }
         } catch .improperLink {
             // From a layer on another file system.
             try copy(file, to: target)
@@ -90,7 +94,10 @@ struct Quarantine {
             if error != .fileExists { try? target.unlink() }
             throw error
         }
-        try file.unlink()
+        do throws(Errno) { try file.unlink() } catch .notPermitted {
+            guard try ImmutableFlag.remove(from: file) else { throw .notPermitted }
+            try file.unlink()
+        }
     }
 
     /// Says beside a file why it is here.

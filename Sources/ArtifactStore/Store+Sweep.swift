@@ -23,7 +23,8 @@ extension Store {
                 own: writable.ownDirectory,
                 reserved: writable.reserved,
                 ledger: writable.ledger, schema: schema, checks: checks, host: host,
-                transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability)
+                transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability,
+                hardening: hardening)
             return try recovery.run()
         } catch .wouldBlock {
             var report = RecoveryReport()

@@ -22,6 +22,8 @@ public final class Store: Sendable {
     public let durability: Durability
     /// What was found of mounts that ended without closing the store, and what became of it; for the log.
     public let recovery: RecoveryReport
+    /// Whether what is sealed becomes immutable, and where it does not.
+    public let hardening: Hardening
 
     let root: Directory
     let host: String
@@ -70,11 +72,12 @@ public final class Store: Sendable {
     /// A directory with `base_layer` or `meta_layer` is a store too; what is missing of `.artifactfs` is made, unless
     /// `readOnly`.
     ///
-    /// - Parameter checkCommand: a program and its arguments in whose processes checks run that could trap (``CheckProcesses``); without it
-    ///   they run here.
+    /// - Parameters:
+    ///   - checkCommand: a program and its arguments in whose processes checks run that could trap (``CheckProcesses``); without it they run here.
+    ///   - hardens: whether what is sealed is to become immutable where that can be done (``Hardening``).
     /// - Throws: `StoreError` when it is not a store, when its schema has a fault, or when the system refuses.
     public init(
-        at path: String, readOnly: Bool, durability: Durability, checkCommand: [String] = []
+        at path: String, readOnly: Bool, durability: Durability, checkCommand: [String] = [], hardens: Bool = false
     ) throws(StoreError) {
         if !checkCommand.isEmpty { checks.start(by: checkCommand) }
         self.path = path
@@ -96,6 +99,7 @@ public final class Store: Sendable {
             (schema, schemaText) = try Self.readSchema(root, path)
             writable = nil
             recovery = RecoveryReport()
+            hardening = Hardening(isAsked: false, parts: [])
             return
         }
         let own = try Self.doing("open the store's own directory", path + "/.artifactfs") { () throws(Errno) in
@@ -103,6 +107,14 @@ public final class Store: Sendable {
         }
         (schema, schemaText) = try Self.readSchema(root, path)
         let parts = try Self.prepare(own, path)
+        let hardening = Hardening(
+            isAsked: hardens,
+            parts: hardens
+                ? Layer.allCases.map { layer in
+                    // What is not there yet will be where the store is.
+                    (layer.directoryName, (try? root.directory(layer.directoryName)) ?? root)
+                } : [])
+        self.hardening = hardening
         let (host, schema, checks) = (self.host, self.schema, self.checks)
         let isMarked: Bool
         (writable, recovery, isMarked) = try Self.doing("prepare the store", path + "/.artifactfs") {
@@ -117,7 +129,7 @@ public final class Store: Sendable {
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 own: own, reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
-                transientSeconds: schema.transientSeconds, durability: durability)
+                transientSeconds: schema.transientSeconds, durability: durability, hardening: hardening)
             _ = try recovery.run()
             do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved) } catch {
                 recovery.problem("reserved: \(error)")

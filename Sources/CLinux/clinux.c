@@ -10,6 +10,7 @@
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/genetlink.h>
 #include <linux/openat2.h>
 #include <linux/taskstats.h>
@@ -730,3 +731,7 @@ void clinux_confine(size_t memory) {
 }
 
 pid_t clinux_fork(void) { return fork(); }
+
+int clinux_inode_flags(int fd, int *flags) { return ioctl(fd, FS_IOC_GETFLAGS, flags); }
+
+int clinux_set_inode_flags(int fd, int flags) { return ioctl(fd, FS_IOC_SETFLAGS, &flags); }

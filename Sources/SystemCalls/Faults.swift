@@ -13,6 +13,7 @@ package final class Faults: Sendable {
         case readDirectory
         case read, write, seek, truncate, allocate, copyRange, sync
         case lock, lease
+        case inodeFlags, setInodeFlags
         case process, descriptor, device
         /// Whether the file system is a local one: a fault says that it is not.
         case fileSystem

@@ -148,6 +148,22 @@ extension SystemCall {
         }
     }
 
+    // MARK: - Flags
+
+    /// `FS_IOC_GETFLAGS` of an open file or directory, no `O_PATH` one: what lsattr(1) shows (ioctl_iflags(2)).
+    package static func inodeFlags(_ descriptor: FileDescriptor) throws(Errno) -> UInt32 {
+        var flags: Int32 = 0
+        try retry(.inodeFlags, descriptor) { clinux_inode_flags(descriptor.rawValue, &flags) }
+        return UInt32(bitPattern: flags)
+    }
+
+    /// `FS_IOC_SETFLAGS`: all flags of an open file or directory.
+    package static func setInodeFlags(_ descriptor: FileDescriptor, _ flags: UInt32) throws(Errno) {
+        try retry(.setInodeFlags, descriptor) {
+            clinux_set_inode_flags(descriptor.rawValue, Int32(bitPattern: flags))
+        }
+    }
+
     // MARK: - Access and room
 
     /// Whether the thread may do something with an open file, `O_PATH` too, by its file system ids (faccessat2(2)).

@@ -11,6 +11,11 @@ import Testing
         intent.together = "r"
         return intent
     }()
+    static let immutable: SealIntent = {
+        var intent = Self.intent
+        intent.isImmutable = true
+        return intent
+    }()
     static let kept = LedgerEvent.NotPublished(
         mount: "m", staged: "a-1-x", reason: "it is cut", rule: "failed-check",
         record: ["artifact": .object(["path": .string("p")])])
@@ -80,6 +85,9 @@ import Testing
         .versionRemoved(cleared), .versionKept(cleared),
         .tagged(
             .init(mount: "m", tag: "paper", moment: "then", note: "as sent", uid: 1, pid: 2, command: "artifactfs")),
+        .flagLifted(.init(mount: "m", file: "base_layer/x.tsv", inode: .max, reason: "attributes")),
+        .flagRestored(.init(mount: "m", file: "base_layer/x.tsv", inode: 7, reason: "attributes")),
+        .sealIntent(immutable),
         .attested(
             .init(mount: "m", path: "p", version: 2, sha256: "00", key: "k", uid: 1, pid: 2, command: "artifactfs")),
         .denied(

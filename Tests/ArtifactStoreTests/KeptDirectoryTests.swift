@@ -193,7 +193,7 @@ import Testing
             #expect(obstacle != nil)
         }
         #expect(scene.store.recovery.problems == [])
-        let isThere: Set<PublishStep> = [.moved, .directorySynced, .sealedLogged]
+        let isThere: Set<PublishStep> = [.moved, .directorySynced, .hardened, .sealedLogged]
         if !isThere.contains(step) {
             #expect(!scene.place.exists(Self.target))
             try scene.expectWhole(scene.there)

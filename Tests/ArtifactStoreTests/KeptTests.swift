@@ -15,7 +15,7 @@ import Testing
     private static let agent = Agent(user: 7, process: 8, program: "rm")
     /// As the ledger had no more to say of it.
     private static let steps: [PublishStep] = [
-        .checked, .madeReadOnly, .fileSynced, .intentLogged, .moved, .directorySynced, .sealedLogged,
+        .checked, .madeReadOnly, .fileSynced, .intentLogged, .moved, .directorySynced, .hardened, .sealedLogged,
     ]
 
     /// A store that is open, with a file in quarantine.
@@ -220,7 +220,7 @@ import Testing
             #expect(obstacle != nil)
         }
         #expect(scene.store.recovery.problems == [])
-        let isThere: Set<PublishStep> = [.moved, .directorySynced, .sealedLogged]
+        let isThere: Set<PublishStep> = [.moved, .directorySynced, .hardened, .sealedLogged]
         if isThere.contains(step) {
             #expect(try scene.place.read(Self.target) == table)
             try scene.expectGone()

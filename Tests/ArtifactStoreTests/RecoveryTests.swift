@@ -22,7 +22,7 @@ import Testing
             #expect(try place.quarantined() == [table])
             #expect(store.recovery.quarantined == ["production/base/gene_manifest/gene_manifest.tsv"])
             #expect(try place.events("sealed").isEmpty)
-        case .intentLogged, .copied, .moved, .directorySynced, .sealedLogged:
+        case .intentLogged, .copied, .moved, .directorySynced, .hardened, .sealedLogged:
             #expect(isSealed)
             #expect(try place.read("base_layer/gene_manifest.tsv") == table)
             #expect(try place.attributes("base_layer/gene_manifest.tsv").permissions == 0o444)
@@ -235,7 +235,7 @@ extension Recovery {
                 owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), named: file.name, of: store.host,
                 in: ledgers.descriptor, isSynced: false),
             schema: store.schema, checks: store.checks, host: store.host, transientSeconds: keepingSeconds,
-            durability: .relaxed)
+            durability: .relaxed, hardening: store.hardening)
         return try recovery.run()
     }
 }

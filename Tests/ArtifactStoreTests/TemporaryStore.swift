@@ -22,6 +22,8 @@ final class TemporaryDirectory: Sendable {
     deinit { Self.remove(path) }
 
     private static func remove(_ path: String) {
+        // What a test has made immutable is to go too.
+        soften(path)
         guard let directory = opendir(path) else {
             unlink(path)
             return
@@ -37,6 +39,14 @@ final class TemporaryDirectory: Sendable {
         closedir(directory)
         rmdir(path)
     }
+
+    private static func soften(_ path: String) {
+        guard TemporaryStore.canHarden else { return }
+        let flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, path, flags) else { return }
+        defer { SystemCall.close(file) }
+        if (try? ImmutableFlag.isSet(on: file)) == true { try? ImmutableFlag.set(false, on: file) }
+    }
 }
 
 /// A store in a temporary directory, and what tests do with it.
@@ -50,8 +60,29 @@ final class TemporaryStore: Sendable {
         try Store.create(at: path)
     }
 
-    func open(readOnly: Bool = false, durability: Durability = .relaxed) throws -> Store {
-        try Store(at: path, readOnly: readOnly, durability: durability)
+    func open(readOnly: Bool = false, durability: Durability = .relaxed, hardens: Bool = false) throws -> Store {
+        try Store(at: path, readOnly: readOnly, durability: durability, hardens: hardens)
+    }
+
+    /// Whether this process may make files immutable, on `/tmp` and in memory.
+    static let canHarden = ["/tmp", "/dev/shm"].allSatisfy { path in
+        guard
+            let directory = try? SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY)
+        else { return false }
+        return Hardening(isAsked: true, parts: [(path, Directory(owning: directory))]).obstacles.isEmpty
+    }
+
+    /// Whether a file, or a directory with all that is in it, is immutable.
+    func isImmutable(_ relative: String) throws -> Bool {
+        let file = try SystemCall.open(SystemCall.currentDirectory, path + "/" + relative, O_RDONLY | O_NONBLOCK)
+        guard try SystemCall.attributes(file).isDirectory else {
+            defer { SystemCall.close(file) }
+            return try ImmutableFlag.isSet(on: file)
+        }
+        let directory = Directory(owning: file)
+        var all = try ImmutableFlag.isSet(on: directory.descriptor)
+        for entry in try directory.entries() where try !isImmutable(relative + "/" + entry.name) { all = false }
+        return all
     }
 
     /// Writes a staged file.

@@ -24,12 +24,15 @@ import Testing
         case supersedeInSteps
     }
 
+    /// Without the immutable flag, and with it where that may be tried.
+    static let hardnesses = TemporaryStore.canHarden ? [false, true] : [false]
+
     /// A store with two sealed artifacts.
-    private static func scene(in parent: String = "/dev/shm", _ durability: Durability = .synced) throws
-        -> TemporaryStore
-    {
+    private static func scene(
+        in parent: String = "/dev/shm", _ durability: Durability = .synced, hardens: Bool = false
+    ) throws -> TemporaryStore {
         let place = try TemporaryStore(in: parent)
-        let store = try place.open(durability: durability)
+        let store = try place.open(durability: durability, hardens: hardens)
         defer { store.close() }
         try seal(store, table, path)
         try seal(store, table + "D\t4\n", chromosomePath)
@@ -243,7 +246,12 @@ import Testing
     /// Who does it is killed after each step: the next opening finishes what was announced, and nothing else has happened.
     @Test(arguments: Flow.allCases, UnsealStep.allCases)
     func aKillAtEachStep(flow: Flow, step: UnsealStep) throws {
-        let place = try Self.scene()
+        for hardens in Self.hardnesses { try aKill(flow, step, hardens) }
+    }
+
+    /// Whoever does it, and whoever finishes it, needs not be asked to harden: what was immutable is it again.
+    private func aKill(_ flow: Flow, _ step: UnsealStep, _ hardens: Bool) throws {
+        let place = try Self.scene(hardens: hardens)
         do {
             let store = try place.open(durability: .synced)
             store.stopUnsealingAfter.withLock { $0 = step }
@@ -254,16 +262,21 @@ import Testing
                 #expect(!stops)
             } catch UnsealObstacle.stopped { #expect(stops) }
         }
-        try Self.check(flow, place, isDone: step == .described ? false : true, "\(flow), \(step)")
+        try Self.check(
+            flow, place, isDone: step == .described ? false : true, hardens: hardens, "\(flow), \(step), \(hardens)")
     }
 
     /// What finishes it fails too, at every call: the one after that does it.
-    @Test(arguments: [Flow.supersedeWith, .retractTwo], [UnsealStep.intentLogged, .exchanged])
+    @Test(arguments: [Flow.supersedeWith, .retractTwo], [UnsealStep.intentLogged, .lifted, .exchanged, .moved])
     func theNextOpeningMayFail(flow: Flow, step: UnsealStep) throws {
+        for hardens in Self.hardnesses { try theNextOpeningMayFail(flow, step, hardens) }
+    }
+
+    private func theNextOpeningMayFail(_ flow: Flow, _ step: UnsealStep, _ hardens: Bool) throws {
         var number = 0
         while true {
             number += 1
-            let place = try Self.scene()
+            let place = try Self.scene(hardens: hardens)
             do {
                 let store = try place.open(durability: .synced)
                 store.stopUnsealingAfter.withLock { $0 = step }
@@ -275,7 +288,9 @@ import Testing
                 guard call != .fileSystem else { return nil }
                 return count.add(1, ordering: .relaxed).newValue == fails ? .fails(.ioError) : nil
             }) { (try? Store(at: place.path, readOnly: false, durability: .synced))?.close() }
-            try Self.check(flow, place, isDone: true, "\(flow), \(step), the \(number). call fails")
+            try Self.check(
+                flow, place, isDone: true, hardens: hardens,
+                "\(flow), \(step), \(hardens), the \(number). call fails")
             if count.load(ordering: .relaxed) < number { break }
         }
         #expect(number > 20)
@@ -297,25 +312,26 @@ import Testing
     }
 
     /// Every system call fails once, in every place: all of it is done, or nothing.
-    @Test(arguments: [Flow.supersede, .supersedeWith, .retractTwo]) func everyCallMayFail(flow: Flow) throws {
-        let counts = try Self.run(flow, nil, 0, .ioError)
+    @Test(arguments: [Flow.supersede, .supersedeWith, .retractTwo], hardnesses)
+    func everyCallMayFail(flow: Flow, hardens: Bool) throws {
+        let counts = try Self.run(flow, nil, 0, .ioError, hardens)
         #expect(!counts.isEmpty)
         for (call, count) in counts where call != .fileSystem {
             for error in [Errno.noSpace, .ioError] {
-                for number in 1...count { _ = try Self.run(flow, call, number, error) }
+                for number in 1...count { _ = try Self.run(flow, call, number, error, hardens) }
             }
             guard call == .write || call == .sync || call == .rename || call == .renameWithoutReplacing else {
                 continue
             }
-            for number in 1...count { _ = try Self.run(flow, call, number, .ioError, isDone: true) }
+            for number in 1...count { _ = try Self.run(flow, call, number, .ioError, hardens, isDone: true) }
         }
     }
 
     @discardableResult
     private static func run(
-        _ flow: Flow, _ failing: Faults.Call?, _ number: Int, _ error: Errno, isDone: Bool = false
+        _ flow: Flow, _ failing: Faults.Call?, _ number: Int, _ error: Errno, _ hardens: Bool, isDone: Bool = false
     ) throws -> [Faults.Call: Int] {
-        let place = try scene()
+        let place = try scene(hardens: hardens)
         let made = Mutex<[Faults.Call: Int]>([:])
         let store = try place.open(durability: .synced)
         let what =
@@ -334,13 +350,17 @@ import Testing
         // What is said is so at once, without another mount.
         #expect(place.exists(shelf + "/1") || !isSaidDone, "\(what)")
         if !isSaidDone { #expect(try place.read("base_layer/" + name) == table, "nothing has changed; \(what)") }
+        // What could not get the flag again is told.
+        let isTold = store.hardening.failures.count > 0
         store.close()
-        try check(flow, place, isDone: isSaidDone, what)
+        try check(flow, place, isDone: isSaidDone, hardens: hardens && !isTold, what)
         return made.withLock { $0 }
     }
 
     /// All or nothing, no byte lost, the ledger true, and nothing left to settle after the next opening.
-    private static func check(_ flow: Flow, _ place: TemporaryStore, isDone: Bool, _ what: String) throws {
+    private static func check(
+        _ flow: Flow, _ place: TemporaryStore, isDone: Bool, hardens: Bool = false, _ what: String
+    ) throws {
         let store = try place.open()
         #expect(store.recovery.problems == [], "\(what)")
         store.close()
@@ -350,12 +370,17 @@ import Testing
         try place.verifyLedger()
         let now = place.exists("base_layer/" + name) ? try place.read("base_layer/" + name) : nil
         let other = place.exists("base_layer/" + chromosome) ? try place.read("base_layer/" + chromosome) : nil
+        if hardens {
+            if now != nil { #expect(try place.isImmutable("base_layer/" + name), "\(what)") }
+            if other != nil { #expect(try place.isImmutable("base_layer/" + chromosome), "\(what)") }
+        }
         let shelves = ((try? place.names(".artifactfs/versions")) ?? []).sorted()
         var versions: [String] = []
         for directory in shelves {
             let names = try place.names(".artifactfs/versions/" + directory)
             for name in names where !name.hasSuffix(".json") {
                 versions.append(try place.read(".artifactfs/versions/\(directory)/\(name)"))
+                if hardens { #expect(try place.isImmutable(".artifactfs/versions/\(directory)/\(name)"), "\(what)") }
                 #expect(names.contains(name + ".json"), "a version says what it is; \(what)")
             }
         }

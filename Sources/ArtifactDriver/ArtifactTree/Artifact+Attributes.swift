@@ -125,7 +125,11 @@ extension Volume {
                         OverwritePolicy.judge(operation, on: fileState, facts: facts), operation.rawValue,
                         shownPath(of: .artifact(file)), caller)
                 }
-                try apply(changes, to: descriptor, for: caller)
+                if fileState.isImmutable {
+                    try apply(changes, toSealed: descriptor, for: caller)
+                } else {
+                    try apply(changes, to: descriptor, for: caller)
+                }
             }
             if fileState.isImmutable, !isSettling { record(changes, of: file, caller) }
         }

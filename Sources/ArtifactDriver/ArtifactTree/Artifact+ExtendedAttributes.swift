@@ -78,7 +78,10 @@ extension Volume {
                 guard fileState == .sealed || fileState == .sealing || fileState == .settling && isForbidden else {
                     return try rights.acting(for: caller) { () throws(Errno) in try change(descriptor, .caller) }
                 }
-                do throws(Errno) { try change(descriptor, isForbidden ? .ownerWithoutWriting : .driver) } catch {
+                do throws(Errno) {
+                    try self.change(
+                        sealed: descriptor, as: isForbidden ? .ownerWithoutWriting : .driver, change)
+                } catch {
                     // No such namespace is to be had here, or the file has a group that is not the driver's.
                     guard isForbidden, [.permissionDenied, .notPermitted, .noSpace].contains(error) else {
                         throw error

@@ -34,7 +34,12 @@ extension Volume {
                     try truncate(atPath: path, to: size, caller)
                 }
             }
-            if changes.changesMore { try apply(changes, to: path, for: caller) }
+            guard changes.changesMore else { return }
+            if node.artifact != nil {
+                try apply(changes, toSealed: path, for: caller)
+            } else {
+                try apply(changes, to: path, for: caller)
+            }
         }
     }
 

@@ -74,6 +74,7 @@ extension Volume {
             "sessions": .array(sessions(for: viewer)),
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
+            "hardening": hardening(),
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(publishing),
             "waiting_for_room": number(waits.room),
@@ -99,6 +100,25 @@ extension Volume {
     private var passthroughObstacle: String? {
         guard opensNothing, !wantsOpens else { return connection?.passthroughObstacle }
         return "the kernel keeps what it read of small files (-o passthrough)"
+    }
+
+    /// Whether what is sealed becomes immutable, where not, and what failed; null without `--harden`.
+    private func hardening() -> JSONValue {
+        let hardening = store.hardening
+        guard let words = hardening.words else { return .null }
+        let obstacles = hardening.obstacles.map { obstacle -> JSONValue in
+            let fields: JSONObject = [
+                "place": .string(obstacle.place), "file_system": .string(obstacle.fileSystem),
+                "reason": .string(obstacle.reason),
+            ]
+            return .object(fields)
+        }
+        let failures = hardening.failures
+        let fields: JSONObject = [
+            "words": .string(words), "obstacles": .array(obstacles), "failed": number(failures.count),
+            "last_failure": text(failures.last),
+        ]
+        return .object(fields)
     }
 
     private func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }

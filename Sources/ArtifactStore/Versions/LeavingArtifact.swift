@@ -19,6 +19,8 @@ struct LeavingArtifact {
     let record: ArtifactRecord
     /// Which version of its name it is.
     let version: Int64
+    /// Whether it has the immutable flag, as far as that can be seen.
+    let isImmutable: Bool
 
     /// Its real path, from the store.
     var real: String { directory.path + "/" + file.name }
@@ -59,6 +61,7 @@ struct LeavingArtifact {
             throw .stopped
         }
         self.record = record
+        isImmutable = try Self.attempt(path, "looked at") { () throws(Errno) in try ImmutableFlag.isSet(on: file) }
         let last = try Self.attempt(path, "looked up among former versions") { () throws(Errno) in
             guard let former = try shelf.directory(of: directory.path + "/" + file.name) else { return nil as Int64? }
             return try VersionShelf.last(in: former)

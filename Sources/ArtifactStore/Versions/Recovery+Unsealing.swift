@@ -18,15 +18,18 @@ extension Recovery {
                     try ledger.append([LedgerEntry(.unsealAbandoned(artifact))])
                     continue
                 }
-                let hasLeft = try finish(artifact, in: staging)
+                let (hasLeft, version) = try finish(artifact, in: staging)
+                try putBackFlag(on: version, "version \(artifact.version) of \(artifact.path)")
                 try ledger.append([LedgerEntry(hasLeft ? .unsealed(artifact) : .unsealAbandoned(artifact))])
                 if hasLeft { report.unsealed.append(artifact.path) }
             }
         }
     }
 
-    /// - Returns: whether it is a version now.
-    private func finish(_ artifact: UnsealedArtifact, in staging: Directory) throws(Errno) -> Bool {
+    /// - Returns: whether it is a version now, and where that is.
+    private func finish(
+        _ artifact: UnsealedArtifact, in staging: Directory
+    ) throws(Errno) -> (Bool, RealFile) {
         let shelf = VersionShelf(
             directory: try own.directory(StoreFormat.versionsDirectory, orMakeWith: 0o700))
         let place = try shelf.directory(for: artifact.directory + "/" + artifact.name)
@@ -44,11 +47,14 @@ extension Recovery {
             }
         }
         for file in names where try isIt(file) {
-            // It has both names where it was moved by a link.
-            if try isIt(version) { try file.unlink() } else { try file.moveWhole(to: version) }
+            // Who is killed here finds it by the same intent again.
+            try hardening.lifting(file, for: .unsealing, otherwise: { $0 }) { () throws(Errno) in
+                // It has both names where it was moved by a link.
+                if try isIt(version) { try file.unlink() } else { try file.moveWhole(to: version) }
+            }
             try SystemCall.sync(file.directory.descriptor)
         }
         try SystemCall.sync(place.descriptor)
-        return try isIt(version)
+        return (try isIt(version), version)
     }
 }

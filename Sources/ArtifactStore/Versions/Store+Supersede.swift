@@ -56,7 +56,12 @@ extension Store {
             try describe(leaving, lines, shelf)
             do throws(UnsealObstacle) {
                 try announce(lines, [publication.entry], leaving, shelf, writable)
-                try exchange(artifact, staged, new, shelf)
+                try lifting(artifact) { () throws(UnsealObstacle) in
+                    try unsealStep(.lifted)
+                    try exchange(artifact, staged, new, shelf)
+                }
+                harden(artifact.file, publication.intent)
+                try unsealStep(.hardened)
             } catch {
                 let isStopped = if case .stopped = error { true } else { false }
                 if isStopped || (try? artifact.file.look().identity) != artifact.identity {
@@ -126,7 +131,8 @@ extension Store {
         do throws(PublishFailure) {
             let publication = try Publication(
                 request, index: 0, mount: writable.staging.mountID, host: host, leavesSeal: durability == .relaxed,
-                mode: schema.publishMode, checks: checks, ledger: writable.ledger,
+                isImmutable: artifact.isImmutable || hardening.isDone(in: artifact.directory), mode: schema.publishMode,
+                checks: checks, ledger: writable.ledger,
                 finder: writable.finder(root, schema, shownPlace), &writeBits, step: { _ in })
             do throws(Errno) { try SystemCall.sync(publication.descriptor) } catch {
                 publication.close()

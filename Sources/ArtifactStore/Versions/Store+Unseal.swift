@@ -22,7 +22,7 @@ extension Store {
                 for artifact in leaving {
                     try move(artifact, shelf)
                     moved += 1
-                    try unsealStep(.moved)
+                    try unsealStep(.hardened)
                 }
             } catch {
                 if case .stopped = error { throw error }
@@ -88,6 +88,13 @@ extension Store {
                     path: path,
                     doing: "kept as a version: its layer is on another file system than the store's .artifactfs",
                     .improperLink)
+            }
+            if artifact.isImmutable, hardening.obstacle(in: shelf.directory) != nil {
+                throw .system(
+                    path: path,
+                    doing:
+                        "\(request.unsealing.rawValue): it is immutable, and only root's right CAP_LINUX_IMMUTABLE lifts "
+                        + "that; do it as root, or through a mount that root made", .notPermitted)
             }
             found.append(artifact)
         }
@@ -177,18 +184,37 @@ extension Store {
     }
 
     private func move(_ artifact: LeavingArtifact, _ shelf: VersionShelf) throws(UnsealObstacle) {
-        try LeavingArtifact.attempt(artifact.path, "moved to the former versions") { () throws(Errno) in
-            guard try artifact.file.look().identity == artifact.identity else { throw Errno.staleNFSFileHandle }
-            let target = try shelf.directory(for: artifact.real).file(String(artifact.version))
-            try Self.move(artifact.file, artifact.identity, to: target)
+        try lifting(artifact) { () throws(UnsealObstacle) in
+            try unsealStep(.lifted)
+            try LeavingArtifact.attempt(artifact.path, "moved to the former versions") { () throws(Errno) in
+                guard try artifact.file.look().identity == artifact.identity else { throw Errno.staleNFSFileHandle }
+                let target = try shelf.directory(for: artifact.real).file(String(artifact.version))
+                try Self.move(artifact.file, artifact.identity, to: target)
+            }
+            try unsealStep(.moved)
         }
+    }
+
+    /// Runs while an artifact that leaves its name is not immutable.
+    func lifting(
+        _ artifact: LeavingArtifact, _ body: () throws(UnsealObstacle) -> Void
+    ) throws(UnsealObstacle) {
+        try hardening.lifting(
+            artifact.file, for: .unsealing,
+            otherwise: { .system(path: artifact.path, doing: "moved: its immutable flag could not be lifted", $0) },
+            body)
     }
 
     /// Gives names back that were taken a moment ago. What cannot have its name again, because something else has it by now, stays a version; its line
     /// says so.
     private func takeBack(_ leaving: some Sequence<LeavingArtifact>, _ shelf: VersionShelf) {
         for artifact in leaving {
-            try? shelf.directory(of: artifact.real)?.file(String(artifact.version)).moveWhole(to: artifact.file)
+            guard let version = try? shelf.directory(of: artifact.real)?.file(String(artifact.version)) else {
+                continue
+            }
+            try? hardening.lifting(version, for: .unsealing, otherwise: { $0 }) { () throws(Errno) in
+                try version.moveWhole(to: artifact.file)
+            }
         }
     }
 

@@ -41,15 +41,19 @@ public enum UnsealObstacle: Error, Sendable {
 /// | --- | --- | --- |
 /// | `described` | the artifacts, and descriptions of versions that are not there yet | nothing |
 /// | `intentLogged` | and an `unseal-intent` line of each, after the `seal-intent` of a successor | it is done |
+/// | `lifted` | the same, and what was immutable is not (of several the first one) | it is done |
 /// | `exchanged` | with a successor only: that has the name, and the artifact the successor's in staging | it is done |
-/// | `moved` | the artifacts where versions are | the lines are added |
+/// | `moved` | the artifacts where versions are, which are not immutable yet | that, and the lines are added |
+/// | `hardened` | the same, and what was immutable is it again, and so is the successor | the lines are added |
 /// | `directorySynced` | the same, also after a power loss | the lines are added |
 /// | `logged` | everything | nothing |
 enum UnsealStep: String, CaseIterable, Sendable {
     case described
     case intentLogged
+    case lifted
     case exchanged
     case moved
+    case hardened
     case directorySynced
     case logged
 }

@@ -237,3 +237,8 @@ void clinux_confine(size_t memory);
 
 // fork(2), which Swift does not import. For processes with one thread only: others would not survive, whatever they held.
 pid_t clinux_fork(void);
+
+// A file's flags, as lsattr(1) shows them: FS_IOC_GETFLAGS and FS_IOC_SETFLAGS (ioctl_iflags(2)). The requests say long, and the kernel takes an
+// int.
+int clinux_inode_flags(int fd, int *flags);
+int clinux_set_inode_flags(int fd, int flags);

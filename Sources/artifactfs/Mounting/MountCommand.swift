@@ -14,7 +14,7 @@ struct MountCommand: ParsableCommand {
             artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
                   [--session <session>] [--durability <durability>]
                   [--as-of <moment>]
-                  [--[no-]passthrough] [--foreground] [-o <options> ...]
+                  [--[no-]passthrough] [--harden] [--foreground] [-o <options> ...]
             """,
         discussion: """
             Mounts and goes to the background; the command returns when the mount can be used. As root the mount can serve all users \
@@ -61,6 +61,12 @@ struct MountCommand: ParsableCommand {
         name: .long,
         help: "synced: an artifact is on disk before its name counts (the default). relaxed: no waiting for the disk.")
     var durability: Durability?
+    @Flag(
+        name: .long,
+        help:
+            "Make what is sealed immutable for everybody, root too (chattr +i), where file system and rights allow it."
+    )
+    var harden = false
     @Option(name: .customShort("o"), parsing: .singleValue, help: "Options as of mount(8), separated by commas.")
     var options: [String] = []
 
@@ -91,6 +97,7 @@ struct MountCommand: ParsableCommand {
             }
             request.asOf = asOf ?? list.asOf
             request.observed = list.observed
+            request.hardens = harden || list.hardens
             request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
             if let asOf = request.asOf { try PastProduction.prepare(request.store, at: asOf) }
@@ -119,6 +126,8 @@ struct MountRequest {
     var asOf: String?
     /// The directories outside of the store whose files are told as inputs; nil where none are looked at.
     var observed: [String]?
+    /// Whether what is sealed becomes immutable.
+    var hardens = false
     /// Whether records tell which programs made what, with which code and from what.
     var seesProvenance = true
 

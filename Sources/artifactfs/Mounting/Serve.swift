@@ -29,7 +29,11 @@ enum Serve {
         // A check that traps ends its process and not the mount.
         let store = try Store(
             at: request.store, readOnly: request.isReadOnly, durability: request.durability,
-            checkCommand: ["/proc/self/exe", CheckContentsCommand.name])
+            checkCommand: ["/proc/self/exe", CheckContentsCommand.name],
+            hardens: request.hardens && !request.isReadOnly)
+        if let words = store.hardening.words, !store.hardening.obstacles.isEmpty {
+            Logger(label: "artifactfs").warning("\(words)")
+        }
         let moment = try request.asOf.map {
             MomentCatalog(store: request.store, moment: try StoreMoment($0, in: store))
         }
@@ -81,7 +85,8 @@ enum Serve {
         readiness.ready(
             "mounted \(request.store) at \(request.mountPoint): "
                 + (volume.currentSession.map { "session \($0)" } ?? moment.map { "read-only, as of \($0.words)" }
-                    ?? "read-only"))
+                    ?? "read-only")
+                + (store.hardening.words.map { "; \($0)" } ?? ""))
         session.run()
     }
 

@@ -183,6 +183,15 @@ struct MountStatus {
         line("mounted at", string("mount_point") ?? "?")
         line("mode", boolean("read_only") ? "read-only" : "read and write, durability \(string("durability") ?? "?")")
         line("session", string("session") ?? "none")
+        if let hardening = value["hardening"], let words = hardening["words"]?.string {
+            line("hardening", words)
+            if let failed = hardening["failed"]?.integer, failed > 0 {
+                line(
+                    "",
+                    "\(failed) \(failed == 1 ? "is" : "are") not immutable all the same, the last \(hardening["last_failure"]?.string ?? "?"); "
+                        + "'artifactfs verify --harden' as root makes it so")
+            }
+        }
         let passthrough = value["passthrough"]
         line(
             "passthrough",

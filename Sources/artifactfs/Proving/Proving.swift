@@ -108,8 +108,9 @@ struct Proving {
     ///
     /// - Parameters:
     ///   - time: after so many seconds no further one is begun.
+    ///   - hardens: whether what is whole is made immutable.
     ///   - told: called with each.
-    func run(for time: Int64?, told: (Sealed, SealedProof, _ before: Int64?) -> Void) -> Sum {
+    func run(for time: Int64?, hardens: Bool = false, told: (Sealed, SealedProof, _ before: Int64?) -> Void) -> Sum {
         var sum = Sum()
         var proved: [(path: String, sha256: String)] = []
         let (begun, all) = (Patience.now(), all)
@@ -129,7 +130,7 @@ struct Proving {
                 break
             }
             let (path, isReal) = chosen.location(of: one)
-            let proof = SealedProof.of(path, sha256: one.sha256, size: one.size, isReal: isReal)
+            let proof = SealedProof.of(path, sha256: one.sha256, size: one.size, isReal: isReal, hardens: hardens)
             switch proof {
             case .whole:
                 (sum.whole, sum.bytes) = (sum.whole + 1, sum.bytes &+ (one.size ?? 0))

@@ -15,13 +15,17 @@ struct VerifyCommand: ParsableCommand {
         abstract: "Prove that sealed artifacts are what was sealed: read them, and compare their hashes.",
         usage: """
             artifactfs verify [PATH... | QUERY...] [--store PLACE] [--slice K/N]
-                              [--older-than SPAN] [--max-duration SPAN] [--json]
+                              [--older-than SPAN] [--max-duration SPAN] [--harden]
+                              [--json]
             """,
         discussion: """
             Reads each artifact once and compares its SHA-256 and its size with what its record says; nobody may have the right to write \
             to it. Those that were never \
             proved come first, then those that were proved longest ago: what is stopped goes on the next time, with --older-than. \
             A path may be a directory. Without paths and query it is all of production. When each was last proved is remembered beside the catalog.
+
+            With --harden what is proved is made immutable (chattr +i), for everybody and root too, as what a mount with --harden seals: \
+            what was sealed before, or without it, and what has lost the flag. That takes root's rights. What has lost it differs without.
 
             Prints what is not as it was sealed, and a line on all; of former versions that 'artifactfs gc' has removed that they were. With --json there is a line for each artifact, with when it was \
             proved before.
@@ -48,6 +52,8 @@ struct VerifyCommand: ParsableCommand {
     var olderThan: String?
     @Option(name: .long, help: ArgumentHelp("Begin with no further artifact after so long.", valueName: "span"))
     var maxDuration: String?
+    @Flag(name: .long, help: "Make what is proved immutable for everybody, root too.")
+    var harden = false
     @Flag(name: .long, help: "Print JSON, an object a line.")
     var json = false
 
@@ -57,7 +63,7 @@ struct VerifyCommand: ParsableCommand {
             let age = try olderThan.map { try Self.span($0, "--older-than") }
             let time = try maxDuration.map { try Self.span($0, "--max-duration") }
             let proving = try Proving(try ChosenArtifacts.place(of: words, store), words: words, part: part, age: age)
-            let sum = proving.run(for: time) { one, proof, before in
+            let sum = proving.run(for: time, hardens: harden) { one, proof, before in
                 if json { return print(JSONValue.object(Self.json(one, proof, before))) }
                 if proof != .whole { Terminal.show("\(one.title): \(Self.words(proof))") }
             }
