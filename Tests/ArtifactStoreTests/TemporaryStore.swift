@@ -34,7 +34,12 @@ final class TemporaryDirectory: Sendable {
             }
             guard name != ".", name != ".." else { continue }
             let child = path + "/" + name
-            if entry.pointee.d_type == 4 { remove(child) } else { unlink(child) }
+            if entry.pointee.d_type == 4 {
+                remove(child)
+            } else {
+                if unlink(child) != 0 { soften(child) }
+                unlink(child)
+            }
         }
         closedir(directory)
         rmdir(path)
