@@ -179,7 +179,8 @@ extension Store {
         do throws(PublishFailure) {
             let publication = try DirectoryPublication(
                 request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
-                mode: schema.publishMode, checks: checks, ledger: writable.ledger,
+                isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
+                ledger: writable.ledger,
                 finder: writable.finder(root, schema, shownPlace), &progress,
                 step: { step throws(PublishFailure) in try self.step(step) })
             // Whose it is has the right meanwhile in which it moves (``RealFile/moveWhole(to:)``).

@@ -93,9 +93,22 @@ extension MountedTests {
             let again = try command("verify", "--harden", "--store", store)
             #expect(again.succeeded && again.output.hasPrefix("3 artifacts are what was sealed"), "\(again)")
             #expect(try flags(mount, Self.shelf + "1") == "i")
+            // What the schema lets go is removed all the same, a directory too.
+            let schema = store + "/.artifactfs/schema.yaml"
+            try write(
+                try contents(schema).replacing("keep_versions: all", with: "keep_versions: {within: 1s}"), to: schema)
+            let gone = try eventually {
+                let removed = try command("gc", "--versions", "--delete", store)
+                return removed.succeeded && !exists(mount.real(Self.shelf + "1")) && !exists(mount.real(former))
+            }
+            #expect(gone)
             let audit = try command("audit", store)
             #expect(audit.succeeded, "\(audit)")
             // A store is given up.
+            mount = try Mount(store: store, variant.with { $0.options = "harden" })
+            try write("a\tb\n1\t2\n", to: mount.production(Self.chr1))
+            #expect(mount.isSealed(mount.production(Self.chr1)))
+            #expect(try mount.unmount() == 0)
             #expect(
                 try shell("! rm -r \(store) && chattr -R -i \(store) && rm -r \(store)").succeeded && !exists(store))
         }

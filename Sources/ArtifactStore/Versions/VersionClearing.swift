@@ -48,18 +48,23 @@ enum VersionClearing {
         _ line: LedgerEvent.RemovedVersion, in directory: Directory, to away: RealFile
     ) throws(Errno) -> RealFile? {
         let file = directory.file(String(line.version))
-        if try file.attributes().isDirectory {
-            do throws(Errno) { try file.moveWhole(to: away) } catch {
-                guard !file.exists, away.exists else { throw error }
-            }
-            try? SystemCall.sync(directory.descriptor)
-            return away
+        let isDirectory = try file.attributes().isDirectory
+        let wasImmutable: Bool
+        do throws(Errno) { wasImmutable = try ImmutableFlag.remove(from: file) } catch {
+            // Who may not read it cannot take the flag either.
+            guard error == .permissionDenied else { throw error }
+            wasImmutable = false
         }
-        do throws(Errno) { try file.unlink() } catch {
-            guard !file.exists else { throw error }
+        do throws(Errno) {
+            if isDirectory { try file.moveWhole(to: away) } else { try file.unlink() }
+        } catch {
+            guard !file.exists, !isDirectory || away.exists else {
+                if wasImmutable { try? ImmutableFlag.putBack(on: file, isWanted: true) }
+                throw error
+            }
         }
         try? SystemCall.sync(directory.descriptor)
-        return nil
+        return isDirectory ? away : nil
     }
 
     /// Removes the description of what is not there any more: what is left of it has all of that.
