@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions | --jobs | --catalog] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
+usage: mount-scripts/bench.sh [--quick] [--check] [--scale | --instructions | --jobs | --catalog | --disk] [--out DIR] [--workloads A,B] [--rounds N] [--no-build]
 
 Builds release, makes its stores on /dev/shm (or in $TMPDIR when there is no room), mounts them, measures native
 directory, mounts and peers in turn, prints medians, ratios and their spread, and leaves bench.json and bench.svg in DIR
@@ -20,6 +20,7 @@ directory, mounts and peers in turn, prints medians, ratios and their spread, an
                    whose records tell nothing of processes: what provenance costs
   --catalog        measure how artifacts and runs are found in ledgers of 1,000,000 artifacts and 100,000 runs, which take 4 GB of $TMPDIR
                    ($ARTIFACTFS_BENCH_COUNT for another number of artifacts)
+  --disk           measure on the disk of $TMPDIR instead, and with synced durability, also what is on the disk only (as root)
   --workloads A,B  only these
   --rounds N       counted rounds (7; quick: 3)
   --no-build       measure what is built already
@@ -28,6 +29,7 @@ targets: native               the real directories, not mounted
          artifactfs           mounted read-write, passthrough where kernel and user may
          artifactfs-buffered  mounted read-write with --no-passthrough
          artifactfs-ro        mounted --read-only
+         artifactfs-ro-opened mounted --read-only --passthrough, as where artifacts are large
          artifactfs-plain     mounted read-write with -o no_provenance (--jobs only)
          bindfs               Debian's bindfs over the native directory, with its defaults
          peer                 what $ARTIFACTFS_BENCH_PEER mounts, when set: a command line with {source} and {mountpoint},
@@ -43,7 +45,7 @@ TEXT
 say() { printf 'bench.sh: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-quick=0 check=0 scale=0 instructions=0 jobs=0 catalog=0 build=1 out='' workloads='' rounds=''
+quick=0 check=0 scale=0 instructions=0 jobs=0 catalog=0 disk=0 build=1 out='' workloads='' rounds=''
 while (($#)); do
     case $1 in
         --quick) quick=1 ;;
@@ -52,6 +54,7 @@ while (($#)); do
         --instructions) instructions=1 ;;
         --jobs) jobs=1 ;;
         --catalog) catalog=1 ;;
+        --disk) disk=1 ;;
         --no-build) build=0 ;;
         --out | --workloads | --rounds)
             (($# > 1)) || { say "$1 needs a value"; usage >&2; exit 2; }
@@ -167,12 +170,14 @@ inodes=100000
 # A file system without a table of inodes says 0 or -.
 has_inodes() { df -Pi -- "$1" | awk -v least=$inodes 'NR == 2 { exit !($4 !~ /^[1-9]/ || $4 >= least) }'; }
 free=$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || free=0
-if ((!catalog)) && [[ -w /dev/shm ]] && ((${free:-0} >= need)) && has_inodes /dev/shm; then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
+if ((!catalog && !disk)) && [[ -w /dev/shm ]] && ((${free:-0} >= need)) && has_inodes /dev/shm; then place=/dev/shm; else place=${TMPDIR:-/tmp}; fi
 has_inodes "$place" || fail "$place has no $inodes inodes left; set TMPDIR to a directory of a file system with more"
 free=$(df -Pm -- "$place" | awk 'NR == 2 { print $4 }')
 ((free >= need)) || fail "$place has $free MiB left and $need are needed; set TMPDIR to a directory with more room"
 work=$(mktemp -d "$place/artifactfs-bench.XXXXXX")
 filesystem=$(stat -f -c %T -- "$work")
+((!disk)) || [[ $filesystem != tmpfs && $filesystem != ramfs ]] ||
+    fail "$place is no disk; set TMPDIR to a directory that is on one"
 say "working in $work ($filesystem)"
 
 # Waits until something is mounted at $1 by process $2 ('' when it went to the background); $3 is its log.
@@ -266,7 +271,13 @@ fi
 say "making the artifacts"
 "$bench" prepare "$work/native" --big-mib "$big" "${python[@]}"
 arguments=(--native "$work/native")
-targets=(artifactfs artifactfs-buffered artifactfs-ro)
+targets=(artifactfs artifactfs-buffered artifactfs-ro artifactfs-ro-opened)
+durability=relaxed
+if ((disk)); then
+    durability=synced
+    workloads=${workloads:-seq-read,seq-read-first,seq-read-cold,seq-write,open-read,open-read-first,list-stat-first,create-session,create-production}
+    ((EUID == 0)) || fail "--disk makes the kernel forget, which only root may"
+fi
 if ((jobs)); then
     targets=(artifactfs artifactfs-plain)
     workloads=${workloads:-job-pipelines,job-copy,job-blast}
@@ -277,9 +288,10 @@ for name in "${targets[@]}"; do
     "$artifactfs" init "$store" >"$work/init.out" 2>&1 || { cat "$work/init.out" >&2; fail "artifactfs init failed"; }
     "$bench" prepare "$store" --big-mib "$big" --link-from "$work/native" "${python[@]}"
     case $name in
-        artifactfs) options=(--durability relaxed) ;;
-        artifactfs-buffered) options=(--durability relaxed --no-passthrough) ;;
+        artifactfs) options=(--durability $durability) ;;
+        artifactfs-buffered) options=(--durability $durability --no-passthrough) ;;
         artifactfs-ro) options=(--read-only) ;;
+        artifactfs-ro-opened) options=(--read-only --passthrough) ;;
         artifactfs-plain) options=(--durability relaxed -o no_provenance) ;;
     esac
     mount_artifactfs "$name" "$store" "${options[@]}"
@@ -314,7 +326,7 @@ fi
 awk -v most="$(nproc)" '$1 > most / 2 { exit 1 }' /proc/loadavg ||
     say "this machine is busy (load $(cut -d' ' -f1 /proc/loadavg)): rates and ratios say less than on a quiet one"
 commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
-arguments+=(--note "commit=$commit" --note "file system=$filesystem" --note "durability=relaxed")
+arguments+=(--note "commit=$commit" --note "file system=$filesystem" --note "durability=$durability")
 [[ -n ${ARTIFACTFS_BENCH_PEER:-} ]] && arguments+=(--note "peer=$ARTIFACTFS_BENCH_PEER")
 [[ -n $workloads ]] && arguments+=(--workloads "$workloads")
 # In the background, so that ^C ends this script at once and its trap takes everything away.

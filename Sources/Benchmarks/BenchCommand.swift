@@ -25,7 +25,10 @@ struct BenchCommand: ParsableCommand {
             MiB a second, so more is better.
 
             Workloads:
-            \(Workload.all.map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
+            \((Workload.all + Workload.firsts).map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
+
+            Those whose names end in -first need root, and so does what is measured when it is named:
+            \(Workload.colds.map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
 
             Whole jobs, which are measured when they are named:
             \(Workload.jobs.map { "  " + Format.left($0.name, 20) + $0.summary }.joined(separator: "\n"))
@@ -149,10 +152,10 @@ struct RunCommand: ParsableCommand {
     }
 
     private func chosenWorkloads() throws -> [Workload] {
-        guard let workloads else { return Workload.all.filter { python != nil || $0.name != Workload.polars.name } }
+        guard let workloads else { return Workload.usual.filter { python != nil || $0.name != Workload.polars.name } }
         return try workloads.split(separator: ",").map { name in
-            guard let found = (Workload.all + Workload.jobs).first(where: { $0.name == name }) else {
-                let known = (Workload.all + Workload.jobs).map(\.name).joined(separator: ", ")
+            guard let found = Workload.known.first(where: { $0.name == name }) else {
+                let known = Workload.known.map(\.name).joined(separator: ", ")
                 throw ValidationError("no workload is named \(name); there are \(known)")
             }
             return found

@@ -83,6 +83,7 @@ struct Run {
         var seconds = 0.0
         var amount = 0.0
         for _ in 0..<32 {
+            try workload.forgets.happen()
             let sample = try workload.body(bench)
             seconds += sample.seconds
             amount += sample.amount

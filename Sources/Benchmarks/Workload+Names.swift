@@ -31,6 +31,20 @@ extension Workload {
         return Sample(seconds: seconds, amount: Double(tally.operations))
     }
 
+    static let list = Workload(
+        name: "list", summary: "opendir and readdir of every artifact, closedir", unit: .operations, writes: false
+    ) { (bench) throws(BenchFailure) in
+        let path = bench.target.artifactDirectory
+        var count = 0
+        let start = Stopwatch.now()
+        guard let directory = opendir(path) else { throw BenchFailure.call("open", path) }
+        while readdir(directory) != nil { count += 1 }
+        closedir(directory)
+        let seconds = Stopwatch.now() - start
+        try bench.require(count >= bench.settings.files, "list", "\(count) entries")
+        return Sample(seconds: seconds, amount: Double(count))
+    }
+
     static let listAndStat = Workload(
         name: "list-stat", summary: "opendir, readdir and fstatat of every artifact, closedir", unit: .operations,
         writes: false

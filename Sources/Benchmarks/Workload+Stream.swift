@@ -34,33 +34,43 @@ extension Workload {
     static let sequentialRead = Workload(
         name: "seq-read", summary: "open, read 1 MiB blocks to the end, close; warm", unit: .mebibytes, writes: false
     ) { (bench) throws(BenchFailure) in
-        let buffer = bench.readBuffer
-        let path = bench.target.bigArtifact
-        func pass() throws(BenchFailure) -> Loops.Tally {
-            var tally = Loops.Tally()
-            let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw BenchFailure.call("open", path) }
-            defer { close(file) }
-            while true {
-                let count = read(file, buffer, mebibyte)
-                guard count >= 0 else { throw BenchFailure.call("read", path) }
-                if count == 0 { return tally }
-                tally.bytes += count
-                if count == mebibyte {
-                    for block in stride(from: 0, to: mebibyte, by: Content.blockSize) {
-                        tally.sum &+= Content.stamp(of: buffer + block)
-                    }
-                }
-            }
-        }
-        _ = try pass()
+        _ = try readBig(bench)
+        return try timedRead(bench)
+    }
+
+    static let sequentialReadFirst = Workload(
+        name: "seq-read-first", summary: "seq-read after the kernel has forgotten all names", unit: .mebibytes,
+        writes: false, forgets: .names
+    ) { (bench) throws(BenchFailure) in try timedRead(bench) }
+
+    private static func timedRead(_ bench: Bench) throws(BenchFailure) -> Sample {
         let start = Stopwatch.now()
-        let tally = try pass()
+        let tally = try readBig(bench)
         let seconds = Stopwatch.now() - start
         try bench.require(
             tally.bytes == bench.settings.bigBytes && tally.sum == bench.expectedSum(bench.settings.bigBlocks),
             "seq-read", "\(tally.bytes) bytes, or not the ones that were written")
         return Sample(seconds: seconds, amount: Double(bench.settings.bigMebibytes))
+    }
+
+    private static func readBig(_ bench: Bench) throws(BenchFailure) -> Loops.Tally {
+        let buffer = bench.readBuffer
+        let path = bench.target.bigArtifact
+        var tally = Loops.Tally()
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw BenchFailure.call("open", path) }
+        defer { close(file) }
+        while true {
+            let count = read(file, buffer, mebibyte)
+            guard count >= 0 else { throw BenchFailure.call("read", path) }
+            if count == 0 { return tally }
+            tally.bytes += count
+            if count == mebibyte {
+                for block in stride(from: 0, to: mebibyte, by: Content.blockSize) {
+                    tally.sum &+= Content.stamp(of: buffer + block)
+                }
+            }
+        }
     }
 
     /// Over bytes that are there, as `sequentialWrite`.

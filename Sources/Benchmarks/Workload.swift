@@ -21,12 +21,21 @@ struct Workload: Sendable {
     let unit: Unit
     /// Whether it changes something: a read-only target leaves it out.
     let writes: Bool
+    /// What is forgotten before each pass.
+    var forgets = Forgetting.nothing
     let body: @Sendable (Bench) throws(BenchFailure) -> Sample
 
     static let all: [Workload] = [
         .sequentialWrite, .sequentialRead, .parallelWrite, .parallelRead, .randomRead, .mappedRead, .statNames,
-        .openRead, .listAndStat, .parallelOpenRead, .createInSession, .parallelCreate, .unlink, .createInProduction,
+        .openRead, .listAndStat, .list, .parallelOpenRead, .createInSession, .parallelCreate, .unlink,
+        .createInProduction,
         .grep, .awk, .copySession,
         .polars,
     ]
+
+    /// What is measured when nothing is named, where it can be.
+    static var usual: [Workload] { all + (Forgetting.isPossible ? firsts : []) }
+
+    /// All that can be named.
+    static var known: [Workload] { all + firsts + colds + jobs }
 }
