@@ -290,6 +290,7 @@ private struct SchemaReader {
             case "signing_key":
                 let text = try name(value)
                 signingKey = text == SigningWord.none ? nil : text
+                if let problem = ArtifactSchema.fault(ofSigningKey: signingKey) { throw fault(value, problem) }
             case "keep_versions": keepVersions = try retention(value)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":

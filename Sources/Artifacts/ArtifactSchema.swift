@@ -87,10 +87,7 @@ public struct ArtifactSchema: Hashable, Sendable {
             throw SchemaError(
                 type: nil, problem: "publish_mode has permissions to read, such as 0444, and none to write")
         }
-        if let signingKey, !Self.isPath(signingKey) {
-            throw SchemaError(
-                type: nil, problem: "signing_key is 'none', or the path of a file, absolute or from the store")
-        }
+        if let problem = Self.fault(ofSigningKey: signingKey) { throw SchemaError(type: nil, problem: problem) }
         self.types = types
         self.checkAtClose = checkAtClose
         self.settlingSeconds = settlingSeconds
@@ -105,6 +102,12 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.maySupersede = maySupersede
         self.signingKey = signingKey
         self.keepVersions = keepVersions
+    }
+
+    /// What is wrong with the path of a signing key, for people; nil when nothing is.
+    public static func fault(ofSigningKey key: String?) -> String? {
+        guard let key, !isPath(key) else { return nil }
+        return "signing_key is 'none', or the path of a file, absolute or from the store"
     }
 
     /// Whether a text can be a file's path that stays what it says: without a line's end or quotes, and not out of the store's directory by `..`.

@@ -83,3 +83,17 @@ extension OverwritePolicy {
         }
     }
 }
+
+extension Refusal {
+    /// What to do next about what was to be promoted from a session or a test with others: there everything is as it was.
+    public var wayOutOfPromotion: String {
+        switch rule {
+        case .beingWritten: "wait until the writer closes it"
+        case .failedCheck, .emptyFile, .storeFailed, .makerFailed: Self.mendWhereItIs
+        case .posix where errno != .noSuchFileOrDirectory: Self.mendWhereItIs
+        default: wayOut
+        }
+    }
+
+    private static let mendWhereItIs = "mend what is named, where it is: nothing has left its session"
+}

@@ -46,7 +46,8 @@ struct ArtifactFS: ParsableCommand {
               5   FUSE is not available here
               6   busy
               7   the store's schema has a fault
-              8   waited in vain: a driver does not answer, or is not done yet
+              8   waited in vain: a driver does not answer, or is not done yet, or it
+                  ended, and whether it was done is not known
               9   'promote': published, and not all of it is signed by the schema's key
               64  wrong usage
             """,

@@ -60,6 +60,18 @@ extension MountedTests {
             #expect(try run([try Mount.binary(), "audit", mount.store]).succeeded)
         }
 
+        /// What became of it is settled at the next mount, and not claimed before.
+        @Test func whatADriverDidThatEndedIsNotKnown() throws {
+            let mount = try Mount()
+            try fill(mount)
+            let lost = try promote(mount, "current", "--check", "kill -9 \(mount.driver.process); :")
+            #expect(lost.status == 8 && lost.errors.contains("NOT known"), "\(lost)")
+            #expect(!lost.errors.contains("nothing has changed"), "\(lost)")
+            mount.kill()
+            let again = try Mount(store: mount.store)
+            #expect(try names(in: again.production(Self.directory)) == [])
+        }
+
         @Test func allRefusalsAreTold() throws {
             let mount = try Mount()
             try fill(mount)
@@ -79,6 +91,7 @@ extension MountedTests {
                     refused.errors.split(separator: "\n").contains { $0.contains(name) && $0.contains(text) },
                     "\(name): \(refused)")
             }
+            #expect(!refused.errors.contains("quarantine") && refused.errors.contains("left its session"), "\(refused)")
             #expect(mount.denials().count == 4, "\(mount.denials())")
             #expect(try names(in: mount.production(Self.directory)) == ["chr3.tsv"])
             #expect(try names(in: mount.session(Self.directory)).count == 4)

@@ -170,8 +170,11 @@ extension MountedTests {
                     status.contains(#""passthrough":{"on":true,"obstacle":null}"#) == (isOpened && isPrivileged),
                     "\(status)")
                 let why =
-                    option == "no_passthrough" || !isOpened
-                    ? "the kernel keeps what it read of small files (-o passthrough)" : "the driver lacks CAP_SYS_ADMIN"
+                    option == "no_passthrough"
+                    ? "switched off (--no-passthrough)"
+                    : !isOpened
+                        ? "the kernel keeps what it read of small files (-o passthrough)"
+                        : "the driver lacks CAP_SYS_ADMIN"
                 if !(isOpened && isPrivileged) { #expect(status.contains(why), "\(status)") }
                 // A handle of the real file, which the kernel reads by itself, or none.
                 let name = mount.production("base/analysis_sequences/chr\(isLarge ? 5 : 1).tsv")

@@ -98,7 +98,7 @@ extension Volume {
 
     /// Why the kernel does not move bytes by itself; nil when it does.
     private var passthroughObstacle: String? {
-        guard opensNothing, !wantsOpens else { return connection?.passthroughObstacle }
+        guard opensNothing, !wantsOpens, options.opensReadOnly == nil else { return connection?.passthroughObstacle }
         return "the kernel keeps what it read of small files (-o passthrough)"
     }
 

@@ -122,7 +122,7 @@ extension Volume {
     }
 
     /// Whether a listing tells what each name is: a few microseconds a name, against a round trip for each that a program then asks for,
-    /// as nearly all do. Not when the kernel was just told, nor for so many that it could hardly keep them.
+    /// as nearly all do. Not when the kernel was just told and knows it still, nor for so many that it could hardly keep them.
     private func isWorthDetails(_ kind: DirectoryKind, _ count: Int) -> Bool {
         guard count <= 100_000 else { return false }
         let directory: TreeDirectory
@@ -136,8 +136,9 @@ extension Volume {
         let now = Clock.monotonic()
         let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
         let told = directory.lastDetails.load(ordering: .relaxed)
-        // Another thread may have told it since `now`, and that is later.
-        guard told == 0 || now > told && now - told > trusted else { return false }
+        // Another thread may have told it since `now`, and that is later. Of what it was told the kernel may have forgotten most since then, for want
+        // of memory.
+        guard told == 0 || directory.names < count / 2 || now > told && now - told > trusted else { return false }
         directory.lastDetails.store(now, ordering: .relaxed)
         return true
     }

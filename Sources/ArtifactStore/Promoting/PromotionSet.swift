@@ -109,7 +109,8 @@ public struct PromotionSet: Sendable {
         guard let fault = member.fault else { return [] }
         let isOfTarget = [Rule.productionImmutable, .anotherWriter].contains(fault.refusal.rule)
         let path = (isOfTarget ? member.to : nil) ?? member.from
-        return [fault.refusal.reason(path: path), fault.detail, fault.refusal.wayOut].compactMap { $0 }
+        let wayOut = member.kept == nil ? fault.refusal.wayOutOfPromotion : fault.refusal.wayOut
+        return [fault.refusal.reason(path: path), fault.detail, wayOut].compactMap { $0 }
     }
 
     /// Adds what cannot be promoted.

@@ -35,6 +35,7 @@ struct MountChange {
             throw mount.silence
         }
         guard errno != 0 else { return }
+        if let lost = mount.lost(Int32(clamping: errno), what) { throw lost }
         if errno == Int64(EROFS) {
             throw Failure(
                 .failed,
@@ -50,6 +51,11 @@ struct MountChange {
             errno == Int64(ENOENT) ? .cannotAnswer : .failed)
     }
 
+    /// Who was asked to change something has gone meanwhile, or was taken away: what became of it is not known before the next mount.
+    ///
+    /// - Parameter errno: what the system said; 0 of an answer that never came.
+    static func isUnknown(_ errno: Int32) -> Bool { [0, ECONNABORTED, ENOTCONN, ENODEV].contains(errno) }
+
     static func failure(_ parts: [String?], _ status: Status = .failed) -> Failure {
         Failure(status, parts.compactMap { $0 }.joined(separator: "; "))
     }
@@ -64,5 +70,18 @@ struct MountChange {
             if paths.contains(path) { return denial["time"]?.string.map { $0 >= start } ?? false ? denial : nil }
         }
         return nil
+    }
+}
+
+extension MountEntry {
+    /// What is to be said where it is not known whether something was done; nil of an errno that is an answer.
+    ///
+    /// - Parameter what: completes "cannot tell whether it was possible to".
+    func lost(_ errno: Int32, _ what: String) -> Failure? {
+        guard MountChange.isUnknown(errno) else { return nil }
+        return Failure(
+            .silent,
+            "it is NOT known whether this was done: \(what); the driver of \(mountPoint) ended before it answered. Mount the store again, "
+                + "which finishes it or takes it back, whole, and look then")
     }
 }

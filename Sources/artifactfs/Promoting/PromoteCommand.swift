@@ -34,7 +34,7 @@ struct PromoteCommand: ParsableCommand {
               artifactfs promote --keep development/current/meta/meta_metrics/*.json
 
             EXIT STATUS: 0 all are published; 1 refused, and nothing has changed; 2 no such session, run or path; 3 not a \
-            store; 8 waited in vain; 64 wrong usage.
+            store; 8 waited in vain, or the driver ended: whether it was done is not known; 9 published, and not all is signed; 64 wrong usage.
             """)
 
     @Argument(help: "Sessions, runs, tests, or files of these.", completion: .file())

@@ -138,7 +138,9 @@ struct PromotingPlace {
                     "cannot promote: the mount at \(mount.mountPoint) is read-only; use one that is not, or the store's directory as its owner"
                 )
             }
-            throw Failure(.failed, "cannot promote: \(Errno(rawValue: code)); nothing has changed")
+            let what = plan.kept.isEmpty ? "promote" : "publish what was kept back"
+            if !isTrial, let lost = mount.lost(code, what) { throw lost }
+            throw Failure(.failed, "cannot \(what): \(Errno(rawValue: code)); nothing has changed")
         }
         return (told, files)
     }

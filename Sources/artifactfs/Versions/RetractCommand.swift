@@ -27,7 +27,7 @@ struct RetractCommand: ParsableCommand {
               artifactfs retract --run 20260215_143022-base-1 \\
                   --reason "trained on the test set" /mnt/art
 
-            EXIT STATUS: 0 done; 1 refused, and nothing has changed; 2 no such path or run; 3 not a store; 8 waited in vain.
+            EXIT STATUS: 0 done; 1 refused, and nothing has changed; 2 no such path or run; 3 not a store; 8 waited in vain, or the driver ended: whether it was done is not known.
             """)
 
     @Argument(help: "Paths on a mount, or real paths of artifacts; with --run a mount or a store.", completion: .file())

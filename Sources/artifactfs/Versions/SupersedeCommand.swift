@@ -39,7 +39,7 @@ struct SupersedeCommand: ParsableCommand {
                   --with fixed/chr1.tsv chr1.tsv
               artifactfs supersede --reason "to be made again" chr*.tsv
 
-            EXIT STATUS: 0 done; 1 refused, and nothing has changed; 2 no such path; 3 not a store; 8 waited in vain.
+            EXIT STATUS: 0 done; 1 refused, and nothing has changed; 2 no such path; 3 not a store; 8 waited in vain, or the driver ended: whether it was done is not known.
             """)
 
     @Argument(help: "Paths on a mount, or real paths of artifacts.", completion: .file())
