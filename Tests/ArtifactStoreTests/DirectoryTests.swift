@@ -233,30 +233,9 @@ import Testing
         try place.verifyLedger()
     }
 
-    private final class Fault: Sendable {
-        let call: Faults.Call?
-        let number: Int
-        let error: Errno
-        private let made = Mutex<[Faults.Call: Int]>([:])
-
-        init(_ call: Faults.Call?, _ number: Int = 0, _ error: Errno = .ioError) {
-            (self.call, self.number, self.error) = (call, number, error)
-        }
-
-        var counts: [Faults.Call: Int] { made.withLock { $0 } }
-
-        func decide(_ call: Faults.Call) -> Faults.Fault? {
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            return call == self.call && count == number ? .fails(error) : nil
-        }
-    }
-
     /// Every system call fails once: the directory is whole in one place, and nothing is left to settle.
     @Test(arguments: [Errno.noSpace, .ioError]) func everyCallMayFail(error: Errno) throws {
-        func run(_ fault: Fault) throws {
+        func run(_ fault: CountedFault) throws {
             let what = Comment("the \(fault.number). \(fault.call?.rawValue ?? "-") fails with \(error)")
             let place = try Self.scene(in: "/dev/shm")
             do {
@@ -288,10 +267,10 @@ import Testing
             #expect(try place.names(".artifactfs/reserved").isEmpty, what)
             try place.verifyLedger()
         }
-        let nothing = Fault(nil)
+        let nothing = CountedFault(nil)
         try run(nothing)
         for (call, count) in nothing.counts where call != .fileSystem {
-            for number in 1...count { try run(Fault(call, number, error)) }
+            for number in 1...count { try run(CountedFault(call, number, error)) }
         }
     }
 

@@ -50,32 +50,6 @@ import Testing
     private static let name = "gene_manifest.tsv"
     private static let path = "production/base/gene_manifest/gene_manifest.tsv"
 
-    /// The n-th call of a kind fails, and all are counted.
-    private final class Fault: Sendable {
-        let call: Faults.Call?
-        let number: Int
-        let error: Errno
-        let isDone: Bool
-        private let made = Mutex<[Faults.Call: Int]>([:])
-
-        /// - Parameter call: nil for none.
-        init(_ call: Faults.Call?, _ number: Int = 0, _ error: Errno = .ioError, isDone: Bool = false) {
-            (self.call, self.number, self.error, self.isDone) = (call, number, error, isDone)
-        }
-
-        /// How many calls of each kind were made.
-        var counts: [Faults.Call: Int] { made.withLock { $0 } }
-
-        func decide(_ call: Faults.Call) -> Faults.Fault? {
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            guard call == self.call, count == number else { return nil }
-            return isDone ? .isDoneAndFails(error) : .fails(error)
-        }
-    }
-
     @Test(arguments: Flow.allCases, Durability.allCases)
     func everyCallMayFail(flow: Flow, durability: Durability) throws {
         let counts = try Self.counts(flow, durability)
@@ -84,7 +58,7 @@ import Testing
             // What waits for the disk is the same but for the waiting.
             let errors = durability == .relaxed || call == .sync ? Self.errors : [.ioError]
             for error in errors {
-                for number in 1...count { try Self.run(flow, durability, Fault(call, number, error)) }
+                for number in 1...count { try Self.run(flow, durability, CountedFault(call, number, error)) }
             }
         }
     }
@@ -95,7 +69,7 @@ import Testing
         for call in [Faults.Call.write, .sync] {
             for error in [Errno.noSpace, .ioError] {
                 for number in 0..<counts[call, default: 0] {
-                    try Self.run(flow, .synced, Fault(call, number + 1, error, isDone: true))
+                    try Self.run(flow, .synced, CountedFault(call, number + 1, error, isDone: true))
                 }
             }
         }
@@ -103,13 +77,13 @@ import Testing
 
     /// How many calls of each kind a flow makes when none fails.
     private static func counts(_ flow: Flow, _ durability: Durability) throws -> [Faults.Call: Int] {
-        let nothing = Fault(nil)
+        let nothing = CountedFault(nil)
         try run(flow, durability, nothing)
         // Whether a file system is local is no call that fails.
         return nothing.counts.filter { $0.key != .fileSystem }
     }
 
-    private static func run(_ flow: Flow, _ durability: Durability, _ fault: Fault) throws {
+    private static func run(_ flow: Flow, _ durability: Durability, _ fault: CountedFault) throws {
         let call = fault.call.map { "the \(fault.number). \($0.rawValue)" } ?? "nothing"
         let what = Comment("\(flow), \(durability): \(call) fails with \(fault.error)")
         let place = try TemporaryStore(in: "/dev/shm")
@@ -122,7 +96,7 @@ import Testing
     // MARK: - What is done
 
     private static func perform(
-        _ flow: Flow, _ place: TemporaryStore, _ durability: Durability, _ fault: Fault, _ what: Comment
+        _ flow: Flow, _ place: TemporaryStore, _ durability: Durability, _ fault: CountedFault, _ what: Comment
     ) throws {
         if flow == .recovery {
             try leaveRemains(place, durability)
@@ -225,7 +199,7 @@ import Testing
 
     /// What was kept back goes, or stays with its reason.
     private static func performOnKept(
-        _ flow: Flow, _ place: TemporaryStore, _ store: Store, _ fault: Fault, _ what: Comment
+        _ flow: Flow, _ place: TemporaryStore, _ store: Store, _ fault: CountedFault, _ what: Comment
     ) throws {
         let staged = try stage(store, name)
         let record = TemporaryStore.request(store, staged).record

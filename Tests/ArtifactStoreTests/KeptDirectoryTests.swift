@@ -326,32 +326,11 @@ import Testing
         #expect(throws: DirectoryTree.TreeFault.self) { try DirectoryTree.copy(source, to: "copy", in: parent) }
     }
 
-    private final class Fault: Sendable {
-        let call: Faults.Call?
-        let number: Int
-        let error: Errno
-        private let made = Mutex<[Faults.Call: Int]>([:])
-
-        init(_ call: Faults.Call?, _ number: Int = 0, _ error: Errno = .ioError) {
-            (self.call, self.number, self.error) = (call, number, error)
-        }
-
-        var counts: [Faults.Call: Int] { made.withLock { $0 } }
-
-        func decide(_ call: Faults.Call) -> Faults.Fault? {
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            return call == self.call && count == number ? .fails(error) : nil
-        }
-    }
-
     /// Every system call fails once: all of it is in one place, or gone when it was discarded, and nothing is left to settle.
     @Test(arguments: ["publish", "discard", "take out"], [Errno.noSpace, .ioError])
     func everyCallMayFail(what: String, error: Errno) throws {
         let session = "meta_layer/tests/t/checkpoints/checkpoint-1"
-        func run(_ fault: Fault) throws {
+        func run(_ fault: CountedFault) throws {
             let comment = Comment("\(what): the \(fault.number). \(fault.call?.rawValue ?? "-") fails with \(error)")
             let place: TemporaryStore
             let (id, isDone): (String, Bool)
@@ -400,10 +379,10 @@ import Testing
             #expect(try place.names(".artifactfs/reserved") == [], comment)
             try place.verifyLedger()
         }
-        let nothing = Fault(nil)
+        let nothing = CountedFault(nil)
         try run(nothing)
         for (call, count) in nothing.counts where call != .fileSystem {
-            for number in 1...count { try run(Fault(call, number, error)) }
+            for number in 1...count { try run(CountedFault(call, number, error)) }
         }
     }
 }

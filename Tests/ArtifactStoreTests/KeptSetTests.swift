@@ -153,19 +153,12 @@ import Testing
         _ failing: Faults.Call?, _ number: Int, _ error: Errno, isDoneAllTheSame: Bool = false
     ) throws -> [Faults.Call: Int] {
         let place = try scene()
-        let made = Mutex<[Faults.Call: Int]>([:])
+        let fault = CountedFault(failing, number, error, isDone: isDoneAllTheSame)
         let store = try place.open(durability: .synced)
         let entries = try store.quarantine().entries()
         let what =
-            "the \(number). \(failing?.rawValue ?? "call") \(isDoneAllTheSame ? "is done and " : "")fails with \(error)"
-        let isDone = Faults.with({ call, _ in
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            guard call == failing, count == number else { return nil }
-            return isDoneAllTheSame ? .isDoneAndFails(error) : .fails(error)
-        }) {
+            "\(fault)"
+        let isDone = fault.during {
             var set = store.keptSet(entries, by: 7) { _ in "it is whole" }
             store.lookInside(&set)
             let isDone = store.promote(&set, PromotionRequest(paths: []), by: .init())
@@ -174,7 +167,7 @@ import Testing
         }
         store.close()
         try check(place, isDone: isDone, what)
-        return made.withLock { $0 }
+        return fault.counts
     }
 
     private static func check(_ place: TemporaryStore, isDone: Bool, _ what: String) throws {

@@ -266,26 +266,18 @@ import Testing
 
     /// What puts it back at the next opening fails too, at every call: the one after that does it.
     @Test(arguments: [PublishStep.madeReadOnly, .intentLogged]) func theNextOpeningMayFail(step: PublishStep) throws {
-        var number = 0
-        while true {
-            number += 1
+        try CountedFault.failingEachCallOfAnOpening {
             let place = try Self.scene()
             do {
                 let store = try place.open(durability: .synced)
                 store.stopAfter.withLock { $0 = step }
                 _ = Self.promote(store)
             }
-            let count = Atomic<Int>(0)
-            let fails = number
-            Faults.with({ call, _ in
-                guard call != .fileSystem else { return nil }
-                return count.add(1, ordering: .relaxed).newValue == fails ? .fails(.ioError) : nil
-            }) { (try? Store(at: place.path, readOnly: false, durability: .synced))?.close() }
+            return place
+        } check: { place, number in
             try Self.check(
                 place, keeps: false, isDone: step == .intentLogged, "\(step), the \(number). call fails")
-            if count.load(ordering: .relaxed) < number { break }
         }
-        #expect(number > 20)
     }
 
     @discardableResult
@@ -293,18 +285,11 @@ import Testing
         _ keeps: Bool, _ failing: Faults.Call?, _ number: Int, _ error: Errno, isDoneAllTheSame: Bool = false
     ) throws -> [Faults.Call: Int] {
         let place = try scene()
-        let made = Mutex<[Faults.Call: Int]>([:])
+        let fault = CountedFault(failing, number, error, isDone: isDoneAllTheSame)
         let store = try place.open(durability: .synced)
         let what =
-            "the \(number). \(failing?.rawValue ?? "call") \(isDoneAllTheSame ? "is done and " : "")fails with \(error), keeps: \(keeps)"
-        let result = Faults.with({ call, _ in
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            guard call == failing, count == number else { return nil }
-            return isDoneAllTheSame ? .isDoneAndFails(error) : .fails(error)
-        }) { promote(store, PromotionRequest(paths: paths, keeps: keeps)) }
+            "\(fault), keeps: \(keeps)"
+        let result = fault.during { promote(store, PromotionRequest(paths: paths, keeps: keeps)) }
         if !result.isDone {
             #expect(result.set.members.contains { $0.fault != nil }, "it says why; \(what)")
             // What is said is so at once, without another mount.
@@ -316,7 +301,7 @@ import Testing
         }
         store.close()
         try check(place, keeps: keeps, isDone: result.isDone, what)
-        return made.withLock { $0 }
+        return fault.counts
     }
 
     /// All or nothing, no byte lost, permissions as they were, the ledger true, and nothing left to settle after the next opening.

@@ -146,25 +146,17 @@ import Testing
     @Test(arguments: [VersionClearingStep.logged, .removed]) func theNextOpeningMayFail(step: VersionClearingStep)
         throws
     {
-        var number = 0
-        while true {
-            number += 1
+        try CountedFault.failingEachCallOfAnOpening {
             let place = try Self.scene()
             do {
                 let store = try place.open(durability: .synced)
                 store.stopClearingAfter.withLock { $0 = step }
                 _ = try? Self.clear(store)
             }
-            let count = Atomic<Int>(0)
-            let fails = number
-            Faults.with({ call, _ in
-                guard call != .fileSystem else { return nil }
-                return count.add(1, ordering: .relaxed).newValue == fails ? .fails(.ioError) : nil
-            }) { (try? Store(at: place.path, readOnly: false, durability: .synced))?.close() }
+            return place
+        } check: { place, number in
             try Self.check(place, isDone: true, "\(step), the \(number). call fails")
-            if count.load(ordering: .relaxed) < number { break }
         }
-        #expect(number > 20)
     }
 
     /// Every system call fails once, in every place: what is said to be there is there, and what is said to be removed is.
@@ -185,20 +177,13 @@ import Testing
         _ failing: Faults.Call?, _ number: Int, _ error: Errno, isDone: Bool = false
     ) throws -> [Faults.Call: Int] {
         let place = try scene()
-        let made = Mutex<[Faults.Call: Int]>([:])
-        let what = "the \(number). \(failing?.rawValue ?? "call") \(isDone ? "is done and " : "")fails with \(error)"
+        let fault = CountedFault(failing, number, error, isDone: isDone)
+        let what = "\(fault)"
         let names = [shelf, other]
         var outcomes: [Errno?]?
         do {
             let store = try place.open(durability: .synced)
-            Faults.with({ call, _ in
-                let count = made.withLock { made in
-                    made[call, default: 0] += 1
-                    return made[call]
-                }
-                guard call == failing, count == number else { return nil }
-                return isDone ? .isDoneAndFails(error) : .fails(error)
-            }) { outcomes = try? clear(store) }
+            fault.during { outcomes = try? clear(store) }
             // By the directories' names, as they are looked through.
             for (number, name) in names.enumerated() {
                 guard let outcomes, number < outcomes.count, outcomes[number] == nil else { continue }
@@ -219,7 +204,7 @@ import Testing
             #expect((try again.history(of: shown).removed[1] != nil) == !isThere, "the ledger is true; \(what)")
             if outcomes != nil, failing == nil { #expect(!isThere, "\(what)") }
         }
-        return made.withLock { $0 }
+        return fault.counts
     }
 
     /// What is not what was looked at is not touched, and what somebody wants to keep at the last moment stays.

@@ -273,27 +273,19 @@ import Testing
     }
 
     private func theNextOpeningMayFail(_ flow: Flow, _ step: UnsealStep, _ hardens: Bool) throws {
-        var number = 0
-        while true {
-            number += 1
+        try CountedFault.failingEachCallOfAnOpening {
             let place = try Self.scene(hardens: hardens)
             do {
                 let store = try place.open(durability: .synced)
                 store.stopUnsealingAfter.withLock { $0 = step }
                 try? Self.perform(flow, store)
             }
-            let count = Atomic<Int>(0)
-            let fails = number
-            Faults.with({ call, _ in
-                guard call != .fileSystem else { return nil }
-                return count.add(1, ordering: .relaxed).newValue == fails ? .fails(.ioError) : nil
-            }) { (try? Store(at: place.path, readOnly: false, durability: .synced))?.close() }
+            return place
+        } check: { place, number in
             try Self.check(
                 flow, place, isDone: true, hardens: hardens,
                 "\(flow), \(step), \(hardens), the \(number). call fails")
-            if count.load(ordering: .relaxed) < number { break }
         }
-        #expect(number > 20)
     }
 
     /// Of two intents the second is cut off: nothing was done, and nothing is.
@@ -332,19 +324,12 @@ import Testing
         _ flow: Flow, _ failing: Faults.Call?, _ number: Int, _ error: Errno, _ hardens: Bool, isDone: Bool = false
     ) throws -> [Faults.Call: Int] {
         let place = try scene(hardens: hardens)
-        let made = Mutex<[Faults.Call: Int]>([:])
+        let fault = CountedFault(failing, number, error, isDone: isDone)
         let store = try place.open(durability: .synced)
         let what =
-            "\(flow): the \(number). \(failing?.rawValue ?? "call") \(isDone ? "is done and " : "")fails with \(error)"
+            "\(flow): \(fault)"
         var isSaidDone = true
-        Faults.with({ call, _ in
-            let count = made.withLock { made in
-                made[call, default: 0] += 1
-                return made[call]
-            }
-            guard call == failing, count == number else { return nil }
-            return isDone ? .isDoneAndFails(error) : .fails(error)
-        }) {
+        fault.during {
             do { try perform(flow, store) } catch { isSaidDone = false }
         }
         // What is said is so at once, without another mount.
@@ -354,7 +339,7 @@ import Testing
         let isTold = store.hardening.failures.count > 0
         store.close()
         try check(flow, place, isDone: isSaidDone, hardens: hardens && !isTold, what)
-        return made.withLock { $0 }
+        return fault.counts
     }
 
     /// All or nothing, no byte lost, the ledger true, and nothing left to settle after the next opening.
