@@ -71,7 +71,7 @@ prune() {
     case $1 in
         in)
             ! grep -Eq '^[[:space:]]*PRUNEFS[[:space:]]*=.*[" ]fuse\.artifactfs[" ]' "$updatedb" || return 0
-            sed -i --follow-symlinks -E 's/^([[:space:]]*PRUNEFS[[:space:]]*=[[:space:]]*"[^"]*)"/\1 fuse.artifactfs"/' "$updatedb"
+            sed -i --follow-symlinks -E 's/^([[:space:]]*PRUNEFS[[:space:]]*=[[:space:]]*"[^"]*)"/\1 fuse.artifactfs fuse.artifactfs-root"/' "$updatedb"
             ;;
         out) sed -i --follow-symlinks -E '/^[[:space:]]*PRUNEFS[[:space:]]*=/s/ fuse\.artifactfs([ "])/\1/' "$updatedb" ;;
     esac

@@ -43,7 +43,7 @@ step() {
 
 # The mount points of artifactfs, one a line, escaped as the kernel writes them (\040 is a space).
 mounts() {
-    awk '{ for (i = 7; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "fuse.artifactfs") print $5; break } }' \
+    awk '{ for (i = 7; i <= NF; i++) if ($i == "-") { if ($(i + 1) ~ /^fuse\.artifactfs(-root)?$/) print $5; break } }' \
         /proc/self/mountinfo | sort
 }
 

@@ -76,14 +76,26 @@ public final class Store: Sendable {
     ///   - checkCommand: a program and its arguments in whose processes checks run that could trap (``CheckProcesses``); without it they run here.
     ///   - hardens: whether what is sealed is to become immutable where that can be done (``Hardening``).
     /// - Throws: `StoreError` when it is not a store, when its schema has a fault, or when the system refuses.
-    public init(
+    public convenience init(
         at path: String, readOnly: Bool, durability: Durability, checkCommand: [String] = [], hardens: Bool = false
+    ) throws(StoreError) {
+        try self.init(
+            at: path, readOnly: readOnly, durability: durability, checkCommand: checkCommand, hardens: hardens,
+            descriptors: DescriptorBudget(processLimit: Self.descriptorLimit()))
+    }
+
+    /// The same in a process that has several stores.
+    ///
+    /// - Parameter descriptors: what they have together.
+    package init(
+        at path: String, readOnly: Bool, durability: Durability, checkCommand: [String], hardens: Bool,
+        descriptors: DescriptorBudget
     ) throws(StoreError) {
         if !checkCommand.isEmpty { checks.start(by: checkCommand) }
         self.path = path
         isReadOnly = readOnly
         self.durability = durability
-        descriptors = DescriptorBudget(processLimit: Self.descriptorLimit())
+        self.descriptors = descriptors
         let root = try Self.openRoot(path)
         self.root = root
         let found = try Self.look(into: root, path)
@@ -367,7 +379,7 @@ public final class Store: Sendable {
         }
     }
 
-    private static func descriptorLimit() -> Int {
+    package static func descriptorLimit() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         return Int(clamping: limit.rlim_cur)

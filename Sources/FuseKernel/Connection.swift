@@ -18,6 +18,9 @@ public final class KernelConnection: Sendable {
     private let workers: WorkerPool?
     private let late: LateAnswers?
     private let failures: Failures?
+    /// The mount's own, where this one is for one of several file systems on it.
+    private let whole: KernelConnection?
+    private let space: InodeSpace?
 
     init(
         hasPassthrough: Bool, obstacle: String?, descriptor: Int32, session: SessionPointer?, workers: WorkerPool?,
@@ -30,10 +33,26 @@ public final class KernelConnection: Sendable {
         self.workers = workers
         self.late = late
         self.failures = failures
+        (whole, space) = (nil, nil)
     }
 
-    /// What failed since the mount began that no rule refused.
-    public var failureSummary: FailureSummary { failures?.summary ?? FailureSummary() }
+    private init(_ whole: KernelConnection, _ space: InodeSpace) {
+        hasPassthrough = whole.hasPassthrough
+        passthroughObstacle = whole.passthroughObstacle
+        descriptor = whole.descriptor
+        session = Lock(nil)
+        (workers, late, failures) = (nil, nil, nil)
+        (self.whole, self.space) = (whole, space)
+    }
+
+    /// The same for one of several file systems on the mount, which numbers its inodes as if it were alone.
+    public func numbered(in space: InodeSpace) -> KernelConnection { KernelConnection(whole ?? self, space) }
+
+    /// What failed since the mount began that no rule refused; of all file systems on it.
+    public var failureSummary: FailureSummary {
+        if let whole { return whole.failureSummary }
+        return failures?.summary ?? FailureSummary()
+    }
 
     /// The kernel's side is gone.
     func end() {
@@ -42,15 +61,16 @@ public final class KernelConnection: Sendable {
     }
 
     /// Tells that the handler is about to take long or to wait: somebody else should look for requests.
-    public func willBlock() { workers?.appoint() }
+    public func willBlock() { if let whole { whole.willBlock() } else { workers?.appoint() } }
 
     /// Something came that requests wait for whose handlers threw `Errno.answerLater`: they are handled again.
-    public func reconsider() { late?.reconsider() }
+    public func reconsider() { if let whole { whole.reconsider() } else { late?.reconsider() } }
 
     /// Registers an open file as backing file. It stays registered when the descriptor is closed.
     ///
     /// The kernel's interface is the ioctl `FUSE_DEV_IOC_BACKING_OPEN` (linux/fuse.h, kernel 6.9).
     public func register(_ descriptor: FileDescriptor) throws(Errno) -> BackingID {
+        if let whole { return try whole.register(descriptor) }
         guard isOpen.load(ordering: .acquiring) else { throw Errno(rawValue: ENODEV) }
         return try Self.register(descriptor, on: self.descriptor)
     }
@@ -65,6 +85,7 @@ public final class KernelConnection: Sendable {
 
     /// Ends a registration. Open files keep theirs.
     public func unregister(_ backing: BackingID) {
+        if let whole { return whole.unregister(backing) }
         // The kernel ended all registrations with the connection.
         if isOpen.load(ordering: .acquiring) { Self.unregister(backing, on: descriptor) }
     }
@@ -77,12 +98,14 @@ public final class KernelConnection: Sendable {
 
     /// Drops the kernel's memory of a name. Never call it from a handler that the kernel waits for on the same directory.
     public func invalidate(name: String, in parent: InodeNumber) {
+        if let whole, let space { return whole.invalidate(name: name, in: space.onMount(parent)) }
         guard let session = session.withLock({ $0 }) else { return }
         _ = name.withCString { fuse_lowlevel_notify_inval_entry(session.raw, parent.rawValue, $0, strlen($0)) }
     }
 
     /// Drops cached attributes and, when `andData`, cached pages of an inode.
     public func invalidate(_ inode: InodeNumber, andData: Bool) {
+        if let whole, let space { return whole.invalidate(space.onMount(inode), andData: andData) }
         guard let session = session.withLock({ $0 }) else { return }
         _ = fuse_lowlevel_notify_inval_inode(session.raw, inode.rawValue, andData ? 0 : -1, 0)
     }

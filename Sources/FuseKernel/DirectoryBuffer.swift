@@ -5,6 +5,8 @@ internal import Glibc
 public struct DirectoryBuffer: ~Copyable {
     /// Whether each entry carries attributes and counts as a lookup (READDIRPLUS).
     public let wantsAttributes: Bool
+    /// Whose entries are added, where there are several file systems on the mount.
+    public var space: InodeSpace?
     private let memory: UnsafeMutableRawBufferPointer
     private var used = 0
 
@@ -31,7 +33,7 @@ public struct DirectoryBuffer: ~Copyable {
     /// - Returns: false when the entry did not fit: stop.
     public mutating func add(name: EntryName, inodeNumber: UInt64, type: UInt32, nextOffset: Int64) -> Bool {
         var attributes = stat()
-        attributes.st_ino = ino_t(inodeNumber)
+        attributes.st_ino = ino_t(space?.shown(inodeNumber) ?? inodeNumber)
         attributes.st_mode = type
         if wantsAttributes {
             // Node id 0 tells the kernel that there is no lookup (fs/fuse/readdir.c, `fuse_direntplus_link`).
@@ -50,7 +52,7 @@ public struct DirectoryBuffer: ~Copyable {
     ///
     /// - Returns: false when the entry did not fit: stop, and take the lookup back.
     public mutating func add(name: EntryName, entry: Entry, nextOffset: Int64) -> Bool {
-        var parameters = Reply.parameters(entry)
+        var parameters = Reply.parameters(space?.onMount(entry) ?? entry)
         return append { raw, start, size in
             fuse_add_direntry_plus(nil, start, size, name.pointer, &parameters, off_t(nextOffset))
         }

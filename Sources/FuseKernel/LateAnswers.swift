@@ -14,8 +14,8 @@ extension Errno {
     /// account, when `Caller.isMovable`. A thread that no other request needs handles the request again; of those no user has all.
     public static let takesLong = Errno(rawValue: 1_000_001)
 
-    /// Marks a trouble's errno that a rule gave: it is an answer and no failure.
-    var asRefusal: Errno {
+    /// Marks a trouble's errno that a rule gave, or whose reason was told already: it is an answer and no failure.
+    public var asRefusal: Errno {
         rawValue > 0 && rawValue < Self.refusals ? Errno(rawValue: rawValue + Self.refusals) : self
     }
     private static let refusals: CInt = 100_000
@@ -74,10 +74,14 @@ final class LateAnswers: Sendable {
 
     /// Keeps a request.
     ///
+    /// - Parameter isTold: whether it waits until it is told (`Errno.answerWhenTold`), also where the thread that looks comes late to it.
     /// - Returns: false when it is to be answered now.
-    func keep(_ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher) -> Bool {
+    func keep(
+        _ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher,
+        isTold: Bool = false
+    ) -> Bool {
         let begin = Clock.monotonic()
-        let end = begin &+ UInt64(Self.longest) * 1_000_000
+        let end = begin &+ UInt64(isTold ? Self.longestTold : Self.longest) * 1_000_000
         let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
             guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
             state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, begin: begin, end: end))

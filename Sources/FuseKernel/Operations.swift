@@ -51,7 +51,7 @@ private func serveLater(
     do throws(Errno) {
         let (sent, attempt) = (SentRequest(raw: raw), try later())
         if reason == .takesLong { return dispatcher.takeLong(sent, doing, attempt) }
-        if dispatcher.late.keep(sent, doing, attempt, dispatcher) { return }
+        if dispatcher.late.keep(sent, doing, attempt, dispatcher, isTold: reason == .answerWhenTold) { return }
         if dispatcher.handle(sent, doing, attempt, canWait: false, isMovable: true) != nil {
             dispatcher.takeLong(sent, doing, attempt)
         }
@@ -302,6 +302,14 @@ enum Operations {
         table.lookup = { raw, parent, text in
             serve(raw, Doing(.lookup, parent)) { fs, request throws(Errno) in
                 .entry(try fs.lookup(request, parent: number(parent), name: try name(text)))
+            } later: { () throws(Errno) in
+                let name = try copy(text)
+                return { fs, request throws(Errno) in
+                    .entry(
+                        try name.withName { (name) throws(Errno) in
+                            try fs.lookup(request, parent: number(parent), name: name)
+                        })
+                }
             }
         }
         table.forget = { raw, inode, lookups in
@@ -593,6 +601,10 @@ enum Operations {
         table.opendir = { raw, inode, _ in
             serve(raw, Doing(.opendir, inode)) { fs, request throws(Errno) in
                 .openedDirectory(try fs.openDirectory(request, inode: number(inode)), number(inode))
+            } later: { () throws(Errno) in
+                { fs, request throws(Errno) in
+                    .openedDirectory(try fs.openDirectory(request, inode: number(inode)), number(inode))
+                }
             }
         }
         table.readdir = { raw, inode, size, offset, info in

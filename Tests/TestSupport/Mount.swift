@@ -205,7 +205,7 @@ public final class Mount: Sendable {
     /// go on as long as the namespace does, and tests beside this one wait for them.
     public static let leavesOtherMounts = """
         cat /proc/self/mounts | while read -r _ place kind _; do
-            case $kind in fuse.artifactfs) [ "$place" = "$KEEP" ] || umount -l "$place" ;; esac
+            case $kind in fuse.artifactfs | fuse.artifactfs-root) [ "$place" = "$KEEP" ] || umount -l "$place" ;; esac
         done
 
         """

@@ -47,7 +47,7 @@ extension Volume {
         }
     }
 
-    private func statusText(for viewer: Viewer) -> String {
+    func statusText(for viewer: Viewer) -> String {
         var counts: JSONObject = [:]
         var total = 0
         for (rule, count) in denials.counts(for: viewer) {

@@ -175,5 +175,6 @@ final class OwnMounts: Sendable {
             let end = fields.firstIndex(where: { $0.elementsEqual("-".utf8) }), end + 1 < fields.count
         else { return false }
         return fields[end + 1].elementsEqual("fuse.artifactfs".utf8)
+            || fields[end + 1].elementsEqual("fuse.artifactfs-root".utf8)
     }
 }

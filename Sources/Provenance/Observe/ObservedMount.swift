@@ -46,7 +46,7 @@ struct ObservedMount: Hashable {
         "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
     ]
 
-    var isArtifacts: Bool { type == "fuse.artifactfs" || type == "artifactfs" }
+    var isArtifacts: Bool { type == "fuse.artifactfs" || type == "fuse.artifactfs-root" || type == "artifactfs" }
 
     /// Whether it may be looked at. What some user's program answers for may never answer, and what this driver answers for asks it by itself.
     var isObserved: Bool {

@@ -52,7 +52,7 @@ struct DriverProcess {
             }
             let arguments = (Paths.contents(base + "cmdline") ?? []).split(separator: 0)
             return arguments.contains { $0.elementsEqual("--foreground".utf8) }
-                && arguments.contains { $0.elementsEqual(mount.mountPoint.utf8) }
+                && arguments.contains { $0.elementsEqual(mount.wholeMountPoint.utf8) }
         }
     }
 
@@ -95,7 +95,7 @@ struct DriverProcess {
 
     /// Why a mount does not answer, and what to do: a clause for people, to follow on "does not answer".
     static func obstacle(to mount: MountEntry) -> String {
-        let path = mount.mountPoint
+        let path = mount.wholeMountPoint
         let detach =
             "detach it with 'artifactfs unmount --lazy \(path)': what was being written stays staged for the next mount"
         guard let driver = serving(mount) else { return "this program cannot see its driver; \(detach)" }

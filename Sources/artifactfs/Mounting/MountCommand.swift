@@ -13,7 +13,7 @@ struct MountCommand: ParsableCommand {
         usage: """
             artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
                   [--session <session>] [--durability <durability>]
-                  [--as-of <moment>]
+                  [--as-of <moment>] [--root]
                   [--[no-]passthrough] [--harden] [--foreground] [-o <options> ...]
             """,
         discussion: """
@@ -27,16 +27,24 @@ struct MountCommand: ParsableCommand {
               artifactfs mount /data/spliceai_eval /mnt/art --read-only --allow-other
               # production as it was when a paper was sent
               artifactfs mount --as-of paper-v1 /data/spliceai_eval /mnt/then
+              # every store below a directory, as /mnt/all/<source>/<build>/<model>
+              artifactfs mount --root /data /mnt/all
               # go on with a session
               artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022
               # records tell too which files below these directories were read
               artifactfs mount /data/spliceai_eval /mnt/art --allow-other -o observe=/data/ref:/home
             """)
 
-    @Argument(help: "The store's directory.", completion: .directory)
+    @Argument(help: "The store's directory; with --root one that stores lie below.", completion: .directory)
     var store: String
     @Argument(help: "An empty directory to mount it on.", completion: .directory)
     var mountpoint: String
+    @Flag(
+        name: .long,
+        help:
+            "Show every store below a directory, each by its own schema and with a session of its own, opened when somebody goes into it."
+    )
+    var root = false
     @Flag(name: .long, help: "The kernel answers EROFS to every change.")
     var readOnly = false
     @Option(
@@ -84,6 +92,10 @@ struct MountCommand: ParsableCommand {
                 }
                 request.session = parsed
             }
+            request.isRoot = root || list.isRoot
+            request.observed = list.observed
+            request.asOf = asOf ?? list.asOf
+            try checkRoot(request)
             if request.isReadOnly, request.session != nil {
                 throw Failure(.cannotAnswer, "a read-only mount has no session: leave --session or --read-only out")
             }
@@ -95,8 +107,6 @@ struct MountCommand: ParsableCommand {
                 }
                 request.durability = parsed
             }
-            request.asOf = asOf ?? list.asOf
-            request.observed = list.observed
             request.hardens = harden || list.hardens
             request.seesProvenance = !list.noProvenance
             request = try Preflight.check(request, allowsNonempty: list.allowsNonempty)
@@ -110,10 +120,30 @@ struct MountCommand: ParsableCommand {
     }
 }
 
+extension MountCommand {
+    /// What is of one store cannot be said of all.
+    private func checkRoot(_ request: MountRequest) throws {
+        guard request.isRoot else { return }
+        let one: String? =
+            request.session != nil
+            ? "--session goes on with a session of one store"
+            : request.asOf != nil
+                ? "--as-of shows a moment of one store"
+                : request.observed != nil ? "-o observe looks at the inputs of one store" : nil
+        guard let one else { return }
+        throw Failure(
+            .cannotAnswer,
+            "\(one), and --root mounts all below \(request.store): leave one of the two out, or mount that store by itself, at "
+                + "another mount point")
+    }
+}
+
 /// What is to be mounted, checked.
 struct MountRequest {
     var store: String
     var mountPoint: String
+    /// Whether `store` is a directory with stores below it, all of which are shown.
+    var isRoot = false
     var isReadOnly = false
     var allowsOthers = false
     /// Whether the kernel moves bytes by itself; nil for what suits.

@@ -1,3 +1,4 @@
+import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -12,6 +13,8 @@ struct MountEntry {
     let source: String
     /// Who mounted it, of a FUSE mount.
     let user: UInt32?
+    /// The mount's own mount point, where this is one of the stores that a mount of several shows.
+    var whole: String?
 
     /// Every mount that this process sees, the newest last.
     static func all(of process: String = "self") -> [MountEntry] {
@@ -59,7 +62,17 @@ struct MountEntry {
         Failure(.silent, "the mount at \(mountPoint) does not answer: \(DriverProcess.obstacle(to: self))")
     }
 
-    var isArtifacts: Bool { type == "fuse.artifactfs" || type == "artifactfs" }
+    var isArtifacts: Bool { type == "fuse.artifactfs" || type == Self.rootType || type == "artifactfs" }
+
+    /// Of a mount of several stores.
+    private static let rootType = "fuse." + rootSubtype
+    static let rootSubtype = "artifactfs-root"
+
+    /// Whether it shows the stores below a directory, and this is not one of them.
+    var isRoot: Bool { type == Self.rootType && whole == nil }
+
+    /// The mount's own mount point.
+    var wholeMountPoint: String { whole ?? mountPoint }
 
     /// Who mounted it, by name where there is one.
     var owner: String {
@@ -71,8 +84,39 @@ struct MountEntry {
     /// The mount whose root is `path`, the topmost.
     static func at(_ path: String) -> MountEntry? { all().last { $0.mountPoint == path } }
 
-    /// The mount that a path is on, by the longest mount point.
+    /// The mount that a path is on, by the longest mount point; of one of several stores the store that the path is in.
     static func holding(_ path: String) -> MountEntry? {
+        guard let mount = on(path) else { return nil }
+        return mount.isRoot ? mount.store(holding: path) ?? mount : mount
+    }
+
+    /// One of the stores that this mount shows: its driver says of a directory whether it is one.
+    private func store(holding path: String) -> MountEntry? {
+        let rest = Paths.rest(of: path, in: mountPoint)
+        guard !rest.isEmpty else { return nil }
+        let answer = Patience.find(on: self) {
+            var place = mountPoint
+            for name in rest.split(separator: "/").prefix(RootNames.levels) {
+                place += "/" + name
+                do throws(Errno) {
+                    let store = try SystemCall.extendedAttribute(ArtifactAttribute.store, ofPath: place)
+                    return Array(place.utf8) + [0] + store
+                } catch {
+                    guard error == .noData else { return [] }
+                }
+            }
+            return []
+        }
+        let parts = (answer ?? []).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        guard parts.count == 2 else { return nil }
+        var store = MountEntry(
+            device: device, mountPoint: parts[0], options: options, type: type, source: parts[1], user: user)
+        store.whole = mountPoint
+        return store
+    }
+
+    /// The mount that a path is on, whatever it shows.
+    static func on(_ path: String) -> MountEntry? {
         all().enumerated()
             .filter {
                 $0.element.mountPoint == "/" || path == $0.element.mountPoint

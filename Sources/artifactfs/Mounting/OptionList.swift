@@ -17,6 +17,8 @@ struct OptionList {
     var noProvenance = false
     /// Whether what is sealed becomes immutable.
     var hardens = false
+    /// Whether all stores below the directory are shown.
+    var isRoot = false
     /// For libfuse, in the order given: of `noexec,exec` the last counts.
     var others: [String] = []
 
@@ -82,6 +84,7 @@ struct OptionList {
         case "nonempty": allowsNonempty = true
         case "powersave": savesPower = true
         case "harden": hardens = true
+        case "root": isRoot = true
         case "observe": observed = observed ?? []
         case "session", "durability", "as_of":
             throw Failure(.usage, "the option \(name) in -o needs a value: \(name)=...")
@@ -101,7 +104,7 @@ struct OptionList {
         Failure(
             .usage,
             "unknown option '\(option)' in -o: leave it out. Known are ro, rw, allow_other, allow_root, default_permissions, session=ID, "
-                + "durability=synced|relaxed, as_of=MOMENT, observe[=DIR:...], no_provenance, harden, passthrough, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
+                + "durability=synced|relaxed, as_of=MOMENT, observe[=DIR:...], no_provenance, harden, root, passthrough, no_passthrough, powersave, nonempty, noexec, noatime, sync, dirsync, "
                 + "max_read=BYTES, auto_unmount, and what mount(8) keeps for itself (defaults, nofail, user, _netdev, x-...)"
         )
     }

@@ -1,3 +1,4 @@
+import Artifacts
 import Glibc
 import SystemCalls
 import SystemPackage
@@ -8,9 +9,13 @@ enum Preflight {
     static func check(_ request: MountRequest, allowsNonempty: Bool) throws -> MountRequest {
         var request = request
         guard let store = try Paths.resolved(request.store) else {
+            if request.isRoot {
+                throw Failure(.notAStore, "there is no directory \(request.store) with stores below it")
+            }
             throw Failure(
                 .notAStore, "there is no store at \(request.store); make one with 'artifactfs init \(request.store)'")
         }
+        if request.isRoot { try checkRoot(store) }
         request.store = store
         request.mountPoint = try mountPoint(request, allowsNonempty: allowsNonempty)
         for (what, path) in [("store", store), ("mount point", request.mountPoint)] {
@@ -31,6 +36,29 @@ enum Preflight {
         try fuse(request)
         request.observed = try request.observed.map { try observed($0) }
         return request
+    }
+
+    /// A directory that stores may lie below.
+    private static func checkRoot(_ path: String) throws {
+        let code = try answered(path) {
+            Patience.number { () throws(Errno) in
+                guard try SystemCall.attributes(atPath: path).isDirectory else { throw Errno.notDirectory }
+                try SystemCall.checkAccess(atPath: path, R_OK | X_OK)
+                let own = try? SystemCall.attributes(atPath: path + "/" + StoreLayout.privateDirectory)
+                if own?.isDirectory == true { throw Errno.fileExists }
+            }
+        }
+        switch code {
+        case 0: return
+        case EEXIST:
+            throw Failure(
+                .notAStore,
+                "\(path) is a store itself, and --root mounts the stores below a directory: leave --root out, or name the directory "
+                    + "above it")
+        default:
+            throw Failure(
+                .notAStore, "\(path) cannot be looked through for stores: \(String(cString: strerror(code)))")
+        }
     }
 
     /// The directories to be observed, with links resolved, when they can be.

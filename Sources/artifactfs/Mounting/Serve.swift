@@ -26,36 +26,94 @@ enum Serve {
         let stopSignals = StopSignals()
         raiseDescriptorLimit()
         outliveOthers()
+        if request.isRoot { return try serveRoot(request, readiness, stopSignals) }
+        let opened = try open(
+            request,
+            RootOpening(
+                store: request.store, mountPoint: request.mountPoint,
+                descriptors: DescriptorBudget(processLimit: Store.descriptorLimit())))
+        let (store, volume) = (opened.store, opened.volume)
+        try serve(volume, request, stopSignals, pending: { volume.pendingSeals }) {
+            CatalogUpkeep.start(store, at: request.store)
+            readiness.ready(
+                "mounted \(request.store) at \(request.mountPoint): "
+                    + (volume.currentSession.map { "session \($0)" }
+                        ?? opened.moment.map { "read-only, as of \($0.words)" } ?? "read-only")
+                    + (store.hardening.words.map { "; \($0)" } ?? ""))
+        }
+    }
+
+    /// Every store below a directory.
+    private static func serveRoot(
+        _ request: MountRequest, _ readiness: Readiness, _ stopSignals: StopSignals
+    ) throws {
+        SystemCall.setUmask(0)
+        var one = request
+        // What the kernel is told of one store's files it takes as said of all: so it is the same for all.
+        one.passthrough = request.isReadOnly ? request.passthrough ?? false : request.passthrough
+        let tree: RootTree
+        do {
+            tree = try RootTree(
+                path: request.store, mountPoint: request.mountPoint, isReadOnly: request.isReadOnly,
+                version: Version.text
+            ) { [one] opening in
+                let (store, volume, _) = try open(one, opening)
+                CatalogUpkeep.start(store, at: opening.store)
+                return volume
+            }
+        } catch { throw Failure(.notAStore, "cannot open \(request.store): \(error)") }
+        try serve(tree, request, stopSignals, pending: { tree.pendingSeals }) {
+            readiness.ready(
+                "mounted the stores below \(request.store) at \(request.mountPoint): "
+                    + (request.isReadOnly ? "read-only" : "each gets a session of its own when it is used"))
+        }
+    }
+
+    /// A store and its volume.
+    private static func open(
+        _ request: MountRequest, _ opening: RootOpening
+    ) throws -> (store: Store, volume: Volume, moment: MomentCatalog?) {
         // A check that traps ends its process and not the mount.
         let store = try Store(
-            at: request.store, readOnly: request.isReadOnly, durability: request.durability,
+            at: opening.store, readOnly: request.isReadOnly, durability: request.durability,
             checkCommand: ["/proc/self/exe", CheckContentsCommand.name],
-            hardens: request.hardens && !request.isReadOnly)
+            hardens: request.hardens && !request.isReadOnly, descriptors: opening.descriptors)
         if let words = store.hardening.words, !store.hardening.obstacles.isEmpty {
             Logger(label: "artifactfs").warning("\(words)")
         }
         let moment = try request.asOf.map {
-            MomentCatalog(store: request.store, moment: try StoreMoment($0, in: store))
+            MomentCatalog(store: opening.store, moment: try StoreMoment($0, in: store))
         }
         // It is made now, and not when somebody looks for the first time.
-        if moment != nil { try StorePlace(mount: nil, store: request.store).asking { _ in } }
+        if moment != nil { try StorePlace(mount: nil, store: opening.store).asking { _ in } }
         store.recovery.write(to: Logger(label: "artifactfs"))
         // What is made for a caller is made with the caller's umask.
         SystemCall.setUmask(0)
-        let volume: Volume
         do {
             var options = VolumeOptions(
-                session: request.session, mountPoint: request.mountPoint, version: Version.text)
+                session: request.session, mountPoint: opening.mountPoint, version: Version.text)
             options.observedDirectories = request.observed
             options.seesProvenance = request.seesProvenance
             options.moment = moment
             options.opensReadOnly = request.passthrough
-            volume = try Volume(store: store, options: options)
+            return (store, try Volume(store: store, options: options), moment)
         } catch {
             store.close()
             throw error
         }
+    }
+
+    /// Mounts a file system and serves it until the mount ends.
+    ///
+    /// - Parameters:
+    ///   - pending: how many files wait to be published.
+    ///   - ready: the mount can be used.
+    private static func serve(
+        _ fileSystem: any FileSystem, _ request: MountRequest, _ stopSignals: StopSignals,
+        pending: @escaping @Sendable () -> Int, ready: () -> Void
+    ) throws {
         var options = MountOptions(mountPoint: request.mountPoint, fileSystemName: request.store)
+        if request.isRoot { options.subtype = MountEntry.rootSubtype }
         options.isReadOnly = request.isReadOnly
         options.allowsOthers = request.allowsOthers
         // A mount for root alone: root may do what modes forbid. An ordinary user may not, also with what the kernel still remembers
@@ -68,25 +126,20 @@ enum Serve {
         options.backingDirectory = request.store
         let session: Session
         do {
-            session = try Session(fileSystem: volume, options: options)
+            session = try Session(fileSystem: fileSystem, options: options)
             try session.mount()
         } catch {
-            volume.stop()
+            fileSystem.stop()
             throw Failure(.mountPoint, "cannot mount on \(request.mountPoint): \(error)")
         }
         let (mountPoint, source) = (request.mountPoint, request.store)
-        stopSignals.stop(session, pending: { volume.pendingSeals }) {
+        stopSignals.stop(session, pending: pending) {
             guard let mount = MountEntry.at(mountPoint), mount.isArtifacts, mount.source == source else { return }
             if (try? SystemCall.unmount(mountPoint, detaching: true)) == nil, geteuid() != 0 {
                 _ = Program.run(["fusermount3", "-u", "-z", "--", mountPoint], within: 2_000)
             }
         }
-        CatalogUpkeep.start(store, at: request.store)
-        readiness.ready(
-            "mounted \(request.store) at \(request.mountPoint): "
-                + (volume.currentSession.map { "session \($0)" } ?? moment.map { "read-only, as of \($0.words)" }
-                    ?? "read-only")
-                + (store.hardening.words.map { "; \($0)" } ?? ""))
+        ready()
         session.run()
     }
 

@@ -13,7 +13,8 @@ struct StatusCommand: ParsableCommand {
         abstract: "List the mounts, or show one.",
         discussion: """
             Without a mount point it lists every artifactfs mount on this machine. With one it shows the session, what is being \
-            written and published, and what was refused and why.
+            written and published, and what was refused and why; of a mount with --root the stores that were looked for, and why \
+            one cannot be opened.
             """)
 
     @Argument(help: "Where a store is mounted.", completion: .directory)
@@ -28,6 +29,10 @@ struct StatusCommand: ParsableCommand {
             guard let mount = MountEntry.holding(path) ?? MountEntry.at(path), mount.isArtifacts else {
                 throw Failure(
                     .cannotAnswer, "\(path) is not on a mount of artifactfs; 'artifactfs status' lists the mounts")
+            }
+            if mount.isRoot {
+                let status = try MountStatus.whole(of: mount)
+                return json ? print(status.value.description) : status.showRoot()
             }
             let status = try MountStatus.of(mount)
             // Users see their own on the mount; what an older driver does not show, the store's owner finds there.
@@ -62,6 +67,10 @@ struct StatusCommand: ParsableCommand {
     /// A few words on a mount.
     private func problem(_ mount: MountEntry, _ answer: MountStatus.Answer) -> String {
         switch answer {
+        case .answered(let status) where mount.isRoot:
+            let failed = status.integer("failed") ?? 0
+            return "stores: \(status.integer("open") ?? 0) in use"
+                + (failed > 0 ? ", \(failed) cannot be opened" : "")
         case .answered(let status):
             return status.boolean("read_only") ? "read-only" : "session \(status.string("session") ?? "none")"
         case .dead: return "dead: its driver is gone"
@@ -88,11 +97,42 @@ struct MountStatus {
 
     let value: JSONValue
 
-    /// Asks a driver.
+    /// Asks a driver of a store.
     ///
-    /// - Throws: `Failure` when it does not answer, with the reason.
+    /// - Throws: `Failure` when it does not answer, with the reason, and for what is above several stores.
     static func of(_ mount: MountEntry) throws -> MountStatus {
-        switch ask([mount]).first {
+        if mount.isRoot {
+            _ = try whole(of: mount)
+            throw Failure(
+                .cannotAnswer,
+                "the mount at \(mount.mountPoint) shows every store below \(mount.source): name one of them, or a path in it; "
+                    + "'artifactfs status \(mount.mountPoint)' lists those that were looked for")
+        }
+        guard mount.whole != nil else { return try whole(of: mount) }
+        let answer = ask([mount]).first
+        if case .answered(let status)? = answer { return status }
+        if let problem = rootProblem(mount) {
+            throw Failure(
+                .failed, "the store \(mount.source), shown at \(mount.mountPoint), cannot be opened: \(problem)")
+        }
+        return try understood(answer, mount)
+    }
+
+    /// Why the driver of a mount of several cannot open one of them; nil when it can.
+    private static func rootProblem(_ mount: MountEntry) -> String? {
+        guard let root = MountEntry.at(mount.wholeMountPoint), case .answered(let status)? = ask([root]).first,
+            case .array(let stores)? = status.value["stores"]
+        else { return nil }
+        let own = stores.first { $0["store"]?.string == mount.source && $0["problem"] != nil }
+        if let own { return own["problem"]?.string }
+        return stores.isEmpty && (status.integer("failed") ?? 0) > 0 ? "the driver's log says why" : nil
+    }
+
+    /// Asks a driver, of whatever it shows.
+    static func whole(of mount: MountEntry) throws -> MountStatus { try understood(ask([mount]).first, mount) }
+
+    private static func understood(_ answer: Answer?, _ mount: MountEntry) throws -> MountStatus {
+        switch answer {
         case .answered(let status)?: return status
         case .dead?:
             throw Failure(
@@ -148,6 +188,12 @@ struct MountStatus {
         return names.compactMap { $0.string.flatMap(SessionName.init) }
     }
 
+    /// Of a mount of several stores those of the stores that are in use, where this user may know; of one store its own.
+    var ofStores: [MountStatus] {
+        guard case .array(let stores)? = value["stores"] else { return [self] }
+        return stores.compactMap { $0["status"].map { MountStatus(value: $0) } }
+    }
+
     /// The same with what the store has in quarantine.
     func withQuarantine(_ kept: KeptBack?) -> JSONValue {
         guard case .object(var fields) = value else { return value }
@@ -171,6 +217,36 @@ struct MountStatus {
             "\(count["errno"]?.string ?? "?") \(count["operation"]?.string ?? "?") \(count["count"]?.integer ?? 0)"
         }
         return "\(total) (\(kinds.joined(separator: ", "))), the last at \(errors?["last"]?.string ?? "?")"
+    }
+
+    /// For people: of a mount of several stores.
+    func showRoot() {
+        func line(_ name: String, _ text: String) {
+            Terminal.show(name + String(repeating: " ", count: max(1, 14 - name.utf8.count)) + text, indent: 14)
+        }
+        line("below", string("root") ?? "?")
+        line("mounted at", string("mount_point") ?? "?")
+        line("mode", boolean("read_only") ? "read-only" : "read and write")
+        line("stores", "\(integer("open") ?? 0) in use, \(integer("seen") ?? 0) looked for")
+        line("publishing", String(integer("publishing") ?? 0))
+        line(
+            "driver",
+            "process \(integer("pid") ?? 0), version \(string("version") ?? "?"), up \(integer("uptime_seconds") ?? 0) s"
+        )
+        guard case .array(let stores)? = value["stores"] else { return }
+        for store in stores {
+            let words: String
+            switch store["state"]?.string {
+            case "open":
+                let status = store["status"].map { MountStatus(value: $0) }
+                words =
+                    status?.boolean("read_only") == true
+                    ? "read-only" : "session \(status?.string("session") ?? "none")"
+            case "failed": words = "cannot be opened: \(store["problem"]?.string ?? "?")"
+            case let state: words = state ?? "?"
+            }
+            line("", "\(store["path"]?.string ?? "?"): \(words)")
+        }
     }
 
     /// For people.

@@ -31,6 +31,12 @@ struct UnmountCommand: ParsableCommand {
         try reporting {
             let path = try Paths.resolvedDirectory(of: mountpoint)
             guard let mount = try MountEntry.at(path) ?? MountEntry.at(Paths.resolved(path) ?? path) else {
+                if let store = MountEntry.holding(path), let whole = store.whole, store.mountPoint == path {
+                    throw Failure(
+                        .cannotAnswer,
+                        "\(path) is one of the stores that the mount at \(whole) shows, and goes with it: 'artifactfs unmount \(whole)'"
+                    )
+                }
                 throw Failure(.cannotAnswer, "\(path) is not a mount point; 'artifactfs status' lists the mounts")
             }
             guard mount.isArtifacts else {
@@ -50,7 +56,8 @@ struct UnmountCommand: ParsableCommand {
             let session = status.flatMap(SessionLock.init)
             try detach(mount, isLazy: false)
             try awaitEnd(of: driver, session, mount)
-            if let status { tellWhatWasKeptBack(status) }
+            guard let status else { return }
+            for own in status.ofStores { tellWhatWasKeptBack(own) }
         }
     }
 

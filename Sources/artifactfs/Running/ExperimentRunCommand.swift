@@ -142,7 +142,7 @@ private struct Run {
             throw Failure(
                 .cannotAnswer, "\(place) is not on a mount of artifactfs; 'artifactfs status' lists the mounts")
         }
-        let all = MountEntry.artifacts()
+        let all = MountEntry.artifacts().filter { !$0.isRoot }
         guard all.count == 1, let mount = all.first else {
             throw Failure(
                 .cannotAnswer,
