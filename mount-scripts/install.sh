@@ -68,13 +68,18 @@ if [[ $EUID -eq 0 || -n $destination ]]; then system=yes; fi
 # The list of file systems that updatedb(8) leaves out: of a mounted store it would list every artifact twice.
 prune() {
     [[ -z $destination && $EUID -eq 0 && -f $updatedb ]] || return 0
-    case $1 in
-        in)
-            ! grep -Eq '^[[:space:]]*PRUNEFS[[:space:]]*=.*[" ]fuse\.artifactfs[" ]' "$updatedb" || return 0
-            sed -i --follow-symlinks -E 's/^([[:space:]]*PRUNEFS[[:space:]]*=[[:space:]]*"[^"]*)"/\1 fuse.artifactfs fuse.artifactfs-root"/' "$updatedb"
-            ;;
-        out) sed -i --follow-symlinks -E '/^[[:space:]]*PRUNEFS[[:space:]]*=/s/ fuse\.artifactfs([ "])/\1/' "$updatedb" ;;
-    esac
+    local type changed=
+    for type in fuse.artifactfs fuse.artifactfs-root; do
+        case $1 in
+            in)
+                ! grep -Eq "^[[:space:]]*PRUNEFS[[:space:]]*=.*[\" ]${type/./\\.}[\" ]" "$updatedb" || continue
+                sed -i --follow-symlinks -E "s/^([[:space:]]*PRUNEFS[[:space:]]*=[[:space:]]*\"[^\"]*)\"/\1 $type\"/" "$updatedb"
+                ;;
+            out) sed -i --follow-symlinks -E "/^[[:space:]]*PRUNEFS[[:space:]]*=/s/ ${type/./\\.}([ \"])/\1/" "$updatedb" ;;
+        esac
+        changed=yes
+    done
+    [[ -n $changed ]] || return 0
     printf 'changed %s: PRUNEFS\n' "$updatedb"
 }
 

@@ -66,7 +66,10 @@ extension MountedTests {
             for _ in 1...2 {
                 let installed = try install()
                 #expect(installed.succeeded, "\(installed)")
-                #expect(try contents(list) == before.replacing("fuse.sshfs\"", with: "fuse.sshfs fuse.artifactfs\""))
+                #expect(
+                    try contents(list)
+                        == before.replacing(
+                            "fuse.sshfs\"", with: "fuse.sshfs fuse.artifactfs fuse.artifactfs-root\""))
             }
             #expect(exists(directory.path + "/sbin/mount.artifactfs"))
             #expect(try install("--uninstall").succeeded)
