@@ -45,7 +45,7 @@ die() {
 
 # --- Packages -------------------------------------------------------------------------------------------------------
 
-packages=(libfuse3-dev fuse3 libssl-dev libsqlite3-dev pkg-config)
+packages=(libfuse3-dev fuse3 libssl-dev libcurl4-openssl-dev libsqlite3-dev pkg-config)
 if [[ $tests == yes ]]; then
     packages+=(rsync bindfs attr acl e2fsprogs xfsprogs gawk make openssl strace python3 python3-venv)
     # Ubuntu has its Chromium as a snap: there the tests take any chromedriver that is in PATH.
@@ -81,9 +81,10 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     fi
 else
     # Another distribution: say what is needed, and go on when it is there under its own name.
-    say "packages: no apt here; this needs libfuse 3.14 or newer, OpenSSL 3 and SQLite 3 with headers, fusermount3, pkg-config"
+    say "packages: no apt here; this needs libfuse 3.14 or newer, OpenSSL 3, libcurl 7.85 or newer and SQLite 3 with headers, fusermount3, pkg-config"
     command -v pkg-config >/dev/null || die "pkg-config is missing."
     pkg-config --atleast-version=3.14 fuse3 || die "libfuse 3.14 or newer with headers is missing (pkg-config fuse3)."
+    pkg-config --atleast-version=7.85 libcurl || die "libcurl 7.85 or newer with headers is missing (pkg-config libcurl)."
     pkg-config --exists libcrypto || die "OpenSSL's headers are missing (pkg-config libcrypto)."
 fi
 

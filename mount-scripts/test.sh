@@ -175,13 +175,21 @@ set_up_signing() {
     "$venv/bin/python" -m model_signing --version
 }
 
+# A server with the interface of S3, for `artifactfs mirror`.
+set_up_buckets() {
+    local venv=$root/.build/buckets
+    "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1 && return 0
+    make_environment buckets python python3 'moto[server]'
+    "$venv/bin/python" -c 'import boto3, moto.server'
+}
+
 # --- The run ----------------------------------------------------------------------------------------------------------
 
 # The mounted tests mostly wait, one after the other, and the rest needs the processors: they run beside each other, in a process each. What each
 # leaves out another one runs, whatever is added. What `swift test` would start is started here: two of it at a time use one database of builds.
 mounted_first='MountedTests\.MountedTests/(PosixTable|Explain|End|ReadOnly|Descriptor|Idle|EmptyFile|SealedRead|Waiting)Tests/'
 mounted_second='MountedTests\.MountedTests/(Edges|Recover|DriverDeath|Snakemake|PolicyTable|Lineage|LineageDocument|Settlement|Settling|Directory|CommandLine|Session|Saving|JobSession|Tree)Tests/'
-mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
+mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Mirror|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
 parts=(
     "mounted-1 --filter $mounted_first"
     "mounted-2 --filter $mounted_second"
@@ -196,6 +204,7 @@ tests_environment() {
     export ARTIFACTFS_TEST_SNAKEMAKE=$root/.build/snakemake/bin/snakemake
     export ARTIFACTFS_TEST_DOCUMENTS=$root/.build/documents/bin/python
     export ARTIFACTFS_TEST_SIGNING=$root/.build/signing/bin/python
+    export ARTIFACTFS_TEST_BUCKETS=$root/.build/buckets/bin/python
     export ARTIFACTFS_BINARY=$root/.build/debug/artifactfs
     export TMPDIR=$work
 }
@@ -345,6 +354,7 @@ fi
 step "snakemake" set_up_snakemake || true
 step "readers of documents" set_up_documents || true
 step "model signing" set_up_signing || true
+step "buckets" set_up_buckets || true
 
 step "build" swift build --build-tests
 step "format" swift format lint --strict --recursive Sources Tests Package.swift || true

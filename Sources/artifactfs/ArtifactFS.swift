@@ -38,9 +38,10 @@ struct ArtifactFS: ParsableCommand {
                   'attest': something differs or is not signed;
                   'validate': something would be refused;
                   'doctor': something is not as it should be;
-                  'gc': something stays that was to go; 'stale': something is
+                  'gc': something stays that was to go; 'stale': something is;
+                  'mirror': something is not there, not sent, or not what was sent
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble;
-                  'attest': a key cannot be used
+                  'attest': a key cannot be used; 'mirror': a bucket cannot be used
               3   not a store
               4   the mount point cannot be used
               5   FUSE is not available here
@@ -64,7 +65,7 @@ struct ArtifactFS: ParsableCommand {
             RecoverCommand.self, ClearingCommand.self,
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
-            ServeCommand.self, ReportCommand.self,
+            ServeCommand.self, ReportCommand.self, MirrorCommand.self,
             HoldersCommand.self, CheckContentsCommand.self, PageCommand.self, CatalogUpkeepCommand.self,
         ])
 }

@@ -1,0 +1,267 @@
+import ArtifactRecords
+import ArtifactStore
+import Artifacts
+import Glibc
+import ObjectStorage
+import SystemCalls
+import SystemPackage
+
+/// Brings a mirror up to what a store has now.
+///
+/// Every object is made once and never changed: a file under its real path and its SHA-256, a ledger piece by piece, and last a snapshot that
+/// names all of them. So a push that ends anywhere leaves the mirror as it was, with some objects more that the next one finds there.
+final class MirrorPush {
+    /// What came of it.
+    struct PushedSum {
+        var (sent, bytes) = (0, Int64(0))
+        /// What was not sent, and why, for people.
+        var problems: [String] = []
+        var snapshot: MirrorSnapshot?
+        var isNew = false
+    }
+
+    private let mirror: MirrorPlace
+    private let place: StorePlace
+    private let bucket: Bucket
+    private var known: Set<String>
+    private let sent: FileDescriptor
+    private var sum = PushedSum()
+    /// Where artifacts are of which something was not sent.
+    private var damaged: Set<[UInt8]> = []
+
+    /// How often a store that changes under it is looked at again.
+    private static let tries = 5
+
+    /// - Parameter limit: the most that is sent in a second, in bytes.
+    init(_ mirror: MirrorPlace, _ place: StorePlace, limit: Int64?) throws {
+        (self.mirror, self.place) = (mirror, place)
+        bucket = try mirror.bucket(limit: limit)
+        known = mirror.sentKeys()
+        sent = try mirror.openSent()
+    }
+
+    deinit { SystemCall.close(sent) }
+
+    /// Who has the mirror alone calls it.
+    func run() throws -> PushedSum {
+        let store = try MirrorPlace.identity(of: mirror.store)
+        try MirrorMarker.check(bucket, is: store)
+        do throws(StorageFault) {
+            for (upload, key) in mirror.unfinished() { try bucket.abort(upload, of: key) }
+        } catch { throw Failure(error) }
+        mirror.forgetUploads()
+        for attempt in 1... {
+            (sum.problems, damaged) = ([], [])
+            let inventory = try MirrorInventory.of(place, mirror.store)
+            // What has gone while it was sent has another place now, by the ledger: all is looked at again.
+            guard try send(inventory) || attempt >= Self.tries else { continue }
+            sum.problems += inventory.problems
+            if try finish(inventory, store) { return sum }
+            guard attempt < Self.tries else {
+                throw Failure(.busy, "another push to \(mirror.place.url) is always quicker; try again in a moment")
+            }
+        }
+        return sum
+    }
+
+    // MARK: - Files
+
+    /// Sends what is not there.
+    ///
+    /// - Returns: whether nothing went away meanwhile.
+    private func send(_ inventory: MirrorInventory) throws -> Bool {
+        let wanted = inventory.items.filter { !known.contains($0.key) }
+        let all = wanted.reduce(Int64(0)) { $0 &+ $1.size }
+        let bar = ProgressBar("sending to \(mirror.name)")
+        defer { bar.end() }
+        var (done, isWhole) = (Int64(0), true)
+        for item in wanted where !known.contains(item.key) {
+            bar.show(done, of: all)
+            do throws(StorageFault) {
+                guard try send(item, inventory) else {
+                    damaged.insert(item.root)
+                    sum.problems.append("\(item.title): it went away while it was sent")
+                    isWhole = false
+                    continue
+                }
+            } catch {
+                // Trouble with one object is told of it; trouble with the server ends it.
+                guard [.differs, .local, .taken].contains(error.kind) else { throw Failure(error) }
+                damaged.insert(item.root)
+                sum.problems.append("\(item.title): \(error)")
+            }
+            done = done &+ item.size
+        }
+        return isWhole
+    }
+
+    private func send(_ item: MirrorInventory.MirroredFile, _ inventory: MirrorInventory) throws(StorageFault) -> Bool {
+        let file: FileDescriptor
+        do throws(Errno) {
+            file = try inventory.open(item.path)
+        } catch { return false }
+        defer { SystemCall.close(file) }
+        guard let found = try? SystemCall.attributes(file), found.isRegular, Int64(found.st_size) == item.size else {
+            return false
+        }
+        try put(file, item.size, item.sha256, item.key)
+        SystemCall.forgetContents(of: file)
+        return true
+    }
+
+    private func put(_ file: FileDescriptor, _ size: Int64, _ sha256: String, _ key: String) throws(StorageFault) {
+        let whole = bucket.place.prefix + key
+        let put = try bucket.put(file, size: size, sha256: sha256, as: whole) { upload throws(StorageFault) in
+            // What cannot be noted is given up by hand, when it comes to that.
+            try? mirror.note(upload, of: whole)
+        }
+        mirror.forgetUploads()
+        if put == .made { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ size) }
+        isThere(key)
+    }
+
+    private func isThere(_ key: String) {
+        known.insert(key)
+        // What is not noted is asked for again.
+        try? SystemCall.write(sent, Array((key + "\n").utf8))
+    }
+
+    // MARK: - Ledgers and the snapshot
+
+    /// Sends the ledgers and the snapshot.
+    ///
+    /// - Returns: false when another push had its number.
+    private func finish(_ inventory: MirrorInventory, _ store: String) throws -> Bool {
+        let last = try mirror.lastSnapshot().flatMap { $0.store == store ? $0 : nil } ?? Self.newest(bucket)
+        var entries = Self.without(damaged, inventory.entries)
+        for ledger in inventory.ledgers { entries.append(try entry(of: ledger, inventory, last)) }
+        if let last, last.entries == entries {
+            try mirror.keep(last)
+            (sum.snapshot, sum.isNew) = (last, false)
+            return true
+        }
+        let now = Clock.now()
+        let snapshot = MirrorSnapshot(
+            number: (last?.number ?? 0) + 1, store: store, time: TimeText.rfc3339(now), entries: entries)
+        do throws(StorageFault) {
+            try bucket.put(snapshot.text, as: bucket.place.prefix + snapshot.key)
+        } catch {
+            guard error.kind == .differs else { throw Failure(error) }
+            // Another host's push: what it knows is gone by.
+            guard let newest = try Self.newest(bucket) else { throw Failure(error) }
+            try mirror.keep(newest)
+            return false
+        }
+        try mirror.keep(snapshot)
+        (sum.snapshot, sum.isNew) = (snapshot, true)
+        return true
+    }
+
+    /// Without artifacts of which something was not sent: they are there whole, or not.
+    private static func without(_ damaged: Set<[UInt8]>, _ entries: [MirrorSnapshot.Entry]) -> [MirrorSnapshot.Entry] {
+        guard !damaged.isEmpty else { return entries }
+        return entries.filter { entry in
+            var path = entry.path
+            while !path.isEmpty {
+                if damaged.contains(path) { return false }
+                path = MirrorSnapshot.parent(of: path)
+            }
+            return true
+        }
+    }
+
+    /// A ledger's file: what the last snapshot has of it, and a piece more.
+    private func entry(of ledger: MirrorInventory.LedgerFile, _ inventory: MirrorInventory, _ last: MirrorSnapshot?)
+        throws -> MirrorSnapshot.Entry
+    {
+        let relative = "\(StoreLayout.privateDirectory)/ledger/\(ledger.name)"
+        var pieces: [MirrorSnapshot.Piece] = []
+        if let entry = last?.entries.first(where: { $0.path.elementsEqual(relative.utf8) }),
+            case .pieces(let before) = entry.content
+        {
+            pieces = before
+        }
+        let begin = pieces.reduce(Int64(0)) { $0 &+ $1.size }
+        let path = mirror.store + "/" + relative
+        let (mode, bytes): (UInt32, [UInt8])
+        do throws(Errno) {
+            let file = try inventory.open(Array(relative.utf8))
+            defer { SystemCall.close(file) }
+            // What was sent is what is here still: lines are only added.
+            if let piece = pieces.last {
+                guard begin <= ledger.size else { throw Errno(rawValue: ESTALE) }
+                let now = try FileHash.sha256(of: file, from: begin - piece.size, count: piece.size)
+                guard now == piece.sha256 else { throw Errno(rawValue: ESTALE) }
+            }
+            mode = try SystemCall.attributes(file).st_mode & 0o777
+            bytes = begin < ledger.size ? try SystemCall.bytes(file, at: begin, count: Int(ledger.size - begin)) : []
+        } catch {
+            throw Failure(
+                .failed,
+                error.rawValue == ESTALE
+                    ? "the ledger \(path) is not what was sent of it: 'artifactfs audit' says more. The mirror stays as it is"
+                    : "cannot read the ledger \(path): \(error)")
+        }
+        if !bytes.isEmpty { pieces.append(try send(bytes, at: begin, of: ledger.name)) }
+        return MirrorSnapshot.Entry(path: Array(relative.utf8), content: .pieces(pieces), mode: mode)
+    }
+
+    private func send(_ bytes: [UInt8], at begin: Int64, of ledger: String) throws -> MirrorSnapshot.Piece {
+        let digits = String(begin)
+        let sha256 = try Self.digest(bytes)
+        let key =
+            "ledger/\(ObjectKey.encoded(ledger.utf8, room: 250))/"
+            + String(repeating: "0", count: max(0, 12 - digits.count)) + digits + "-" + sha256
+        let piece = MirrorSnapshot.Piece(key: key, size: Int64(bytes.count), sha256: sha256)
+        if known.contains(key) { return piece }
+        do throws(StorageFault) {
+            if try bucket.put(bytes, as: bucket.place.prefix + key) == .made {
+                (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ piece.size)
+            }
+        } catch { throw Failure(error) }
+        isThere(key)
+        return piece
+    }
+
+    private static func digest(_ bytes: [UInt8]) throws -> String {
+        do throws(Errno) { return try SHA256.digest(bytes) } catch {
+            throw Failure(.failed, "OpenSSL has no SHA-256: \(error)")
+        }
+    }
+
+    /// The newest snapshot of a mirror; nil where there is none.
+    static func newest(_ bucket: Bucket) throws -> MirrorSnapshot? {
+        var number: Int64 = 0
+        let prefix = bucket.place.prefix
+        do throws(StorageFault) {
+            try bucket.forEach(withPrefix: prefix + MirrorSnapshot.keys) { key, _ in
+                if let found = MirrorSnapshot.number(ofKey: key.dropFirst(prefix.count)) { number = max(number, found) }
+                return true
+            }
+        } catch { throw Failure(error) }
+        return number > 0 ? try snapshot(number, bucket) : nil
+    }
+
+    /// A snapshot of a mirror.
+    static func snapshot(_ number: Int64, _ bucket: Bucket) throws -> MirrorSnapshot {
+        let key = bucket.place.prefix + MirrorSnapshot.key(number)
+        let bytes: [UInt8]?
+        let facts: ObjectFacts?
+        do throws(StorageFault) {
+            bytes = try bucket.bytes(of: key)
+            facts = try bucket.facts(of: key)
+        } catch { throw Failure(error) }
+        guard let bytes, let facts else {
+            throw Failure(
+                .cannotAnswer, "s3://\(bucket.place.bucket)/\(key) is not there: the mirror has lost its snapshot")
+        }
+        if let told = facts.toldSHA256, (try? SHA256.digest(bytes)) != told {
+            throw Failure(.failed, "s3://\(bucket.place.bucket)/\(key) is not what was sent: its SHA-256 is another")
+        }
+        let read = MirrorSnapshot.read(bytes)
+        guard let snapshot = read.snapshot, snapshot.number == number else {
+            throw Failure(.failed, "s3://\(bucket.place.bucket)/\(key) is no snapshot: \(read.problem)")
+        }
+        return snapshot
+    }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import ArtifactRecords
+import ObjectStorage
+
+/// `artifactfs mirror push`
+struct MirrorPushCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "push",
+        abstract: "Send what is sealed and not in a mirror yet.",
+        usage: """
+            artifactfs mirror push [<name>] [--limit-rate <rate>] [--store <place>]
+            """,
+        discussion: """
+            Sends to the mirror, or to all of the store, and ends with a snapshot that names all that a restore needs. What is there is not \
+            sent again; what was ended is run again. A file whose bytes are not what was sealed is not sent, and told.
+
+            EXAMPLE:
+              artifactfs mirror push cloud --limit-rate 20M
+
+            EXIT STATUS: 0 all is there; 1 something was not sent; 2 the bucket cannot be used; 3 not a store; 6 another push is at work; 64 wrong \
+            usage.
+            """)
+
+    @Argument(help: "The mirror. (default: all of the store)")
+    var name: String?
+    @Option(name: .long, help: "The most that is sent in a second, in bytes, or with K, M or G (1024, ...).")
+    var limitRate: String?
+    @OptionGroup var store: StoreArguments
+
+    func run() throws {
+        try reporting {
+            let limit = try limitRate.map(Self.rate)
+            let place = try store.place()
+            let store = try MirrorPlace.store(of: place)
+            let all = try name != nil ? [MirrorPlace.find(name, of: store)] : MirrorPlace.all(of: store)
+            guard !all.isEmpty else { throw try failure(of: store) }
+            var hasProblems = false
+            for mirror in all {
+                let sum = try mirror.alone { try MirrorPush(mirror, place, limit: limit).run() }
+                for problem in sum.problems { Terminal.complain("not sent: " + problem) }
+                hasProblems = hasProblems || !sum.problems.isEmpty
+                let snapshot =
+                    sum.snapshot.map { "snapshot \($0.number) has \($0.artifacts) artifacts" } ?? "no snapshot"
+                let sent = sum.sent == 0 ? "nothing new" : "sent \(sum.sent) objects (\(ShownText.bytes(sum.bytes)))"
+                Terminal.show("\(mirror.name): \(sent) to \(mirror.place.url); \(snapshot)")
+            }
+            if hasProblems { throw ExitCode(Status.failed.rawValue) }
+        }
+    }
+
+    private func failure(of store: String) throws -> Failure {
+        _ = try MirrorPlace.find(nil, of: store)
+        return Failure(.cannotAnswer, "\(store) has no mirror")
+    }
+
+    /// Bytes a second.
+    private static func rate(_ text: String) throws -> Int64 {
+        let units: [Character: Int64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
+        let unit = text.last.flatMap { units[Character($0.uppercased())] }
+        let digits = unit == nil ? text[...] : text.dropLast()
+        guard let number = Int64(digits), number > 0, digits.allSatisfy(\.isNumber) else {
+            throw Failure(.usage, "--limit-rate \(text): that is a number of bytes, or one with K, M or G")
+        }
+        let (rate, isOver) = number.multipliedReportingOverflow(by: unit ?? 1)
+        guard !isOver else { throw Failure(.usage, "--limit-rate \(text) is more than there is") }
+        return rate
+    }
+}

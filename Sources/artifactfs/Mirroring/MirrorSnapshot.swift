@@ -1,0 +1,211 @@
+import ArtifactRecords
+import Artifacts
+import ObjectStorage
+
+/// What a store consisted of at a moment, as a mirror has it: every file and directory that a restore makes.
+struct MirrorSnapshot: Hashable {
+    /// A file, a directory, or a ledger's file.
+    struct Entry: Hashable {
+        /// What is there.
+        enum EntryContent: Hashable {
+            case directory
+            /// A file, and the key of its object.
+            case file(size: Int64, sha256: String, key: String)
+            /// A file that is put together from pieces.
+            case pieces([Piece])
+        }
+
+        /// From the store, as bytes, with `/` between names.
+        var path: [UInt8]
+        var content: EntryContent
+        /// Its permission bits.
+        var mode: UInt32
+        /// When it was modified, in nanoseconds since 1970; nil where that says nothing.
+        var modified: Int64?
+        /// Its extended attributes of `user.*`.
+        var attributes: [String: [UInt8]] = [:]
+        /// How many artifacts it stands for: 1 of the first of its files, where it is one that has its name.
+        var isArtifact = false
+    }
+
+    /// A piece of a file.
+    struct Piece: Hashable {
+        let key: String
+        let size: Int64
+        let sha256: String
+    }
+
+    /// From 1.
+    var number: Int64
+    /// Which store it is of.
+    var store: String
+    /// When it was made (RFC 3339).
+    var time: String
+    /// A directory comes before what is in it.
+    var entries: [Entry]
+
+    static let format: Int64 = 1
+
+    /// Its key in a mirror.
+    var key: String { Self.key(number) }
+
+    static let keys = "snapshots/"
+
+    static func key(_ number: Int64) -> String {
+        let digits = String(number)
+        return keys + String(repeating: "0", count: max(0, 12 - digits.count)) + digits + ".jsonl"
+    }
+
+    /// The number in a key; nil of one that is none.
+    static func number(ofKey key: some StringProtocol) -> Int64? {
+        guard key.hasPrefix(keys), key.hasSuffix(".jsonl"),
+            let number = Int64(key.dropFirst(keys.count).dropLast(".jsonl".count)), Self.key(number) == key
+        else { return nil }
+        return number
+    }
+
+    /// When it was made, for people.
+    var shownTime: String { time.prefix(19) + "Z" }
+
+    /// How many artifacts have their names in it.
+    var artifacts: Int { entries.reduce(0) { $0 + ($1.isArtifact ? 1 : 0) } }
+
+    /// All bytes that a restore brings.
+    var bytes: Int64 {
+        entries.reduce(0) { sum, entry in
+            switch entry.content {
+            case .directory: sum
+            case .file(let size, _, _): sum &+ size
+            case .pieces(let pieces): pieces.reduce(sum) { $0 &+ $1.size }
+            }
+        }
+    }
+
+    /// The objects that it needs, each once.
+    var objects: [Piece] {
+        var seen: Set<String> = []
+        return entries.flatMap { entry -> [Piece] in
+            switch entry.content {
+            case .directory: []
+            case .file(let size, let sha256, let key): [Piece(key: key, size: size, sha256: sha256)]
+            case .pieces(let pieces): pieces
+            }
+        }.filter { seen.insert($0.key).inserted }
+    }
+
+    // MARK: - As text
+
+    /// A JSON object a line: what it is, then its entries.
+    var text: [UInt8] {
+        let head: JSONObject = [
+            "format": .integer(Self.format), "store": .string(store), "number": .integer(number), "time": .string(time),
+            "entries": .integer(Int64(entries.count)),
+        ]
+        var text = Array("\(JSONValue.object(head))\n".utf8)
+        for entry in entries { text += "\(JSONValue.object(entry.json))\n".utf8 }
+        return text
+    }
+
+    /// Reads ``text``. What is not whole, or leads out of a store, is none.
+    ///
+    /// - Returns: nil, and what is wrong, for people.
+    static func read(_ text: [UInt8]) -> (snapshot: MirrorSnapshot?, problem: String) {
+        let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
+        guard let first = lines.first, let head = JSONValue(parsing: first) else { return (nil, "it is no JSON") }
+        guard head["format"]?.integer == format else {
+            return (nil, "it is of a format that this version does not know")
+        }
+        guard let store = head["store"]?.string, let number = head["number"]?.integer, number > 0,
+            let time = head["time"]?.string, head["entries"]?.integer == Int64(lines.count - 1)
+        else { return (nil, "it is not whole") }
+        var entries: [Entry] = []
+        var kinds: [[UInt8]: Bool] = [[]: true]
+        for (place, line) in lines.enumerated().dropFirst() {
+            guard let entry = JSONValue(parsing: line).flatMap(Entry.init), isPlace(entry.path),
+                kinds[parent(of: entry.path)] == true, kinds[entry.path] == nil
+            else { return (nil, "its line \(place + 1) says nothing that is in a store") }
+            kinds[entry.path] = entry.content == .directory
+            entries.append(entry)
+        }
+        return (MirrorSnapshot(number: number, store: store, time: time, entries: entries), "")
+    }
+
+    /// The path of the directory that it is in; empty of the store's own.
+    static func parent(of path: [UInt8]) -> [UInt8] {
+        path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[..<$0]) } ?? []
+    }
+
+    /// Whether a path leads to something in a layer or the store's own directory, and nowhere else.
+    private static func isPlace(_ path: [UInt8]) -> Bool {
+        let parts = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let tops = [StoreLayout.privateDirectory] + Layer.allCases.map(\.directoryName)
+        guard let top = parts.first, tops.contains(where: { $0.utf8.elementsEqual(top) }) else { return false }
+        return parts.allSatisfy { part in
+            !part.isEmpty && part.count < 256 && !part.contains(0) && !part.elementsEqual(".".utf8)
+                && !part.elementsEqual("..".utf8)
+        }
+    }
+}
+
+extension MirrorSnapshot.Entry {
+    fileprivate var json: JSONObject {
+        var json: JSONObject = [
+            "path": .string(ObjectKey.encoded(path, room: .max)), "mode": .string(String(mode, radix: 8)),
+        ]
+        json["modified"] = modified.map { .integer($0) }
+        switch content {
+        case .directory: json["kind"] = .string("directory")
+        case .file(let size, let sha256, let key):
+            (json["size"], json["sha256"], json["key"]) = (.integer(size), .string(sha256), .string(key))
+        case .pieces(let pieces): json["pieces"] = .array(pieces.map { .object($0.json) })
+        }
+        if isArtifact { json["artifact"] = .bool(true) }
+        if !attributes.isEmpty {
+            var all = JSONObject()
+            for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+                all[name] = .string(Base64Text.encoded(value))
+            }
+            json["attributes"] = .object(all)
+        }
+        return json
+    }
+
+    fileprivate init?(_ json: JSONValue) {
+        guard let path = json["path"]?.string.flatMap(ObjectKey.decoded), !path.isEmpty,
+            let mode = json["mode"]?.string.flatMap({ UInt32($0, radix: 8) }), mode & ~0o3777 == 0
+        else { return nil }
+        let content: EntryContent
+        if json["kind"]?.string == "directory" {
+            content = .directory
+        } else if case .array(let list)? = json["pieces"] {
+            let pieces = list.compactMap(MirrorSnapshot.Piece.init)
+            guard pieces.count == list.count else { return nil }
+            content = .pieces(pieces)
+        } else if let piece = MirrorSnapshot.Piece(json) {
+            content = .file(size: piece.size, sha256: piece.sha256, key: piece.key)
+        } else {
+            return nil
+        }
+        var attributes: [String: [UInt8]] = [:]
+        for (name, value) in json["attributes"]?.object?.sorted ?? [] {
+            guard name.hasPrefix("user."), let bytes = value.string.flatMap(Base64Text.decoded) else { return nil }
+            attributes[name] = bytes
+        }
+        self.init(
+            path: path, content: content, mode: mode, modified: json["modified"]?.integer, attributes: attributes,
+            isArtifact: json["artifact"] == .bool(true))
+    }
+}
+
+extension MirrorSnapshot.Piece {
+    fileprivate var json: JSONObject {
+        ["key": .string(key), "size": .integer(size), "sha256": .string(sha256)]
+    }
+
+    fileprivate init?(_ json: JSONValue) {
+        guard let key = json["key"]?.string, !key.isEmpty, key.utf8.count <= ObjectKey.longest,
+            let size = json["size"]?.integer, size >= 0, let sha256 = json["sha256"]?.string, sha256.utf8.count == 64
+        else { return nil }
+        self.init(key: key, size: size, sha256: sha256)
+    }
+}

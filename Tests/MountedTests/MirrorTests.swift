@@ -1,0 +1,358 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// `artifactfs mirror` with a real server of S3's interface, and a proxy before it that cuts connections, refuses, and kills who asks.
+extension MountedTests {
+    @Suite(.enabled(if: environmentValue("ARTIFACTFS_TEST_BUCKETS") != nil, "mount-scripts/test.sh installs moto"))
+    struct MirrorTests {
+        private static let secret = "the-secret-of-a-test"
+        private let files: TemporaryDirectory
+        private let server: Child
+        private let store: String
+        private let direct: String
+        private let proxied: String
+
+        private let one = "production/base/splice_errors/chr1.tsv"
+        private let directory = "production/meta/meta_checkpoints/checkpoint-5"
+
+        init() throws {
+            files = try TemporaryDirectory()
+            let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Mirror/server.py"
+            server = try Child([environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3", script, files.path])
+            let (server, ports) = (server, files.path + "/ports")
+            let isThere = eventually(within: 60) { !server.isRunning || access(ports, F_OK) == 0 }
+            try #require(isThere && server.isRunning, "\(server.output) \(server.errors)")
+            let numbers = try contents(ports).split(separator: " ")
+            (direct, proxied) = ("http://127.0.0.1:\(numbers[0])", "http://127.0.0.1:\(numbers[1])")
+            store = files.path + "/store"
+            try Mount.initialize(store: store)
+            try produce(
+                """
+                (printf 'a\\tb\\n1\\t2\\n' > \(one)); (printf 'a\\tb\\n1\\t2\\n' > production/base/splice_errors/chr2.tsv)
+                mkdir \(directory); cd \(directory); mkdir sub 'a b'
+                echo '{"a": 1}' > config.json; echo 2 > sub/y; echo 3 > 'a b/ü%&+'; echo 4 > "$(printf 'sub/bad\\xff\\x01')"
+                """)
+            try supersede()
+        }
+
+        /// Makes something in production, through a mount.
+        private func produce(_ script: String) throws {
+            let mount = try Mount(store: store)
+            let made = try run(["bash", "-ec", script], directory: mount.root)
+            try #require(made.succeeded && mount.settle(), "\(made)")
+            #expect(try mount.unmount() == 0)
+        }
+
+        /// Gives one artifact another content, so that there is a former version.
+        private func supersede() throws {
+            let mount = try Mount(store: store)
+            let new = files.path + "/new.tsv"
+            try write("a\tb\n3\t4\n", to: new)
+            let made = try run([try Mount.binary(), "supersede", mount.path(one), "--reason", "r", "--with", new])
+            try #require(made.succeeded, "\(made)")
+            #expect(try mount.unmount() == 0)
+        }
+
+        private func mirror(_ words: String..., key: String = "AKTEST", pid: String? = nil) throws -> Outcome {
+            let command = [try Mount.binary(), "mirror"] + words
+            let environment = [
+                "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": key.isEmpty ? "" : Self.secret, "AWS_PROFILE": "",
+                "HOME": files.path,
+            ]
+            guard let pid else { return try run(command, environment: environment) }
+            // Who is to be killed says who it is.
+            return try run(["bash", "-c", "echo $$ > \"$0\"; exec \"$@\"", pid] + command, environment: environment)
+        }
+
+        private func add(_ name: String, _ endpoint: String? = nil, of other: String? = nil) throws -> Outcome {
+            try mirror(
+                "add", name, "s3://lab-results/\(name)", "--endpoint", endpoint ?? proxied, "--store", other ?? store)
+        }
+
+        private func push(_ words: String..., pid: String? = nil) throws -> Outcome {
+            try mirror("push", words.first ?? "m", "--store", store, pid: pid)
+        }
+
+        /// What the proxy is to do from the next request on.
+        private func control(_ json: String?) throws {
+            unlink(files.path + "/count")
+            unlink(files.path + "/control")
+            if let json { try write(json, to: files.path + "/control") }
+        }
+
+        private var requests: [String] {
+            ((try? contents(files.path + "/requests")) ?? "").split(separator: "\n").map(String.init)
+        }
+
+        /// What another client does.
+        private func client(_ script: String) throws -> String {
+            let whole = """
+                import boto3, sys
+                s3 = boto3.client('s3', endpoint_url='\(direct)', aws_access_key_id='k', aws_secret_access_key='s', region_name='us-east-1')
+                def keys(part): return [x['Key'] for x in s3.list_objects_v2(Bucket='lab-results').get('Contents', []) if part in x['Key']]
+                def get(key): return s3.get_object(Bucket='lab-results', Key=key)['Body'].read()
+                def put(key, body): s3.put_object(Bucket='lab-results', Key=key, Body=body)
+                """
+            let outcome = try run(
+                [environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3", "-c", whole + "\n" + script])
+            try #require(outcome.succeeded, "\(outcome)")
+            return outcome.output
+        }
+
+        /// Every file of production and its versions, with modes, sizes, times and hashes.
+        private func picture(_ store: String) throws -> String {
+            let all = try shell(
+                """
+                export LC_ALL=C
+                find base_layer meta_layer .artifactfs/versions -name dev -prune -o \\( -type f -o -path '*checkpoint-5*' \\) \
+                -printf '%P %m %s %T@\\n' | sort | od -c
+                find base_layer meta_layer .artifactfs/versions .artifactfs/ledger .artifactfs/manifests .artifactfs/schema.yaml \
+                .artifactfs/format -name dev -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
+                getfattr -R -m 'user.artifact' -d base_layer/*.tsv meta_layer/checkpoints
+                """, in: store)
+            #expect(all.succeeded, "\(all)")
+            return all.output
+        }
+
+        private func restore(_ name: String, to target: String, pid: String? = nil) throws -> Outcome {
+            try mirror("restore", "s3://lab-results/\(name)", target, "--endpoint", proxied, pid: pid)
+        }
+
+        /// That a restored store is what the store is, by all that looks at one.
+        private func expectSame(_ target: String) throws {
+            #expect(try picture(target) == picture(store))
+            for words in [["verify", "--store", target], ["audit", target], ["doctor", target]] {
+                let outcome = try run([try Mount.binary()] + words)
+                #expect(outcome.succeeded, "\(words): \(outcome)")
+            }
+        }
+
+        @Test func aStoreIsMadeFromItsMirror() throws {
+            try produce("(printf 'a\\tb\\n'; yes $'1\\t2' | head -n 5000000) > production/base/splice_errors/chr7.tsv")
+            #expect(try mirror("push", "--store", store).status == 2)
+            let added = try add("m")
+            #expect(added.succeeded, "\(added)")
+            #expect(try mirror("status", "--store", store).status == 1)
+            let pushed = try push()
+            #expect(pushed.succeeded && pushed.output.contains("snapshot 1 has 4 artifacts"), "\(pushed)")
+            // What is large goes in parts, each of which the server gets with its checksum.
+            #expect(requests.filter { $0.hasPrefix("PUT ") && $0.contains("partNumber=") }.count == 2)
+            #expect(try mirror("status", "--store", store).succeeded)
+            let before = requests.count
+            let again = try push()
+            #expect(again.output.contains("nothing new") && again.succeeded, "\(again)")
+            #expect(requests.count - before == 1, "it sees that the mirror is its own, and asks for nothing else")
+            for words in [[], ["--read"]] {
+                let verified = try run(
+                    [try Mount.binary(), "mirror", "verify", "--store", store] + words,
+                    environment: ["AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": Self.secret])
+                #expect(verified.succeeded, "\(verified)")
+            }
+            let target = files.path + "/again"
+            let restored = try restore("m", to: target)
+            #expect(restored.succeeded, "\(restored)")
+            try expectSame(target)
+            #expect(access(target + ".restoring", F_OK) != 0)
+            #expect(try restore("m", to: target).status == 1, "nothing is restored over a store")
+            // What is lost here is found there, and nothing is sent twice.
+            _ = try shell("rm -r '\(store)/.artifactfs/mirrors/m/sent' '\(store)/.artifactfs/mirrors/m/last.jsonl'")
+            let anew = try push()
+            #expect(anew.succeeded && anew.output.contains("nothing new"), "\(anew)")
+            // More, and a second snapshot.
+            try produce("printf 'a\\tb\\n5\\t6\\n' > production/base/splice_errors/chr3.tsv")
+            #expect(try mirror("status", "m", "--store", store).status == 1)
+            let more = try push()
+            #expect(more.succeeded && more.output.contains("snapshot 2 has 5 artifacts"), "\(more)")
+            let newer = try restore("m", to: files.path + "/newer")
+            #expect(newer.succeeded, "\(newer)")
+            try expectSame(files.path + "/newer")
+            // Neither here nor there is a secret, and not in what was printed.
+            let found = try shell("grep -rl '\(Self.secret)' '\(store)' '\(target)'")
+            #expect(found.status == 1 && found.output.isEmpty, "\(found)")
+            #expect(!"\(added)\(pushed)\(restored)".contains(Self.secret))
+        }
+
+        /// Killed at every request, before the server hears it and after it has answered; run again, all is there.
+        @Test(arguments: ["before", "after"]) func aKilledPushIsRunAgain(when: String) throws {
+            #expect(try add("whole").succeeded)
+            let before = requests.count
+            #expect(try push("whole").succeeded)
+            let all = requests.count - before
+            #expect(all > 10)
+            let pid = files.path + "/pid"
+            for number in 1...all {
+                let name = "k\(number)"
+                #expect(try add(name).succeeded)
+                try control("{\"kill\": \"\(pid)\", \"at\": \(number), \"when\": \"\(when)\"}")
+                #expect(try push(name, pid: pid).status == 128 + SIGKILL, "request \(number)")
+                try control(nil)
+                let again = try push(name)
+                #expect(again.succeeded && again.output.contains("has 3 artifacts"), "request \(number): \(again)")
+                let verified = try mirror("verify", name, "--read", "--store", store)
+                #expect(verified.succeeded, "request \(number): \(verified)")
+            }
+        }
+
+        @Test func aKilledRestoreGoesOn() throws {
+            #expect(try add("m").succeeded)
+            #expect(try push().succeeded)
+            let before = requests.count
+            #expect(try restore("m", to: files.path + "/first").succeeded)
+            let all = requests.count - before
+            let pid = files.path + "/pid"
+            for number in 1...all {
+                let target = files.path + "/r\(number)"
+                try control("{\"kill\": \"\(pid)\", \"at\": \(number), \"when\": \"after\"}")
+                #expect(try restore("m", to: target, pid: pid).status == 128 + SIGKILL, "request \(number)")
+                #expect(access(target, F_OK) != 0, "nothing half has the store's name")
+                try control(nil)
+                let again = try restore("m", to: target)
+                #expect(again.succeeded, "request \(number): \(again)")
+                #expect(try picture(target) == picture(store), "request \(number)")
+                #expect(access(target + ".restoring", F_OK) != 0)
+            }
+        }
+
+        @Test func nothingOfOthersIsOverwritten() throws {
+            #expect(try add("m").succeeded)
+            #expect(try push().succeeded)
+            let key = try client("print(keys('m/artifacts/base_layer/splice_errors_chr2')[0])").split(separator: "\n")[
+                0]
+            let name = "o" + key.dropFirst(1)
+            #expect(try add("o").succeeded)
+            _ = try client("put('\(name)', b'other bytes')")
+            let refused = try push("o")
+            #expect(refused.status == 1 && refused.errors.contains("nothing was overwritten"), "\(refused)")
+            #expect(refused.errors.contains("splice_errors/chr2.tsv") && refused.errors.contains("s3://lab-results/o/"))
+            #expect(refused.output.contains("has 2 artifacts"), "\(refused)")
+            #expect(try client("print(get('\(name)'))").contains("other bytes"))
+            // Overwritten there, with as many bytes; and taken away.
+            _ = try client("put('\(key)', b'x' * len(get('\(key)')))")
+            #expect(try mirror("verify", "m", "--read", "--store", store).status == 1)
+            let broken = try restore("m", to: files.path + "/broken")
+            #expect(broken.status == 1 && broken.errors.contains("not what was sent"), "\(broken)")
+            #expect(access(files.path + "/broken", F_OK) != 0)
+            _ = try client("s3.delete_object(Bucket='lab-results', Key='\(key)')")
+            let missing = try mirror("verify", "m", "--store", store)
+            #expect(missing.status == 1 && missing.errors.contains("it is not there"), "\(missing)")
+            #expect(try push().succeeded)
+            #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
+        @Test func aPrefixIsOneStores() throws {
+            #expect(try add("m").succeeded)
+            #expect(try add("m").succeeded, "the same again")
+            let other = files.path + "/other"
+            try Mount.initialize(store: other)
+            let refused = try add("m", of: other)
+            #expect(refused.status == 1 && refused.errors.contains("another store"), "\(refused)")
+            _ = try client("s3.delete_object(Bucket='lab-results', Key='m/artifactfs-mirror.json')")
+            let gone = try push()
+            #expect(gone.status == 2 && gone.errors.contains("no mirror any more"), "\(gone)")
+            #expect(try add("m", of: other).succeeded)
+            let taken = try push()
+            #expect(taken.status == 1 && taken.errors.contains("another store"), "\(taken)")
+            #expect(try client("print(keys('m/artifacts'))") == "[]\n")
+        }
+
+        /// Trouble that passes is waited for.
+        @Test(
+            arguments: [
+                "{\"first\": 2, \"cut\": \"request\"}", "{\"first\": 2, \"cut\": \"answer\"}",
+                "{\"at\": 4, \"cut\": \"answer\"}",
+                "{\"at\": 5, \"cut\": \"half\"}", "{\"first\": 3, \"status\": 503, \"code\": \"SlowDown\"}",
+                "{\"at\": 3, \"status\": 409, \"code\": \"ConditionalRequestConflict\"}",
+            ])
+        func troublePasses(_ trouble: String) throws {
+            #expect(try add("m").succeeded)
+            try control(trouble)
+            let pushed = try push()
+            try control(nil)
+            #expect(pushed.succeeded && pushed.output.contains("has 3 artifacts"), "\(pushed)")
+            try control(trouble)
+            let target = files.path + "/again"
+            let restored = try restore("m", to: target)
+            try control(nil)
+            #expect(restored.succeeded, "\(restored)")
+            try expectSame(target)
+        }
+
+        @Test func troubleThatStaysIsTold() throws {
+            #expect(try add("m").succeeded)
+            let noBucket = try mirror(
+                "add", "n", "s3://not-there/x", "--endpoint", proxied, "--store", store)
+            #expect(noBucket.status == 2 && noBucket.errors.contains("NoSuchBucket"), "\(noBucket)")
+            let nobody = try mirror("push", "m", "--store", store, key: "")
+            #expect(nobody.status == 2 && nobody.errors.contains("AWS_ACCESS_KEY_ID"), "\(nobody)")
+            try control("{\"first\": 100, \"status\": 403, \"code\": \"AccessDenied\"}")
+            let denied = try push()
+            try control(nil)
+            #expect(denied.status == 2 && denied.errors.contains("AccessDenied (403): for a test"), "\(denied)")
+            #expect(denied.errors.contains("s3://lab-results/m/"), "\(denied)")
+            // An answer that is changed on its way is not what was sent.
+            #expect(try push().succeeded)
+            let count = requests.count
+            #expect(try restore("m", to: files.path + "/first").succeeded)
+            let last = requests.count - count
+            try control("{\"at\": \(last), \"change\": true}")
+            let changed = try restore("m", to: files.path + "/second")
+            try control(nil)
+            #expect(changed.status == 1 && changed.errors.contains("not what was sent"), "\(changed)")
+            #expect(try restore("m", to: files.path + "/second").succeeded)
+        }
+
+        /// What a killed push has begun in parts, the next one gives up.
+        @Test func aKilledUploadInPartsIsGivenUp() throws {
+            try produce("(printf 'a\\tb\\n'; yes $'1\\t2' | head -n 5000000) > production/base/splice_errors/chr7.tsv")
+            #expect(try add("m").succeeded)
+            let pid = files.path + "/pid"
+            let uploads = "print(len(s3.list_multipart_uploads(Bucket='lab-results').get('Uploads', [])))"
+            for number in 2...60 {
+                try control("{\"kill\": \"\(pid)\", \"at\": \(number), \"when\": \"after\"}")
+                let pushed = try push(pid: pid)
+                try control(nil)
+                if pushed.succeeded { break }
+                // What it had done counts: so all is done some time.
+                try #require(pushed.status == 128 + SIGKILL && number < 60, "\(pushed)")
+            }
+            #expect(requests.contains { $0.hasPrefix("DELETE ") }, "it was killed in one")
+            #expect(try client(uploads) == "0\n")
+            #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
+        /// In somebody's store root follows no link of theirs, and what it makes is theirs.
+        @Test(.enabled(if: geteuid() == 0)) func rootIsNotLedElsewhere() throws {
+            #expect(try shell("chown -R nobody '\(store)'").succeeded)
+            #expect(try add("m").succeeded)
+            #expect(try push().succeeded)
+            let others = try shell("find '\(store)/.artifactfs/mirrors' ! -user nobody")
+            #expect(others.output.isEmpty, "\(others)")
+            let mirrors = store + "/.artifactfs/mirrors"
+            let trap = files.path + "/trap"
+            _ = try shell(
+                "mkdir -m 700 '\(trap)'; cp '\(mirrors)/m/mirror.json' '\(trap)'; ln -s '\(trap)' '\(mirrors)/n'")
+            let led = try push("n")
+            #expect(!led.succeeded, "\(led)")
+            #expect(try shell("ls '\(trap)'").output == "mirror.json\n")
+            // A directory of artifacts that is a link is no directory of the store.
+            let secret = files.path + "/secret"
+            _ = try shell(
+                "mv '\(store)/.artifactfs/tags' '\(secret)'; mkdir -p '\(secret)'; echo hidden > '\(secret)/t.json'")
+            _ = try shell("ln -s '\(secret)' '\(store)/.artifactfs/tags'")
+            #expect(try !push().succeeded)
+            #expect(try client("print(keys('tags'))") == "[]\n")
+        }
+
+        /// What is not what was sealed is not sent.
+        @Test func damagedBytesAreNotSent() throws {
+            #expect(try add("m").succeeded)
+            let file = store + "/base_layer/splice_errors_chr2.tsv"
+            _ = try shell("chmod u+w '\(file)'; printf 'a\\tb\\n9\\t9\\n' > '\(file)'; chmod u-w '\(file)'")
+            let pushed = try push()
+            #expect(pushed.status == 1 && pushed.errors.contains("splice_errors/chr2.tsv"), "\(pushed)")
+            #expect(pushed.errors.contains("it was not sent") && pushed.output.contains("has 2 artifacts"), "\(pushed)")
+            #expect(try client("print(keys('m/artifacts/base_layer/splice_errors_chr2'))") == "[]\n")
+        }
+    }
+}
