@@ -15,8 +15,8 @@ struct ArtifactFS: ParsableCommand {
               cd /mnt/art/production/base/analysis_sequences
               cp ~/chr1.tsv .                                 publish an artifact
               artifactfs explain overwrite chr1.tsv           why not?
-              artifactfs show chr1.tsv                        who made it, with what, from what
-              artifactfs lineage chr1.tsv                     and that from what, up to the first
+              artifactfs show chr1.tsv                        who made it, how, from what
+              artifactfs lineage chr1.tsv                     and that in turn, to the first
               artifactfs promote current                      publish all of a session
               artifactfs recover list /mnt/art                what was kept back
               cd && artifactfs unmount /mnt/art               publish the rest, unmount

@@ -126,9 +126,13 @@ extension Volume {
     private func isWorthDetails(_ kind: DirectoryKind, _ count: Int) -> Bool {
         guard count <= 100_000 else { return false }
         let directory: TreeDirectory
+        // Of what it was told the kernel may have forgotten most since then, for want of memory.
+        var isForgotten = false
         switch kind {
         case .made, .quarantine: return false
-        case .artifacts(let tree): directory = tree
+        case .artifacts(let tree):
+            directory = tree
+            isForgotten = tree.names < (count - 2) / 2
         case .free(let parent):
             guard case .tree(let top)? = namespace[parent.number] else { return true }
             directory = top
@@ -136,9 +140,8 @@ extension Volume {
         let now = Clock.monotonic()
         let trusted = UInt64(timeout(of: directory.scope, in: directory) * 0.5e9)
         let told = directory.lastDetails.load(ordering: .relaxed)
-        // Another thread may have told it since `now`, and that is later. Of what it was told the kernel may have forgotten most since then, for want
-        // of memory.
-        guard told == 0 || directory.names < count / 2 || now > told && now - told > trusted else { return false }
+        // Another thread may have told it since `now`, and that is later.
+        guard told == 0 || isForgotten || now > told && now - told > trusted else { return false }
         directory.lastDetails.store(now, ordering: .relaxed)
         return true
     }
