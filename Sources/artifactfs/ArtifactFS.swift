@@ -16,7 +16,7 @@ struct ArtifactFS: ParsableCommand {
               cp ~/chr1.tsv .                                 publish an artifact
               artifactfs explain overwrite chr1.tsv           why not?
               artifactfs show chr1.tsv                        who made it, how, from what
-              artifactfs lineage chr1.tsv                     and that in turn, to the first
+              artifactfs lineage chr1.tsv                     and so on, to the first
               artifactfs promote current                      publish all of a session
               artifactfs recover list /mnt/art                what was kept back
               cd && artifactfs unmount /mnt/art               publish the rest, unmount
