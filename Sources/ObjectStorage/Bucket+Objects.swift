@@ -269,18 +269,8 @@ public struct ObjectPage: Sendable, Hashable {
 
     /// `+` is a blank, as servers have it in lists.
     private static func decoded(_ text: String) -> String? {
-        var (bytes, rest): ([UInt8], Substring.UTF8View) = ([], text.utf8[...])
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
-                continue
-            }
-            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-            guard digits.utf8.count == 2, let value = UInt8(digits, radix: 16) else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
+        ObjectKey.percentDecoded(text) { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }
+            .flatMap { String(validating: $0, as: UTF8.self) }
     }
 }
 

@@ -124,18 +124,25 @@ public struct CredentialChain: Sendable {
         var bytes: [UInt8] = []
         let end = Clock.monotonic() &+ patience &* 1_000_000
         var isWhole = false
-        while bytes.count < 1 << 20 {
-            let isThere = try SystemCall.waitToRead(pipe.reading) {
+        func isReady(_ file: FileDescriptor) throws(Errno) -> Bool {
+            try SystemCall.waitToRead(file) {
                 let now = Clock.monotonic()
                 return now < end ? Int64(clamping: (end - now) / 1_000_000) : 0
             }
-            guard isThere else { break }
+        }
+        while bytes.count < 1 << 20 {
+            guard try isReady(pipe.reading) else { break }
             let more = try SystemCall.bytes(pipe.reading, atMost: 65_536)
             if more.isEmpty {
                 isWhole = true
                 break
             }
             bytes += more
+        }
+        // It may close its output and run on.
+        if isWhole, let process = try? SystemCall.openProcess(child) {
+            defer { SystemCall.close(process) }
+            isWhole = (try? isReady(process)) ?? false
         }
         if !isWhole { kill(child, SIGKILL) }
         let status = try SystemCall.wait(for: child)

@@ -26,10 +26,18 @@ public enum ObjectKey {
 
     /// The path that ``encoded(_:room:)`` made of one that had room; nil of what it does not make.
     public static func decoded(_ text: String) -> [UInt8]? {
+        guard let bytes = percentDecoded(text, { $0 }) else { return nil }
+        return encoded(bytes, room: .max) == text ? bytes : nil
+    }
+
+    /// The bytes of a text in which `%XX` is one; nil where something else follows a `%`.
+    ///
+    /// - Parameter plain: what any other byte stands for.
+    static func percentDecoded(_ text: String, _ plain: (UInt8) -> UInt8) -> [UInt8]? {
         var (bytes, rest): ([UInt8], Substring.UTF8View) = ([], text.utf8[...])
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
+                bytes.append(plain(byte))
                 continue
             }
             let digits = String(decoding: rest.prefix(2), as: UTF8.self)
@@ -37,7 +45,7 @@ public enum ObjectKey {
             bytes.append(value)
             rest = rest.dropFirst(2)
         }
-        return encoded(bytes, room: .max) == text ? bytes : nil
+        return bytes
     }
 
     /// A text as it stands in a URL's query (RFC 3986): nothing but letters, digits, `-`, `.`, `_` and `~` is itself.

@@ -14,7 +14,7 @@ enum Status: Int32 {
     case noFUSE = 5
     case busy = 6
     case schema = 7
-    /// Waited in vain.
+    /// Waited in vain, or it is not known whether it was done.
     case silent = 8
     /// Published, and not signed as the store's schema wants it.
     case unsigned = 9

@@ -19,12 +19,7 @@ extension Store {
         sayUnsynced()
         var progress = DirectoryPublication.Progress()
         do throws(PublishFailure) {
-            let publication = try DirectoryPublication(
-                request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
-                isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
-                ledger: writable.ledger,
-                finder: writable.finder(root, schema, shownPlace), &progress,
-                step: { step throws(PublishFailure) in try self.step(step) })
+            let publication = try publication(of: request, type, &progress, writable)
             let target = try attempt("published, because its directory cannot be made") { () throws(Errno) in
                 try request.target.ensure()
             }
@@ -58,6 +53,20 @@ extension Store {
 }
 
 extension Store {
+    /// Looks at a directory that is to be published, and takes the write bits of what is in it.
+    ///
+    /// - Parameter progress: what was taken from it by then, also when this fails.
+    func publication(
+        of request: PublishRequest, _ type: TypeDefinition, _ progress: inout DirectoryPublication.Progress,
+        _ writable: Writable
+    ) throws(PublishFailure) -> DirectoryPublication {
+        try DirectoryPublication(
+            request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
+            isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
+            ledger: writable.ledger, finder: writable.finder(root, schema, shownPlace), &progress,
+            step: { step throws(PublishFailure) in try self.step(step) })
+    }
+
     /// Keeps a staged directory that is not published: where it was before it was promoted, else in quarantine.
     public func keepDirectory(_ request: PublishRequest, reason: String) -> PublishOutcome {
         guard let writable else { return .quarantined(reason: reason, rule: .makerFailed) }

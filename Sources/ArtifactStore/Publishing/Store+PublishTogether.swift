@@ -177,12 +177,7 @@ extension Store {
     ) -> Prepared? {
         var progress = DirectoryPublication.Progress()
         do throws(PublishFailure) {
-            let publication = try DirectoryPublication(
-                request, of: type, mount: writable.staging.mountID, host: host, own: writable.ownDirectory,
-                isImmutable: hardening.isDone(in: request.target), mode: schema.publishMode, checks: checks,
-                ledger: writable.ledger,
-                finder: writable.finder(root, schema, shownPlace), &progress,
-                step: { step throws(PublishFailure) in try self.step(step) })
+            let publication = try publication(of: request, type, &progress, writable)
             // Whose it is has the right meanwhile in which it moves (``RealFile/moveWhole(to:)``).
             try attempt("made read-only") { () throws(Errno) in
                 try DirectoryPublication.takeWriteBits(request.staged)

@@ -76,7 +76,7 @@ struct MountChange {
 extension MountEntry {
     /// What is to be said where it is not known whether something was done; nil of an errno that is an answer.
     ///
-    /// - Parameter what: completes "cannot tell whether it was possible to".
+    /// - Parameter what: what was asked for, as "promote".
     func lost(_ errno: Int32, _ what: String) -> Failure? {
         guard MountChange.isUnknown(errno) else { return nil }
         return Failure(
