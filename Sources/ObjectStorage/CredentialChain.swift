@@ -18,17 +18,20 @@ public struct CredentialChain: Sendable {
     private let places: String
 
     /// How long a program may take, in milliseconds.
-    private static let patience: UInt64 = 60_000
+    private let patience: UInt64
 
     /// - Parameters:
     ///   - environment: of this process.
     ///   - home: the user's directory.
     ///   - profile: that somebody has named; it comes before the environment's keys.
+    ///   - patience: how long a program may take that tells them, in milliseconds.
     ///   - read: reads a small file; nil of one that cannot be read.
     public init(
-        environment: [String: String], home: String?, profile: String?, read: (String) -> String?
+        environment: [String: String], home: String?, profile: String?, patience: UInt64 = 60_000,
+        read: (String) -> String?
     ) {
         self.environment = environment
+        self.patience = patience
         named = profile ?? environment["AWS_PROFILE"].flatMap { $0.isEmpty ? nil : $0 }
         func file(_ variable: String, _ name: String) -> String? {
             environment[variable].flatMap { $0.isEmpty ? nil : $0 } ?? home.map { $0 + "/.aws/" + name }
@@ -94,7 +97,7 @@ public struct CredentialChain: Sendable {
     /// Runs a program that tells them.
     private func run(_ command: String) throws(CredentialFault) -> Credentials {
         let output: [UInt8]
-        do throws(Errno) { output = try Self.output(of: command) } catch {
+        do throws(Errno) { output = try self.output(of: command) } catch {
             throw CredentialFault(text: "credential_process of profile '\(profile)' cannot be run: \(error)")
         }
         guard let told = JSONValue(parsing: output), told["Version"]?.integer == 1,
@@ -110,7 +113,7 @@ public struct CredentialChain: Sendable {
     }
 
     /// What a command prints. One that takes too long is ended.
-    private static func output(of command: String) throws(Errno) -> [UInt8] {
+    private func output(of command: String) throws(Errno) -> [UInt8] {
         let pipe = try SystemCall.makePipe()
         defer { SystemCall.close(pipe.reading) }
         let child: pid_t

@@ -33,10 +33,16 @@ import Testing
         credential_process = echo '{"Version": 1, "AccessKeyId": "FROM", "SecretAccessKey": "s"}'; exit 3
         [profile nonsense]
         credential_process = echo hello
+        [profile silent]
+        credential_process = exec sleep 1000
+        [profile endless]
+        credential_process = echo '{"Version": 1, "AccessKeyId": "FROM", "SecretAccessKey": "s"}'; exec sleep 1000 >&-
         """
 
-    private func chain(_ environment: [String: String] = [:], profile: String? = nil) -> CredentialChain {
-        CredentialChain(environment: environment, home: "/home/x", profile: profile) { path in
+    private func chain(
+        _ environment: [String: String] = [:], profile: String? = nil, patience: UInt64 = 60_000
+    ) -> CredentialChain {
+        CredentialChain(environment: environment, home: "/home/x", profile: profile, patience: patience) { path in
             switch path {
             case "/home/x/.aws/credentials": Self.secrets
             case "/home/x/.aws/config": Self.config
@@ -65,6 +71,11 @@ import Testing
         #expect(
             try chain(profile: "program").credentials()
                 == Credentials(accessKey: "FROM", secret: "s", sessionToken: "t"))
+    }
+
+    /// Nothing is waited for without an end: one that says nothing, and one that has said all and runs on.
+    @Test(arguments: ["silent", "endless"]) func aProgramThatDoesNotEndIsEnded(profile: String) {
+        #expect(throws: CredentialFault.self) { try chain(profile: profile, patience: 100).credentials() }
     }
 
     @Test(arguments: [
