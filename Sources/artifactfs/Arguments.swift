@@ -11,7 +11,7 @@ enum Arguments {
                 _ = try Paths.text(bytes)
             } catch {
                 Terminal.complain((error as? Failure)?.text ?? "an argument is not UTF-8 text")
-                exit(Status.cannotAnswer.rawValue)
+                Terminal.end(Status.cannotAnswer.rawValue)
             }
         }
     }

@@ -100,17 +100,20 @@ enum Terminal {
         print(wrapped(printable(text), indent: indent, at: width(1)))
     }
 
-    /// Ends the program with a failure when what it has printed could not be written: a list that is cut does not look whole. Who reads no more
-    /// ends it by SIGPIPE.
-    static func checkOutput() {
-        atexit {
-            do throws(Errno) { try SystemCall.flushOutput() } catch {
-                // What was closed from the beginning nobody wants to read.
-                guard error != .brokenPipe, error != .badFileDescriptor else { return }
-                Terminal.complain("cannot write to the standard output: \(error)")
+    /// Ends the program: with a failure when what it has printed could not be written, as a list that is cut does not look whole. Who reads no
+    /// more ends it by SIGPIPE.
+    ///
+    /// Handlers of exit(3) are not run. Libraries take down there what the program's other threads are using: a driver whose thread looked
+    /// into a git repository while libcrypto was taken down ended with SIGSEGV after everything was published.
+    static func end(_ status: Int32) -> Never {
+        do throws(Errno) { try SystemCall.flushOutput() } catch {
+            // What was closed from the beginning nobody wants to read.
+            if error != .brokenPipe, error != .badFileDescriptor {
+                complain("cannot write to the standard output: \(error)")
                 _exit(Status.failed.rawValue)
             }
         }
+        _exit(status)
     }
 
     /// How wide the terminal of the standard output is; 80 of what is none.

@@ -417,7 +417,9 @@ extension MountedTests {
                 let versions = try run([try Mount.binary(), "versions"] + place)
                 #expect(versions.succeeded && versions.output.contains("r1; " + words), "\(versions)")
                 let json = try run([try Mount.binary(), "versions", "--json"] + place)
-                #expect(json.output.contains(#""removed":{"time":"2"#) && !json.output.contains("missing"), "\(json)")
+                #expect(
+                    json.output.contains(#""removed":{"time":"2"#) && !json.output.contains(#""missing":true"#),
+                    "\(json)")
             }
             #expect(try names(in: errors + "/.meta/chr1.tsv.versions").sorted() == ["1.json"] + all.dropFirst(2))
             #expect(try contents(errors + "/.meta/chr1.tsv.versions/1.json").contains("\"removed\":{"))

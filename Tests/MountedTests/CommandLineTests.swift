@@ -244,6 +244,42 @@ extension MountedTests {
         }
 
         /// Sentences on a terminal are broken between words; a path stays whole.
+        /// Handlers of exit(3) and what libraries do at their end would take away what the program's other threads are using.
+        @Test func nothingIsTakenDownAtTheEnd() throws {
+            let files = try TemporaryDirectory()
+            let library = files.path + "/end.so"
+            try write(
+                """
+                #include <stdlib.h>
+                #include <unistd.h>
+                __attribute__((destructor)) static void end(void) { _exit(99); }
+                """, to: files.path + "/end.c")
+            let compiled = try run(["clang", "-shared", "-fPIC", "-o", library, files.path + "/end.c"])
+            #expect(compiled.succeeded, "\(compiled)")
+            let preloaded = ["LD_PRELOAD": library]
+            // That it is loaded, and what it would do.
+            #expect(try run(["ls", "/"], environment: preloaded).status == 99)
+            let binary = try Mount.binary()
+            try Mount.initialize(store: files.path + "/store")
+            for words in [
+                ["--version"], ["status", "--help"], ["status", "--no-such"], ["doctor", "/nowhere"], ["\u{FF}"],
+                ["find", "--store", files.path + "/store"],
+            ] {
+                let plain = try run([binary] + words)
+                let outcome = try run([binary] + words, environment: preloaded)
+                #expect(outcome.status == plain.status && outcome.status != 99, "\(words): \(outcome)")
+                #expect(outcome.output == plain.output && outcome.errors == plain.errors, "\(words): \(outcome)")
+            }
+            let root = files.path + "/mount"
+            #expect(mkdir(root, 0o755) == 0)
+            let driver = try Child(
+                ["env", "LD_PRELOAD=" + library, binary, "mount", "--foreground", files.path + "/store", root])
+            #expect(eventually { exists(root + "/production") })
+            try write("a\n1\n", to: root + "/development/current/base/splice_errors/chr1.tsv")
+            #expect(try eventually { try run([binary, "unmount", root]).succeeded })
+            #expect(driver.wait(seconds: 60) && driver.status == 0, "\(driver.errors)")
+        }
+
         @Test func linesAreBrokenBetweenWords() throws {
             let directory = try TemporaryDirectory()
             let path = directory.path + "/" + String(repeating: "x", count: 100)

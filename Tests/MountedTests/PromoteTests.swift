@@ -209,7 +209,8 @@ extension MountedTests {
                 let mount = try Mount(store: store)
                 session = mount.sessionName
                 try fill(mount)
-                #expect(try mount.unmount() == 0)
+                let ended = try mount.unmount()
+                #expect(ended == 0, "\(ended): \(mount.log)")
             }
             if isMounted {
                 let mount = try Mount(store: store)
