@@ -25,14 +25,16 @@ public final class Store: Sendable {
     /// Whether what is sealed becomes immutable, and where it does not.
     public let hardening: Hardening
 
+    /// Which mounts live.
+    public let leases: Leases
     let root: Directory
     let host: String
     let writable: Writable?
     private let directories = KnownDirectories()
     /// The descriptors that are kept open to find directories and files quickly again.
     package let descriptors: DescriptorBudget
-    /// The sessions that this mount holds, by the descriptors that hold their locks.
-    let heldSessions = Lock<[SessionName: FileDescriptor]>([:])
+    /// The sessions that this mount holds.
+    let heldSessions = Lock<[SessionName: Hold]>([:])
     /// Whether the store says that mounts of this run of the machine publish without waiting for the disk, when they do.
     private let saysUnsynced = Atomic(true)
     /// Which denials get a line in the ledger. A leaf in the order of locks.
@@ -94,7 +96,6 @@ public final class Store: Sendable {
         if !checkCommand.isEmpty { checks.start(by: checkCommand) }
         self.path = path
         isReadOnly = readOnly
-        self.durability = durability
         self.descriptors = descriptors
         let root = try Self.openRoot(path)
         self.root = root
@@ -112,6 +113,9 @@ public final class Store: Sendable {
             writable = nil
             recovery = RecoveryReport()
             hardening = Hardening(isAsked: false, parts: [])
+            self.durability = durability
+            let own = try? root.directory(StoreLayout.privateDirectory)
+            leases = Leases(in: (try? own?.directory(StoreFormat.staging)) ?? root, root: root, schema)
             return
         }
         let own = try Self.doing("open the store's own directory", path + "/.artifactfs") { () throws(Errno) in
@@ -128,29 +132,34 @@ public final class Store: Sendable {
                 } : [])
         self.hardening = hardening
         let (host, schema, checks) = (self.host, self.schema, self.checks)
+        let leases = Leases(in: parts.staging, root: root, schema)
+        self.leases = leases
+        // What others see must be on the server: some show a file whose maker's host has not sent its bytes yet (GlusterFS, after close).
+        let durability = leases.isShared ? Durability.synced : durability
+        self.durability = durability
         let isMarked: Bool
         (writable, recovery, isMarked) = try Self.doing("prepare the store", path + "/.artifactfs") {
             () throws(Errno) in
-            let lock = try SystemCall.open(
-                own.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+            let lock = try leases.lockForOpening(own, of: host, waiting: true)
             defer { SystemCall.closeLock(lock) }
-            try SystemCall.lock(lock, waiting: true)
             let spare = Spare(in: own)
             let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
+            // What dead mounts left is taken for this one, which must be there.
+            let staging = try Staging(
+                in: parts.staging, mountID: Self.newMountID(host), host: host, ledger: LedgerPlace(endOf: ledger),
+                schema: schema, reserved: parts.reserved, spare: spare, leases: leases)
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 own: own, reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
-                transientSeconds: schema.transientSeconds, durability: durability, hardening: hardening)
+                transientSeconds: schema.transientSeconds, durability: durability, hardening: hardening, leases: leases,
+                opening: staging.mountID)
             _ = try recovery.run()
-            do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved) } catch {
+            do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved, leases) } catch {
                 recovery.problem("reserved: \(error)")
             }
             let isMarked = recovery.checkUnsynced(in: own)
             let report = recovery.report
-            let staging = try Staging(
-                in: parts.staging, mountID: Self.newMountID(host), host: host, ledger: LedgerPlace(endOf: ledger),
-                schema: schema, reserved: parts.reserved, spare: spare)
             spare?.refill()
             let writable = Writable(
                 ledgers: parts.ledger, ownDirectory: own, stagings: parts.staging, quarantine: parts.quarantine,
@@ -159,10 +168,6 @@ public final class Store: Sendable {
             return (writable, report, isMarked)
         }
         saysUnsynced.store(isMarked, ordering: .relaxed)
-    }
-
-    deinit {
-        for (_, descriptor) in heldSessions.withLock({ $0 }) { SystemCall.closeLock(descriptor) }
     }
 
     /// Says where the store is shown, for the paths by which writers name the inputs of their artifacts.
@@ -200,6 +205,7 @@ public final class Store: Sendable {
     /// after this.
     public func close() {
         checks.end()
+        defer { leases.end() }
         if let writable {
             recordDenialCounts()
             writable.ledger.settle()
@@ -208,12 +214,11 @@ public final class Store: Sendable {
             writable.staging.clean(in: writable.stagings)
             writable.ledger.sync()
         }
-        let held = heldSessions.withLock { held in
+        _ = heldSessions.withLock { held in
             let all = held
             held = [:]
             return all
         }
-        for (_, descriptor) in held { SystemCall.closeLock(descriptor) }
     }
 
     /// Says that this run of the machine publishes without waiting for the disk, when there was no room to say it earlier.

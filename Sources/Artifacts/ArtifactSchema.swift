@@ -6,6 +6,16 @@ public enum PublishingRule: String, CaseIterable, Hashable, Sendable {
     case close
 }
 
+/// How many hosts have mounts of one store.
+public enum StoreHosts: String, CaseIterable, Hashable, Sendable {
+    /// What the store lies on says it.
+    case auto
+    /// One: what it shows is changed by this machine's kernel only.
+    case one
+    /// Several, or there may be.
+    case several
+}
+
 /// The artifact types of a store, and the times that its rules use. The built-in value is SEMANTICS 1.1's table.
 public struct ArtifactSchema: Hashable, Sendable {
     /// The types, in the order of their declaration; names are unique.
@@ -36,6 +46,12 @@ public struct ArtifactSchema: Hashable, Sendable {
     public let signingKey: String?
     /// Which former versions are kept, where a type does not say otherwise.
     public let keepVersions: VersionRetention
+    /// How many hosts have mounts of the store.
+    public let hosts: StoreHosts
+    /// In a shared store, for how many seconds what was seen of it may be shown while another host has changed it.
+    public let cacheTime: Int
+    /// In a shared store, when others take a mount for dead.
+    public let lease: LeaseTimes
 
     /// A schema of these types.
     ///
@@ -46,7 +62,8 @@ public struct ArtifactSchema: Hashable, Sendable {
         publishing: PublishingRule = .exit, settleSeconds: Int = 2, benignExits: BenignExits = .builtIn,
         transientNames: TransientNames = .builtIn, chromosomes: ChromosomeNames = .assemblies,
         publishMode: UInt32? = nil, environment: EnvironmentNames = .builtIn, maySupersede: PrincipalNames = .none,
-        signingKey: String? = nil, keepVersions: VersionRetention = .all
+        signingKey: String? = nil, keepVersions: VersionRetention = .all,
+        hosts: StoreHosts = .auto, cacheTime: Int = ArtifactSchema.usualCacheTime, lease: LeaseTimes = LeaseTimes()
     ) throws(SchemaError) {
         let types = types.map { $0.with(transientNames, chromosomes) }
         var names: Set<String> = []
@@ -87,6 +104,7 @@ public struct ArtifactSchema: Hashable, Sendable {
             throw SchemaError(
                 type: nil, problem: "publish_mode has permissions to read, such as 0444, and none to write")
         }
+        guard (0...3600).contains(cacheTime) else { throw SchemaError(type: nil, problem: "cache must be 0 to 3600") }
         if let problem = Self.fault(ofSigningKey: signingKey) { throw SchemaError(type: nil, problem: problem) }
         self.types = types
         self.checkAtClose = checkAtClose
@@ -102,6 +120,9 @@ public struct ArtifactSchema: Hashable, Sendable {
         self.maySupersede = maySupersede
         self.signingKey = signingKey
         self.keepVersions = keepVersions
+        self.hosts = hosts
+        self.cacheTime = cacheTime
+        self.lease = lease
     }
 
     /// What is wrong with the path of a signing key, for people; nil when nothing is.
@@ -121,6 +142,8 @@ public struct ArtifactSchema: Hashable, Sendable {
 
     /// What `checkAtClose` is when nothing is said.
     public static let usualCheckAtClose: Int64 = 256 << 20
+    /// What `cacheTime` is when nothing is said.
+    public static let usualCacheTime = 5
     private static let mostCheckAtClose: Int64 = 1 << 40
 
     /// Ten years: a bound, so that a time in nanoseconds never overflows.
@@ -290,5 +313,8 @@ extension ArtifactSchema {
         maySupersede = .none
         signingKey = nil
         keepVersions = .all
+        hosts = .auto
+        cacheTime = Self.usualCacheTime
+        lease = LeaseTimes()
     }
 }

@@ -59,7 +59,7 @@ public struct DiskRoom: Hashable, Sendable {
 extension Rule {
     /// The rule that tells of a write, or of a step of publishing, that failed with an errno.
     public static func ofFailure(_ error: Errno) -> Rule {
-        DiskRoom.isForWantOfRoom(error) ? .noRoom : .storeFailed
+        DiskRoom.isForWantOfRoom(error) ? .noRoom : error == .hostIsDown ? .cutOff : .storeFailed
     }
 }
 
@@ -71,6 +71,7 @@ extension Refusal {
             case .anotherWriter: .fileExists
             case .noRoom: .noSpace
             case .storeFailed: .ioError
+            case .cutOff: .hostIsDown
             default: .invalidArgument
             }
         return Refusal(errno, rule)

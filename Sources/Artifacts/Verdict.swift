@@ -62,6 +62,7 @@ public struct Refusal: Error, Hashable, Sendable {
         case .improperLink: "EXDEV"
         case .notSupported: "EOPNOTSUPP"
         case .readOnlyFileSystem: "EROFS"
+        case .hostIsDown: "EHOSTDOWN"
         case .noSpace: "ENOSPC"
         case .ioError: "EIO"
         case .noSuchFileOrDirectory: "ENOENT"
@@ -115,6 +116,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case foreignAttribute = "foreign-attribute"
     case hiddenEntry = "hidden-entry"
     case readOnlyMount = "read-only-mount"
+    case cutOff = "cut-off"
     /// None of artifactfs's: the kernel refuses on any file system.
     case posix = "posix"
 
@@ -160,6 +162,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .foreignAttribute: "only user.* attributes are kept here"
         case .hiddenEntry: "the driver's own entries cannot change"
         case .readOnlyMount: "the mount is read-only"
+        case .cutOff: "this host was cut off from the store"
         case .posix: "the system does not do that"
         }
     }
@@ -210,6 +213,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .foreignAttribute: "artifacts keep user.* attributes only"
         case .hiddenEntry: "they are made by the driver when they are read"
         case .readOnlyMount: "a mount made with --read-only refuses every change"
+        case .cutOff: "a mount that has not reached the store for longer than its lease holds may be dead to other hosts"
         case .posix: "as on any file system: a hard link to a directory, for example"
         }
     }
@@ -275,6 +279,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .foreignAttribute: "use a name that begins with 'user.'"
         case .hiddenEntry: "read it; 'artifactfs status' shows the same"
         case .readOnlyMount: "use a mount that was made without --read-only"
+        case .cutOff: "'artifactfs status' says whether to wait, or to mount again"
         case .posix: "use another path"
         }
     }

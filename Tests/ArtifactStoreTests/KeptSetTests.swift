@@ -92,9 +92,9 @@ import Testing
         #expect(run.artifacts == Self.names.map { Self.place + $0 })
         if why == "strange" { try place.write(".artifactfs/quarantine/\(run.id)/production/notes", "x") }
         let other = try place.open()
-        let held = why == "held" ? try other.hold(run, try #require(other.writable)).descriptor : nil
+        let held = why == "held" ? try other.hold(run, try #require(other.writable)).hold : nil
         let (set, isDone) = try Self.publish(store, despite: why == "reason" ? nil : "it is whole")
-        if let held { SystemCall.closeLock(held) }
+        withExtendedLifetime(held) {}
         let rules = set.members.compactMap { $0.fault?.refusal.rule }
         let expected: [Rule] =
             switch why {

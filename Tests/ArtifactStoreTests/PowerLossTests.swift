@@ -1,6 +1,7 @@
 import ArtifactRecords
 import Artifacts
 import Glibc
+import SystemCalls
 import SystemPackage
 import Testing
 

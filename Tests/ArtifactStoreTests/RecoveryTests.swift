@@ -235,7 +235,7 @@ extension Recovery {
                 owning: try ledgers.file(file.name).open(O_RDWR | O_APPEND), named: file.name, of: store.host,
                 in: ledgers.descriptor, isSynced: false),
             schema: store.schema, checks: store.checks, host: store.host, transientSeconds: keepingSeconds,
-            durability: .relaxed, hardening: store.hardening)
+            durability: .relaxed, hardening: store.hardening, leases: store.leases)
         return try recovery.run()
     }
 }

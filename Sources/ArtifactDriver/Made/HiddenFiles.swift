@@ -75,6 +75,7 @@ extension Volume {
             "passthrough": .object(passthrough),
             "durability": .string(store.durability.rawValue),
             "hardening": hardening(),
+            "lease": lease(),
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(publishing),
             "waiting_for_room": number(waits.room),
@@ -100,6 +101,15 @@ extension Volume {
     private var passthroughObstacle: String? {
         guard opensNothing, !wantsOpens, options.opensReadOnly == nil else { return connection?.passthroughObstacle }
         return "the kernel keeps what it read of small files (-o passthrough)"
+    }
+
+    /// What the mount's lease is; null in a store of one host.
+    private func lease() -> JSONValue {
+        guard let state = store.leases.state else { return .null }
+        let fields: JSONObject = [
+            "state": .string(state.rawValue), "seconds": .integer(Int64(store.leases.times.seconds)),
+        ]
+        return .object(fields)
     }
 
     /// Whether what is sealed becomes immutable, where not, and what failed; null without `--harden`.

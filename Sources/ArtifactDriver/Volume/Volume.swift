@@ -152,6 +152,7 @@ public final class Volume: FileSystem {
             throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
         }
         self.root = root
+        store.leases.listen { [weak self] news in self?.hear(news) ?? true }
         if !store.isReadOnly { settler.start { [weak self] waiting in self?.settle(waiting) ?? false } }
         store.isShown(at: options.mountPoint) { [weak self] in
             // Which one a path means that somebody wrote down is not known where there are several.
@@ -257,11 +258,16 @@ public final class Volume: FileSystem {
         _ verdict: Verdict, _ operation: String, _ path: @autoclosure () -> String, _ caller: Caller,
         detail: String? = nil
     ) throws(Errno) {
-        guard let refusal = verdict.refusal else { return }
+        guard let refusal = verdict.refusal ?? cutOff(operation) else { return }
         // What any file system says is nobody's rule, and not worth a line.
         if refusal.rule == .posix { throw refusal.errno }
         denials.add(refusal, operation: operation, path: path(), caller: caller, detail: detail)
         throw refusal.errno
+    }
+
+    /// What refuses a change that is allowed otherwise: other hosts may take this mount for dead.
+    private func cutOff(_ operation: String) -> Refusal? {
+        store.leases.areHeld || operation == Operation.openToRead.rawValue ? nil : .ofPublishing(.cutOff)
     }
 }
 

@@ -85,17 +85,17 @@ extension Store {
         return self.record(record, of: entry, despite, by: user)
     }
 
-    /// Keeps everybody else from publishing or removing entries, until the descriptors are closed, as locks are.
+    /// Keeps everybody else from publishing or removing entries, as long as the holds live.
     ///
     /// - Parameter set: notes what cannot be had.
-    func hold(_ set: inout PromotionSet) -> [FileDescriptor] {
-        var held: [FileDescriptor] = []
+    func hold(_ set: inout PromotionSet) -> [Hold] {
+        var held: [Hold] = []
         var seen: Set<String> = []
         for index in set.members.indices {
             guard let entry = set.members[index].kept?.entry, seen.insert(entry.id).inserted, let writable else {
                 continue
             }
-            do throws(Errno) { held.append(try hold(entry, writable).descriptor) } catch {
+            do throws(Errno) { held.append(try hold(entry, writable).hold) } catch {
                 set.refuse(index, PromotionFault(.system(error), "somebody else is at it: \(error)"))
             }
         }

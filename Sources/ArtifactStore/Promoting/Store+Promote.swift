@@ -87,7 +87,7 @@ extension Store {
             return false
         }
         let held = hold(&set)
-        defer { for descriptor in held { SystemCall.closeLock(descriptor) } }
+        defer { withExtendedLifetime(held) {} }
         let checked = judge(&set, request)
         guard set.isPromotable else { return false }
         let promotions = set.members.compactMap(\.promotion)

@@ -32,6 +32,14 @@ enum PublishStep: String, CaseIterable, Sendable {
     case directorySynced
     case hardened
     case sealedLogged
+
+    /// Whether the file has not got its name yet.
+    var isBeforeMoving: Bool {
+        switch self {
+        case .checked, .madeReadOnly, .fileSynced, .intentLogged, .copied: true
+        case .moved, .directorySynced, .hardened, .sealedLogged: false
+        }
+    }
 }
 
 /// Why a file is not published.
@@ -55,6 +63,8 @@ enum PublishFailure: Error {
         case .refused(let reason): reason
         case .lost(let name):
             "another writer published '\(name)' first (production artifacts are immutable)"
+        case .system(let doing, .hostIsDown):
+            "it could not be \(doing): this host was cut off from the store for longer than its lease holds"
         case .system(let doing, let errno): "it could not be \(doing): \(errno)"
         case .notOnDisk(let errno):
             "it could not be brought to disk, and what the disk has of it is not known: \(errno)"
@@ -80,7 +90,7 @@ enum PublishFailure: Error {
         if DiskRoom.isForWantOfRoom(error) { return true }
         switch error {
         case .ioError, .readOnlyFileSystem, .tooManyOpenFiles, .tooManyOpenFilesInSystem,
-            .noMemory, .timedOut, .staleNFSFileHandle, .resourceBusy, .resourceTemporarilyUnavailable:
+            .noMemory, .timedOut, .hostIsDown, .staleNFSFileHandle, .resourceBusy, .resourceTemporarilyUnavailable:
             return true
         default: return false
         }
@@ -328,5 +338,7 @@ extension Store {
 
     func step(_ step: PublishStep) throws(PublishFailure) {
         if stopAfter.withLock({ $0 == step }) { throw .stopped }
+        // What has its name is done with; what has none yet may be another host's by now.
+        if step.isBeforeMoving, !leases.areHeld { throw .system(doing: "published", .hostIsDown) }
     }
 }

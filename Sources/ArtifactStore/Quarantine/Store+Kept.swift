@@ -48,8 +48,8 @@ extension Store {
         if let refusal = KeptBytes.judgePublishing(keptBy: entry.rule, despite: despite).refusal {
             throw .refused(RefusedRename(.source, refusal))
         }
-        let (file, descriptor) = try attempt { () throws(Errno) in try hold(entry, writable) }
-        defer { SystemCall.closeLock(descriptor) }
+        let (file, hold) = try attempt { () throws(Errno) in try self.hold(entry, writable) }
+        defer { withExtendedLifetime(hold) {} }
         let target = Staging.Target(directory: directory(for: destination.location), name: destination.realName)
         // Nothing is staged under this name: it holds the target's.
         let holder = writable.staging.unusedName(hint: destination.path, kind: .artifact)
@@ -61,7 +61,7 @@ extension Store {
         }
         defer { writable.staging.release(holder) }
         var request = request(entry, file, target, destination, despite: despite, by: user)
-        request.descriptor = descriptor
+        request.descriptor = hold.descriptor
         switch entry.isDirectory ? publishDirectory(request, of: destination.type) : publish(request) {
         case .sealed:
             // On another file system it was copied.
@@ -149,8 +149,8 @@ extension Store {
         _ entry: QuarantineEntry, _ event: LedgerEvent, _ go: (RealFile) throws(Errno) -> Void
     ) throws(Errno) -> Bool {
         guard let writable else { throw .readOnlyFileSystem }
-        let (file, descriptor) = try hold(entry, writable)
-        defer { SystemCall.closeLock(descriptor) }
+        let (file, hold) = try self.hold(entry, writable)
+        defer { withExtendedLifetime(hold) {} }
         var isSaid = true
         do throws(Errno) { try writable.ledger.append([LedgerEntry(event)]) } catch {
             // Room has to be made, perhaps by this very removal: the line comes with the first that has some.
@@ -189,22 +189,24 @@ extension Store {
                 record: entry.record.json), as: entry.id)
     }
 
-    /// Keeps everybody else from publishing or removing it, by whichever mount, as long as the descriptor is open.
+    /// Keeps everybody else from publishing or removing it, by whichever mount, as long as the hold lives.
     ///
-    /// - Returns: the file, and a descriptor that reads it, and which the caller closes as a lock's.
     /// - Throws: `EBUSY` when somebody else is at it, `ESTALE` when another file has its name.
     func hold(
         _ entry: QuarantineEntry, _ writable: Writable
-    ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
+    ) throws(Errno) -> (file: RealFile, hold: Hold) {
         let file = writable.quarantine.file(entry.id)
         let descriptor = try file.open(O_RDONLY, seen: entry.identity)
         do throws(Errno) {
             try SystemCall.lock(descriptor, waiting: false)
             // Who had it before may have been done with it.
             guard try file.look().identity == entry.identity else { throw Errno.staleNFSFileHandle }
-            return (file, descriptor)
         } catch {
             SystemCall.closeLock(descriptor)
+            throw error == .wouldBlock ? .resourceBusy : error
+        }
+        let path = "\(StoreLayout.privateDirectory)/\(StoreFormat.quarantine)/\(entry.id)"
+        do throws(Errno) { return (file, try Hold(owning: descriptor, as: path, writable.staging)) } catch {
             throw error == .wouldBlock ? .resourceBusy : error
         }
     }

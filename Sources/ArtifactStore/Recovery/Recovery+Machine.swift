@@ -113,7 +113,7 @@ extension Recovery {
                 let lock = try? directory.file(Staging.lockName).open(O_RDWR | O_NONBLOCK)
             else { continue }
             defer { SystemCall.closeLock(lock) }
-            do throws(Errno) { try SystemCall.lock(lock, waiting: false) } catch {
+            do throws(Errno) { try leases.take(lock) } catch {
                 if error == .wouldBlock, let mount = MountDescription(lock) { boots.insert(mount.boot) }
             }
         }

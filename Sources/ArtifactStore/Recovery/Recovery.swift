@@ -51,6 +51,10 @@ struct Recovery {
     let transientSeconds: Int
     let durability: Durability
     let hardening: Hardening
+    /// Which mounts live.
+    let leases: Leases
+    /// The mount for which the store is being opened, which does nothing yet.
+    let opening: String?
     var report = RecoveryReport()
     /// The mounts that live, by their staging directories.
     private(set) var living: Set<String> = []
@@ -66,14 +70,16 @@ struct Recovery {
 
     /// What is added to the name of a staging directory in which nothing but young temporary files is left: its intents
     /// are settled.
-    private static let leftSuffix = ".left"
+    static let leftSuffix = ".left"
 
     init(
         root: Directory, stagings: Directory, quarantine: Directory, ledgers: Directory, own: Directory,
         reserved: Directory?, ledger: Ledger, schema: ArtifactSchema, checks: CheckProcesses, host: String,
         transientSeconds: Int,
-        durability: Durability, hardening: Hardening
+        durability: Durability, hardening: Hardening, leases: Leases,
+        opening: String? = nil
     ) {
+        (self.leases, self.opening) = (leases, opening)
         self.root = root
         self.stagings = stagings
         self.quarantine = quarantine
@@ -92,7 +98,7 @@ struct Recovery {
     mutating func run() throws(Errno) -> RecoveryReport {
         var ended: [Ended] = []
         defer { for staging in ended { SystemCall.closeLock(staging.lock) } }
-        for entry in try stagings.entries() where entry.isDirectory {
+        for entry in try stagings.entries() where entry.isDirectory && entry.name != opening {
             do throws(Errno) {
                 if let staging = try recover(entry.name) { ended.append(staging) }
             } catch {
@@ -142,9 +148,18 @@ struct Recovery {
     /// - Returns: nil when the mount lives.
     private mutating func recover(_ name: String) throws(Errno) -> Ended? {
         let directory = try stagings.directory(name)
-        let lock = try directory.file(Staging.lockName).open(O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o600)
+        // One that another host is about to make has no token yet.
+        let make = leases.mayMakeToken(in: name) ? O_CREAT : 0
+        let lock: FileDescriptor
         do throws(Errno) {
-            try SystemCall.lock(lock, waiting: false)
+            lock = try directory.file(Staging.lockName).open(O_RDWR | make | O_NONBLOCK, mode: 0o600)
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw error }
+            living.insert(name)
+            return nil
+        }
+        do throws(Errno) {
+            try leases.inherit(lock, name, directory)
             let waits = try recover(name, directory, lock)
             return Ended(name: name, directory: directory, lock: lock, waits: waits)
         } catch {
@@ -207,7 +222,8 @@ struct Recovery {
         }
         // Nobody writes any more what the mount had taken names for.
         try Reservations.releaseAll(of: lock, in: reserved)
-        for entry in entries where Staging.isLock(entry.name) && entry.name != Staging.lockName {
+        for entry in entries
+        where Staging.isLock(entry.name) && entry.name != Staging.lockName && !Heirs.isOne(entry.name) {
             let another = try directory.file(entry.name).open(O_RDWR | O_NONBLOCK)
             defer { SystemCall.close(another) }
             try Reservations.releaseAll(of: another, in: reserved)
@@ -411,7 +427,8 @@ struct Recovery {
         do throws(Errno) {
             guard
                 try Reservations.reserve(
-                    intent.directory + "/" + intent.name, for: staging.file(Staging.lockName), in: reserved)
+                    intent.directory + "/" + intent.name, for: staging.file(Staging.lockName), in: reserved,
+                    leases)
             else { throw .fileExists }
             let directory = try target.ensure()
             do throws(Errno) {

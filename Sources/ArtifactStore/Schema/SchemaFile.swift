@@ -136,6 +136,18 @@ public enum SchemaFile {
             # as {last: 3, within: 90d}: the last 3 of a name, and what left its name within 90 days. A type may say otherwise.
             keep_versions: \(text(of: schema.keepVersions))
 
+            # How many hosts have mounts of this store at one time: 'several' when there may be more than one, 'one', or 'auto' for what the file
+            # system says that it lies on.
+            hosts: \(schema.hosts.rawValue)
+
+            # Where there are several, for how many seconds a host may show what it has seen of the store and another one has changed since: 0 to
+            # 3600. A smaller number costs more questions to the file system's server.
+            cache: \(schema.cacheTime)
+
+            # And after how many seconds without a word from a host the others take its mounts for dead: 3 to 3600. Before that time is over it
+            # stops to publish by itself.
+            lease: \(schema.lease.seconds)
+
             # Which names chromosomes have: 'assemblies' (chr1, chrX, chr2L, chrUn_KI270742v1, chr1_KI270706v1_random, HLA-A*01:01:01:01), a
             # pattern such as "scaffold_*", a list such as [NC_000001.11, NC_000002.12], or the path of a genome's index, which ends in .fai.
             chromosomes: \(chromosomesText(schema.chromosomes))
@@ -259,6 +271,9 @@ private struct SchemaReader {
         var maySupersede = PrincipalNames.none
         var signingKey: String?
         var keepVersions = VersionRetention.all
+        var hosts = StoreHosts.auto
+        var cacheTime = ArtifactSchema.usualCacheTime
+        var lease = LeaseTimes()
         var types: [TypeDefinition]?
         var lines: [String: Int] = [:]
         for (key, value) in try mapping(node, "the schema") {
@@ -292,6 +307,19 @@ private struct SchemaReader {
                 signingKey = text == SigningWord.none ? nil : text
                 if let problem = ArtifactSchema.fault(ofSigningKey: signingKey) { throw fault(value, problem) }
             case "keep_versions": keepVersions = try retention(value)
+            case "hosts":
+                let text = try name(value)
+                guard let found = StoreHosts(rawValue: text) else {
+                    throw fault(value, "'\(text)' is no number of hosts; there are auto, one and several")
+                }
+                hosts = found
+            case "cache":
+                cacheTime = try integer(value, "cache")
+                guard (0...3600).contains(cacheTime) else { throw fault(value, "cache must be 0 to 3600 (seconds)") }
+            case "lease":
+                let seconds = try integer(value, "lease")
+                guard LeaseTimes.range.contains(seconds) else { throw fault(value, "lease must be 3 to 3600 (seconds)") }
+                lease = LeaseTimes(seconds: seconds)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
                 var read: [TypeDefinition] = []
@@ -307,7 +335,7 @@ private struct SchemaReader {
                     key,
                     "'\(other)' is not known here; there are version, publish, settle_seconds, benign_exits, check_at_close, "
                         + "settling_seconds, transient_seconds, transient_names, publish_mode, environment, may_supersede, signing_key, "
-                        + "keep_versions, chromosomes and types"
+                        + "keep_versions, hosts, cache, lease, chromosomes and types"
                 )
             }
         }
@@ -319,7 +347,8 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions
+                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions,
+                hosts: hosts, cacheTime: cacheTime, lease: lease
             )
         } catch {
             throw .schema(file: file, line: error.type.flatMap { lines[$0] }, problem: error.description)

@@ -9,13 +9,11 @@ public final class SessionGuard: Sendable {
     /// Which session.
     public let session: SessionName
     fileprivate let marker: RealFile
-    private let descriptor: FileDescriptor
+    private let hold: Hold
 
-    fileprivate init(_ session: SessionName, _ marker: RealFile, owning descriptor: FileDescriptor) {
-        (self.session, self.marker, self.descriptor) = (session, marker, descriptor)
+    fileprivate init(_ session: SessionName, _ marker: RealFile, _ hold: Hold) {
+        (self.session, self.marker, self.hold) = (session, marker, hold)
     }
-
-    deinit { SystemCall.closeLock(descriptor) }
 }
 
 /// What became of a session that was to be removed.
@@ -55,11 +53,8 @@ extension Store {
             default: throw error
             }
         }
-        do throws(Errno) { try Self.take(descriptor) } catch {
-            SystemCall.closeLock(descriptor)
-            throw error == .wouldBlock ? .resourceBusy : error
-        }
-        return SessionGuard(session, marker, owning: descriptor)
+        return SessionGuard(
+            session, marker, try hold(session, descriptor, writable, otherwise: .resourceBusy, says: false))
     }
 
     /// Removes sessions with all that is in them. With synced durability they wait for the disk together.

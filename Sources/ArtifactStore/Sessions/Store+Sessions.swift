@@ -6,8 +6,8 @@ internal import SystemCalls
 public import SystemPackage
 
 // A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session
-// it is holds the file's flock. So two mounts never have one session, whether they are of one process, one host, or
-// several hosts on one file system.
+// it is holds the file's flock, and in a store of several hosts a reserved name (`Hold`). So two mounts never have one session, whether they are of
+// one process, one host, or several hosts on one file system.
 extension Store {
     /// The sessions that have a directory in a layer, the earliest first.
     public func sessions() throws(Errno) -> [SessionName] {
@@ -54,17 +54,41 @@ extension Store {
         guard let writable else { throw .readOnlyFileSystem }
         guard try !hasDirectory(.session(name)) else { throw .fileExists }
         let marker = writable.sessions.file(name.description)
-        let descriptor = try makeMarker(marker, writable)
-        do throws(Errno) {
-            try Self.take(descriptor)
-            if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
-            try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
-        } catch {
-            SystemCall.closeLock(descriptor)
-            // The marker stays: the name is taken, and nothing is lost by it.
-            throw error == .wouldBlock ? .fileExists : error
+        let hold = try hold(name, try makeMarker(marker, writable), writable, otherwise: .fileExists)
+        // Should it fail the marker stays: the name is taken, and nothing is lost by it.
+        if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
+        try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
+        heldSessions.withLock { $0[name] = hold }
+    }
+
+    /// Holds a session by its marker.
+    ///
+    /// - Parameters:
+    ///   - marker: open; closed with the hold, or when it throws.
+    ///   - error: what it throws when another mount has it.
+    ///   - says: whether the marker is to say who has it.
+    func hold(
+        _ name: SessionName, _ marker: FileDescriptor, _ writable: Writable, otherwise error: Errno, says: Bool = true
+    ) throws(Errno) -> Hold {
+        do throws(Errno) { try Self.take(marker) } catch let problem {
+            // A host that was cut off may have the flock for as long as it is.
+            let isLeft = try? SessionMarker.isHeldElsewhere(marker, root.descriptor) == false
+            guard problem == .wouldBlock, isLeft == true else {
+                SystemCall.closeLock(marker)
+                throw problem == .wouldBlock ? error : problem
+            }
         }
-        heldSessions.withLock { $0[name] = descriptor }
+        let path = "\(StoreLayout.privateDirectory)/\(StoreFormat.sessions)/\(name)"
+        do throws(Errno) {
+            let hold = try Hold(owning: marker, as: path, writable.staging)
+            // For who looks whether the session goes on, where the flock is not seen.
+            if says, let holder = leases.holder {
+                let text = SessionMarker.text(of: holder.mount, holder.client)
+                try? SystemCall.write(marker, text)
+                try? SystemCall.truncate(marker, to: Int64(text.count))
+            }
+            return hold
+        } catch let problem { throw problem == .wouldBlock ? error : problem }
     }
 
     /// Takes a session's marker. Who looks whether a session is live (a catalog does) has it shared for microseconds.
@@ -127,20 +151,21 @@ extension Store {
             throw .notFound(
                 what: "session \(name)" + (isRemoved ? " any more, 'artifactfs gc' has removed it" : ""), path: place)
         }
+        let hold: Hold
         do throws(Errno) {
-            try Self.take(descriptor)
+            hold = try self.hold(name, descriptor, writable, otherwise: .wouldBlock)
             try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)
         } catch {
-            SystemCall.closeLock(descriptor)
             guard error != .wouldBlock else { throw .inUse(what: "session \(name)", path: place) }
             throw .system(doing: "resume the session", path: place, error)
         }
-        heldSessions.withLock { $0[name] = descriptor }
+        heldSessions.withLock { $0[name] = hold }
     }
 
     /// Lets a session go that has ended: its name stays taken, and another mount may resume it.
     public func endSession(_ name: SessionName) {
-        if let descriptor = heldSessions.withLock({ $0.removeValue(forKey: name) }) { SystemCall.closeLock(descriptor) }
+        // What it held goes outside the lock.
+        _ = heldSessions.withLock { $0.removeValue(forKey: name) }
     }
 
     /// Makes the directory of a session, for its first write or an explicit `mkdir`.

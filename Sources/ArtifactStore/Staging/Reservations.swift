@@ -35,6 +35,7 @@ final class Reservations: Sendable {
         let inode: ino_t
     }
 
+    private let leases: Leases
     /// What links are put in; nil where there was no room to make it.
     private let directory: Directory?
     /// The mount's staging directory.
@@ -47,7 +48,8 @@ final class Reservations: Sendable {
     /// - Parameters:
     ///   - directory: `.artifactfs/reserved`.
     ///   - lock: open on the staging directory's lock file, and holding its flock; not closed by this object.
-    init(in directory: Directory?, staging: Directory, lock: FileDescriptor) throws(Errno) {
+    init(in directory: Directory?, staging: Directory, lock: FileDescriptor, leases: Leases) throws(Errno) {
+        self.leases = leases
         self.directory = directory
         self.staging = staging
         let token = Token(
@@ -198,7 +200,7 @@ final class Reservations: Sendable {
         }
         defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
-            try SystemCall.lock(descriptor, waiting: false)
+            try leases.take(descriptor)
         } catch .wouldBlock {
             return false
         }
@@ -236,7 +238,9 @@ final class Reservations: Sendable {
     ///
     /// - Parameter lock: the dead mount's lock file.
     /// - Returns: whether the name is the dead mount's now; otherwise another mount has it.
-    static func reserve(_ path: String, for lock: RealFile, in directory: Directory?) throws(Errno) -> Bool {
+    static func reserve(
+        _ path: String, for lock: RealFile, in directory: Directory?, _ leases: Leases
+    ) throws(Errno) -> Bool {
         guard let directory else { return true }
         let name = EscapedName.unique(path)
         do throws(Errno) {
@@ -247,22 +251,22 @@ final class Reservations: Sendable {
             let found: stat
             do throws(Errno) { found = try SystemCall.attributes(directory.descriptor, name) } catch { return true }
             if found.st_ino == (try lock.attributes().st_ino) { return true }
-            return !isHeld(directory.file(name))
+            return !isHeld(directory.file(name), leases)
         }
     }
 
     /// Whether a mount lives that has a name.
-    private static func isHeld(_ file: RealFile) -> Bool {
+    private static func isHeld(_ file: RealFile, _ leases: Leases) -> Bool {
         guard let descriptor = try? file.open(O_RDWR | O_NONBLOCK) else { return false }
         defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
-            try SystemCall.lock(descriptor, waiting: false)
+            try leases.take(descriptor)
             return false
         } catch { return error == .wouldBlock }
     }
 
     /// Removes the names of mounts of which nothing else is left: they were free for who wanted them, and are nobody's.
-    static func removeOrphans(in directory: Directory?) throws(Errno) {
+    static func removeOrphans(in directory: Directory?, _ leases: Leases) throws(Errno) {
         guard let directory else { return }
         var found: [(name: String, inode: ino_t, links: UInt64)] = []
         var counts: [ino_t: UInt64] = [:]
@@ -276,7 +280,7 @@ final class Reservations: Sendable {
             let file = directory.file(name)
             guard let lock = try? file.open(O_RDWR | O_NONBLOCK) else { continue }
             defer { SystemCall.closeLock(lock) }
-            guard (try? SystemCall.lock(lock, waiting: false)) != nil, let now = try? file.attributes(),
+            guard (try? leases.take(lock)) != nil, let now = try? file.attributes(),
                 now.st_ino == inode
             else { continue }
             try file.unlink()

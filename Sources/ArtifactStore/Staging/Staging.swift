@@ -65,8 +65,9 @@ public final class Staging: Sendable {
     public let mountID: String
 
     private let schema: ArtifactSchema
-    private let lock: FileDescriptor
+    let lock: FileDescriptor
     private let reservations: Reservations
+    private let leases: Leases
     private let user = geteuid()
     private let group = getegid()
     /// Bits that the process's umask takes from modes, as it was when the store was opened.
@@ -77,8 +78,9 @@ public final class Staging: Sendable {
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
     init(
         in parent: Directory, mountID: String, host: String, ledger: LedgerPlace?, schema: ArtifactSchema,
-        reserved: Directory?, spare: Spare?
+        reserved: Directory?, spare: Spare?, leases: Leases
     ) throws(Errno) {
+        self.leases = leases
         do throws(Errno) { directory = try parent.directory(mountID, orMakeWith: 0o700) } catch {
             guard let spare, DiskRoom.isForWantOfRoom(error) else { throw error }
             try spare.takeStaging(as: mountID, in: parent)
@@ -87,8 +89,14 @@ public final class Staging: Sendable {
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
-            MountDescription(mount: mountID, host: host, ledger: ledger).write(to: lock)
-            reservations = try Reservations(in: reserved, staging: directory, lock: lock)
+            let description = leases.describe(mount: mountID, host: host, ledger: ledger)
+            description.write(to: lock)
+            if leases.isShared {
+                try SystemCall.sync(lock)
+                try Heirs.prepare(description, in: directory)
+            }
+            reservations = try Reservations(in: reserved, staging: directory, lock: lock, leases: leases)
+            leases.begin(Leases.Own(description: description, staging: directory))
         } catch {
             SystemCall.closeLock(lock)
             throw error
@@ -113,6 +121,7 @@ public final class Staging: Sendable {
     public func create(
         hint: String, kind: Kind? = nil, mode: UInt32, owner: (uid: UInt32, gid: UInt32)? = nil, target: Target? = nil
     ) throws(Errno) -> (file: RealFile, descriptor: FileDescriptor) {
+        try leases.check()
         let file = unusedName(hint: hint, kind: kind)
         if let target { try reserve(target, for: file) }
         let descriptor: FileDescriptor
@@ -143,6 +152,7 @@ public final class Staging: Sendable {
     public func makeDirectory(
         hint: String, kind: Kind, mode: UInt32, owner: (uid: UInt32, gid: UInt32)?, target: Target?
     ) throws(Errno) -> RealFile {
+        try leases.check()
         let file = unusedName(hint: hint, kind: kind)
         if let target { try reserve(target, for: file) }
         do throws(Errno) {
@@ -173,6 +183,7 @@ public final class Staging: Sendable {
     /// - Parameter former: another staged file of this mount, which the new one replaces: what it has taken passes over.
     /// - Throws: `EEXIST` when the target is there, or taken by another.
     public func reserve(_ target: Target, for file: RealFile, replacing former: RealFile? = nil) throws(Errno) {
+        try leases.check()
         try reservations.reserve(
             target.path, for: Self.number(of: file.name), replacing: former.map { Self.number(of: $0.name) })
         do throws(Errno) {
@@ -182,6 +193,18 @@ public final class Staging: Sendable {
             release(file, to: former)
             throw error
         }
+    }
+
+    /// Takes something of the store that one mount has at a time, of whichever host: under a path that no artifact has.
+    ///
+    /// - Returns: what `release` gives it back for; nil in a store of one host, where locks tell.
+    /// - Throws: `EEXIST` when another has it.
+    func take(_ path: String) throws(Errno) -> RealFile? {
+        guard leases.isShared else { return nil }
+        try leases.check()
+        let holder = unusedName(hint: path, kind: .transient)
+        try reservations.reserve(path, for: Self.number(of: holder.name))
+        return holder
     }
 
     /// Gives back what a staged file has taken, when it is not to be published. A file that is elsewhere has taken nothing, whatever its name.

@@ -13,10 +13,8 @@ extension Store {
     public func recoverAgain(keepingSeconds: Int? = nil) -> RecoveryReport {
         guard let writable else { return RecoveryReport() }
         do throws(Errno) {
-            let lock = try SystemCall.open(
-                writable.ownDirectory.descriptor, StoreFormat.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+            let lock = try leases.lockForOpening(writable.ownDirectory, of: host, waiting: false)
             defer { SystemCall.closeLock(lock) }
-            try SystemCall.lock(lock, waiting: false)
             var recovery = Recovery(
                 root: root, stagings: writable.stagings, quarantine: writable.quarantine,
                 ledgers: try writable.ownDirectory.directory(StoreFormat.ledger),
@@ -24,7 +22,7 @@ extension Store {
                 reserved: writable.reserved,
                 ledger: writable.ledger, schema: schema, checks: checks, host: host,
                 transientSeconds: keepingSeconds ?? schema.transientSeconds, durability: durability,
-                hardening: hardening)
+                hardening: hardening, leases: leases)
             return try recovery.run()
         } catch .wouldBlock {
             var report = RecoveryReport()

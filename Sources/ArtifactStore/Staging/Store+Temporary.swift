@@ -25,7 +25,7 @@ extension Store {
         let stagings = try own.directory(StoreFormat.staging)
         var found: [LeftTemporary] = []
         for entry in try stagings.entries() where entry.isDirectory && entry.name != staging?.mountID {
-            guard let directory = try? stagings.directory(entry.name), !Self.isHeld(directory) else { continue }
+            guard let directory = try? stagings.directory(entry.name), !isHeld(directory) else { continue }
             for entry in try directory.entries() {
                 guard let staged = Staging.understand(entry.name), staged.kind == .transient,
                     let attributes = try? directory.file(entry.name).attributes(),
@@ -41,11 +41,11 @@ extension Store {
     }
 
     /// Whether the mount lives whose staging directory it is.
-    private static func isHeld(_ staging: Directory) -> Bool {
+    private func isHeld(_ staging: Directory) -> Bool {
         do throws(Errno) {
             let lock = try staging.file(Staging.lockName).open(O_RDONLY | O_NONBLOCK)
             defer { SystemCall.closeLock(lock) }
-            try SystemCall.lock(lock, waiting: false, isShared: true)
+            try leases.take(lock, isShared: true)
             return false
         } catch { return error != .noSuchFileOrDirectory }
     }

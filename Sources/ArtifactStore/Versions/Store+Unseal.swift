@@ -49,26 +49,27 @@ extension Store {
                 directory: try writable.ownDirectory.directory(StoreFormat.versionsDirectory, orMakeWith: 0o700))
         }
         let lock = try LeavingArtifact.attempt(path, "changed: another change goes on") { () throws(Errno) in
-            try Self.lock(shelf.directory)
+            try Self.lock(shelf.directory, writable.staging)
         }
-        defer { SystemCall.closeLock(lock) }
+        defer { withExtendedLifetime(lock) {} }
         return try body(shelf, writable)
     }
 
     /// Who holds it is done soon; one who is stopped is not waited for without an end.
-    private static func lock(_ directory: Directory) throws(Errno) -> FileDescriptor {
-        let descriptor = try SystemCall.open(directory.descriptor, ".", O_RDONLY | O_DIRECTORY)
+    private static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> Hold {
         var attempts = 200
         while true {
             do throws(Errno) {
-                try SystemCall.lock(descriptor, waiting: false)
-                return descriptor
+                let descriptor = try SystemCall.open(directory.descriptor, ".", O_RDONLY | O_DIRECTORY)
+                do throws(Errno) { try SystemCall.lock(descriptor, waiting: false) } catch {
+                    SystemCall.closeLock(descriptor)
+                    throw error
+                }
+                return try Hold(
+                    owning: descriptor, as: "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)", staging)
             } catch {
                 attempts -= 1
-                guard error == .wouldBlock, attempts > 0 else {
-                    SystemCall.closeLock(descriptor)
-                    throw error == .wouldBlock ? .resourceBusy : error
-                }
+                guard error == .wouldBlock, attempts > 0 else { throw error == .wouldBlock ? .resourceBusy : error }
                 usleep(50_000)
             }
         }

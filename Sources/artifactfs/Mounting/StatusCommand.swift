@@ -268,6 +268,16 @@ struct MountStatus {
                         + "'artifactfs verify --harden' as root makes it so")
             }
         }
+        if let lease = value["lease"], let state = lease["state"]?.string {
+            let words =
+                switch HeldLease.State(rawValue: state) {
+                case .held: "held; without it for \(lease["seconds"]?.integer ?? 0) s this mount is dead to other hosts"
+                case .lapsed: "LAPSED: the store was not reached in time; nothing is published or written until it is"
+                case .lost: "LOST: another host has what was staged here; unmount, and mount again"
+                case nil: state
+                }
+            line("lease", words)
+        }
         let passthrough = value["passthrough"]
         line(
             "passthrough",

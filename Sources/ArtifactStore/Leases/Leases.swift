@@ -1,0 +1,236 @@
+internal import ArtifactRecords
+public import Artifacts
+internal import Glibc
+internal import Synchronization
+internal import SystemCalls
+internal import SystemPackage
+
+/// Which mounts of a store live: by their flock(2) where it is seen, and by their leases where it is not (DISK FORMAT, "Leases").
+///
+/// In a store of one host it is flock alone. In one of several hosts a mount renews its lease, watches the leases of others, and makes itself the
+/// heir of one that is dead before it settles what that one has left: exactly one does.
+public final class Leases: Sendable {
+    /// What a mount has in a store of several hosts.
+    struct Own: Sendable {
+        let description: MountDescription
+        /// Its staging directory.
+        let staging: Directory
+    }
+
+    /// Whether the store is one of several hosts.
+    public let isShared: Bool
+    /// Of this mount.
+    public let times: LeaseTimes
+    let stagings: Directory
+    private let client: StoreClient?
+    private let own = Lock<Own?>(nil)
+    /// Until when this mount may publish, in nanoseconds since the machine's start; the greatest number in a store of one host.
+    private let heldUntil = Atomic<UInt64>(.max)
+    let held: Lock<HeldLease?> = Lock(nil)
+    let renewals = Atomic<UInt64>(0)
+    /// By the names of staging directories.
+    let watched = Lock<[String: WatchedLease]>([:])
+    /// What dead mounts of other clients left and is this mount's to settle, by the names of their staging directories.
+    let inherited = Lock<Set<String>>([])
+    private let keeper = Lock<LeaseKeeper?>(nil)
+
+    /// For tests: which client a store is opened as.
+    @TaskLocal static var assumedClient: StoreClient?
+
+    /// - Parameters:
+    ///   - stagings: `.artifactfs/staging`.
+    ///   - client: nil where it cannot be told.
+    init(in stagings: Directory, client: StoreClient?, isShared: Bool, times: LeaseTimes) {
+        (self.stagings, self.client, self.times) = (stagings, client, times)
+        self.isShared = isShared && client != nil
+    }
+
+    /// Those of a store, by what it says and what it lies on.
+    convenience init(in stagings: Directory, root: Directory, _ schema: ArtifactSchema) {
+        let client = Self.assumedClient ?? (try? StoreClient(of: root.descriptor))
+        let isShared =
+            switch schema.hosts {
+            case .one: false
+            case .several: true
+            case .auto:
+                FileSystemKind.isShared(root.descriptor) || Self.areUsed(in: stagings, besides: client)
+            }
+        self.init(in: stagings, client: client, isShared: isShared, times: schema.lease)
+    }
+
+    deinit { end() }
+
+    /// What this mount's token is to say.
+    func describe(mount: String, host: String, ledger: LedgerPlace?) -> MountDescription {
+        MountDescription(
+            mount: mount, host: host, ledger: ledger, client: client, lease: isShared ? times.seconds : nil)
+    }
+
+    /// This mount's lease begins: its token is made and says so.
+    func begin(_ own: Own) {
+        guard isShared else { return }
+        self.own.withLock { $0 = own }
+        let lease = HeldLease(times: times, made: Clock.sinceBoot())
+        held.withLock { $0 = lease }
+        heldUntil.store(lease.end, ordering: .releasing)
+        keeper.withLock { $0 = LeaseKeeper(self) }
+    }
+
+    /// The mount ends.
+    func end() {
+        keeper.withLock { keeper in
+            keeper?.stop()
+            keeper = nil
+        }
+    }
+
+    /// Tells what changes, on a thread of its own.
+    ///
+    /// - Parameter body: returns whether it is done with it; otherwise it is told again.
+    public func listen(_ body: @escaping @Sendable (LeaseNews) -> Bool) { keeper.withLock { $0?.listen(body) } }
+
+    /// Whether this mount may publish, and write: its lease is held, or it needs none.
+    public var areHeld: Bool {
+        let end = heldUntil.load(ordering: .acquiring)
+        return end == .max || Clock.sinceBoot() < end
+    }
+
+    /// What this mount's lease is; nil in a store of one host.
+    public var state: HeldLease.State? { held.withLock { $0?.state(at: Clock.sinceBoot()) } }
+
+    /// - Throws: `EHOSTDOWN` when this mount may not publish nor write, because other hosts may take it for dead.
+    func check() throws(Errno) { guard areHeld else { throw .hostIsDown } }
+
+    /// The mount of this object, when it has a lease.
+    var owner: Own? { own.withLock { $0 } }
+
+    /// What says of something that this mount has it; nil in a store of one host.
+    var holder: (mount: String, client: StoreClient)? {
+        guard let owner, let client else { return nil }
+        return (owner.description.mount, client)
+    }
+
+    func note(_ lease: HeldLease, at time: UInt64) {
+        heldUntil.store(lease.state(at: time) == .held ? lease.end : 0, ordering: .releasing)
+    }
+
+    /// Takes the lock under which a store is opened and recovered. In a store of several hosts it is one a host: two hosts never settle the same
+    /// (``Heirs``), and one that is dead is not waited for.
+    ///
+    /// - Parameters:
+    ///   - own: `.artifactfs`.
+    ///   - host: this one.
+    /// - Returns: a descriptor, which the caller closes as a lock's.
+    /// - Throws: `EWOULDBLOCK` when another mount has it and `waiting` is false.
+    func lockForOpening(_ own: Directory, of host: String, waiting: Bool) throws(Errno) -> FileDescriptor {
+        let name = StoreFormat.lockName + (isShared ? "-" + host : "")
+        let lock = try SystemCall.open(own.descriptor, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+        do throws(Errno) {
+            guard isShared, waiting else {
+                try SystemCall.lock(lock, waiting: waiting)
+                return lock
+            }
+            // What this host held before it was started again a server may hold for it still.
+            for _ in 0..<200 {
+                do throws(Errno) {
+                    try SystemCall.lock(lock, waiting: false)
+                    return lock
+                } catch { guard error == .wouldBlock else { throw error } }
+                usleep(50_000)
+            }
+            return lock
+        } catch {
+            SystemCall.closeLock(lock)
+            throw error
+        }
+    }
+
+    // MARK: - Others
+
+    /// Whether a mount may live though nobody's flock is seen on its token.
+    ///
+    /// - Parameter description: what its token says; nil when it says nothing.
+    func mayLive(_ description: MountDescription?) -> Bool {
+        guard let description, let theirs = description.client else {
+            // Older versions have flock only; nonsense is watched like a lease.
+            return isShared && description == nil
+        }
+        if isInherited(description.mount) { return false }
+        // GlusterFS lets a flock go when its host was cut off for a time, while the mount lives.
+        if theirs == client { return description.lease != nil && !description.isKnownDead }
+        return isShared || description.lease != nil
+    }
+
+    /// Whether all that a mount left is this one's to settle.
+    func isInherited(_ mount: String) -> Bool { inherited.withLock { $0.contains(mount) } }
+
+    /// Whether another client's mount has a lease here: then the store is one of several hosts.
+    static func areUsed(in stagings: Directory, besides client: StoreClient?) -> Bool {
+        guard let entries = try? stagings.entries() else { return false }
+        return entries.contains { entry in
+            guard entry.isDirectory, let directory = try? stagings.directory(entry.name),
+                let token = try? directory.file(Staging.lockName).open(O_RDONLY | O_NONBLOCK)
+            else { return false }
+            defer { SystemCall.close(token) }
+            guard let description = MountDescription(token), let theirs = description.client else { return false }
+            return description.lease != nil && theirs != client
+        }
+    }
+
+    /// Takes the flock of a mount's token when that mount is dead.
+    ///
+    /// - Parameters:
+    ///   - token: open; its lock is the caller's to close.
+    ///   - isShared: whether others may have it too.
+    /// - Throws: `EWOULDBLOCK` while it lives, or may live.
+    func take(_ token: FileDescriptor, isShared: Bool = false) throws(Errno) {
+        let description = MountDescription(token)
+        do throws(Errno) { try SystemCall.lock(token, waiting: false, isShared: isShared) } catch {
+            // MooseFS has the flock of a host that is cut off for as long as it is.
+            guard error == .wouldBlock, let description, isInherited(description.mount) else { throw error }
+        }
+        guard mayLive(description) else { return }
+        SystemCall.unlock(token)
+        throw .wouldBlock
+    }
+
+    /// The same of a mount of which everything is to be settled: by one mount of one host only.
+    ///
+    /// - Parameters:
+    ///   - name: its staging directory's.
+    ///   - staging: that.
+    func inherit(_ token: FileDescriptor, _ name: String, _ staging: Directory) throws(Errno) {
+        if isInherited(name) {
+            do throws(Errno) { try SystemCall.lock(token, waiting: false) } catch {
+                guard error == .wouldBlock else { throw error }
+            }
+            return
+        }
+        try take(token)
+        guard isShared else { return }
+        do throws(Errno) {
+            guard let owner, try Heirs.claim(staging, for: owner, isGone: { self.isGone($0) }) else {
+                throw .wouldBlock
+            }
+        } catch {
+            SystemCall.unlock(token)
+            throw error
+        }
+        inherited.withLock { _ = $0.insert(name) }
+    }
+
+    /// Whether a staging directory without a token is nobody's who is about to make one.
+    func mayMakeToken(in name: String) -> Bool { !isShared || isInherited(name) }
+
+    /// Whether the mount is gone, or dead, that has made itself an heir.
+    func isGone(_ heir: MountDescription) -> Bool {
+        for name in [heir.mount, heir.mount + Recovery.leftSuffix] {
+            if isInherited(name) { return true }
+            guard let staging = try? stagings.directory(name) else { continue }
+            guard let token = try? staging.file(Staging.lockName).open(O_RDONLY | O_NONBLOCK) else { return false }
+            defer { SystemCall.closeLock(token) }
+            return (try? take(token, isShared: true)) != nil
+        }
+        return true
+    }
+}
