@@ -110,6 +110,7 @@ public final class Store: Sendable {
         host = Self.hostName()
         if readOnly {
             (schema, schemaText) = try Self.readSchema(root, path)
+            Self.share(root, by: schema)
             writable = nil
             recovery = RecoveryReport()
             hardening = Hardening(isAsked: false, parts: [])
@@ -122,7 +123,9 @@ public final class Store: Sendable {
             try root.directory(StoreLayout.privateDirectory, orMakeWith: 0o700)
         }
         (schema, schemaText) = try Self.readSchema(root, path)
+        Self.share(root, by: schema)
         let parts = try Self.prepare(own, path)
+        for (part, name) in parts.all + [(own, "")] { Self.renews(part, name, beneath: root) }
         let hardening = Hardening(
             isAsked: hardens,
             parts: hardens
@@ -149,6 +152,7 @@ public final class Store: Sendable {
             let staging = try Staging(
                 in: parts.staging, mountID: Self.newMountID(host), host: host, ledger: LedgerPlace(endOf: ledger),
                 schema: schema, reserved: parts.reserved, spare: spare, leases: leases)
+            Self.renews(staging.directory, StoreFormat.staging + "/" + staging.mountID, beneath: root)
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,
                 own: own, reserved: parts.reserved, ledger: ledger, schema: schema, checks: checks, host: host,
@@ -188,6 +192,14 @@ public final class Store: Sendable {
             RealDirectory(path: relativePath, root: root, isSynced: isSynced, budget: budget)
         }
     }
+
+    /// Whether other hosts may change it: then what this one remembers of it is bounded by the schema's time, and the server is asked before
+    /// anything is written.
+    public var isShared: Bool { root.bound.isShared }
+
+    /// In a shared store: for how many nanoseconds the kernel, or the driver, may trust what was seen, half of the schema's time: what was
+    /// seen then may be as old as the other half. `.max` where it is not shared.
+    public var trustedNanoseconds: UInt64 { root.bound.nanoseconds }
 
     /// How many directories are known.
     package var knownDirectories: Int { directories.count }
@@ -232,6 +244,23 @@ public final class Store: Sendable {
 
     // MARK: - Opening
 
+    /// Follows what the schema says of other hosts.
+    private static func share(_ root: Directory, by schema: ArtifactSchema) {
+        let isShared =
+            switch schema.hosts {
+            case .one: false
+            case .several: true
+            case .auto: FileSystemKind.isShared(root.descriptor)
+            }
+        if isShared { root.bound.share(seconds: schema.cacheTime) }
+    }
+
+    /// One of the store's own directories is opened again when it was made anew elsewhere.
+    private static func renews(_ directory: Directory, _ name: String, beneath root: Directory) {
+        DirectoryRenewal.begin(
+            directory, beneath: root, StoreLayout.privateDirectory + (name.isEmpty ? "" : "/" + name))
+    }
+
     static func doing<Value>(
         _ what: String, _ path: String, _ body: () throws(Errno) -> Value
     ) throws(StoreError) -> Value {
@@ -241,7 +270,7 @@ public final class Store: Sendable {
     static func openRoot(_ path: String) throws(StoreError) -> Directory {
         do throws(Errno) {
             let current = FileDescriptor(rawValue: AT_FDCWD)
-            return Directory(owning: try SystemCall.open(current, path, O_RDONLY | O_DIRECTORY))
+            return Directory(owning: try SystemCall.open(current, path, O_RDONLY | O_DIRECTORY), CacheBound())
         } catch .notDirectory {
             throw .notAStore(path: path, problem: "it is not a directory")
         } catch {
@@ -310,6 +339,14 @@ public final class Store: Sendable {
         let sessions: Directory
         /// Nil in a store that has none yet, on a full disk.
         let reserved: Directory?
+
+        /// All of them, with their names.
+        var all: [(Directory, String)] {
+            [
+                (staging, StoreFormat.staging), (quarantine, StoreFormat.quarantine), (ledger, StoreFormat.ledger),
+                (sessions, StoreFormat.sessions),
+            ] + (reserved.map { [($0, StoreFormat.reserved)] } ?? [])
+        }
     }
 
     /// What is missing of the driver's own directory is made; a store of another format is refused.

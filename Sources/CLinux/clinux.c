@@ -207,6 +207,8 @@ int clinux_may_access(int fd, int mode) {
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int clinux_dup3(int from, int to) { return dup3(from, to, O_CLOEXEC); }
+
 int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 
 int clinux_inotify_watch(int inotify, int directory) {

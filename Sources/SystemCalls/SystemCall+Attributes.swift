@@ -16,7 +16,7 @@ extension SystemCall {
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>
     ) throws(Errno) -> stat {
         var result = stat()
-        try retry(.attributes, name) { fstatat(directory.rawValue, name, &result, AT_SYMLINK_NOFOLLOW) }
+        try retry(.attributes, name, in: directory) { fstatat(directory.rawValue, name, &result, AT_SYMLINK_NOFOLLOW) }
         return result
     }
 
@@ -31,7 +31,7 @@ extension SystemCall {
     package static func look(_ directory: FileDescriptor, _ name: UnsafePointer<CChar>) throws(Errno) -> FoundFile {
         var attributes = stat()
         var born: Int64 = 0
-        try retry(.attributes, name) {
+        try retry(.attributes, name, in: directory) {
             clinux_stat_at(directory.rawValue, name, AT_SYMLINK_NOFOLLOW, &attributes, &born)
         }
         return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
@@ -45,6 +45,40 @@ extension SystemCall {
             clinux_stat_at(descriptor.rawValue, "", Int32(CLINUX_AT_EMPTY_PATH), &attributes, &born)
         }
         return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
+    }
+
+    /// The same, as the file system's server has it now: a name that this machine remembers, or that it remembers not to be there, is asked for
+    /// (statx(2), `AT_STATX_FORCE_SYNC`).
+    package static func lookFreshly(
+        _ directory: FileDescriptor, _ name: UnsafePointer<CChar>
+    ) throws(Errno) -> FoundFile {
+        try askAgain(directory)
+        var attributes = stat()
+        var born: Int64 = 0
+        let flags = AT_SYMLINK_NOFOLLOW | Int32(CLINUX_AT_STATX_FORCE_SYNC)
+        try retry(.attributes, name, in: directory) {
+            clinux_stat_at(directory.rawValue, name, flags, &attributes, &born)
+        }
+        return FoundFile(attributes: attributes, identity: FileIdentity(attributes, born: born))
+    }
+
+    /// Asks the file system's server how a directory is: where it is not as this machine remembers it, the names that it remembers of it, and
+    /// those that it remembers not to be there, are asked for from now on (fs/nfs/dir.c, `nfs_check_verifier`; `AT_STATX_FORCE_SYNC`).
+    package static func askAgain(_ directory: FileDescriptor) throws(Errno) {
+        var attributes = stat()
+        var born: Int64 = 0
+        let flags = Int32(CLINUX_AT_EMPTY_PATH | CLINUX_AT_STATX_FORCE_SYNC)
+        try retry(.attributes, directory) { clinux_stat_at(directory.rawValue, "", flags, &attributes, &born) }
+    }
+
+    /// The same for the directory of a path that begins in another.
+    package static func askAgain(_ directory: FileDescriptor, _ path: UnsafePointer<CChar>) throws(Errno) {
+        var attributes = stat()
+        var born: Int64 = 0
+        let flags = AT_SYMLINK_NOFOLLOW | Int32(CLINUX_AT_STATX_FORCE_SYNC)
+        try retry(.attributes, path, in: directory) {
+            clinux_stat_at(directory.rawValue, path, flags, &attributes, &born)
+        }
     }
 
     /// What is known here of an open descriptor's file, `O_PATH` too: a file system that is a process, or a server's, is not asked (statx(2),
@@ -68,7 +102,9 @@ extension SystemCall {
     package static func setMode(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, _ mode: UInt32
     ) throws(Errno) {
-        try retry(.setMode, name) { fchmodat(directory.rawValue, name, mode & 0o7777, AT_SYMLINK_NOFOLLOW) }
+        try retry(.setMode, name, in: directory) {
+            fchmodat(directory.rawValue, name, mode & 0o7777, AT_SYMLINK_NOFOLLOW)
+        }
     }
 
     /// chmod(2) of the file that a descriptor names, `O_PATH` ones above all.
@@ -93,7 +129,7 @@ extension SystemCall {
     package static func setOwner(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, user: UInt32?, group: UInt32?
     ) throws(Errno) {
-        try retry(.setOwner, name) {
+        try retry(.setOwner, name, in: directory) {
             fchownat(directory.rawValue, name, user ?? UInt32.max, group ?? UInt32.max, AT_SYMLINK_NOFOLLOW)
         }
     }
@@ -124,7 +160,9 @@ extension SystemCall {
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, access: timespec, modification: timespec
     ) throws(Errno) {
         try withTimes(access, modification) { times throws(Errno) in
-            _ = try retry(.setTimes, name) { utimensat(directory.rawValue, name, times, AT_SYMLINK_NOFOLLOW) }
+            _ = try retry(.setTimes, name, in: directory) {
+                utimensat(directory.rawValue, name, times, AT_SYMLINK_NOFOLLOW)
+            }
         }
     }
 

@@ -13,6 +13,18 @@ extension SystemCall {
         in directory: FileDescriptor,
         _ body: (_ name: UnsafePointer<CChar>, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void
     ) throws(Errno) {
+        var isBegun = false
+        do throws(Errno) { return try forEachName(in: directory, &isBegun, body) } catch {
+            guard error == .staleNFSFileHandle, !isBegun, StaleDescriptors.renew(directory) else { throw error }
+        }
+        try forEachName(in: directory, &isBegun, body)
+    }
+
+    /// - Parameter isBegun: whether a name was told of.
+    private static func forEachName(
+        in directory: FileDescriptor, _ isBegun: inout Bool,
+        _ body: (_ name: UnsafePointer<CChar>, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void
+    ) throws(Errno) {
         let own = try open(directory, ".", O_RDONLY | O_DIRECTORY)
         guard let stream = fdopendir(own.rawValue) else {
             let error = Errno(rawValue: errno)
@@ -23,12 +35,13 @@ extension SystemCall {
         while true {
             var entry: UnsafeMutablePointer<dirent>?
             // readdir(3) has nothing to say of an error but errno.
-            try retry(.readDirectory, directory) { () -> Int32 in
+            try tryOnce(.readDirectory, directory) { () -> Int32 in
                 errno = 0
                 entry = readdir(stream)
                 return entry == nil && errno != 0 ? -1 : 0
             }
             guard let entry else { return }
+            isBegun = true
             // DT_* is the type's bits shifted (readdir(3), DTTOIF).
             let (number, type) = (UInt64(entry.pointee.d_ino), UInt32(entry.pointee.d_type) << 12)
             try withUnsafePointer(to: &entry.pointee.d_name) { tuple throws(Errno) in

@@ -17,7 +17,8 @@ extension SystemCall {
     package static func open(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, _ flags: Int32, _ mode: UInt32 = 0
     ) throws(Errno) -> FileDescriptor {
-        FileDescriptor(rawValue: try retry(.open, name) { clinux_openat(directory.rawValue, name, flags, mode) })
+        FileDescriptor(
+            rawValue: try retry(.open, name, in: directory) { clinux_openat(directory.rawValue, name, flags, mode) })
     }
 
     /// openat2(2) of a path that leads never out of a directory, and never through a symbolic link.
@@ -27,7 +28,9 @@ extension SystemCall {
         _ directory: FileDescriptor, _ path: UnsafePointer<CChar>, _ flags: Int32
     ) throws(Errno) -> FileDescriptor {
         FileDescriptor(
-            rawValue: try retry(.open, path) { clinux_openat_beneath(directory.rawValue, path, flags, 0) })
+            rawValue: try retry(.open, path, in: directory) {
+                clinux_openat_beneath(directory.rawValue, path, flags, 0)
+            })
     }
 
     /// Opens a file below a directory, never through a symbolic link, also with a kernel without openat2(2).
@@ -85,28 +88,28 @@ extension SystemCall {
     package static func makeDirectory(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, _ mode: UInt32
     ) throws(Errno) {
-        try retry(.makeDirectory, name) { mkdirat(directory.rawValue, name, mode) }
+        try retry(.makeDirectory, name, in: directory) { mkdirat(directory.rawValue, name, mode) }
     }
 
     /// mknodat(2).
     package static func makeNode(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, _ mode: UInt32, device: UInt64
     ) throws(Errno) {
-        try retry(.makeNode, name) { mknodat(directory.rawValue, name, mode, dev_t(device)) }
+        try retry(.makeNode, name, in: directory) { mknodat(directory.rawValue, name, mode, dev_t(device)) }
     }
 
     /// symlinkat(2).
     package static func makeSymbolicLink(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, to target: UnsafePointer<CChar>
     ) throws(Errno) {
-        try retry(.makeNode, name) { symlinkat(target, directory.rawValue, name) }
+        try retry(.makeNode, name, in: directory) { symlinkat(target, directory.rawValue, name) }
     }
 
     /// linkat(2), without following a symbolic link.
     package static func link(
         _ from: FileDescriptor, _ name: UnsafePointer<CChar>, _ to: FileDescriptor, _ newName: UnsafePointer<CChar>
     ) throws(Errno) {
-        try retry(.link, newName) { linkat(from.rawValue, name, to.rawValue, newName, 0) }
+        try retry(.link, newName, in: from, and: to) { linkat(from.rawValue, name, to.rawValue, newName, 0) }
     }
 
     /// linkat(2) of the file that a descriptor names, `O_PATH` ones above all.
@@ -114,7 +117,7 @@ extension SystemCall {
         _ descriptor: FileDescriptor, _ to: FileDescriptor, _ newName: UnsafePointer<CChar>
     ) throws(Errno) {
         try withPath(of: descriptor) { path throws(Errno) in
-            _ = try retry(.link, newName) { linkat(AT_FDCWD, path, to.rawValue, newName, AT_SYMLINK_FOLLOW) }
+            _ = try retry(.link, newName, in: to) { linkat(AT_FDCWD, path, to.rawValue, newName, AT_SYMLINK_FOLLOW) }
         }
     }
 
@@ -125,7 +128,7 @@ extension SystemCall {
         _ from: FileDescriptor, _ name: UnsafePointer<CChar>, _ to: FileDescriptor, _ newName: UnsafePointer<CChar>,
         _ flags: UInt32
     ) throws(Errno) {
-        try retry(flags & noReplace == 0 ? .rename : .renameWithoutReplacing, newName) {
+        try retry(flags & noReplace == 0 ? .rename : .renameWithoutReplacing, newName, in: from, and: to) {
             clinux_renameat2(from.rawValue, name, to.rawValue, newName, flags)
         }
     }
@@ -184,7 +187,7 @@ extension SystemCall {
     package static func unlink(
         _ directory: FileDescriptor, _ name: UnsafePointer<CChar>, isDirectory: Bool = false
     ) throws(Errno) {
-        try retry(.unlink, name) { unlinkat(directory.rawValue, name, isDirectory ? AT_REMOVEDIR : 0) }
+        try retry(.unlink, name, in: directory) { unlinkat(directory.rawValue, name, isDirectory ? AT_REMOVEDIR : 0) }
     }
 
     /// umount2(2).

@@ -23,14 +23,50 @@ package enum SystemCall {
         return try untilDone(body)
     }
 
-    /// The same for a call on a descriptor.
+    /// The same for a name in an open directory. One that its server has forgotten is opened anew by its path, and the call made once more
+    /// (``StaleDescriptors``).
+    ///
+    /// - Parameter other: another directory that the call is on.
+    @inline(__always)
+    @discardableResult
+    static func retry<Value: SignedInteger>(
+        _ call: Faults.Call, _ name: UnsafePointer<CChar>, in directory: FileDescriptor,
+        and other: FileDescriptor? = nil, _ body: () -> Value
+    ) throws(Errno) -> Value {
+        do throws(Errno) { return try retry(call, name, body) } catch {
+            guard error == .staleNFSFileHandle, renew(directory, other) else { throw error }
+            return try retry(call, name, body)
+        }
+    }
+
+    /// The same for a call on a descriptor, which is renewed as well.
     @inline(__always)
     @discardableResult
     static func retry<Value: SignedInteger>(
         _ call: Faults.Call, _ descriptor: FileDescriptor, _ body: () -> Value
     ) throws(Errno) -> Value {
+        do throws(Errno) { return try tryOnce(call, descriptor, body) } catch {
+            guard error == .staleNFSFileHandle, StaleDescriptors.renew(descriptor) else { throw error }
+            return try tryOnce(call, descriptor, body)
+        }
+    }
+
+    /// The same for a call on a descriptor that is open for the moment only: nothing is opened anew.
+    @inline(__always)
+    @discardableResult
+    static func tryOnce<Value: SignedInteger>(
+        _ call: Faults.Call, _ descriptor: FileDescriptor, _ body: () -> Value
+    ) throws(Errno) -> Value {
         if Faults.areUsed { return try retry(Faults.fault(in: call, Faults.path(of: descriptor)), body) }
         return try untilDone(body)
+    }
+
+    /// Which of two directories is meant the system does not say.
+    @inline(never)
+    private static func renew(_ directory: FileDescriptor, _ other: FileDescriptor?) -> Bool {
+        let isRenewed = StaleDescriptors.renew(directory)
+        guard let other else { return isRenewed }
+        return StaleDescriptors.renew(other) || isRenewed
     }
 
     /// The same for a call on neither.

@@ -19,9 +19,11 @@ final class Harness: Sendable {
     /// - Parameters:
     ///   - publishing: `exit` would wait for the end of the process that tests are.
     ///   - settleSeconds: for how long it waits.
+    ///   - hosts: how many change the store.
+    ///   - cacheTime: for how many seconds what they changed may be shown as it was.
     init(
         in parent: String? = nil, publishing: PublishingRule = .close, settleSeconds: Int = 2,
-        processes: any ProcessObserver = LinuxProcesses()
+        processes: any ProcessObserver = LinuxProcesses(), hosts: StoreHosts = .auto, cacheTime: Int = 5
     ) throws {
         directory = try TemporaryDirectory(in: parent)
         let path = directory.path + "/store"
@@ -29,7 +31,9 @@ final class Harness: Sendable {
         let schema = path + "/.artifactfs/schema.yaml"
         try write(
             try contents(schema).replacing("publish: exit", with: "publish: \(publishing.rawValue)")
-                .replacing("settle_seconds: 2", with: "settle_seconds: \(settleSeconds)"), to: schema)
+                .replacing("settle_seconds: 2", with: "settle_seconds: \(settleSeconds)")
+                .replacing("hosts: auto", with: "hosts: \(hosts.rawValue)")
+                .replacing("cache: 5", with: "cache: \(cacheTime)"), to: schema)
         store = try Store(at: path, readOnly: false, durability: .relaxed)
         volume = try Volume(
             store: store, options: VolumeOptions(mountPoint: "/nowhere", version: "test"), processes: processes)

@@ -36,6 +36,22 @@ import Testing
         }
     }
 
+    @Test func keepsWhatIsSaidOfHosts() throws {
+        #expect(ArtifactSchema.builtIn.hosts == .auto && ArtifactSchema.builtIn.cacheTime == 5)
+        for hosts in StoreHosts.allCases {
+            for time in [0, 1, 3600] {
+                let schema = try ArtifactSchema(types: ArtifactSchema.builtIn.types, hosts: hosts, cacheTime: time)
+                let read = try SchemaFile.parse(SchemaFile.text(of: schema), file: "f")
+                #expect(read == schema && (read.hosts, read.cacheTime) == (hosts, time))
+            }
+        }
+        for time in [-1, 3601, .min, .max] {
+            #expect(throws: SchemaError.self) {
+                try ArtifactSchema(types: ArtifactSchema.builtIn.types, cacheTime: time)
+            }
+        }
+    }
+
     @Test func keepsWhatIsSaidOfTables() throws {
         let options = TableOptions(comment: UInt8(ascii: "#"), hasHeader: false, quotes: .csv)
         let type = TypeDefinition(name: "variants", layers: [.base], formats: [".tsv.gz", ".tsv"], table: options)
@@ -86,6 +102,13 @@ import Testing
             "version: 1\ntransient_names: [\"*\"]\ntypes:\n  a:\n    layers: [base]\n    formats: [.tsv]\n", 4,
             "temporary"
         ),
+        ("version: 1\nhosts: many\ntypes: {}\n", 2, "auto, one and several"),
+        ("version: 1\nhosts: 2\ntypes: {}\n", 2, "'2' is no number of hosts"),
+        ("version: 1\nhosts: [several]\ntypes: {}\n", 2, "one word"),
+        ("version: 1\nhosts: several\ncache: -1\ntypes: {}\n", 3, "0 to 3600"),
+        ("version: 1\ncache: 3601\ntypes: {}\n", 2, "0 to 3600"),
+        ("version: 1\ncache: 5s\ntypes: {}\n", 2, "whole number"),
+        ("version: 1\ncache: 99999999999999999999\ntypes: {}\n", 2, "whole number"),
         ("version: 1\nkeep_versions: some\ntypes: {}\n", 2, "{last: N, within: SPAN}"),
         ("version: 1\nkeep_versions: {}\ntypes: {}\n", 2, "{last: N, within: SPAN}"),
         ("version: 1\nkeep_versions: {last: 0}\ntypes: {}\n", 2, "N from 1"),

@@ -18,6 +18,7 @@ extension Volume {
         if let created = try createUnlooked(name, in: directory, mode, flags, caller, makers) { return created }
         // The kernel may know less than there is: another mount, or a name that was not cached.
         do throws(Errno) {
+            try askServer(of: directory)
             let entry = try treeEntry(name, in: directory)
             do throws(Errno) {
                 if flags.isExclusive { throw Errno.fileExists }

@@ -21,8 +21,8 @@ extension Volume {
             }
             return Entry(
                 inode: child.id, generation: namespace.generation(of: child.id), attributes: attributes,
-                entryTimeout: isFixed(location) ? Timeout.treeName : Timeout.file,
-                attributesTimeout: isWatched(child) ? Timeout.watched : Timeout.treeAttributes)
+                entryTimeout: isFixed(location) ? Timeout.treeName : bounded(Timeout.file),
+                attributesTimeout: bounded(isWatched(child) ? Timeout.watched : Timeout.treeAttributes))
         }
         if let made = madeEntry(name, in: directory, for: caller) {
             return entry(madeInode(made, name, in: directory.id))
@@ -132,9 +132,10 @@ extension Volume {
         attributes.st_nlink > 1 && standing(of: file) != .production
     }
 
-    /// The file of a name, counted as a lookup that the caller must forget.
+    /// The file of a name that is to be changed, counted as a lookup that the caller must forget.
     func file(_ name: String, in directory: TreeDirectory) throws(Errno) -> ArtifactFile {
         if try subdirectory(name, of: directory) != nil { throw Errno.isDirectory }
+        try askServer(of: directory)
         let entry = try artifactEntry(name, in: directory)
         guard case .artifact(let file)? = namespace[entry.inode] else {
             namespace.forget(entry.inode, lookups: 1)

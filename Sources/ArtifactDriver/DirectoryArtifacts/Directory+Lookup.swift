@@ -49,7 +49,7 @@ extension Volume {
             (real, home) = (found, .top(directory.real))
         }
         let descriptor: FileDescriptor
-        do throws(Errno) { descriptor = try SystemCall.openPath(realName, in: real.descriptor) } catch {
+        do throws(Errno) { descriptor = try real.openPathToShow(realName) } catch {
             guard error == .noSuchFileOrDirectory else { throw error }
             return nil
         }

@@ -14,7 +14,11 @@ extension Volume {
             guard case .tree(let directory)? = namespace[parent.number] else { throw Errno.staleNFSFileHandle }
             return try listing(ofTop: directory, withDots: true)
         case .staging, .held: throw Errno.notDirectory
-        case .node, .kept: return try parent.directory.withDescriptor { path throws(Errno) in try Listing(of: path) }
+        case .node, .kept:
+            return try parent.directory.withDescriptor { path throws(Errno) in
+                if store.isShared { try SystemCall.askAgain(path) }
+                return try Listing(of: path)
+            }
         }
     }
 
@@ -25,6 +29,7 @@ extension Volume {
             if withDots { try addDots(directory.stableNumber, 0, to: &listing) }
             return listing
         }
+        real.refresh()
         if withDots { return try Listing(of: real.descriptor) }
         try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
             let name = EntryName(name)

@@ -11,7 +11,8 @@ extension Volume {
     func freeEntry(_ name: EntryName, in parent: FreeParent) throws(Errno) -> Entry {
         let scope = parent.scope
         let descriptor = try parent.directory.withDescriptor { directory throws(Errno) in
-            try SystemCall.openPath(name.pointer, in: directory)
+            if store.isShared { try SystemCall.askAgain(directory) }
+            return try SystemCall.openPath(name.pointer, in: directory)
         }
         let found: FoundFile
         do throws(Errno) {
@@ -51,5 +52,5 @@ extension Volume {
     }
 
     /// For how long the kernel may trust what it is told of an ordinary tree, in seconds: nobody watches it.
-    func timeout(ofFree scope: Scope) -> Double { min(Timeout.file, timeout(of: scope)) }
+    func timeout(ofFree scope: Scope) -> Double { bounded(min(Timeout.file, timeout(of: scope))) }
 }

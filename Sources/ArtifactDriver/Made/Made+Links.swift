@@ -38,7 +38,10 @@ extension Volume {
 
     private func newest(in directory: TreeDirectory, _ real: Directory, _ type: TypeDefinition) -> NewestNames? {
         // Taken before the files are looked at: what changes meanwhile makes it another state.
-        let state = (try? SystemCall.attributes(real.descriptor)).flatMap { ListingState($0, staged: 0) }
+        real.refresh(always: false)
+        let state = (try? SystemCall.attributes(real.descriptor)).flatMap {
+            ListingState($0, staged: 0, trusted: store.trustedNanoseconds)
+        }
         if let state, let known = directory.newest.withLock({ $0 }), known.state == state { return known.names }
         guard let (names, isSettled) = try? lookForNewest(in: directory, real, type) else { return nil }
         if let state, isSettled { directory.newest.withLock { $0 = .init(state: state, names: names) } }

@@ -16,7 +16,7 @@ struct LiveView: StoreView {
 
     func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile {
         do throws(Errno) {
-            return try file.look()
+            return try file.lookToShow()
         } catch .noSuchFileOrDirectory {
             // The directory itself may have been moved, or removed and made anew: the kernel is to ask for that one.
             _ = try directory.real.verified()
@@ -28,6 +28,7 @@ struct LiveView: StoreView {
         in directory: TreeDirectory, _ body: (_ name: String, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void
     ) throws(Errno) {
         guard let real = try directory.real.current() else { return }
+        real.refresh(always: false)
         try SystemCall.forEachName(in: real.descriptor) { name, number, type throws(Errno) in
             guard let text = EntryName(name).string else { return }
             let shown: String? =

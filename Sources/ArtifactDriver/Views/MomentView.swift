@@ -38,7 +38,7 @@ final class MomentView: StoreView {
         guard case .typed(.production, _, _) = directory.location else { return [:] }
         // Taken before: what changes meanwhile makes it another state.
         let attributes = try directory.real.refresh().flatMap { try? SystemCall.attributes($0.descriptor) }
-        let state = attributes.flatMap { ListingState($0, staged: 0) }
+        let state = attributes.flatMap { ListingState($0, staged: 0, trusted: store.trustedNanoseconds) }
         if let found = known.withLock({ $0[directory.path] }), found.state != nil || attributes == nil,
             found.state == state
         {
@@ -86,7 +86,7 @@ final class MomentView: StoreView {
         try place(of: name, in: directory, isDirectory: false)
     }
 
-    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile { try file.look() }
+    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile { try file.lookToShow() }
 
     func forEachFile(
         in directory: TreeDirectory, _ body: (_ name: String, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void

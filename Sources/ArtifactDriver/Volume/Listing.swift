@@ -109,12 +109,23 @@ struct ListingState: Equatable, Sendable {
     private let changedNanoseconds: Int
     /// Of staged files' names (`Namespace.stagedChanges`).
     private let staged: UInt64
+    /// In a shared store: the span of time that it was made in.
+    private let span: UInt64
 
     /// Nil while the directory's clock may not have moved since the last change in it: what comes now may go unseen.
-    init?(_ attributes: stat, staged: UInt64) {
-        let now = Clock.now()
-        let age = (now.tv_sec &- attributes.st_ctim.tv_sec, now.tv_nsec - attributes.st_ctim.tv_nsec)
-        guard age.0 > 1 || age.0 == 1 && age.1 > 0 else { return nil }
+    ///
+    /// - Parameter trusted: for how many nanoseconds it may be trusted. In a shared store, where it is less than for ever, times are other
+    ///   hosts', and known too late: only that time counts.
+    init?(_ attributes: stat, staged: UInt64, trusted: UInt64) {
+        if trusted == .max {
+            let now = Clock.now()
+            let age = (now.tv_sec &- attributes.st_ctim.tv_sec, now.tv_nsec - attributes.st_ctim.tv_nsec)
+            guard age.0 > 1 || age.0 == 1 && age.1 > 0 else { return nil }
+            span = 0
+        } else {
+            guard trusted > 0 else { return nil }
+            span = Clock.monotonic() / trusted
+        }
         device = UInt64(attributes.st_dev)
         number = UInt64(attributes.st_ino)
         (modified, modifiedNanoseconds) = (attributes.st_mtim.tv_sec, attributes.st_mtim.tv_nsec)

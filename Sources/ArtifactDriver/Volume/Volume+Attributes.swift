@@ -26,7 +26,7 @@ extension Volume {
         case .tree(let directory):
             AttributesReply(
                 attributes: try attributes(of: directory),
-                timeout: isWatched(directory) ? Timeout.watched : Timeout.treeAttributes)
+                timeout: bounded(isWatched(directory) ? Timeout.watched : Timeout.treeAttributes))
         case .artifact(let file): try reply(for: file)
         case .free(let node):
             AttributesReply(

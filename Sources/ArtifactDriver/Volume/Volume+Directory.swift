@@ -24,7 +24,9 @@ extension Volume {
     /// Only on a read-only mount, where no staged files are shown. A change within the same tick of the file system's clock as the
     /// listing would go unseen (4 ms, where the kernel has no finer times), so the last one must be a while ago.
     private func listingTraits(of node: Inode) throws(Errno) -> OpenTraits {
-        guard store.isReadOnly, case .tree(let directory) = node, case .typed(.production, _, _) = directory.location
+        // In a shared store the time of modification may be another host's, and known too late.
+        guard store.isReadOnly, !store.isShared, case .tree(let directory) = node,
+            case .typed(.production, _, _) = directory.location
         else { return [] }
         let modified = try attributes(of: directory).st_mtim
         return Clock.secondsSince(modified) > 1 ? [.keepCache, .cacheDirectory] : []
@@ -118,7 +120,7 @@ extension Volume {
             attributes = try? SystemCall.attributes(real.descriptor)
         case .made, .quarantine: return nil
         }
-        return attributes.flatMap { ListingState($0, staged: staged) }
+        return attributes.flatMap { ListingState($0, staged: staged, trusted: store.trustedNanoseconds) }
     }
 
     /// Whether a listing tells what each name is: a few microseconds a name, against a round trip for each that a program then asks for,

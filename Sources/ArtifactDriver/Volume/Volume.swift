@@ -129,7 +129,8 @@ public final class Volume: FileSystem {
                 store.settle()
             }
         }
-        outside = store.isReadOnly ? OutsideChanges(namespace: namespace) : nil
+        // Of what other hosts do its kernel tells nothing.
+        outside = store.isReadOnly && !store.isShared ? OutsideChanges(namespace: namespace) : nil
         wantsOpens = store.isReadOnly && options.opensReadOnly ?? ArtifactSizes(of: store).areLarge
         isUnopened = Atomic(store.isReadOnly)
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
@@ -284,9 +285,19 @@ extension Volume {
     /// nothing else than to look at what others do: it asks every time. A sealed file stays as it is.
     func timeout(of scope: Scope?, in directory: TreeDirectory? = nil) -> Double {
         if standing(of: scope) == .production {
-            return directory.map(isWatched) == true ? Timeout.watched : Timeout.sealed
+            return bounded(directory.map(isWatched) == true ? Timeout.watched : Timeout.sealed)
         }
-        return store.isReadOnly ? Timeout.none : Timeout.file
+        return store.isReadOnly ? Timeout.none : bounded(Timeout.file)
+    }
+
+    /// How long the kernel may trust what it knows of something that others may change, in seconds, when it could trust it so long if other
+    /// hosts did not: in a shared store never longer than half of the time that the schema gives.
+    func bounded(_ seconds: Double) -> Double { min(seconds, Double(store.trustedNanoseconds) / 1e9) }
+
+    /// In a shared store the file system's server is asked before anything is written: what this host remembers of a directory's names, and
+    /// that there were none, may not be so any more.
+    func askServer(of directory: TreeDirectory) throws(Errno) {
+        if store.isShared { try directory.real.current()?.refresh() }
     }
 }
 

@@ -32,6 +32,10 @@ public final class RealDirectory: DescriptorHolder {
         var wasUsed = false
         /// In the budget, while there is a directory.
         var place: Int?
+        /// In a shared store: how the directory is opened again.
+        var renewal: DirectoryRenewal?
+        /// In a shared store: when the path was followed last, on the monotonic clock.
+        var followed: UInt64 = 0
     }
 
     /// A leaf in the order of locks: nothing is locked under it.
@@ -53,7 +57,7 @@ public final class RealDirectory: DescriptorHolder {
                 cached.wasUsed = false
                 return nil
             }
-            defer { (cached.directory, cached.place) = (nil, nil) }
+            defer { (cached.directory, cached.place, cached.renewal) = (nil, nil, nil) }
             return cached.directory
         }
         return closed != nil  // Whoever works with it still keeps it open.
@@ -68,8 +72,10 @@ public final class RealDirectory: DescriptorHolder {
 
     /// Keeps what was found for the next time.
     private func keep(_ found: Directory?, told: Told? = nil) {
+        let renewal = found.flatMap { DirectoryRenewal.begin($0, beneath: root, path) }
+        let now = root.bound.isShared ? Clock.monotonic() : 0
         let (place, isNew) = cached.withLock { cached -> (Int?, Bool) in
-            cached.directory = found
+            (cached.directory, cached.renewal, cached.followed) = (found, renewal, now)
             if let told { cached.told = told }
             cached.wasUsed = true
             defer { if found == nil { cached.place = nil } }
@@ -93,7 +99,19 @@ public final class RealDirectory: DescriptorHolder {
     /// see ``verified()``.
     ///
     /// - Throws: `ESTALE` when the path leads to another one, `ELOOP` or `ENOTDIR` when something else has the name, `EACCES`.
-    public func current() throws(Errno) -> Directory? { try find()?.directory }
+    ///
+    /// In a shared store the path is followed again when it was followed longer ago than may be trusted.
+    public func current() throws(Errno) -> Directory? {
+        if root.bound.isShared, isDue { return try verified() }
+        return try find()?.directory
+    }
+
+    /// Whether the path was followed longer ago than may be trusted.
+    private var isDue: Bool {
+        let followed = cached.withLock { $0.followed }
+        let now = Clock.monotonic()
+        return now >= followed && now - followed >= root.bound.nanoseconds
+    }
 
     /// The directory, and what was told of then: other threads may look for it, be told, and give it up at any moment.
     private func find() throws(Errno) -> (directory: Directory, told: Told)? {
@@ -130,7 +148,7 @@ public final class RealDirectory: DescriptorHolder {
         }
     }
 
-    private static func hasAccessList(_ directory: Directory) -> Bool {
+    static func hasAccessList(_ directory: Directory) -> Bool {
         let names = try? directory.file(".").extendedAttributes()
         return names?.contains { $0.hasPrefix("system.posix_acl_access") } ?? true
     }
@@ -169,9 +187,22 @@ public final class RealDirectory: DescriptorHolder {
     /// one.
     private func leads(to directory: Directory, told: Told) throws(Errno) -> Bool {
         if directory === root { return true }
+        if root.bound.isShared, isDue {
+            Self.askAgain(path, beneath: root)
+            let now = Clock.monotonic()
+            cached.withLock { $0.followed = now }
+        }
         do throws(Errno) {
             return told == .directory(try SystemCall.look(root.descriptor, path).identity)
         } catch .noSuchFileOrDirectory, .notDirectory { return false }
+    }
+
+    /// In a shared store: asks the server for all that is on the way.
+    private static func askAgain(_ path: String, beneath root: Directory) {
+        root.refresh()
+        for index in path.utf8.indices where path.utf8[index] == UInt8(ascii: "/") {
+            guard (try? SystemCall.askAgain(root.descriptor, String(path[..<index]))) != nil else { return }
+        }
     }
 
     /// The directory; it and its missing ancestors are made. Each new one takes owner, group and permission bits of its
@@ -210,7 +241,10 @@ public final class RealDirectory: DescriptorHolder {
         if let known {
             if known === root { return try SystemCall.attributes(known.descriptor) }
             let found = try? SystemCall.look(root.descriptor, path)
-            if let found, told == .directory(found.identity) { return found.attributes }
+            if let found, told == .directory(found.identity) {
+                if root.bound.isShared { cached.withLock { $0.renewal }?.wasTold(found.attributes) }
+                return found.attributes
+            }
         }
         if let opened = try Self.open(path, beneath: root) {
             let found = try SystemCall.look(opened.descriptor)
@@ -277,10 +311,18 @@ public final class RealDirectory: DescriptorHolder {
     /// Opens a path without following links: openat2(2), or component by component where there is no openat2
     /// (`ENOSYS`), or where a container's filter forbids it (`EPERM`).
     static func open(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
+        if let found = try openKnown(path, beneath: root) { return found }
+        guard root.bound.isShared else { return nil }
+        // It may be there by now, and this machine remember that it was not.
+        askAgain(path, beneath: root)
+        return try openKnown(path, beneath: root)
+    }
+
+    private static func openKnown(_ path: String, beneath root: Directory) throws(Errno) -> Directory? {
         if path == "." || path.isEmpty { return root }
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW
         do throws(Errno) {
-            let found = Directory(owning: try SystemCall.openBeneath(root.descriptor, path, flags))
+            let found = Directory(owning: try SystemCall.openBeneath(root.descriptor, path, flags), root.bound)
             awaitMaking()
             return found
         } catch .noSuchFileOrDirectory {

@@ -4,6 +4,9 @@ public import SystemPackage
 
 /// A real file: a name in an open directory. Every operation is relative to the directory and never follows a symbolic
 /// link.
+///
+/// In a shared store what a name leads to is asked of the file system's server: what this machine remembers, and that there was nothing, is
+/// no answer to who is to write.
 public struct RealFile: Sendable {
     /// Where the file is.
     public let directory: Directory
@@ -20,18 +23,37 @@ public struct RealFile: Sendable {
     ///
     /// The corresponding C function is `openat`.
     public func open(_ flags: Int32, mode: UInt32 = 0) throws(Errno) -> FileDescriptor {
-        try SystemCall.open(directory.descriptor, name, flags | O_NOFOLLOW, mode)
+        directory.refresh(always: false)
+        return try SystemCall.open(directory.descriptor, name, flags | O_NOFOLLOW, mode)
     }
 
     /// The file's attributes; a symbolic link's own.
     ///
     /// The corresponding C function is `fstatat`.
-    public func attributes() throws(Errno) -> stat { try SystemCall.attributes(directory.descriptor, name) }
+    public func attributes() throws(Errno) -> stat {
+        if directory.bound.isShared { return try look().attributes }
+        return try SystemCall.attributes(directory.descriptor, name)
+    }
 
     /// What has the name, and which file it is; a symbolic link itself.
     ///
     /// The corresponding C function is `statx`.
-    public func look() throws(Errno) -> FoundFile { try SystemCall.look(directory.descriptor, name) }
+    public func look() throws(Errno) -> FoundFile {
+        if directory.bound.isShared { return try SystemCall.lookFreshly(directory.descriptor, name) }
+        return try SystemCall.look(directory.descriptor, name)
+    }
+
+    /// The same for who only wants to see it: in a shared store what was found may be as old as the store's schema allows, but nothing is not
+    /// there before the server has said so.
+    public func lookToShow() throws(Errno) -> FoundFile {
+        directory.refresh(always: false)
+        do throws(Errno) { return try SystemCall.look(directory.descriptor, name) } catch {
+            guard directory.bound.isShared, error == .noSuchFileOrDirectory || error == .staleNFSFileHandle else {
+                throw error
+            }
+            return try look()
+        }
+    }
 
     /// Opens the file if it is still the one that was seen under this name, whatever the name leads to by now. A fifo does not make it
     /// wait, nor somebody's lease.

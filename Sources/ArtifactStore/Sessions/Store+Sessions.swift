@@ -228,7 +228,7 @@ extension Store {
             let (parent, name) = parentAndName(of: scope, in: layer)
             guard let parent = try parent.refresh() else { continue }
             do throws(Errno) {
-                _ = try SystemCall.attributes(parent.descriptor, name)
+                _ = try parent.file(name).attributes()
                 return true
             } catch .noSuchFileOrDirectory {}
         }

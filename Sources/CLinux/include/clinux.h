@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 // What <fcntl.h> shows with _GNU_SOURCE only.
-enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_AT_STATX_DONT_SYNC = 0x4000, CLINUX_O_PATH = 010000000 };
+enum { CLINUX_AT_EMPTY_PATH = 0x1000, CLINUX_AT_STATX_FORCE_SYNC = 0x2000, CLINUX_AT_STATX_DONT_SYNC = 0x4000, CLINUX_O_PATH = 010000000 };
 
 // What <unistd.h> shows with _GNU_SOURCE only (lseek(2)).
 enum { CLINUX_SEEK_DATA = 3, CLINUX_SEEK_HOLE = 4 };
@@ -86,6 +86,9 @@ int clinux_may_access(int fd, int mode);
 
 // pipe2(2), close-on-exec.
 int clinux_pipe(int ends[2]);
+
+// dup3(2), close-on-exec.
+int clinux_dup3(int from, int to);
 
 // inotify_init1(2), close-on-exec and non-blocking.
 int clinux_inotify(void);
