@@ -27,6 +27,9 @@ public final class Store: Sendable {
 
     /// Which mounts live.
     public let leases: Leases
+    /// What is known of a file system that several hosts may use; nil where it is this machine's alone.
+    public let sharing: StoreSharing?
+
     let root: Directory
     let host: String
     let writable: Writable?
@@ -108,6 +111,7 @@ public final class Store: Sendable {
             )
         }
         host = Self.hostName()
+        sharing = StoreSharing(root, path)
         if readOnly {
             (schema, schemaText) = try Self.readSchema(root, path)
             Self.share(root, by: schema)
@@ -427,7 +431,7 @@ public final class Store: Sendable {
         return Int(clamping: limit.rlim_cur)
     }
 
-    private static func hostName() -> String {
+    static func hostName() -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, 255) == 0 else { return "unknown" }
         let name = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }

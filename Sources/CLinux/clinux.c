@@ -91,6 +91,11 @@ int clinux_fcntl_int(int fd, int command, int argument) {
     return fcntl(fd, command, argument);
 }
 
+int clinux_lock_open_file(int fd) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 void clinux_syslog(int priority, const char *text) {
     syslog(priority, "%s", text);
 }

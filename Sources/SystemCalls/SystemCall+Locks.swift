@@ -17,6 +17,14 @@ extension SystemCall {
     /// flock(2), `LOCK_UN`.
     package static func unlock(_ descriptor: FileDescriptor) { _ = flock(descriptor.rawValue, LOCK_UN) }
 
+    /// A lock of fcntl(2) on a whole file, of the open file as flock(2)'s are (`F_OFD_SETLK`); not waited for, and let go with `close`.
+    ///
+    /// - Parameter descriptor: open for writing.
+    /// - Throws: `EAGAIN` or `EACCES` when another open file has one.
+    package static func lockRange(_ descriptor: FileDescriptor) throws(Errno) {
+        try retry(.lock, descriptor) { clinux_lock_open_file(descriptor.rawValue) }
+    }
+
     /// Closes a descriptor by which a `flock` is held, or was asked for.
     ///
     /// A lock is the open file's, not the descriptor's: a child that another thread has forked, and that has not come to its exec yet,

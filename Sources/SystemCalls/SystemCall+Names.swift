@@ -6,6 +6,8 @@ package import SystemPackage
 extension SystemCall {
     /// `O_PATH` of open(2), which Glibc hides without `_GNU_SOURCE`; the same on x86-64, arm64 and riscv64.
     package static let pathOnly = Int32(CLINUX_O_PATH)
+    /// `O_TMPFILE` of open(2), which Glibc hides likewise: a file without a name, in a directory.
+    package static let unnamedFile: Int32 = 0o20_000_000 | O_DIRECTORY
     /// `RENAME_NOREPLACE` of renameat2(2).
     package static let noReplace: UInt32 = 1
     /// `RENAME_EXCHANGE` of renameat2(2).

@@ -37,10 +37,13 @@ struct ArtifactFS: ParsableCommand {
                   differs;
                   'attest': something differs or is not signed;
                   'validate': something would be refused;
-                  'doctor': something is not as it should be;
+                  'doctor': something is not as it should be; with --shared:
+                  not known to be for several hosts;
                   'gc': something stays that was to go; 'stale': something is;
                   'mirror': something is not there, not sent, or not what was sent
               2   cannot answer: no such path, not on a mount; 'lineage diff': trouble;
+                  'doctor --shared': no other host came, it went away, or both
+                  were one machine;
                   'attest': a key cannot be used; 'mirror': a bucket cannot be used
               3   not a store
               4   the mount point cannot be used

@@ -76,6 +76,7 @@ extension Volume {
             "durability": .string(store.durability.rawValue),
             "hardening": hardening(),
             "lease": lease(),
+            "sharing": store.sharing.map { .object($0.json) } ?? .null,
             "writer_endings": .string(processes.seesAllEndings ? "seen" : "seen of the driver's own user only"),
             "publishing": number(publishing),
             "waiting_for_room": number(waits.room),

@@ -106,7 +106,7 @@ public final class Hardening: Sendable {
     private static func attempt(in directory: Directory) throws(Errno) {
         let file: FileDescriptor
         do throws(Errno) {
-            file = try SystemCall.open(directory.descriptor, ".", O_RDWR | temporary, 0o600)
+            file = try SystemCall.open(directory.descriptor, ".", O_RDWR | SystemCall.unnamedFile, 0o600)
         } catch {
             guard ImmutableFlag.isUnknown(error) || error == .isDirectory else { throw error }
             let named = directory.file(".artifactfs-flag-\(getpid())-\(Clock.monotonic())")
@@ -121,9 +121,6 @@ public final class Hardening: Sendable {
         defer { try? ImmutableFlag.set(false, on: file) }
         guard try ImmutableFlag.isSet(on: file) else { throw .notSupported }
     }
-
-    /// `O_TMPFILE`, which Swift's Glibc does not show.
-    private static let temporary: Int32 = 0o20_000_000 | O_DIRECTORY
 
     static func reason(_ error: Errno) -> String {
         switch error {

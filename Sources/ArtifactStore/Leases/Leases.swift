@@ -48,13 +48,10 @@ public final class Leases: Sendable {
     /// Those of a store, by what it says and what it lies on.
     convenience init(in stagings: Directory, root: Directory, _ schema: ArtifactSchema) {
         let client = Self.assumedClient ?? (try? StoreClient(of: root.descriptor))
-        let isShared =
-            switch schema.hosts {
-            case .one: false
-            case .several: true
-            case .auto:
-                FileSystemKind.isShared(root.descriptor) || Self.areUsed(in: stagings, besides: client)
-            }
+        if schema.hosts == .auto, !root.bound.isShared, Self.areUsed(in: stagings, besides: client) {
+            root.bound.share(seconds: schema.cacheTime)
+        }
+        let isShared = root.bound.isShared
         self.init(in: stagings, client: client, isShared: isShared, times: schema.lease)
     }
 

@@ -26,6 +26,10 @@ enum StoreFormat {
     static let spare = "spare"
     static let versionsDirectory = "versions"
     static let tags = "tags"
+    /// Where two hosts try what a file system can, while they do.
+    static let probe = "probe"
+    /// What they have found.
+    static let sharedName = "shared.json"
     /// Held while a mount opens the store: recovery and making a staging directory.
     static let lockName = "lock"
 

@@ -49,6 +49,9 @@ int clinux_ioctl_pointer(int fd, unsigned long request, void *argument);
 
 int clinux_fcntl_int(int fd, int command, int argument);
 
+// fcntl(2), F_OFD_SETLK: a lock for writing on a whole file, without waiting.
+int clinux_lock_open_file(int fd);
+
 // One line to syslog(3), as text: never a format.
 void clinux_syslog(int priority, const char *text);
 

@@ -20,19 +20,35 @@ struct DoctorCommand: ParsableCommand {
 
             The store's owner and root ask, with or without a mount.
 
-            EXAMPLE:
-              artifactfs doctor /data/spliceai_eval
+            With --shared it finds out instead what the file system can that the store is on, and whether several hosts may use \
+            the store at once. Run the same command on two hosts at once: they work together in .artifactfs/probe, and keep what \
+            they find in .artifactfs/shared.json, which mounts tell. Nothing else is touched.
 
-            EXIT STATUS: 0 all is as it should be, 1 something is not, 2 it cannot be looked up, 3 not a store.
+            EXAMPLES:
+              artifactfs doctor /data/spliceai_eval
+              artifactfs doctor --shared /cluster/spliceai_eval   on two hosts
+
+            EXIT STATUS: 0 all is as it should be (--shared: several hosts may use it), 1 something is not, 2 it cannot be looked \
+            up (--shared: no other host came, it went away, or both were one machine), 3 not a store, 64 wrong usage.
             """)
 
     @Argument(help: "The store's directory, or a mount of it.", completion: .directory)
     var place: String?
     @Flag(name: .long, help: "Print JSON, an object a line.")
     var json = false
+    @Flag(name: .long, help: "Find out, on two hosts at once, whether several may use the store.")
+    var shared = false
+    @Option(name: .long, help: "With --shared: how many seconds the first host waits for the other; 60 by default.")
+    var wait: Int?
 
     /// So many of a kind are named.
     private static let most = 10
+
+    func validate() throws {
+        guard let wait else { return }
+        guard shared else { throw ValidationError("--wait is for --shared.") }
+        guard (1...86_400).contains(wait) else { throw ValidationError("--wait takes 1 to 86400 seconds.") }
+    }
 
     func run() throws {
         try reporting {
@@ -40,6 +56,7 @@ struct DoctorCommand: ParsableCommand {
             guard let path = place.store else {
                 throw Failure(.cannotAnswer, "the mount at \(place.path) does not say where its store is")
             }
+            if shared { return try SharedDoctor(store: path, wait: wait ?? 60, json: json).run() }
             let findings = try StoreFindings(path).all
             if json {
                 for finding in findings { print(JSONValue.object(finding.json)) }

@@ -1,5 +1,6 @@
 import ArtifactDriver
 import ArtifactStore
+import Artifacts
 import FuseKernel
 import Glibc
 import Logging
@@ -80,6 +81,14 @@ enum Serve {
             hardens: request.hardens && !request.isReadOnly, descriptors: opening.descriptors)
         if let words = store.hardening.words, !store.hardening.obstacles.isEmpty {
             Logger(label: "artifactfs").warning("\(words)")
+        }
+        if let sharing = store.sharing {
+            let log = Logger(label: "artifactfs")
+            if sharing.verdict == .severalHosts {
+                log.notice("\(sharing.words)")
+            } else {
+                log.warning("\(sharing.words)")
+            }
         }
         let moment = try request.asOf.map {
             MomentCatalog(store: opening.store, moment: try StoreMoment($0, in: store))

@@ -278,6 +278,7 @@ struct MountStatus {
                 }
             line("lease", words)
         }
+        if let sharing = value["sharing"]?["words"]?.string { line("several hosts", sharing) }
         let passthrough = value["passthrough"]
         line(
             "passthrough",
