@@ -122,7 +122,7 @@ extension MountedTests {
             try check(mkdir(point, 0o755))
             func status() throws -> String {
                 let mounted = try run([try Mount.binary(), "mount", store, point])
-                #expect(mounted.succeeded, "\(mounted)")
+                #expect(mounted.succeeded && mounted.output.contains("; the store is on FUSE"), "\(mounted)")
                 defer { _ = try? run([Mount.binary(), "unmount", point]) }
                 return try run([try Mount.binary(), "status", point]).output
             }

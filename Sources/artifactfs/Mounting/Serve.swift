@@ -40,7 +40,8 @@ enum Serve {
                 "mounted \(request.store) at \(request.mountPoint): "
                     + (volume.currentSession.map { "session \($0)" }
                         ?? opened.moment.map { "read-only, as of \($0.words)" } ?? "read-only")
-                    + (store.hardening.words.map { "; \($0)" } ?? ""))
+                    + (store.hardening.words.map { "; \($0)" } ?? "")
+                    + (store.sharing.map { "; \($0.words)" } ?? ""))
         }
     }
 
