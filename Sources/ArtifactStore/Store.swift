@@ -37,7 +37,7 @@ public final class Store: Sendable {
     /// The descriptors that are kept open to find directories and files quickly again.
     package let descriptors: DescriptorBudget
     /// The sessions that this mount holds.
-    let heldSessions = Lock<[SessionName: Hold]>([:])
+    let heldSessions = Lock<[SessionName: StoreHold]>([:])
     /// Whether the store says that mounts of this run of the machine publish without waiting for the disk, when they do.
     private let saysUnsynced = Atomic(true)
     /// Which denials get a line in the ledger. A leaf in the order of locks.
@@ -150,12 +150,14 @@ public final class Store: Sendable {
             let lock = try leases.lockForOpening(own, of: host, waiting: true)
             defer { SystemCall.closeLock(lock) }
             let spare = Spare(in: own)
-            let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
-            if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             // What dead mounts left is taken for this one, which must be there.
             let staging = try Staging(
-                in: parts.staging, mountID: Self.newMountID(host), host: host, ledger: LedgerPlace(endOf: ledger),
-                schema: schema, reserved: parts.reserved, spare: spare, leases: leases)
+                in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved,
+                spare: spare, leases: leases)
+            let host = try leases.ledgerName(of: host, staging, parts.reserved)
+            let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
+            staging.note(LedgerPlace(endOf: ledger), of: host)
+            if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             Self.renews(staging.directory, StoreFormat.staging + "/" + staging.mountID, beneath: root)
             var recovery = Recovery(
                 root: root, stagings: parts.staging, quarantine: parts.quarantine, ledgers: parts.ledger,

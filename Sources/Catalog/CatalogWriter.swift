@@ -198,13 +198,14 @@ final class CatalogWriter {
     /// What was at a path and is another file by now: its real file was removed, and the name was given again.
     static let replaced = "replaced"
 
-    /// Of those with one path that count as sealed only the newest is: lines of several hosts come in any order.
+    /// Of those with one path that count as sealed only the newest is: lines of several hosts come in any order, and their clocks may be apart, so
+    /// that a name's versions come first.
     private func replace(_ directory: Int64?, _ name: String, by artifact: Int64) throws {
         let sealed = try number(of: ArtifactRecord.State.sealed.rawValue)
         let newest = try Int64.fetchOne(
             database.cachedStatement(
                 sql:
-                    "SELECT id FROM artifact WHERE directory = ? AND name = ? AND state = ? ORDER BY sealed DESC, id DESC LIMIT 1"
+                    "SELECT id FROM artifact WHERE directory = ? AND name = ? AND state = ? ORDER BY ifnull(version, 1) DESC, sealed DESC, id DESC LIMIT 1"
             ),
             arguments: [directory, name, sealed])
         try execute(
@@ -217,7 +218,7 @@ final class CatalogWriter {
         try execute(
             """
             UPDATE artifact SET state = ?1 WHERE state = ?2 AND EXISTS (SELECT 1 FROM artifact b WHERE b.directory = artifact.directory
-            AND b.name = artifact.name AND b.state = ?2 AND (b.sealed, b.id) > (artifact.sealed, artifact.id))
+            AND b.name = artifact.name AND b.state = ?2 AND (ifnull(b.version, 1), b.sealed, b.id) > (ifnull(artifact.version, 1), artifact.sealed, artifact.id))
             """, [try number(of: Self.replaced), try number(of: ArtifactRecord.State.sealed.rawValue)])
     }
 

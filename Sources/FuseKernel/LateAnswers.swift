@@ -25,6 +25,11 @@ extension Errno {
     var asAnswer: Errno {
         if self == .takesLong || isForLater { return .resourceTemporarilyUnavailable }
         let plain = isRefusal ? rawValue - Self.refusals : rawValue
+        // The kernel's own words for a mount whose driver is gone: a store that cannot be reached says them too (GlusterFS, when it is cut off).
+        switch Errno(rawValue: plain) {
+        case .socketNotConnected, .connectionAbort, .socketShutdown: return .hostIsDown
+        default: break
+        }
         // 0 would say "done", and the kernel takes 1 to 511 (fs/fuse/dev.c, `fuse_dev_do_write`).
         return (1...511).contains(plain) ? Errno(rawValue: plain) : .ioError
     }

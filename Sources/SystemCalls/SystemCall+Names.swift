@@ -151,7 +151,7 @@ extension SystemCall {
             }
         }
         let ours = try attributes(from, name)
-        do throws(Errno) { try link(from, name, to, newName) } catch {
+        do throws(Errno) { try linkSurely(from, name, to, newName) } catch {
             // A reply may be lost on its way, and the call made twice: what is there decides.
             if !isLinked(ours, from, name, to, newName) {
                 switch error {
@@ -168,6 +168,20 @@ extension SystemCall {
         }
         // The new name counts now. An old one that stays is found by recovery.
         try? unlink(from, name)
+    }
+
+    /// link(2), and once more after an error that does not tell whether it was done: then `EEXIST` does, and this machine forgets that there was no
+    /// such name (fs/fuse/dir.c, `create_new_entry`).
+    private static func linkSurely(
+        _ from: FileDescriptor, _ name: UnsafePointer<CChar>, _ to: FileDescriptor, _ newName: UnsafePointer<CChar>
+    ) throws(Errno) {
+        do throws(Errno) { try link(from, name, to, newName) } catch {
+            switch error {
+            case .ioError, .timedOut, .staleNFSFileHandle, .hostIsDown, .socketNotConnected, .connectionAbort, .connectionReset:
+                try link(from, name, to, newName)
+            default: throw error
+            }
+        }
     }
 
     /// Whether a file has the new name after link(2) said that it does not.

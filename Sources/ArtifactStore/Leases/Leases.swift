@@ -11,7 +11,7 @@ internal import SystemPackage
 /// heir of one that is dead before it settles what that one has left: exactly one does.
 public final class Leases: Sendable {
     /// What a mount has in a store of several hosts.
-    struct Own: Sendable {
+    struct Holder: Sendable {
         let description: MountDescription
         /// Its staging directory.
         let staging: Directory
@@ -23,7 +23,7 @@ public final class Leases: Sendable {
     public let times: LeaseTimes
     let stagings: Directory
     private let client: StoreClient?
-    private let own = Lock<Own?>(nil)
+    private let own = Lock<Holder?>(nil)
     /// Until when this mount may publish, in nanoseconds since the machine's start; the greatest number in a store of one host.
     private let heldUntil = Atomic<UInt64>(.max)
     let held: Lock<HeldLease?> = Lock(nil)
@@ -32,6 +32,7 @@ public final class Leases: Sendable {
     let watched = Lock<[String: WatchedLease]>([:])
     /// What dead mounts of other clients left and is this mount's to settle, by the names of their staging directories.
     let inherited = Lock<Set<String>>([])
+    private let renewed = Lock<(@Sendable () -> Void)?>(nil)
     private let keeper = Lock<LeaseKeeper?>(nil)
 
     /// For tests: which client a store is opened as.
@@ -64,7 +65,7 @@ public final class Leases: Sendable {
     }
 
     /// This mount's lease begins: its token is made and says so.
-    func begin(_ own: Own) {
+    func begin(_ own: Holder) {
         guard isShared else { return }
         self.own.withLock { $0 = own }
         let lease = HeldLease(times: times, made: Clock.sinceBoot())
@@ -72,6 +73,17 @@ public final class Leases: Sendable {
         heldUntil.store(lease.end, ordering: .releasing)
         keeper.withLock { $0 = LeaseKeeper(self) }
     }
+
+    /// Its token says something else from now on.
+    func describes(_ description: MountDescription) {
+        own.withLock { $0 = $0.map { Holder(description: description, staging: $0.staging) } }
+    }
+
+    /// Calls a function with each renewal.
+    func whenRenewed(_ body: @escaping @Sendable () -> Void) { renewed.withLock { $0 = body } }
+
+    /// What is to be done with each renewal.
+    func keepHouse() { renewed.withLock { $0 }?() }
 
     /// The mount ends.
     func end() {
@@ -99,7 +111,7 @@ public final class Leases: Sendable {
     func check() throws(Errno) { guard areHeld else { throw .hostIsDown } }
 
     /// The mount of this object, when it has a lease.
-    var owner: Own? { own.withLock { $0 } }
+    var owner: Holder? { own.withLock { $0 } }
 
     /// What says of something that this mount has it; nil in a store of one host.
     var holder: (mount: String, client: StoreClient)? {
@@ -142,6 +154,34 @@ public final class Leases: Sendable {
         }
     }
 
+    /// The name of this client's ledger: that of its host, or one of its own where another client that lives writes to that already. One file is
+    /// written by those only who see each other's flocks.
+    ///
+    /// - Parameter reserved: `.artifactfs/reserved`; nil where there is none.
+    func ledgerName(of host: String, _ staging: Staging, _ reserved: Directory?) throws(Errno) -> String {
+        guard isShared, let client, let reserved else { return host }
+        let ownName = host + "-" + ((try? SHA256.digest(client.description.utf8).prefix(8)).map { String($0) } ?? "other")
+        for name in [host, ownName] {
+            let start = "\(StoreLayout.privateDirectory)/\(StoreFormat.ledger)/\(name)/"
+            let claim = try staging.take(start + staging.mountID.suffix(24))
+            // Who comes first sees nobody, and who comes later sees it; two that come together both take names of their own.
+            let isUsed = try isUsedElsewhere(EscapedName.unique(start), in: reserved)
+            if name == ownName || !isUsed { return name }
+            if let claim { staging.release(claim) }
+        }
+        return ownName
+    }
+
+    private func isUsedElsewhere(_ start: String, in reserved: Directory) throws(Errno) -> Bool {
+        for entry in try reserved.entries() where entry.name.hasPrefix(start) {
+            guard let token = try? reserved.file(entry.name).open(O_RDONLY | O_NONBLOCK) else { continue }
+            defer { SystemCall.close(token) }
+            guard let description = MountDescription(token), description.client != client else { continue }
+            if mayLive(description) { return true }
+        }
+        return false
+    }
+
     // MARK: - Others
 
     /// Whether a mount may live though nobody's flock is seen on its token.
@@ -152,10 +192,21 @@ public final class Leases: Sendable {
             // Older versions have flock only; nonsense is watched like a lease.
             return isShared && description == nil
         }
-        if isInherited(description.mount) { return false }
+        if isInherited(description.mount) || hasEnded(description.mount) { return false }
         // GlusterFS lets a flock go when its host was cut off for a time, while the mount lives.
         if theirs == client { return description.lease != nil && !description.isKnownDead }
         return isShared || description.lease != nil
+    }
+
+    /// Whether nothing is left of a mount of which there is a token: it has ended, or what it left is settled.
+    private func hasEnded(_ mount: String) -> Bool {
+        guard isShared, !mount.isEmpty, !mount.contains("/") else { return false }
+        return [mount, mount + Recovery.leftSuffix].allSatisfy { name in
+            do throws(Errno) {
+                _ = try SystemCall.attributes(stagings.descriptor, name)
+                return false
+            } catch { return error == .noSuchFileOrDirectory }
+        }
     }
 
     /// Whether all that a mount left is this one's to settle.

@@ -88,8 +88,8 @@ extension Store {
     /// Keeps everybody else from publishing or removing entries, as long as the holds live.
     ///
     /// - Parameter set: notes what cannot be had.
-    func hold(_ set: inout PromotionSet) -> [Hold] {
-        var held: [Hold] = []
+    func hold(_ set: inout PromotionSet) -> [StoreHold] {
+        var held: [StoreHold] = []
         var seen: Set<String> = []
         for index in set.members.indices {
             guard let entry = set.members[index].kept?.entry, seen.insert(entry.id).inserted, let writable else {

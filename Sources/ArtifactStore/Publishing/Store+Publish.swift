@@ -218,11 +218,15 @@ extension Store {
             try step(.hardened)
         }
 
-        writable.ledger.appendLater(
-            files.filter { !$0.isEnded }.map(\.entry.sealed))
+        if leases.areHeld {
+            writable.ledger.appendLater(files.filter { !$0.isEnded }.map(\.entry.sealed))
+        } else {
+            // It has its name, and its line is the heir's, or the next mount's.
+            writable.staging.keepForRecovery()
+        }
         each { file throws(PublishFailure) in
             try step(.sealedLogged)
-            writable.staging.release(file.request.staged)
+            writable.staging.published(file.request.staged)
             outcomes[file.index] = .sealed(
                 sha256: file.intent.sha256, size: file.intent.size,
                 lostModes: file.writeBits & 0o022 != 0 || schema.publishMode != nil)

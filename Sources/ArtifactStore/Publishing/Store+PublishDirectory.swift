@@ -42,7 +42,7 @@ extension Store {
             try step(.hardened)
             writable.ledger.appendLater([publication.entry.sealed])
             try step(.sealedLogged)
-            writable.staging.release(request.staged)
+            writable.staging.published(request.staged)
             return .sealed(sha256: publication.intent.sha256, size: publication.intent.size, lostModes: true)
         } catch {
             if case .stopped = error { return .quarantined(reason: "stopped", rule: .failedCheck) }

@@ -297,7 +297,7 @@ extension Store {
             if let target = targets[request.target.path] { harden(target.file(request.name), file.intent) }
         }
         writable.ledger.appendLater(files.map { LedgerEntry(.sealed($0.intent, isRecovered: false)) })
-        for file in files { writable.staging.release(requests[file.index].staged) }
+        for file in files { writable.staging.published(requests[file.index].staged) }
     }
 }
 

@@ -194,7 +194,7 @@ extension Store {
     /// - Throws: `EBUSY` when somebody else is at it, `ESTALE` when another file has its name.
     func hold(
         _ entry: QuarantineEntry, _ writable: Writable
-    ) throws(Errno) -> (file: RealFile, hold: Hold) {
+    ) throws(Errno) -> (file: RealFile, hold: StoreHold) {
         let file = writable.quarantine.file(entry.id)
         let descriptor = try file.open(O_RDONLY, seen: entry.identity)
         do throws(Errno) {
@@ -206,7 +206,7 @@ extension Store {
             throw error == .wouldBlock ? .resourceBusy : error
         }
         let path = "\(StoreLayout.privateDirectory)/\(StoreFormat.quarantine)/\(entry.id)"
-        do throws(Errno) { return (file, try Hold(owning: descriptor, as: path, writable.staging)) } catch {
+        do throws(Errno) { return (file, try StoreHold(owning: descriptor, as: path, writable.staging)) } catch {
             throw error == .wouldBlock ? .resourceBusy : error
         }
     }

@@ -9,9 +9,9 @@ public final class SessionGuard: Sendable {
     /// Which session.
     public let session: SessionName
     fileprivate let marker: RealFile
-    private let hold: Hold
+    private let hold: StoreHold
 
-    fileprivate init(_ session: SessionName, _ marker: RealFile, _ hold: Hold) {
+    fileprivate init(_ session: SessionName, _ marker: RealFile, _ hold: StoreHold) {
         (self.session, self.marker, self.hold) = (session, marker, hold)
     }
 }

@@ -6,7 +6,7 @@ internal import SystemCalls
 public import SystemPackage
 
 // A session's name is taken for ever by a file, .artifactfs/sessions/<name>, made with O_EXCL; the mount whose session
-// it is holds the file's flock, and in a store of several hosts a reserved name (`Hold`). So two mounts never have one session, whether they are of
+// it is holds the file's flock, and in a store of several hosts a reserved name (`StoreHold`). So two mounts never have one session, whether they are of
 // one process, one host, or several hosts on one file system.
 extension Store {
     /// The sessions that have a directory in a layer, the earliest first.
@@ -69,7 +69,7 @@ extension Store {
     ///   - says: whether the marker is to say who has it.
     func hold(
         _ name: SessionName, _ marker: FileDescriptor, _ writable: Writable, otherwise error: Errno, says: Bool = true
-    ) throws(Errno) -> Hold {
+    ) throws(Errno) -> StoreHold {
         do throws(Errno) { try Self.take(marker) } catch let problem {
             // A host that was cut off may have the flock for as long as it is.
             let isLeft = try? SessionMarker.isHeldElsewhere(marker, root.descriptor) == false
@@ -80,7 +80,7 @@ extension Store {
         }
         let path = "\(StoreLayout.privateDirectory)/\(StoreFormat.sessions)/\(name)"
         do throws(Errno) {
-            let hold = try Hold(owning: marker, as: path, writable.staging)
+            let hold = try StoreHold(owning: marker, as: path, writable.staging)
             // For who looks whether the session goes on, where the flock is not seen.
             if says, let holder = leases.holder {
                 let text = SessionMarker.text(of: holder.mount, holder.client)
@@ -151,7 +151,7 @@ extension Store {
             throw .notFound(
                 what: "session \(name)" + (isRemoved ? " any more, 'artifactfs gc' has removed it" : ""), path: place)
         }
-        let hold: Hold
+        let hold: StoreHold
         do throws(Errno) {
             hold = try self.hold(name, descriptor, writable, otherwise: .wouldBlock)
             try record(.sessionResumed(session: name.description, mount: writable.staging.mountID), writable)

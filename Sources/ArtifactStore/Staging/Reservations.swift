@@ -19,6 +19,8 @@ final class Reservations: Sendable {
         var names: [UInt64: String] = [:]
         /// The names that no link says, where there are no links: another mount may have one.
         var unlinked: Set<String> = []
+        /// Names of what is published, which others may not see yet: until when they stay, in nanoseconds since the machine's start.
+        var lingering: [String: UInt64] = [:]
         /// Names that were given back and could not be removed: they are removed with the next.
         var leftovers: Set<String> = []
         /// What the next names are links to, and whether there are links at all.
@@ -80,6 +82,8 @@ final class Reservations: Sendable {
             state.holders[name] = number
             state.names[number] = name
             state.leftovers.remove(name)
+            // Its link is still there.
+            if state.lingering.removeValue(forKey: name) != nil { return (true, state.token) }
             if let holder { state.names[holder] = nil }
             return (holder != nil, state.token)
         }
@@ -120,6 +124,34 @@ final class Reservations: Sendable {
             state.names[number] = nil
             if isLeft { state.leftovers.insert(name) }
         }
+    }
+
+    /// Gives a staged file's name back after a time, in nanoseconds.
+    func release(_ number: UInt64, after time: UInt64) {
+        guard time > 0, directory != nil else { return release(number) }
+        let end = Clock.sinceBoot() &+ time
+        let isKept = state.withLock { state -> Bool in
+            guard let name = state.names[number], !state.unlinked.contains(name) else { return false }
+            state.names[number] = nil
+            state.holders[name] = nil
+            state.lingering[name] = end
+            return true
+        }
+        if !isKept { release(number) }
+    }
+
+    /// Removes the names whose time is over.
+    func removeLingering(all: Bool = false) {
+        let now = Clock.sinceBoot()
+        let over = state.withLock { state in
+            let over = state.lingering.filter { all || $0.value <= now }.map(\.key)
+            for name in over {
+                state.lingering[name] = nil
+                state.leftovers.insert(name)
+            }
+            return over
+        }
+        if !over.isEmpty { removeLeftovers() }
     }
 
     /// Removes a name's link. Nobody but this mount takes it away while the mount lives.

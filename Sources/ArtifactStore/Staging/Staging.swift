@@ -77,7 +77,7 @@ public final class Staging: Sendable {
 
     /// Makes the directory. The caller holds the store's lock, so that no recovery sees it before it is locked.
     init(
-        in parent: Directory, mountID: String, host: String, ledger: LedgerPlace?, schema: ArtifactSchema,
+        in parent: Directory, mountID: String, host: String, schema: ArtifactSchema,
         reserved: Directory?, spare: Spare?, leases: Leases
     ) throws(Errno) {
         self.leases = leases
@@ -89,14 +89,15 @@ public final class Staging: Sendable {
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
-            let description = leases.describe(mount: mountID, host: host, ledger: ledger)
+            let description = leases.describe(mount: mountID, host: host, ledger: nil)
             description.write(to: lock)
             if leases.isShared {
                 try SystemCall.sync(lock)
                 try Heirs.prepare(description, in: directory)
             }
             reservations = try Reservations(in: reserved, staging: directory, lock: lock, leases: leases)
-            leases.begin(Leases.Own(description: description, staging: directory))
+            leases.begin(Leases.Holder(description: description, staging: directory))
+            leases.whenRenewed { [weak reservations] in reservations?.removeLingering() }
         } catch {
             SystemCall.closeLock(lock)
             throw error
@@ -195,6 +196,14 @@ public final class Staging: Sendable {
         }
     }
 
+    /// Says in the mount's token where its host's ledger stands.
+    func note(_ ledger: LedgerPlace?, of host: String) {
+        let description = leases.describe(mount: mountID, host: host, ledger: ledger)
+        guard (try? lock.seek(offset: 0, from: .start)) != nil else { return }
+        description.write(to: lock)
+        leases.describes(description)
+    }
+
     /// Takes something of the store that one mount has at a time, of whichever host: under a path that no artifact has.
     ///
     /// - Returns: what `release` gives it back for; nil in a store of one host, where locks tell.
@@ -212,6 +221,16 @@ public final class Staging: Sendable {
         guard file.directory === directory else { return }
         reservations.release(Self.number(of: file.name))
     }
+
+    /// Gives back what a staged file has taken that is published. In a store of several hosts others may still remember for a time that there was no
+    /// such file: as long as that a reserved name tells them.
+    func published(_ file: RealFile) {
+        guard file.directory === directory else { return }
+        reservations.release(Self.number(of: file.name), after: leases.isShared ? lingering : 0)
+    }
+
+    /// For how long others may remember that a name was not there, in nanoseconds, with a second more.
+    private var lingering: UInt64 { UInt64(schema.cacheTime + 1) &* 1_000_000_000 }
 
     /// Gives back what a staged file has taken to the one that it took it from.
     ///
@@ -292,6 +311,7 @@ public final class Staging: Sendable {
             if file.exists { left.insert(Self.number(of: file.name)) }
         }
         // What stays may yet be published by recovery, so it keeps its name; nobody's lock guards it then.
+        reservations.removeLingering(all: true)
         reservations.release { left.contains($0) }
         if !isKept.load(ordering: .relaxed) { Self.removeIfEmpty(directory, named: mountID, in: parent) }
     }

@@ -56,7 +56,7 @@ extension Store {
     }
 
     /// Who holds it is done soon; one who is stopped is not waited for without an end.
-    private static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> Hold {
+    private static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> StoreHold {
         var attempts = 200
         while true {
             do throws(Errno) {
@@ -65,7 +65,7 @@ extension Store {
                     SystemCall.closeLock(descriptor)
                     throw error
                 }
-                return try Hold(
+                return try StoreHold(
                     owning: descriptor, as: "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)", staging)
             } catch {
                 attempts -= 1

@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// Something of a store that one has at a time, of whichever mount and host: a session, the versions, an entry of quarantine. It is held as long as
 /// this lives, by a flock(2) and, in a store of several hosts, by a reserved name.
-final class Hold: Sendable {
+final class StoreHold: Sendable {
     let descriptor: FileDescriptor
     private let staging: Staging
     private let holder: RealFile?
