@@ -1,0 +1,133 @@
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A directory as two hosts see it over a network, with NFS's manners (Tests/Stress/cluster/filter.c): no flags of renameat2(2), locks that stay on their
+/// host, names and attributes that are remembered for a while, answers that are lost.
+final class NetworkManners {
+    /// One host's sight of the directory.
+    final class Sight {
+        let path: String
+        private let control: String
+        private let filter: Child
+
+        init(_ number: Int, of directory: String, program: String, home: String, remembers seconds: Int) throws {
+            path = home + "/sight\(number)"
+            control = home + "/control\(number)"
+            try check(mkdir(path, 0o755))
+            try check(mkdir(control, 0o755))
+            filter = try Child([program, directory, path, control, "\(seconds)"])
+            let (filter, path) = (filter, path)
+            guard eventually(within: 20, { !filter.isRunning || isOtherFileSystem(path) }), filter.isRunning else {
+                throw Mount.Failure(description: "no filter: \(filter.errors)")
+            }
+        }
+
+        deinit {
+            // Children that are frozen would never end.
+            stop("frozen")
+            _ = try? run(["umount", "-l", path])
+            filter.kill()
+        }
+
+        /// Turns a manner on: `frozen`, `full`, or `link` with what is lost.
+        func begin(_ manner: String, _ text: String = "") throws { try write(text, to: control + "/" + manner) }
+
+        func stop(_ manner: String) { unlink(control + "/" + manner) }
+    }
+
+    let sights: [Sight]
+    /// The directory itself, that both see.
+    let directory: String
+    private let home: TemporaryDirectory
+
+    init(remembers seconds: Int = 3) throws {
+        home = try TemporaryDirectory()
+        let home = home.path
+        directory = home + "/directory"
+        try check(mkdir(directory, 0o755))
+        let repository = #filePath.split(separator: "/Tests/MountedTests/").first.map(String.init) ?? ""
+        let built = try shell(
+            """
+            clang=$(command -v clang || command -v cc)
+            "$clang" -O1 -Wall -Wextra -Werror -o \(home)/filter \(repository)/Tests/Stress/cluster/filter.c $(pkg-config --cflags --libs fuse3) -lpthread
+            """)
+        guard built.succeeded else { throw Mount.Failure(description: "\(built)") }
+        let directory = directory
+        sights = try [1, 2].map {
+            try Sight($0, of: directory, program: home + "/filter", home: home, remembers: seconds)
+        }
+    }
+}
+
+private func isOtherFileSystem(_ path: String) -> Bool {
+    var (here, above) = (stat(), stat())
+    return stat(path, &here) == 0 && stat(path + "/..", &above) == 0 && here.st_dev != above.st_dev
+}
+
+extension MountedTests {
+    /// Two hosts, each with a driver, and a file system between them that has NFS's manners.
+    @Suite(.enabled(if: geteuid() == 0, "a file system for all users is root's")) struct NetworkMannersTests {
+        /// Writes names by both ways, and says what it was told.
+        private static let writer = """
+            import errno, os, sys
+            directory, mark = sys.argv[1:]
+            sys.stdin.read()
+            for number in range(50):
+                path = f'{directory}/chr{number}.tsv'
+                told = 'ok'
+                try:
+                    if number % 2:
+                        with open(path, 'x') as file: file.write(f'a\\tb\\n{mark}\\t{number}\\n')
+                    else:
+                        staged = f'{directory}/.chr{number}.{mark}'
+                        with open(staged, 'w') as file: file.write(f'a\\tb\\n{mark}\\t{number}\\n')
+                        try: os.rename(staged, path)
+                        except OSError:
+                            os.unlink(staged)
+                            raise
+                except OSError as error: told = errno.errorcode[error.errno]
+                print(told)
+            """
+
+        /// - Parameter lost: how many answers of link(2) are lost on either host, and how.
+        @Test(arguments: ["", "30 EEXIST"])
+        func aNameHasOneWinner(_ lost: String) throws {
+            let manners = try NetworkManners()
+            let store = "/store"
+            try Mount.initialize(store: manners.sights[0].path + store)
+            let mounts = try manners.sights.map { try Mount(store: $0.path + store) }
+            if !lost.isEmpty { for sight in manners.sights { try sight.begin("link", lost) } }
+            let writers = try mounts.enumerated().map { index, mount in
+                try Child(
+                    [testPython, "-c", Self.writer, mount.production("base/analysis_sequences"), "m\(index)"], input: ""
+                )
+            }
+            for writer in writers { #expect(writer.wait(seconds: 60) && writer.status == 0, "\(writer.errors)") }
+            for sight in manners.sights { sight.stop("link") }
+            #expect(mounts.allSatisfy { $0.settle() }, "\(mounts.map(\.log))")
+            for mount in mounts { #expect(try mount.unmount() == 0, "\(mount.log)") }
+            let told = writers.map { $0.output.split(separator: "\n").map(String.init) }
+            let kept = tree(manners.directory + store + "/.artifactfs/quarantine")
+            for number in 0..<50 {
+                let real = manners.directory + store + "/base_layer/analysis_sequences_chr\(number).tsv"
+                let winners = [0, 1].filter { told[$0].count == 50 && told[$0][number] == "ok" }
+                let bytes = try? contents(real)
+                #expect(winners.count <= 1, "\(number): \(told.map { $0[number] })")
+                if let winner = winners.first {
+                    #expect(bytes == "a\tb\nm\(winner)\t\(number)\n", "who was told so wrote \(number)")
+                } else {
+                    // Nobody was told that it is done, and that is so only where answers were lost.
+                    #expect(!lost.isEmpty, "\(number): \(told.map { $0[number] })")
+                    #expect(bytes == nil || ["m0", "m1"].contains { bytes == "a\tb\n\($0)\t\(number)\n" })
+                }
+            }
+            #expect(kept == [], "nobody who was told that it is done has its bytes there")
+            for command in ["audit", "verify"] {
+                let outcome = try run([Mount.binary(), command, manners.directory + store])
+                #expect(outcome.succeeded, "\(outcome)")
+            }
+        }
+    }
+}
