@@ -1,14 +1,22 @@
 internal import CCrypto
 package import SystemPackage
 
-/// SHA-1 or SHA-256 by the system's OpenSSL.
+/// SHA-1, SHA-256 or MD5 by the system's OpenSSL.
 package struct MessageDigest: ~Copyable {
     /// Which one.
     package enum Algorithm: Sendable, Hashable {
         case sha1, sha256
+        /// It proves nothing against who means harm: servers name parts by it.
+        case md5
 
         /// Of a digest, in bytes.
-        package var length: Int { self == .sha1 ? 20 : 32 }
+        package var length: Int {
+            switch self {
+            case .sha1: 20
+            case .sha256: 32
+            case .md5: 16
+            }
+        }
     }
 
     /// OpenSSL's algorithm; nil when the system's policy forbids it.
@@ -20,6 +28,7 @@ package struct MessageDigest: ~Copyable {
     /// Looked up once: `EVP_sha256()` is looked up again with every digest.
     private static let sha1 = Fetched(raw: EVP_MD_fetch(nil, "SHA1", nil))
     private static let sha256 = Fetched(raw: EVP_MD_fetch(nil, "SHA256", nil))
+    private static let md5 = Fetched(raw: EVP_MD_fetch(nil, "MD5", nil))
 
     private let context: OpaquePointer
     private let length: Int
@@ -28,7 +37,12 @@ package struct MessageDigest: ~Copyable {
     /// - Throws: `ENOMEM`, or `ENOSYS` when the system's policy forbids the algorithm.
     package init(_ algorithm: Algorithm) throws(Errno) {
         guard let context = EVP_MD_CTX_new() else { throw .noMemory }
-        let fetched = algorithm == .sha1 ? Self.sha1 : Self.sha256
+        let fetched =
+            switch algorithm {
+            case .sha1: Self.sha1
+            case .sha256: Self.sha256
+            case .md5: Self.md5
+            }
         guard EVP_DigestInit_ex(context, fetched.raw, nil) == 1 else {
             EVP_MD_CTX_free(context)
             throw .noFunction

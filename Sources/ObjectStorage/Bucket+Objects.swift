@@ -59,33 +59,28 @@ extension Bucket {
         return try put(.bytes(bytes), as: key, sha256: hash)
     }
 
-    /// Gives a file's bytes a name, if nothing has it. The server compares them with their SHA-256.
+    /// Gives a file's bytes a name, if nothing has it, in one request. The server compares them with their SHA-256.
     ///
     /// - Parameters:
     ///   - file: open to read; it is read from its beginning.
     ///   - sha256: that all its bytes have, in lower-case hexadecimal digits.
-    ///   - begun: told the number of an upload in parts that has begun, so that it can be given up later (``abort(_:of:)``).
-    /// - Throws: ``StorageFault/Kind/differs`` when something else has the name, or the file has another SHA-256.
-    @discardableResult
-    public func put(
-        _ file: FileDescriptor, size: Int64, sha256: String, as key: String, partSize: Int64 = Bucket.partSize,
-        begun: (String) throws(StorageFault) -> Void = { _ throws(StorageFault) in }
-    ) throws(StorageFault) -> Put {
-        if size >= Self.worthAsking, let found = try facts(of: key) {
-            try compare(found, size, sha256, key)
-            return .wasThere
-        }
-        guard size > partSize else {
-            let hash = ByteHash()
-            let found: String
-            do throws(Errno) {
+    /// - Throws: ``StorageFault/Kind/differs`` when something else has the name, ``StorageFault/Kind/local`` when the file has another SHA-256.
+    func put(_ file: FileDescriptor, size: Int64, sha256: String, as key: String) throws(StorageFault) -> Put {
+        let found: String
+        let body: RequestBody
+        do throws(Errno) {
+            if size < Self.worthAsking {
+                // Read once for both.
+                let bytes = try SystemCall.bytes(file, at: 0, count: Int(size))
+                (found, body) = (try SHA256.digest(bytes), .bytes(bytes))
+            } else {
+                let hash = ByteHash()
                 try hash.add(file)
-                found = try hash.finish()
-            } catch { throw StorageFault(.local, place.shown(key), "the file cannot be read: \(error)") }
-            try Self.check(found, sha256, place.shown(key))
-            return try put(.file(file, offset: 0, count: size), as: key, sha256: sha256)
-        }
-        return try putParts(of: file, size, sha256, key, partSize, begun)
+                (found, body) = (try hash.finish(), .file(file, offset: 0, count: size))
+            }
+        } catch { throw StorageFault(.local, place.shown(key), "the file cannot be read: \(error)") }
+        try Self.check(found, sha256, place.shown(key))
+        return try put(body, as: key, sha256: sha256)
     }
 
     /// What is not what it should be is not sent.
@@ -96,7 +91,7 @@ extension Bucket {
     }
 
     /// What is sent without being asked for first, in bytes: the server says itself that it is there.
-    private static let worthAsking: Int64 = 1 << 20
+    static let worthAsking: Int64 = 1 << 20
 
     private func put(_ body: RequestBody, as key: String, sha256: String) throws(StorageFault) -> Put {
         let answer = try ask(

@@ -1,18 +1,18 @@
-internal import Glibc
+internal import ArtifactRecords
 internal import SystemCalls
 internal import SystemPackage
 
-/// Uploads in parts.
+/// Uploads in parts, a request at a time.
 extension Bucket {
     /// How large a part is, in bytes; larger where there would be too many.
     public static let partSize: Int64 = 16 << 20
     private static let mostParts: Int64 = 10_000
 
-    func putParts(
-        of file: FileDescriptor, _ size: Int64, _ sha256: String, _ key: String, _ wanted: Int64,
-        _ begun: (String) throws(StorageFault) -> Void
-    ) throws(StorageFault) -> Put {
-        let partSize = max(wanted, size / (Self.mostParts - 1) + 1)
+    /// How large the parts of a file are, in bytes; always the same of the same size.
+    static func partSize(of size: Int64) -> Int64 { max(partSize, size / (mostParts - 1) + 1) }
+
+    /// Begins an upload in parts, and returns its number.
+    func begin(_ key: String, sha256: String) throws(StorageFault) -> String {
         let answer = try ask(
             BucketRequest(
                 method: "POST", key: key, query: [("uploads", "")],
@@ -20,65 +20,82 @@ extension Bucket {
         guard let upload = AnswerXML(answer.body)?["UploadId"], !upload.isEmpty else {
             throw StorageFault(.other, place.shown(key), "the server gives no number to an upload in parts")
         }
-        try begun(upload)
-        do throws(StorageFault) {
-            let parts = try sendParts(of: file, size, partSize, sha256, key, upload)
-            return try complete(parts, size, sha256, key, upload)
-        } catch {
-            // What is left of it would cost, and nobody would see it.
-            try? abort(upload, of: key)
-            throw error
-        }
+        return upload
     }
 
-    private func sendParts(
-        of file: FileDescriptor, _ size: Int64, _ partSize: Int64, _ sha256: String, _ key: String, _ upload: String
-    ) throws(StorageFault) -> String {
-        let whole = ByteHash()
-        var parts = ""
-        var (offset, number): (Int64, Int64) = (0, 1)
-        while offset < size {
-            let count = min(partSize, size - offset)
-            let digest: String
-            do throws(Errno) {
-                let part = ByteHash()
-                try part.add(file, from: offset, count: count)
-                digest = try part.finish()
-                try whole.add(file, from: offset, count: count)
-            } catch { throw StorageFault(.local, place.shown(key), "the file cannot be read: \(error)") }
-            let answer = try ask(
-                BucketRequest(
-                    method: "PUT", key: key, query: [("partNumber", "\(number)"), ("uploadId", upload)],
-                    headers: [("x-amz-checksum-sha256", Self.base64(digest))],
-                    body: .file(file, offset: offset, count: count), payload: digest))
-            guard let tag = answer.headers["etag"] else {
-                throw StorageFault(.other, place.shown(key), "the server gives no ETag to part \(number)")
+    /// What an upload in parts has, by the parts' numbers; nil when there is no such upload.
+    func parts(of upload: String, _ key: String) throws(StorageFault) -> [Int64: KeptPart]? {
+        var all: [Int64: KeptPart] = [:]
+        var marker: String?
+        // A server that never ends is not believed.
+        for _ in 0..<Self.mostParts {
+            var query = [("uploadId", upload)]
+            if let marker { query.append(("part-number-marker", marker)) }
+            let answer = try ask(BucketRequest(method: "GET", key: key, query: query), accepting: [404])
+            guard answer.status != 404 else { return nil }
+            guard let page = PartPage(answer.body) else {
+                throw StorageFault(.other, place.shown(key), "the server's list of parts cannot be read")
             }
-            parts +=
-                "<Part><PartNumber>\(number)</PartNumber><ETag>\(Self.escaped(tag))</ETag>"
-                + "<ChecksumSHA256>\(Self.base64(digest))</ChecksumSHA256></Part>"
-            (offset, number) = (offset + count, number + 1)
+            for part in page.parts { all[part.number] = part }
+            guard let next = page.next, next != marker else { break }
+            marker = next
         }
-        let found: String
-        do throws(Errno) { found = try whole.finish() } catch {
-            throw StorageFault(.local, place.shown(key), "its SHA-256 cannot be had: \(error)")
-        }
-        try Self.check(found, sha256, place.shown(key))
-        return parts
+        return all
     }
 
-    private func complete(
-        _ parts: String, _ size: Int64, _ sha256: String, _ key: String, _ upload: String
+    /// Uploads in parts that have begun and are not ended, of keys that begin with something, by their keys.
+    public func uploads(withPrefix prefix: String) throws(StorageFault) -> [String: [String]] {
+        var all: [String: [String]] = [:]
+        var marker: UploadPage.Marker?
+        for _ in 0..<Self.mostParts {
+            var query = [("uploads", ""), ("prefix", prefix)]
+            if let marker { query += [("key-marker", marker.key), ("upload-id-marker", marker.upload)] }
+            let answer = try ask(BucketRequest(method: "GET", key: "", query: query))
+            guard let page = UploadPage(answer.body) else {
+                throw StorageFault(.other, place.shown(prefix), "the server's list of uploads cannot be read")
+            }
+            for one in page.uploads { all[one.key, default: []].append(one.upload) }
+            guard let next = page.next, next != marker else { break }
+            marker = next
+        }
+        return all
+    }
+
+    /// Sends a part. The server compares it with its SHA-256.
+    ///
+    /// - Returns: its tag.
+    func send(
+        _ number: Int64, of upload: String, _ key: String, _ file: FileDescriptor, offset: Int64, count: Int64,
+        sha256: String
+    ) throws(StorageFault) -> String {
+        let answer = try ask(
+            BucketRequest(
+                method: "PUT", key: key, query: [("partNumber", "\(number)"), ("uploadId", upload)],
+                headers: [("x-amz-checksum-sha256", Self.base64(sha256))],
+                body: .file(file, offset: offset, count: count), payload: sha256))
+        guard let tag = answer.headers["etag"] else {
+            throw StorageFault(.other, place.shown(key), "the server gives no ETag to part \(number)")
+        }
+        return tag
+    }
+
+    /// Puts the parts together under the key, if nothing has it.
+    ///
+    /// - Parameter parts: their tags and SHA-256, from the first on.
+    func complete(
+        _ parts: [(tag: String, sha256: String)], _ size: Int64, _ sha256: String, _ key: String, _ upload: String
     ) throws(StorageFault) -> Put {
-        let body = Array(
-            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\(parts)</CompleteMultipartUpload>"
-                .utf8)
-        let hash = ByteHash()
+        var text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+        for (place, part) in parts.enumerated() {
+            text +=
+                "<Part><PartNumber>\(place + 1)</PartNumber><ETag>\(Self.escaped(part.tag))</ETag>"
+                + "<ChecksumSHA256>\(Self.base64(part.sha256))</ChecksumSHA256></Part>"
+        }
+        let body = Array((text + "</CompleteMultipartUpload>").utf8)
         let payload: String
-        do throws(Errno) {
-            try hash.add(body)
-            payload = try hash.finish()
-        } catch { throw StorageFault(.local, place.shown(key), "the request cannot be signed: \(error)") }
+        do throws(Errno) { payload = try SHA256.digest(body) } catch {
+            throw StorageFault(.local, place.shown(key), "the request cannot be signed: \(error)")
+        }
         let answer = try ask(
             BucketRequest(
                 method: "POST", key: key, query: [("uploadId", upload)], headers: [("if-none-match", "*")],

@@ -19,28 +19,24 @@ public struct ObjectFacts: Sendable, Hashable {
 
 /// A bucket as one thread asks it. What fails for a moment is tried again.
 public final class Bucket {
-    /// Where it is.
-    public let place: BucketPlace
-    let region: String
-    private let chain: CredentialChain
-    private var credentials: Credentials?
+    /// What it has in common with those of other threads.
+    public let access: BucketAccess
     private let transfer: Transfer
-    /// How far the server's clock is from this one's, in seconds.
-    private var skew = 0
+
+    /// Where it is.
+    public var place: BucketPlace { access.place }
 
     /// How often something is tried.
     static let tries = 7
     /// What is waited at most after the first try, and after any, in milliseconds.
     private static let (firstWait, longestWait): (UInt32, UInt32) = (100, 20_000)
 
-    /// - Parameter limit: the most that is sent in a second, in bytes; nil without a limit.
-    public init(_ place: BucketPlace, region: String? = nil, chain: CredentialChain, limit: Int64? = nil)
-        throws(StorageFault)
-    {
-        guard let transfer = Transfer() else { throw StorageFault(.other, place.url, "libcurl cannot be used") }
-        (self.place, self.chain, self.transfer) = (place, chain, transfer)
-        self.region = region ?? chain.region
-        transfer.limit = limit ?? 0
+    /// A connection of the calling thread's own.
+    public init(_ access: BucketAccess) throws(StorageFault) {
+        guard let transfer = Transfer(pace: access.pace) else {
+            throw StorageFault(.other, access.place.url, "libcurl cannot be used")
+        }
+        (self.access, self.transfer) = (access, transfer)
     }
 
     // MARK: - Asking
@@ -70,12 +66,18 @@ public final class Bucket {
         for attempt in 0..<Self.tries {
             if attempt > 0 { Self.wait(after: attempt) }
             let answer: ServerAnswer
+            let credentials: Credentials
+            do throws(CredentialFault) { credentials = try access.credentials() } catch {
+                throw StorageFault(.noCredentials, place.url, error.text)
+            }
+            let now = access.time()
+            let asked = now.tv_sec
             do throws(TransferFault) {
                 if hasAsked {
                     do throws(Errno) { try restart() } catch { throw TransferFault.local(error) }
                 }
                 hasAsked = true
-                answer = try once(request, take)
+                answer = try once(request, credentials, Self.text(of: now), take)
             } catch {
                 switch error {
                 case .network(let text, let mayPass):
@@ -91,9 +93,9 @@ public final class Bucket {
             if (200..<300).contains(answer.status) || accepted.contains(answer.status) { return answer }
             let (fault, code) = fault(request, answer)
             last = fault
-            if code == "RequestTimeTooSkewed", learnTime(answer) { continue }
+            if code == "RequestTimeTooSkewed", learnTime(answer, asked) { continue }
             if code == "ExpiredToken" || code == "RequestExpired" || code == "TokenRefreshRequired" {
-                credentials = nil
+                access.forget(credentials)
                 continue
             }
             guard Self.passes(answer.status, code) else { break }
@@ -119,20 +121,15 @@ public final class Bucket {
     }
 
     private func once(
-        _ request: BucketRequest, _ take: ((UnsafeRawBufferPointer) throws(Errno) -> Void)?
+        _ request: BucketRequest, _ credentials: Credentials, _ time: String,
+        _ take: ((UnsafeRawBufferPointer) throws(Errno) -> Void)?
     ) throws(TransferFault) -> ServerAnswer {
-        let credentials: Credentials
-        do throws(CredentialFault) {
-            if let known = self.credentials { credentials = known } else { credentials = try chain.credentials() }
-        } catch { throw .network(error.text, mayPass: false) }
-        self.credentials = credentials
-        let (base, host, path) = place.target(request.key, region: region)
-        let time = Self.time(movedBy: skew)
+        let (base, host, path) = place.target(request.key, region: access.region)
         var headers = request.headers
         headers += [("host", host), ("x-amz-date", time), ("x-amz-content-sha256", request.payload)]
         if let token = credentials.sessionToken { headers.append(("x-amz-security-token", token)) }
         guard
-            let authorization = RequestSigner(region: region).authorization(
+            let authorization = RequestSigner(region: access.region).authorization(
                 request.method, path: path, query: request.query, headers: headers, payload: request.payload,
                 time: time, by: credentials)
         else { throw .network("OpenSSL cannot sign", mayPass: false) }
@@ -146,25 +143,21 @@ public final class Bucket {
 
     /// Whether there are credentials, before anything is asked.
     public func check() throws(StorageFault) {
-        do throws(CredentialFault) { credentials = try chain.credentials() } catch {
+        do throws(CredentialFault) { _ = try access.credentials() } catch {
             throw StorageFault(.noCredentials, place.url, error.text)
         }
     }
 
-    private static func time(movedBy seconds: Int) -> String {
-        var now = Clock.now()
-        now.tv_sec = now.tv_sec &+ seconds
+    private static func text(of time: timespec) -> String {
         // 2015-08-30T12:36:00.000000000Z
-        return String(TimeText.rfc3339(now).prefix { $0 != "." }.filter { $0 != "-" && $0 != ":" }) + "Z"
+        String(TimeText.rfc3339(time).prefix { $0 != "." }.filter { $0 != "-" && $0 != ":" }) + "Z"
     }
 
     /// Goes by the server's clock from now on; false when it did already, or the server does not say.
-    private func learnTime(_ answer: ServerAnswer) -> Bool {
-        guard skew == 0, let date = answer.headers["date"] else { return false }
+    private func learnTime(_ answer: ServerAnswer, _ asked: Int) -> Bool {
+        guard let date = answer.headers["date"] else { return false }
         let theirs = curl_getdate(date, nil)
-        guard theirs >= 0 else { return false }
-        skew = theirs &- Clock.now().tv_sec
-        return skew != 0
+        return theirs >= 0 && access.learn(time: theirs, asked: asked)
     }
 
     /// What an answer that is none says, and its code.
@@ -177,7 +170,7 @@ public final class Bucket {
         if answer.status == 301 || answer.status == 307 || code == "AuthorizationHeaderMalformed",
             let region = answer.headers["x-amz-bucket-region"] ?? error?["Region"]
         {
-            text += "; the bucket is in region \(region), and \(self.region) was asked: set AWS_REGION"
+            text += "; the bucket is in region \(region), and \(access.region) was asked: set AWS_REGION"
         }
         let kind: StorageFault.Kind =
             switch (answer.status, code) {

@@ -46,13 +46,12 @@ final class Transfer {
     private static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
 
     private let handle: UnsafeMutableRawPointer
-    /// The most that is sent in a second, in bytes; 0 without a limit.
-    var limit: Int64 = 0
+    private let pace: SendPace?
 
     /// - Returns: nil when libcurl cannot.
-    init?() {
+    init?(pace: SendPace?) {
         guard Self.isReady, let handle = curl_easy_init() else { return nil }
-        self.handle = handle
+        (self.handle, self.pace) = (handle, pace)
     }
 
     deinit { curl_easy_cleanup(handle) }
@@ -65,13 +64,16 @@ final class Transfer {
         var answer = ServerAnswer()
         var trouble: Errno?
 
-        init(_ body: RequestBody, _ take: ((UnsafeRawBufferPointer) throws(Errno) -> Void)?) {
-            (self.body, self.take) = (body, take)
+        let pace: SendPace?
+
+        init(_ body: RequestBody, _ pace: SendPace?, _ take: ((UnsafeRawBufferPointer) throws(Errno) -> Void)?) {
+            (self.body, self.pace, self.take) = (body, pace, take)
         }
 
         func give(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
-            let room = min(buffer.count, Int(clamping: body.count - sent))
+            let room = min(buffer.count, Int(clamping: body.count - sent), pace?.most ?? .max)
             guard room > 0 else { return 0 }
+            pace?.wait(room)
             var got = 0
             switch body {
             case .nothing: return 0
@@ -137,7 +139,7 @@ final class Transfer {
         _ method: String, _ url: String, headers: [String], body: RequestBody,
         take: ((UnsafeRawBufferPointer) throws(Errno) -> Void)? = nil
     ) throws(TransferFault) -> ServerAnswer {
-        let exchange = Exchange(body, take)
+        let exchange = Exchange(body, pace, take)
         curl_easy_reset(handle)
         var lines: UnsafeMutablePointer<curl_slist>?
         defer { curl_slist_free_all(lines) }
@@ -192,7 +194,6 @@ final class Transfer {
             ccurl_set_number(handle, CURLOPT_UPLOAD, 1)
             ccurl_set_number(handle, CURLOPT_UPLOAD_BUFFERSIZE, 256 << 10)
             ccurl_set_size(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(exchange.body.count))
-            if limit > 0 { ccurl_set_size(handle, CURLOPT_MAX_SEND_SPEED_LARGE, curl_off_t(limit)) }
         }
         ccurl_set_transfer(handle, CURLOPT_READFUNCTION) { buffer, size, count, context in
             guard let buffer, let context else { return 0 }

@@ -20,7 +20,9 @@ import Testing
         // What is said of artifacts with a signature; it knows no file.
         "Attestations": ["ArtifactRecords", "CCrypto"],
         // Objects in buckets, the only one that asks servers: it knows no store.
-        "ObjectStorage": ["ArtifactRecords", "CCrypto", "CCurl", "Glibc", "SystemCalls", "SystemPackage"],
+        "ObjectStorage": [
+            "ArtifactRecords", "CCrypto", "CCurl", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
+        ],
         // What the records tell together; it knows no store.
         "Lineage": ["ArtifactRecords", "Artifacts", "Glibc", "SystemPackage"],
         // An index over the ledgers, by what they and the store's files say; it knows no store, and no driver knows it.

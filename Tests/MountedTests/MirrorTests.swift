@@ -302,22 +302,87 @@ extension MountedTests {
             #expect(try restore("m", to: files.path + "/second").succeeded)
         }
 
-        /// What a killed push has begun in parts, the next one gives up.
-        @Test func aKilledUploadInPartsIsGivenUp() throws {
-            try produce("(printf 'a\\tb\\n'; yes $'1\\t2' | head -n 5000000) > production/base/splice_errors/chr7.tsv")
+        /// A file of two parts, in an artifact that is a directory: nothing of it is checked but its hash.
+        private func produceLarge() throws {
+            let large = "production/meta/meta_checkpoints/checkpoint-6"
+            try produce("mkdir \(large); head -c 20000000 /dev/zero > \(large)/weights; echo 1 > \(large)/config.json")
+        }
+
+        private static let uploads = "print(len(s3.list_multipart_uploads(Bucket='lab-results').get('Uploads', [])))"
+
+        /// What a killed push has sent of a file in parts is not sent again: by what it has noted, and by what the server knows.
+        @Test(arguments: [true, false]) func aKilledUploadInPartsGoesOn(isNoted: Bool) throws {
+            try produceLarge()
             #expect(try add("m").succeeded)
             let pid = files.path + "/pid"
-            let uploads = "print(len(s3.list_multipart_uploads(Bucket='lab-results').get('Uploads', [])))"
-            for number in 2...60 {
-                try control("{\"kill\": \"\(pid)\", \"at\": \(number), \"when\": \"after\"}")
-                let pushed = try push(pid: pid)
-                try control(nil)
-                if pushed.succeeded { break }
-                // What it had done counts: so all is done some time.
-                try #require(pushed.status == 128 + SIGKILL && number < 60, "\(pushed)")
-            }
-            #expect(requests.contains { $0.hasPrefix("DELETE ") }, "it was killed in one")
-            #expect(try client(uploads) == "0\n")
+            try control("{\"kill\": \"\(pid)\", \"match\": \"partNumber=2\", \"at\": 1, \"when\": \"after\"}")
+            #expect(try push(pid: pid).status == 128 + SIGKILL)
+            try control(nil)
+            if !isNoted { unlink(store + "/.artifactfs/mirrors/m/uploads") }
+            #expect(try client(Self.uploads) == "1\n")
+            let before = requests.count
+            let again = try push()
+            #expect(again.succeeded && again.output.contains("has 4 artifacts"), "\(again)")
+            let sent = requests.dropFirst(before)
+            #expect(!sent.contains { $0.contains("partNumber=2") }, "\(sent)")
+            #expect(!sent.contains { $0.hasPrefix("POST ") && $0.contains("uploads=") }, "\(sent)")
+            #expect(try client(Self.uploads) == "0\n")
+            #expect(access(store + "/.artifactfs/mirrors/m/uploads", F_OK) != 0)
+            let verified = try mirror("verify", "m", "--read", "--store", store)
+            #expect(verified.succeeded, "\(verified)")
+        }
+
+        /// A part that is there and is another is sent again; and what nobody wants any more is given up.
+        @Test func partsOfOthersAreNotTaken() throws {
+            try produceLarge()
+            #expect(try add("m").succeeded)
+            let pid = files.path + "/pid"
+            try control("{\"kill\": \"\(pid)\", \"match\": \"partNumber=2\", \"at\": 1, \"when\": \"after\"}")
+            #expect(try push(pid: pid).status == 128 + SIGKILL)
+            try control(nil)
+            _ = try client(
+                """
+                up = s3.list_multipart_uploads(Bucket='lab-results')['Uploads'][0]
+                s3.upload_part(Bucket='lab-results', Key=up['Key'], UploadId=up['UploadId'], PartNumber=2, Body=b'x' * (4 << 20))
+                other = s3.create_multipart_upload(Bucket='lab-results', Key='m/artifacts/other')
+                open('\(store)/.artifactfs/mirrors/m/uploads', 'a').write(other['UploadId'] + ' m/artifacts/other\\n')
+                """)
+            let before = requests.count
+            let again = try push()
+            #expect(again.succeeded, "\(again)")
+            #expect(requests.dropFirst(before).contains { $0.contains("partNumber=2") })
+            #expect(try client(Self.uploads) == "0\n")
+            #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
+        /// One that is refused is told, and the others go on.
+        @Test func whatOneIsRefusedForIsNotTheOthers() throws {
+            try produceLarge()
+            #expect(try add("m").succeeded)
+            try control(
+                "{\"match\": \"splice_errors_chr2\", \"first\": 9, \"status\": 403, \"code\": \"AccessDenied\"}")
+            let pushed = try push()
+            try control(nil)
+            #expect(pushed.status == 1 && pushed.errors.contains("splice_errors/chr2.tsv: s3://"), "\(pushed)")
+            #expect(
+                pushed.errors.contains("AccessDenied (403)") && pushed.output.contains("has 3 artifacts"), "\(pushed)")
+            // What fails for one, and what fails for all, are both told.
+            try produce("printf 'a\\tb\\n5\\t6\\n' > production/base/splice_errors/chr3.tsv")
+            let file = store + "/base_layer/splice_errors_chr2.tsv"
+            _ = try shell("chmod u+w '\(file)'; printf 'a\\tb\\n9\\t9\\n' > '\(file)'; chmod u-w '\(file)'")
+            try control(
+                "{\"match\": \"splice_errors_chr3\", \"first\": 9, \"status\": 404, \"code\": \"NoSuchBucket\"}")
+            let ended = try push()
+            try control(nil)
+            #expect(ended.status == 2 && ended.errors.contains("NoSuchBucket"), "\(ended)")
+            #expect(ended.errors.contains("it was not sent"), "\(ended)")
+        }
+
+        /// With a limit for all of them together, all is there.
+        @Test func aLimitIsForAll() throws {
+            #expect(try add("m").succeeded)
+            let pushed = try mirror("push", "m", "--store", store, "--limit-rate", "100K")
+            #expect(pushed.succeeded && pushed.output.contains("has 3 artifacts"), "\(pushed)")
             #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
         }
 

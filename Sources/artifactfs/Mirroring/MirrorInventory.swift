@@ -35,7 +35,8 @@ struct MirrorInventory {
     /// What cannot be sent, and why, for people.
     private(set) var problems: [String] = []
     private let store: String
-    private let tree: StoreRoot
+    /// What is in the store.
+    let tree: StoreRoot
     private var seen: Set<[UInt8]> = [[]]
 
     /// How long a key's parts may be, in bytes: together with the rest they have room.
@@ -266,9 +267,6 @@ struct MirrorInventory {
             return all
         } catch { throw Failure(.failed, "cannot read the ledger of \(store): \(error)") }
     }
-
-    /// Opens a file of it to read.
-    func open(_ path: [UInt8]) throws(Errno) -> FileDescriptor { try tree.open(path, O_RDONLY) }
 }
 
 /// Hashes of files.

@@ -200,20 +200,19 @@ struct MirrorPlace {
     func unfinished() -> [(upload: String, key: String)] {
         let text =
             Self.contents(directory + "/" + Self.uploads, store).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        return text.split(separator: "\n").compactMap { line in
-            let parts = line.split(separator: " ")
-            return parts.count == 2 ? (String(parts[0]), String(parts[1])) : nil
-        }
+        let lines = text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        let ended = Set(lines.filter { $0.count == 1 }.map { $0[0] })
+        return lines.compactMap { $0.count == 2 && !ended.contains($0[0]) ? ($0[0], $0[1]) : nil }
     }
 
-    /// Notes an upload that has begun.
-    func note(_ upload: String, of key: String) throws(Errno) {
+    /// Notes an upload that has begun, or without a key one that has ended.
+    func note(_ upload: String, of key: String?) throws(Errno) {
         try Self.asOwner(of: store) { () throws(Errno) in
             let file = try SystemCall.open(
                 SystemCall.currentDirectory, directory + "/" + Self.uploads, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
                 0o600)
             defer { SystemCall.close(file) }
-            try SystemCall.write(file, Array("\(upload) \(key)\n".utf8))
+            try SystemCall.write(file, Array((key.map { "\(upload) \($0)\n" } ?? "\(upload)\n").utf8))
         }
     }
 
@@ -276,7 +275,7 @@ struct MirrorPlace {
 
     func bucket(limit: Int64? = nil) throws -> Bucket {
         do throws(StorageFault) {
-            let bucket = try Bucket(place, chain: Self.chain(profile), limit: limit)
+            let bucket = try Bucket(BucketAccess(place, chain: Self.chain(profile), limit: limit))
             try bucket.check()
             return bucket
         } catch { throw Failure(error) }

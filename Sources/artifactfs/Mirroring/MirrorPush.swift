@@ -16,6 +16,8 @@ final class MirrorPush {
         var (sent, bytes) = (0, Int64(0))
         /// What was not sent, and why, for people.
         var problems: [String] = []
+        /// What has ended it before its time: then there is no snapshot.
+        var fault: Failure?
         var snapshot: MirrorSnapshot?
         var isNew = false
     }
@@ -46,15 +48,13 @@ final class MirrorPush {
     func run() throws -> PushedSum {
         let store = try MirrorPlace.identity(of: mirror.store)
         try MirrorMarker.check(bucket, is: store)
-        do throws(StorageFault) {
-            for (upload, key) in mirror.unfinished() { try bucket.abort(upload, of: key) }
-        } catch { throw Failure(error) }
-        mirror.forgetUploads()
         for attempt in 1... {
             (sum.problems, damaged) = ([], [])
             let inventory = try MirrorInventory.of(place, mirror.store)
             // What has gone while it was sent has another place now, by the ledger: all is looked at again.
-            guard try send(inventory) || attempt >= Self.tries else { continue }
+            let isWhole = try send(inventory)
+            if sum.fault != nil { return sum }
+            guard isWhole || attempt >= Self.tries else { continue }
             sum.problems += inventory.problems
             if try finish(inventory, store) { return sum }
             guard attempt < Self.tries else {
@@ -70,54 +70,99 @@ final class MirrorPush {
     ///
     /// - Returns: whether nothing went away meanwhile.
     private func send(_ inventory: MirrorInventory) throws -> Bool {
-        let wanted = inventory.items.filter { !known.contains($0.key) }
-        let all = wanted.reduce(Int64(0)) { $0 &+ $1.size }
+        var left = inventory.items.filter { !known.contains($0.key) }
+        var uploads = try begun(left)
+        let all = left.reduce(Int64(0)) { $0 &+ $1.size }
         let bar = ProgressBar("sending to \(mirror.name)")
         defer { bar.end() }
         var (done, isWhole) = (Int64(0), true)
-        for item in wanted where !known.contains(item.key) {
-            bar.show(done, of: all)
-            do throws(StorageFault) {
-                guard try send(item, inventory) else {
-                    damaged.insert(item.root)
-                    sum.problems.append("\(item.title): it went away while it was sent")
+        // Two files with one key are of one content: where one cannot be sent, the other is tried.
+        while !left.isEmpty, sum.fault == nil {
+            var keys: Set<String> = []
+            let now = left.filter { keys.insert($0.key).inserted }
+            let paths = Set(now.map(\.path))
+            let sender = ObjectSender(bucket.access, now.map { wanted($0, inventory.tree, uploads[$0.key] ?? []) })
+            let end = sender.run { event in
+                switch event {
+                case .begun(let upload, let number): note(upload, of: now[number].key)
+                case .ended(let upload): note(upload, of: nil)
+                case .bytes(let count):
+                    done = done &+ count
+                    bar.show(done, of: all)
+                case .done(let number, let put): isThere(now[number], put)
+                case .gone(let number):
+                    damaged.insert(now[number].root)
+                    sum.problems.append("\(now[number].title): it went away while it was sent")
                     isWhole = false
-                    continue
+                case .failed(let number, let fault):
+                    damaged.insert(now[number].root)
+                    sum.problems.append("\(now[number].title): \(fault)")
                 }
-            } catch {
-                // Trouble with one object is told of it; trouble with the server ends it.
-                guard [.differs, .local, .taken].contains(error.kind) else { throw Failure(error) }
-                damaged.insert(item.root)
-                sum.problems.append("\(item.title): \(error)")
             }
-            done = done &+ item.size
+            sum.fault = end.map { Failure($0) }
+            uploads = [:]
+            left = left.filter { !paths.contains($0.path) && !known.contains($0.key) }
         }
+        if sum.fault == nil, mirror.unfinished().isEmpty { mirror.forgetUploads() }
         return isWhole
     }
 
-    private func send(_ item: MirrorInventory.MirroredFile, _ inventory: MirrorInventory) throws(StorageFault) -> Bool {
-        let file: FileDescriptor
-        do throws(Errno) {
-            file = try inventory.open(item.path)
-        } catch { return false }
-        defer { SystemCall.close(file) }
-        guard let found = try? SystemCall.attributes(file), found.isRegular, Int64(found.st_size) == item.size else {
-            return false
+    private func wanted(
+        _ item: MirrorInventory.MirroredFile, _ tree: StoreRoot, _ uploads: [String]
+    ) -> ObjectSender.Wanted {
+        let (path, size) = (item.path, item.size)
+        return ObjectSender.Wanted(
+            key: bucket.place.prefix + item.key, size: size, sha256: item.sha256, uploads: uploads
+        ) {
+            guard let file = try? tree.open(path, O_RDONLY) else { return nil }
+            if let found = try? SystemCall.attributes(file), found.isRegular, Int64(found.st_size) == size {
+                return file
+            }
+            SystemCall.close(file)
+            return nil
         }
-        try put(file, item.size, item.sha256, item.key)
-        SystemCall.forgetContents(of: file)
-        return true
     }
 
-    private func put(_ file: FileDescriptor, _ size: Int64, _ sha256: String, _ key: String) throws(StorageFault) {
-        let whole = bucket.place.prefix + key
-        let put = try bucket.put(file, size: size, sha256: sha256, as: whole) { upload throws(StorageFault) in
-            // What cannot be noted is given up by hand, when it comes to that.
-            try? mirror.note(upload, of: whole)
-        }
-        mirror.forgetUploads()
-        if put == .made { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ size) }
-        isThere(key)
+    /// Uploads in parts that had begun when another push ended, by their keys: those that this store has noted, and those that the server knows
+    /// of. What is not wanted any more is given up.
+    private func begun(_ left: [MirrorInventory.MirroredFile]) throws -> [String: [String]] {
+        let large = Set(left.lazy.filter { $0.size > Bucket.partSize }.map(\.key))
+        let prefix = bucket.place.prefix
+        var found: [String: [String]] = [:]
+        do throws(StorageFault) {
+            for (upload, key) in mirror.unfinished() {
+                if key.hasPrefix(prefix), large.contains(String(key.dropFirst(prefix.count))) {
+                    found[String(key.dropFirst(prefix.count)), default: []].append(upload)
+                } else {
+                    try bucket.abort(upload, of: key)
+                    note(upload, ofWhole: nil)
+                }
+            }
+            guard !large.isEmpty else { return found }
+            let known: [String: [String]]
+            do throws(StorageFault) { known = try bucket.uploads(withPrefix: prefix) } catch {
+                // Who may send may not list, or the server cannot: all that is not noted begins anew.
+                guard [.denied, .other, .missing].contains(error.kind) else { throw error }
+                return found
+            }
+            for (key, uploads) in known {
+                let key = String(key.dropFirst(prefix.count))
+                guard large.contains(key) else { continue }
+                let noted = found[key] ?? []
+                found[key] = noted + uploads.filter { !noted.contains($0) }
+            }
+        } catch { throw Failure(error) }
+        return found
+    }
+
+    private func note(_ upload: String, of key: String?) { note(upload, ofWhole: key.map { bucket.place.prefix + $0 }) }
+
+    /// What cannot be noted is found by the server's list, or given up by hand, when it comes to that.
+    private func note(_ upload: String, ofWhole key: String?) { try? mirror.note(upload, of: key) }
+
+    private func isThere(_ item: MirrorInventory.MirroredFile, _ put: Bucket.Put) {
+        if put == .made { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ item.size) }
+        isThere(item.key)
     }
 
     private func isThere(_ key: String) {
@@ -170,7 +215,7 @@ final class MirrorPush {
         }
     }
 
-    /// A ledger's file: what the last snapshot has of it, and a piece more.
+    /// A ledger's file: what the last snapshot has of it, and pieces more.
     private func entry(of ledger: MirrorInventory.LedgerFile, _ inventory: MirrorInventory, _ last: MirrorSnapshot?)
         throws -> MirrorSnapshot.Entry
     {
@@ -181,12 +226,22 @@ final class MirrorPush {
         {
             pieces = before
         }
-        let begin = pieces.reduce(Int64(0)) { $0 &+ $1.size }
+        var begin = pieces.reduce(Int64(0)) { $0 &+ $1.size }
         let path = mirror.store + "/" + relative
-        let (mode, bytes): (UInt32, [UInt8])
+        func failure(_ error: Errno) -> Failure {
+            Failure(
+                .failed,
+                error.rawValue == ESTALE
+                    ? "the ledger \(path) is not what was sent of it: 'artifactfs audit' says more. The mirror stays as it is"
+                    : "cannot read the ledger \(path): \(error)")
+        }
+        let file: FileDescriptor
+        do throws(Errno) { file = try inventory.tree.open(Array(relative.utf8), O_RDONLY) } catch {
+            throw failure(error)
+        }
+        defer { SystemCall.close(file) }
+        let mode: UInt32
         do throws(Errno) {
-            let file = try inventory.open(Array(relative.utf8))
-            defer { SystemCall.close(file) }
             // What was sent is what is here still: lines are only added.
             if let piece = pieces.last {
                 guard begin <= ledger.size else { throw Errno(rawValue: ESTALE) }
@@ -194,17 +249,21 @@ final class MirrorPush {
                 guard now == piece.sha256 else { throw Errno(rawValue: ESTALE) }
             }
             mode = try SystemCall.attributes(file).st_mode & 0o777
-            bytes = begin < ledger.size ? try SystemCall.bytes(file, at: begin, count: Int(ledger.size - begin)) : []
-        } catch {
-            throw Failure(
-                .failed,
-                error.rawValue == ESTALE
-                    ? "the ledger \(path) is not what was sent of it: 'artifactfs audit' says more. The mirror stays as it is"
-                    : "cannot read the ledger \(path): \(error)")
+        } catch { throw failure(error) }
+        while begin < ledger.size {
+            let bytes: [UInt8]
+            do throws(Errno) {
+                bytes = try SystemCall.bytes(file, at: begin, count: Int(min(ledger.size - begin, Self.longestPiece)))
+                guard !bytes.isEmpty else { throw Errno(rawValue: ESTALE) }
+            } catch { throw failure(error) }
+            pieces.append(try send(bytes, at: begin, of: ledger.name))
+            begin += Int64(bytes.count)
         }
-        if !bytes.isEmpty { pieces.append(try send(bytes, at: begin, of: ledger.name)) }
         return MirrorSnapshot.Entry(path: Array(relative.utf8), content: .pieces(pieces), mode: mode)
     }
+
+    /// Of a ledger, in bytes: it is in memory while it is sent.
+    private static let longestPiece: Int64 = 16 << 20
 
     private func send(_ bytes: [UInt8], at begin: Int64, of ledger: String) throws -> MirrorSnapshot.Piece {
         let digits = String(begin)

@@ -38,6 +38,7 @@ struct MirrorPushCommand: ParsableCommand {
             for mirror in all {
                 let sum = try mirror.alone { try MirrorPush(mirror, place, limit: limit).run() }
                 for problem in sum.problems { Terminal.complain("not sent: " + problem) }
+                if let fault = sum.fault { throw fault }
                 hasProblems = hasProblems || !sum.problems.isEmpty
                 let snapshot =
                     sum.snapshot.map { "snapshot \($0.number) has \($0.artifacts) artifacts" } ?? "no snapshot"

@@ -3,7 +3,7 @@ import SystemCalls
 import SystemPackage
 
 /// What is in a store, by paths from it that are bytes. No symbolic link is followed, anywhere: a store has none.
-final class StoreRoot {
+final class StoreRoot: Sendable {
     private let root: FileDescriptor
 
     init(_ store: String) throws {

@@ -27,12 +27,14 @@ client.create_bucket(Bucket="lab-results")
 lock = threading.Lock()
 
 
-def control():
-    """What is wanted, and the number of this request since that was written."""
+def control(line):
+    """What is wanted, and the number of this request since that was written, of those whose line has what "match" says."""
     try:
         with open(directory + "/control") as file:
             wanted = json.load(file)
     except FileNotFoundError:
+        return {}, 0
+    if wanted.get("match", "") not in line:
         return {}, 0
     count = directory + "/count"
     number = int(open(count).read()) + 1 if os.path.exists(count) else 1
@@ -73,7 +75,7 @@ def serve(ours):
             return
         line = got.split(b"\r\n")[0].decode()
         with lock:
-            wanted, number = control()
+            wanted, number = control(line)
             with open(directory + "/requests", "a") as file:
                 file.write(line + "\n")
         isIt = number == wanted.get("at") or number <= wanted.get("first", 0)
