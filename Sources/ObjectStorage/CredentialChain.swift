@@ -9,7 +9,7 @@ public struct CredentialFault: Error, Sendable, Hashable {
     public let text: String
 }
 
-/// Where credentials and the region come from, as AWS's own programs have it: environment, files of profiles, a program.
+/// Where credentials and the region come from, as AWS's own programs have it: environment, files of profiles, a program, the machine.
 public struct CredentialChain: Sendable {
     private let environment: [String: String]
     private let named: String?
@@ -19,6 +19,7 @@ public struct CredentialChain: Sendable {
 
     /// How long a program may take, in milliseconds.
     private let patience: UInt64
+    private let machine: MachineCredentials
 
     /// - Parameters:
     ///   - environment: of this process.
@@ -28,9 +29,10 @@ public struct CredentialChain: Sendable {
     ///   - read: reads a small file; nil of one that cannot be read.
     public init(
         environment: [String: String], home: String?, profile: String?, patience: UInt64 = 60_000,
-        read: (String) -> String?
+        read: @escaping @Sendable (String) -> String?
     ) {
         self.environment = environment
+        machine = MachineCredentials(environment: environment, read: read)
         self.patience = patience
         named = profile ?? environment["AWS_PROFILE"].flatMap { $0.isEmpty ? nil : $0 }
         func file(_ variable: String, _ name: String) -> String? {
@@ -73,10 +75,13 @@ public struct CredentialChain: Sendable {
         for file in [secrets, config] {
             if let command = file[profile]?["credential_process"], !command.isEmpty { return try run(command) }
         }
+        // Who has named a profile means that one.
+        if named == nil, let found = try machine.credentials() { return found }
         throw CredentialFault(
             text:
                 "there are no credentials: neither AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY in the environment, nor profile "
-                + "'\(profile)' with keys or credential_process in \(places.isEmpty ? "a home directory" : places)")
+                + "'\(profile)' with keys or credential_process in \(places.isEmpty ? "a home directory" : places), and this machine has none for a container or an instance"
+        )
     }
 
     private func keys(

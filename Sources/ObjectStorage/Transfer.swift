@@ -47,11 +47,14 @@ final class Transfer {
 
     private let handle: UnsafeMutableRawPointer
     private let pace: SendPace?
+    private let patience: (connecting: Int, all: Int)?
 
+    /// - Parameter patience: until there is a connection, and until all is done, in milliseconds; nil of what may take as long as something comes.
+    ///   With it nothing goes by a proxy.
     /// - Returns: nil when libcurl cannot.
-    init?(pace: SendPace?) {
+    init?(pace: SendPace?, patience: (connecting: Int, all: Int)? = nil) {
         guard Self.isReady, let handle = curl_easy_init() else { return nil }
-        (self.handle, self.pace) = (handle, pace)
+        (self.handle, self.pace, self.patience) = (handle, pace, patience)
     }
 
     deinit { curl_easy_cleanup(handle) }
@@ -185,6 +188,11 @@ final class Transfer {
         ccurl_set_number(handle, CURLOPT_PATH_AS_IS, 1)
         ccurl_set_number(handle, CURLOPT_NOSIGNAL, 1)
         ccurl_set_number(handle, CURLOPT_CONNECTTIMEOUT, Self.connecting)
+        if let patience {
+            ccurl_set_number(handle, CURLOPT_CONNECTTIMEOUT_MS, patience.connecting)
+            ccurl_set_number(handle, CURLOPT_TIMEOUT_MS, patience.all)
+            ccurl_set_text(handle, CURLOPT_PROXY, "")
+        }
         ccurl_set_number(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
         ccurl_set_number(handle, CURLOPT_LOW_SPEED_TIME, Self.silence)
         ccurl_set_number(handle, CURLOPT_BUFFERSIZE, 256 << 10)

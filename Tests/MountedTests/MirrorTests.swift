@@ -64,7 +64,7 @@ extension MountedTests {
             let command = [try Mount.binary(), "mirror"] + words
             let environment = [
                 "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": key.isEmpty ? "" : Self.secret, "AWS_PROFILE": "",
-                "HOME": files.path,
+                "HOME": files.path, "AWS_EC2_METADATA_DISABLED": "true",
             ]
             guard let pid else { return try run(command, environment: environment) }
             // Who is to be killed says who it is.
@@ -408,6 +408,33 @@ extension MountedTests {
             try control(nil)
             #expect(pushed.succeeded && pushed.output.contains("has 4 artifacts"), "\(pushed)")
             #expect(requests.filter { $0.hasPrefix("POST ") && $0.contains("?uploadId=") }.count == 3)
+            #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
+        /// One that goes on sends what is sealed later, over trouble with the server, and ends well when it is told to.
+        @Test func aPushThatWatchesSendsWhatComes() throws {
+            #expect(try add("m").succeeded)
+            let pushing = try Child(
+                [try Mount.binary(), "mirror", "push", "m", "--watch", "--store", store],
+                environment: [
+                    "AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": Self.secret, "AWS_PROFILE": "",
+                    "HOME": files.path,
+                ])
+            func sent(_ count: Int) -> Bool {
+                eventually(within: 120) {
+                    !pushing.isRunning || pushing.output.contains("has \(count) artifacts")
+                }
+            }
+            #expect(sent(3) && pushing.isRunning, "\(pushing.output) \(pushing.errors)")
+            try produce("printf 'a\\tb\\n5\\t6\\n' > production/base/splice_errors/chr3.tsv")
+            #expect(sent(4) && pushing.isRunning, "\(pushing.output) \(pushing.errors)")
+            try control("{\"first\": 1, \"status\": 403, \"code\": \"AccessDenied\"}")
+            try produce("printf 'a\\tb\\n7\\t8\\n' > production/base/splice_errors/chr4.tsv")
+            #expect(sent(5) && pushing.isRunning, "\(pushing.output) \(pushing.errors)")
+            #expect(pushing.errors.contains("AccessDenied"), "\(pushing.errors)")
+            try control(nil)
+            kill(pushing.process, SIGTERM)
+            #expect(eventually(within: 60) { pushing.status == 0 }, "\(pushing.errors)")
             #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
         }
 

@@ -42,7 +42,10 @@ import Testing
     private func chain(
         _ environment: [String: String] = [:], profile: String? = nil, patience: UInt64 = 60_000
     ) -> CredentialChain {
-        CredentialChain(environment: environment, home: "/home/x", profile: profile, patience: patience) { path in
+        CredentialChain(
+            environment: environment.merging(["AWS_EC2_METADATA_DISABLED": "true"]) { $1 }, home: "/home/x",
+            profile: profile, patience: patience
+        ) { path in
             switch path {
             case "/home/x/.aws/credentials": Self.secrets
             case "/home/x/.aws/config": Self.config
@@ -89,7 +92,9 @@ import Testing
     }
 
     @Test func withoutAnyItIsSaidWhereTheyWereLookedFor() {
-        let none = CredentialChain(environment: [:], home: "/home/y", profile: nil) { _ in nil }
+        let none = CredentialChain(environment: ["AWS_EC2_METADATA_DISABLED": "true"], home: "/home/y", profile: nil) {
+            _ in nil
+        }
         do throws(CredentialFault) { Issue.record("\(try none.credentials())") } catch {
             #expect(error.text.contains("AWS_ACCESS_KEY_ID") && error.text.contains("/home/y/.aws/credentials"))
         }

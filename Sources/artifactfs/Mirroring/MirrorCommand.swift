@@ -10,7 +10,7 @@ struct MirrorCommand: ParsableCommand {
             once (If-None-Match) and never overwritten; sessions, tests and quarantine are not sent. A push that was ended in any way is run again.
 
             Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else from the profile (--profile, AWS_PROFILE) in \
-            ~/.aws/credentials and ~/.aws/config, keys or credential_process; the region from AWS_REGION or the profile. They are kept nowhere.
+            ~/.aws/credentials and ~/.aws/config, keys or credential_process, else from the container or the instance's role; the region from AWS_REGION or the profile. They are kept nowhere.
 
             EXAMPLE:
               artifactfs mirror add cloud s3://lab-results/spliceai

@@ -266,6 +266,9 @@ struct MirrorPlace {
         for name in [
             "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
             "AWS_DEFAULT_REGION", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         ] { environment[name] = getenv(name).map { String(cString: $0) } }
         let home = getenv("HOME").map { String(cString: $0) } ?? SystemCall.homeDirectory(geteuid())
         return CredentialChain(environment: environment, home: home, profile: profile) { path in

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactRecords
+import Glibc
 import ObjectStorage
 
 /// `artifactfs mirror push`
@@ -8,11 +9,15 @@ struct MirrorPushCommand: ParsableCommand {
         commandName: "push",
         abstract: "Send what is sealed and not in a mirror yet.",
         usage: """
-            artifactfs mirror push [<name>] [--limit-rate <rate>] [--store <place>]
+            artifactfs mirror push [<name>] [--watch] [--limit-rate <rate>]
+                             [--store <place>]
             """,
         discussion: """
             Sends to the mirror, or to all of the store, and ends with a snapshot that names all that a restore needs. What is there is not \
             sent again; what was ended is run again. A file whose bytes are not what was sealed is not sent, and told.
+
+            With --watch it goes on until SIGINT, SIGTERM or SIGHUP, and sends what is sealed soon after it is. A bucket that cannot be used is tried \
+            again, after times that grow to five minutes.
 
             EXAMPLE:
               artifactfs mirror push cloud --limit-rate 20M
@@ -25,6 +30,8 @@ struct MirrorPushCommand: ParsableCommand {
     var name: String?
     @Option(name: .long, help: "The most that is sent in a second, in bytes, or with K, M or G (1024, ...).")
     var limitRate: String?
+    @Flag(name: .long, help: "Go on, and send what is sealed later.")
+    var watch = false
     @OptionGroup var store: StoreArguments
 
     func run() throws {
@@ -34,18 +41,60 @@ struct MirrorPushCommand: ParsableCommand {
             let store = try MirrorPlace.store(of: place)
             let all = try name != nil ? [MirrorPlace.find(name, of: store)] : MirrorPlace.all(of: store)
             guard !all.isEmpty else { throw try failure(of: store) }
-            var hasProblems = false
-            for mirror in all {
-                let sum = try mirror.alone { try MirrorPush(mirror, place, limit: limit).run() }
-                for problem in sum.problems { Terminal.complain("not sent: " + problem) }
-                if let fault = sum.fault { throw fault }
-                hasProblems = hasProblems || !sum.problems.isEmpty
-                let snapshot =
-                    sum.snapshot.map { "snapshot \($0.number) has \($0.artifacts) artifacts" } ?? "no snapshot"
-                let sent = sum.sent == 0 ? "nothing new" : "sent \(sum.sent) objects (\(ShownText.bytes(sum.bytes)))"
-                Terminal.show("\(mirror.name): \(sent) to \(mirror.place.url); \(snapshot)")
+            guard watch else {
+                var hasProblems = false
+                for mirror in all { hasProblems = try push(mirror, place, limit, isQuiet: false) || hasProblems }
+                if hasProblems { throw ExitCode(Status.failed.rawValue) }
+                return
             }
-            if hasProblems { throw ExitCode(Status.failed.rawValue) }
+            try follow(all, place, store, limit)
+        }
+    }
+
+    /// Sends to one.
+    ///
+    /// - Returns: whether something was not sent.
+    private func push(_ mirror: MirrorPlace, _ place: StorePlace, _ limit: Int64?, isQuiet: Bool) throws -> Bool {
+        let sum = try mirror.alone { try MirrorPush(mirror, place, limit: limit).run() }
+        for problem in sum.problems { Terminal.complain("not sent: " + problem) }
+        if let fault = sum.fault { throw fault }
+        if isQuiet, !sum.isNew { return !sum.problems.isEmpty }
+        let snapshot = sum.snapshot.map { "snapshot \($0.number) has \($0.artifacts) artifacts" } ?? "no snapshot"
+        let sent = sum.sent == 0 ? "nothing new" : "sent \(sum.sent) objects (\(ShownText.bytes(sum.bytes)))"
+        Terminal.show("\(mirror.name): \(sent) to \(mirror.place.url); \(snapshot)")
+        // Who watches it through a pipe or a file hears of it now.
+        fflush(nil)
+        return !sum.problems.isEmpty
+    }
+
+    /// Sends, and again whenever the ledgers have more, until a signal comes.
+    private func follow(_ all: [MirrorPlace], _ place: StorePlace, _ store: String, _ limit: Int64?) throws {
+        MirrorWatch.endAtSignals()
+        let watching = MirrorWatch(store)
+        var (failures, isFirst) = (0, true)
+        // What was told is not told again while it stays.
+        var told: String?
+        while true {
+            let lengths = watching.lengths()
+            var trouble: Failure?
+            for mirror in all {
+                do {
+                    if try push(mirror, place, limit, isQuiet: !isFirst) {
+                        trouble = trouble ?? Failure(.failed, "something was not sent; it is tried again")
+                    }
+                } catch let failure as Failure where failure.status == .cannotAnswer || failure.status == .busy {
+                    trouble = failure
+                }
+            }
+            isFirst = false
+            guard let trouble else {
+                (failures, told) = (0, nil)
+                watching.wait(after: lengths)
+                continue
+            }
+            if told != trouble.text { Terminal.complain(trouble.text) }
+            (failures, told) = (failures + 1, trouble.text)
+            watching.rest(after: failures)
         }
     }
 
