@@ -149,6 +149,11 @@ public final class Store: Sendable {
             () throws(Errno) in
             let lock = try leases.lockForOpening(own, of: host, waiting: true)
             defer { SystemCall.closeLock(lock) }
+            if leases.isShared {
+                do throws(Errno) { try StoreFormat.raise(own, to: StoreFormat.withLeases) } catch {
+                    guard DiskRoom.isForWantOfRoom(error) else { throw error }
+                }
+            }
             let spare = Spare(in: own)
             // What dead mounts left is taken for this one, which must be there.
             let staging = try Staging(

@@ -93,7 +93,7 @@ public struct HeldLease: Hashable, Sendable {
 /// What a mount sees of another one's lease.
 public struct WatchedLease: Sendable {
     /// What to do.
-    public enum Sight: String, Hashable, Sendable {
+    public enum Judgement: String, Hashable, Sendable {
         /// It lives, or may live.
         case mayLive
         /// It was not renewed for so long that it is dead: who wants what it had makes itself its heir.
@@ -120,7 +120,7 @@ public struct WatchedLease: Sendable {
     /// It is looked at again.
     ///
     /// - Parameter times: the longer of this mount's and of what the token says.
-    public mutating func look(_ token: [UInt8], at time: UInt64, _ times: LeaseTimes) -> Sight {
+    public mutating func look(_ token: [UInt8], at time: UInt64, _ times: LeaseTimes) -> Judgement {
         defer { looked = max(looked, time) }
         if token != self.token {
             (self.token, since) = (token, time)

@@ -213,7 +213,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .foreignAttribute: "artifacts keep user.* attributes only"
         case .hiddenEntry: "they are made by the driver when they are read"
         case .readOnlyMount: "a mount made with --read-only refuses every change"
-        case .cutOff: "a mount that has not reached the store for longer than its lease holds may be dead to other hosts"
+        case .cutOff:
+            "a mount that has not reached the store for longer than its lease holds may be dead to other hosts"
         case .posix: "as on any file system: a hard link to a directory, for example"
         }
     }

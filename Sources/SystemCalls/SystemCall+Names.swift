@@ -177,7 +177,8 @@ extension SystemCall {
     ) throws(Errno) {
         do throws(Errno) { try link(from, name, to, newName) } catch {
             switch error {
-            case .ioError, .timedOut, .staleNFSFileHandle, .hostIsDown, .socketNotConnected, .connectionAbort, .connectionReset:
+            case .ioError, .timedOut, .staleNFSFileHandle, .hostIsDown, .socketNotConnected, .connectionAbort,
+                .connectionReset:
                 try link(from, name, to, newName)
             default: throw error
             }

@@ -16,7 +16,8 @@ import Testing
     init() throws {
         place = try TemporaryStore()
         let directory = Directory(
-            owning: try SystemCall.open(SystemCall.currentDirectory, place.path + "/.artifactfs", O_RDONLY | O_DIRECTORY))
+            owning: try SystemCall.open(
+                SystemCall.currentDirectory, place.path + "/.artifactfs", O_RDONLY | O_DIRECTORY))
         let schema = directory.file("schema.yaml")
         let text = SchemaFile.defaultText.replacing("hosts: auto", with: "hosts: several")
             .replacing("lease: 30", with: "lease: 3")
@@ -58,6 +59,7 @@ import Testing
     @Test func whatADeadHostLeftIsInheritedOnce() throws {
         let first = try host("first")
         #expect(first.leases.isShared && first.leases.state == .held && first.durability == .synced)
+        #expect(try place.read(".artifactfs/format") == "artifactfs store, format 3\n")
         let file = try stage(first, "chr1.tsv")
         let session = try first.beginSession()
         let others = try (0..<3).map { try host("other-\($0)") }
@@ -139,7 +141,10 @@ import Testing
     }
 
     /// Tokens that say nothing, or nonsense, are watched like others.
-    @Test(arguments: ["", "nonsense", "{}", "{\"mount\":1}", "{\"mount\":\"m\",\"host\":\"h\",\"boot\":\"b\",\"client\":\"c\",\"lease\":-9223372036854775808}"])
+    @Test(arguments: [
+        "", "nonsense", "{}", "{\"mount\":1}",
+        "{\"mount\":\"m\",\"host\":\"h\",\"boot\":\"b\",\"client\":\"c\",\"lease\":-9223372036854775808}",
+    ])
     func tokensOfNonsense(_ text: String) throws {
         let own = try self.own()
         let stagings = try own.directory("staging", orMakeWith: 0o700)

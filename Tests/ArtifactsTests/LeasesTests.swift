@@ -99,23 +99,31 @@ import TestSupport
                 if holderSleeps == 0, renewal == nil {
                     // Sometimes the network is away.
                     let isCut = Int.random(in: 0..<40, using: &random) == 0
-                    let lands = moment + (isCut ? Int.random(in: 0..<150, using: &random) : Int.random(in: 0...3, using: &random))
+                    let lands =
+                        moment
+                        + (isCut ? Int.random(in: 0..<150, using: &random) : Int.random(in: 0...3, using: &random))
                     renewal = (now, lands, lands + Int.random(in: 0...(isCut ? 40 : 2), using: &random), false)
                 }
                 if let current = renewal, !current.hasLanded, moment >= current.lands {
                     server[server.count - 1].token &+= 1
                     renewal?.hasLanded = true
                 }
-                if holderSleeps > 0 { holderSleeps -= 1 } else if let current = renewal, moment >= current.ends {
+                if holderSleeps > 0 {
+                    holderSleeps -= 1
+                } else if let current = renewal, moment >= current.ends {
                     let before = holder.state(at: now)
                     holder.renewed(began: current.began, ended: now, hasHeir: seen(&random).hasHeir)
                     if before == .lapsed, holder.state(at: now) == .held { hasReturned = true }
                     if holder.state(at: now) == .lost { isLost = true }
                     renewal = nil
                     holderSleeps = Int(times.renewal / step)
-                    if Int.random(in: 0..<30, using: &random) == 0 { holderSleeps += Int.random(in: 0..<150, using: &random) }
+                    if Int.random(in: 0..<30, using: &random) == 0 {
+                        holderSleeps += Int.random(in: 0..<150, using: &random)
+                    }
                 }
-                if observerSleeps > 0 { observerSleeps -= 1 } else if !isInherited {
+                if observerSleeps > 0 {
+                    observerSleeps -= 1
+                } else if !isInherited {
                     switch watched.look([seen(&random).token], at: now, times) {
                     case .mayLive: break
                     case .isDead:
@@ -128,7 +136,9 @@ import TestSupport
                         isClaimed = false
                     }
                     observerSleeps = Int(times.renewal / step)
-                    if Int.random(in: 0..<60, using: &random) == 0 { observerSleeps += Int.random(in: 0..<200, using: &random) }
+                    if Int.random(in: 0..<60, using: &random) == 0 {
+                        observerSleeps += Int.random(in: 0..<200, using: &random)
+                    }
                 }
                 if isInherited, holder.state(at: now) == .held { hasTwo = true }
                 _ = isClaimed

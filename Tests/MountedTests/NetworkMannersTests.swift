@@ -92,7 +92,7 @@ extension MountedTests {
             """
 
         /// - Parameter lost: how many answers of link(2) are lost on either host, and how.
-        @Test(arguments: ["", "30 EEXIST"])
+        @Test(arguments: ["", "30 EEXIST", "30 EIO"])
         func aNameHasOneWinner(_ lost: String) throws {
             let manners = try NetworkManners()
             let store = "/store"

@@ -11,7 +11,8 @@ extension Volume {
         case .state(.held):
             log.notice("the store was reached again: the lease is held")
         case .state(.lapsed):
-            log.warning("the store was not reached for as long as the lease holds: nothing is published or written until it is")
+            log.warning(
+                "the store was not reached for as long as the lease holds: nothing is published or written until it is")
         case .state(.lost):
             log.error(
                 "another host has taken this mount for dead: what was staged is kept there; unmount, and mount again")

@@ -40,7 +40,7 @@ enum Heirs {
     /// - Parameter isGone: whether the mount is dead, or has ended, that is the heir until now.
     /// - Returns: whether it is the heir.
     static func claim(
-        _ staging: Directory, for owner: Leases.Holder, isGone: (MountDescription) -> Bool
+        _ staging: Directory, for owner: Leases.Tenant, isGone: (MountDescription) -> Bool
     ) throws(Errno) -> Bool {
         let token = try SystemCall.attributes(owner.staging.descriptor, self.name)
         var number = 1
@@ -63,7 +63,7 @@ enum Heirs {
     }
 
     /// Takes a claim back, of a mount that has returned.
-    static func withdraw(_ staging: Directory, for owner: Leases.Holder) throws(Errno) {
+    static func withdraw(_ staging: Directory, for owner: Leases.Tenant) throws(Errno) {
         let token = try SystemCall.attributes(owner.staging.descriptor, name)
         guard let last = try last(in: staging), try last.file.attributes().st_ino == token.st_ino else { return }
         try last.file.unlink()

@@ -18,7 +18,7 @@ extension Leases {
         return watch(owner)
     }
 
-    private func renew(_ owner: Holder) {
+    private func renew(_ owner: Tenant) {
         let began = Clock.sinceBoot()
         var hasHeir: Bool
         do throws(Errno) { hasHeir = try !write(owner) } catch {
@@ -34,7 +34,7 @@ extension Leases {
     }
 
     /// - Returns: false when another mount has taken this one for dead.
-    private func write(_ owner: Holder) throws(Errno) -> Bool {
+    private func write(_ owner: Tenant) throws(Errno) -> Bool {
         let text = owner.description.text(renewal: renewals.wrappingAdd(1, ordering: .relaxed).newValue)
         // By its name, as the others look at it.
         let staging = try stagings.directory(owner.description.mount)
@@ -48,7 +48,7 @@ extension Leases {
         return try !Heirs.isThere(in: staging)
     }
 
-    private func watch(_ owner: Holder) -> [String] {
+    private func watch(_ owner: Tenant) -> [String] {
         guard let entries = try? stagings.entries() else { return [] }
         var ours: [String] = []
         var names: Set<String> = []
@@ -63,7 +63,7 @@ extension Leases {
     }
 
     /// - Returns: whether it is this mount's to settle since now.
-    private func watch(_ name: String, for owner: Holder) throws(Errno) -> Bool {
+    private func watch(_ name: String, for owner: Tenant) throws(Errno) -> Bool {
         let staging = try stagings.directory(name)
         let (description, seen) = try look(at: staging)
         // Without a lease nobody can tell.

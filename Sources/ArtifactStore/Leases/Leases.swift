@@ -11,7 +11,7 @@ internal import SystemPackage
 /// heir of one that is dead before it settles what that one has left: exactly one does.
 public final class Leases: Sendable {
     /// What a mount has in a store of several hosts.
-    struct Holder: Sendable {
+    struct Tenant: Sendable {
         let description: MountDescription
         /// Its staging directory.
         let staging: Directory
@@ -23,7 +23,7 @@ public final class Leases: Sendable {
     public let times: LeaseTimes
     let stagings: Directory
     private let client: StoreClient?
-    private let own = Lock<Holder?>(nil)
+    private let own = Lock<Tenant?>(nil)
     /// Until when this mount may publish, in nanoseconds since the machine's start; the greatest number in a store of one host.
     private let heldUntil = Atomic<UInt64>(.max)
     let held: Lock<HeldLease?> = Lock(nil)
@@ -65,7 +65,7 @@ public final class Leases: Sendable {
     }
 
     /// This mount's lease begins: its token is made and says so.
-    func begin(_ own: Holder) {
+    func begin(_ own: Tenant) {
         guard isShared else { return }
         self.own.withLock { $0 = own }
         let lease = HeldLease(times: times, made: Clock.sinceBoot())
@@ -76,7 +76,7 @@ public final class Leases: Sendable {
 
     /// Its token says something else from now on.
     func describes(_ description: MountDescription) {
-        own.withLock { $0 = $0.map { Holder(description: description, staging: $0.staging) } }
+        own.withLock { $0 = $0.map { Tenant(description: description, staging: $0.staging) } }
     }
 
     /// Calls a function with each renewal.
@@ -111,7 +111,7 @@ public final class Leases: Sendable {
     func check() throws(Errno) { guard areHeld else { throw .hostIsDown } }
 
     /// The mount of this object, when it has a lease.
-    var owner: Holder? { own.withLock { $0 } }
+    var owner: Tenant? { own.withLock { $0 } }
 
     /// What says of something that this mount has it; nil in a store of one host.
     var holder: (mount: String, client: StoreClient)? {
@@ -160,7 +160,8 @@ public final class Leases: Sendable {
     /// - Parameter reserved: `.artifactfs/reserved`; nil where there is none.
     func ledgerName(of host: String, _ staging: Staging, _ reserved: Directory?) throws(Errno) -> String {
         guard isShared, let client, let reserved else { return host }
-        let ownName = host + "-" + ((try? SHA256.digest(client.description.utf8).prefix(8)).map { String($0) } ?? "other")
+        let ownName =
+            host + "-" + ((try? SHA256.digest(client.description.utf8).prefix(8)).map { String($0) } ?? "other")
         for name in [host, ownName] {
             let start = "\(StoreLayout.privateDirectory)/\(StoreFormat.ledger)/\(name)/"
             let claim = try staging.take(start + staging.mountID.suffix(24))
@@ -177,7 +178,7 @@ public final class Leases: Sendable {
             guard let token = try? reserved.file(entry.name).open(O_RDONLY | O_NONBLOCK) else { continue }
             defer { SystemCall.close(token) }
             guard let description = MountDescription(token), description.client != client else { continue }
-            if mayLive(description) { return true }
+            if mayLive(description, isReserved: true) { return true }
         }
         return false
     }
@@ -186,13 +187,15 @@ public final class Leases: Sendable {
 
     /// Whether a mount may live though nobody's flock is seen on its token.
     ///
-    /// - Parameter description: what its token says; nil when it says nothing.
-    func mayLive(_ description: MountDescription?) -> Bool {
+    /// - Parameters:
+    ///   - description: what its token says; nil when it says nothing.
+    ///   - isReserved: whether the token was found among the reserved names, where it may be all that is left of a mount.
+    func mayLive(_ description: MountDescription?, isReserved: Bool = false) -> Bool {
         guard let description, let theirs = description.client else {
             // Older versions have flock only; nonsense is watched like a lease.
             return isShared && description == nil
         }
-        if isInherited(description.mount) || hasEnded(description.mount) { return false }
+        if isInherited(description.mount) || isReserved && hasEnded(description.mount) { return false }
         // GlusterFS lets a flock go when its host was cut off for a time, while the mount lives.
         if theirs == client { return description.lease != nil && !description.isKnownDead }
         return isShared || description.lease != nil
@@ -230,14 +233,15 @@ public final class Leases: Sendable {
     /// - Parameters:
     ///   - token: open; its lock is the caller's to close.
     ///   - isShared: whether others may have it too.
+    ///   - isReserved: whether it was found among the reserved names.
     /// - Throws: `EWOULDBLOCK` while it lives, or may live.
-    func take(_ token: FileDescriptor, isShared: Bool = false) throws(Errno) {
+    func take(_ token: FileDescriptor, isShared: Bool = false, isReserved: Bool = false) throws(Errno) {
         let description = MountDescription(token)
         do throws(Errno) { try SystemCall.lock(token, waiting: false, isShared: isShared) } catch {
             // MooseFS has the flock of a host that is cut off for as long as it is.
             guard error == .wouldBlock, let description, isInherited(description.mount) else { throw error }
         }
-        guard mayLive(description) else { return }
+        guard mayLive(description, isReserved: isReserved) else { return }
         SystemCall.unlock(token)
         throw .wouldBlock
     }

@@ -318,7 +318,9 @@ private struct SchemaReader {
                 guard (0...3600).contains(cacheTime) else { throw fault(value, "cache must be 0 to 3600 (seconds)") }
             case "lease":
                 let seconds = try integer(value, "lease")
-                guard LeaseTimes.range.contains(seconds) else { throw fault(value, "lease must be 3 to 3600 (seconds)") }
+                guard LeaseTimes.range.contains(seconds) else {
+                    throw fault(value, "lease must be 3 to 3600 (seconds)")
+                }
                 lease = LeaseTimes(seconds: seconds)
             case "chromosomes": chromosomes = try self.chromosomes(value)
             case "types":
@@ -347,7 +349,8 @@ private struct SchemaReader {
                 types: types, settlingSeconds: settling, transientSeconds: transient, checkAtClose: checkAtClose,
                 publishing: publishing, settleSeconds: settle, benignExits: benign,
                 transientNames: transientNames, chromosomes: chromosomes, publishMode: publishMode,
-                environment: environment, maySupersede: maySupersede, signingKey: signingKey, keepVersions: keepVersions,
+                environment: environment, maySupersede: maySupersede, signingKey: signingKey,
+                keepVersions: keepVersions,
                 hosts: hosts, cacheTime: cacheTime, lease: lease
             )
         } catch {

@@ -5,12 +5,15 @@ internal import SystemPackage
 /// What the driver's own directory in a store says of itself.
 enum StoreFormat {
     /// The formats that this version reads and writes. A store is of the first until an artifact is superseded or retracted in it; what knows
-    /// that one only would take a version that recovery finds for a leftover.
-    static let versions = 1...2
+    /// that one only would take a version that recovery finds for a leftover. It is of the third from when several hosts may use it: what does not
+    /// know leases would settle what mounts of other hosts have that live.
+    static let versions = 1...3
     /// The format of a new store.
     static let first = 1
     /// The one that knows of former versions.
     static let withVersions = 2
+    /// The one that knows of leases as well.
+    static let withLeases = 3
     /// The marker's name in `.artifactfs`.
     static let fileName = "format"
     /// The schema's name in `.artifactfs`.
@@ -39,16 +42,19 @@ enum StoreFormat {
     /// The format that a marker says; nil of one that this version does not know.
     static func version(_ marker: String) -> Int? { versions.first { text(of: $0) == marker } }
 
-    /// Says of a store that it has former versions from now on: nothing else in it changes.
+    /// Says of a store that it has former versions, or leases, from now on: nothing else in it changes.
     ///
-    /// - Parameter own: `.artifactfs`.
-    static func raise(_ own: Directory) throws(Errno) {
+    /// - Parameters:
+    ///   - own: `.artifactfs`.
+    ///   - format: the one that it is of from now on, or a later one.
+    static func raise(_ own: Directory, to format: Int) throws(Errno) {
         let marker = own.file(fileName)
         let now = try marker.open(O_RDONLY | O_NONBLOCK)
         defer { SystemCall.close(now) }
         let text = String(decoding: try SystemCall.bytes(now, at: 0, count: 4096), as: UTF8.self)
         guard let version = version(text) else { throw .notSupported }
-        guard version < withVersions else { return }
-        try WholeFile.write(Array(Self.text(of: withVersions).utf8), to: marker, isAlone: true)
+        guard version < format else { return }
+        // Hosts that mount it for the first time at once write the same, each under a name of its own.
+        try WholeFile.write(Array(Self.text(of: format).utf8), to: marker, isAlone: format == withVersions)
     }
 }

@@ -39,7 +39,8 @@ struct MountDescription {
 
     /// From what a lock file has.
     init?(_ bytes: [UInt8]) {
-        guard let value = JSONValue(parsing: bytes), let mount = value["mount"]?.string, let host = value["host"]?.string, let boot = value["boot"]?.string
+        guard let value = JSONValue(parsing: bytes), let mount = value["mount"]?.string,
+            let host = value["host"]?.string, let boot = value["boot"]?.string
         else { return nil }
         (self.mount, self.host, self.boot) = (mount, host, boot)
         ledger = value["ledger"].flatMap { LedgerPlace($0) }

@@ -232,7 +232,7 @@ final class Reservations: Sendable {
         }
         defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
-            try leases.take(descriptor)
+            try leases.take(descriptor, isReserved: true)
         } catch .wouldBlock {
             return false
         }
@@ -292,7 +292,7 @@ final class Reservations: Sendable {
         guard let descriptor = try? file.open(O_RDWR | O_NONBLOCK) else { return false }
         defer { SystemCall.closeLock(descriptor) }
         do throws(Errno) {
-            try leases.take(descriptor)
+            try leases.take(descriptor, isReserved: true)
             return false
         } catch { return error == .wouldBlock }
     }
@@ -312,7 +312,7 @@ final class Reservations: Sendable {
             let file = directory.file(name)
             guard let lock = try? file.open(O_RDWR | O_NONBLOCK) else { continue }
             defer { SystemCall.closeLock(lock) }
-            guard (try? leases.take(lock)) != nil, let now = try? file.attributes(),
+            guard (try? leases.take(lock, isReserved: true)) != nil, let now = try? file.attributes(),
                 now.st_ino == inode
             else { continue }
             try file.unlink()

@@ -96,7 +96,7 @@ public final class Staging: Sendable {
                 try Heirs.prepare(description, in: directory)
             }
             reservations = try Reservations(in: reserved, staging: directory, lock: lock, leases: leases)
-            leases.begin(Leases.Holder(description: description, staging: directory))
+            leases.begin(Leases.Tenant(description: description, staging: directory))
             leases.whenRenewed { [weak reservations] in reservations?.removeLingering() }
         } catch {
             SystemCall.closeLock(lock)

@@ -173,7 +173,7 @@ extension Store {
         _ writable: Writable
     ) throws(UnsealObstacle) {
         do throws(Errno) {
-            try StoreFormat.raise(writable.ownDirectory)
+            try StoreFormat.raise(writable.ownDirectory, to: StoreFormat.withVersions)
             if !before.isEmpty { try SystemCall.sync(writable.staging.directory.descriptor) }
             try writable.ledger.append(before + lines.map { LedgerEntry(.unsealIntent($0)) })
         } catch {
