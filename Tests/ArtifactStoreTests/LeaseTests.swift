@@ -68,11 +68,10 @@ import Testing
         for (index, other) in others.enumerated() {
             #expect(other.recovery.isEmpty, "\(other.recovery)")
             other.leases.listen { news in
-                guard case .inherited = news else { return true }
+                guard case .inherited = news else { return }
                 heirs.withLock { $0.append(index) }
                 let report = other.recoverAgain()
                 kept.withLock { $0 += report.quarantined }
-                return !report.wasBusy
             }
         }
         cut(first)
@@ -157,7 +156,6 @@ import Testing
         let kept = Mutex<[String]>([])
         store.leases.listen { news in
             if case .inherited = news { kept.withLock { $0 += store.recoverAgain().quarantined } }
-            return true
         }
         #expect(eventually(within: 120) { !kept.withLock { $0.isEmpty } })
         store.close()

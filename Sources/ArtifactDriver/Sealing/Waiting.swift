@@ -89,11 +89,13 @@ extension Volume {
     }
 
     /// Publishes what killed mounts had finished and the store had no room for when it was opened.
-    private func recoverLeftovers() {
+    ///
+    /// - Parameter isNews: something was left that nobody has looked at.
+    func recoverLeftovers(isNews: Bool = false) {
         let start = Clock.monotonic()
-        guard waiting.leftoversAreDue(now: start) else { return }
+        guard isNews || waiting.leftoversAreDue(now: start) else { return }
         let report = store.recoverAgain()
-        report.write(to: log, alsoWaiting: false)
+        report.write(to: log, alsoWaiting: isNews)
         let now = Clock.monotonic()
         waiting.noteLeftovers(!report.waiting.isEmpty || report.wasBusy, took: now &- start, now: now)
         setTimerForWaiting()

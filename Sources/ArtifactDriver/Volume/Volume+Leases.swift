@@ -1,12 +1,10 @@
 internal import Artifacts
 internal import ArtifactStore
 internal import Logging
-internal import SystemCalls
 
 /// What a mount is told of its lease and of other hosts' (``Leases``).
 extension Volume {
-    /// - Returns: whether it is done with that.
-    func hear(_ news: LeaseNews) -> Bool {
+    func hear(_ news: LeaseNews) {
         switch news {
         case .state(.held):
             log.notice("the store was reached again: the lease is held")
@@ -18,12 +16,8 @@ extension Volume {
                 "another host has taken this mount for dead: what was staged is kept there; unmount, and mount again")
         case .inherited(let mounts):
             for mount in mounts { log.warning("a mount of another host is dead", metadata: ["mount": "\(mount)"]) }
-            let report = store.recoverAgain()
-            report.write(to: log)
-            guard !report.wasBusy else { return false }
-            waiting.noteLeftovers(!report.waiting.isEmpty, now: Clock.monotonic())
-            setTimerForWaiting()
+            // It may take long, and the thread that tells this has a lease to renew.
+            seals.submit(isLong: true) { self.recoverLeftovers(isNews: true) }
         }
-        return true
     }
 }

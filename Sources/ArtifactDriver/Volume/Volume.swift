@@ -153,7 +153,7 @@ public final class Volume: FileSystem {
             throw StoreError.system(doing: "make the tree", path: store.path, .ioError)
         }
         self.root = root
-        store.leases.listen { [weak self] news in self?.hear(news) ?? true }
+        store.leases.listen { [weak self] news in self?.hear(news) }
         if !store.isReadOnly { settler.start { [weak self] waiting in self?.settle(waiting) ?? false } }
         store.isShown(at: options.mountPoint) { [weak self] in
             // Which one a path means that somebody wrote down is not known where there are several.

@@ -15,23 +15,22 @@ public enum LeaseNews: Hashable, Sendable {
 final class LeaseKeeper: Sendable {
     private let wake = PosixSemaphore()
     private let isStopping = Atomic(false)
-    private let listener = Lock<(@Sendable (LeaseNews) -> Bool)?>(nil)
+    private let listener = Lock<(@Sendable (LeaseNews) -> Void)?>(nil)
 
     init(_ leases: Leases) {
         let (wake, interval) = (self.wake, Int32(clamping: leases.times.renewal / 1_000_000))
         let thread = WorkerThread(name: "artifactfs-lea") { [weak self, weak leases] in
             var known = HeldLease.State.held
-            var waiting: [String] = []
             while true {
                 _ = wake.wait(milliseconds: interval)
                 guard let self, let leases, !self.isStopping.load(ordering: .relaxed) else { return }
-                waiting += leases.beat()
+                let inherited = leases.beat()
                 let listener = self.listener.withLock { $0 }
                 if let state = leases.state, state != known {
                     known = state
-                    _ = listener?(.state(state))
+                    listener?(.state(state))
                 }
-                if !waiting.isEmpty, listener?(.inherited(waiting)) ?? true { waiting = [] }
+                if !inherited.isEmpty { listener?(.inherited(inherited)) }
             }
         }
         thread?.detach()
@@ -44,5 +43,5 @@ final class LeaseKeeper: Sendable {
         wake.post()
     }
 
-    func listen(_ body: @escaping @Sendable (LeaseNews) -> Bool) { listener.withLock { $0 = body } }
+    func listen(_ body: @escaping @Sendable (LeaseNews) -> Void) { listener.withLock { $0 = body } }
 }

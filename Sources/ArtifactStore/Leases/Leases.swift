@@ -93,10 +93,8 @@ public final class Leases: Sendable {
         }
     }
 
-    /// Tells what changes, on a thread of its own.
-    ///
-    /// - Parameter body: returns whether it is done with it; otherwise it is told again.
-    public func listen(_ body: @escaping @Sendable (LeaseNews) -> Bool) { keeper.withLock { $0?.listen(body) } }
+    /// Tells what changes, on the thread that renews the lease: it is not to be kept.
+    public func listen(_ body: @escaping @Sendable (LeaseNews) -> Void) { keeper.withLock { $0?.listen(body) } }
 
     /// Whether this mount may publish, and write: its lease is held, or it needs none.
     public var areHeld: Bool {

@@ -8,21 +8,23 @@ final class StoreHold: Sendable {
     let descriptor: FileDescriptor
     private let staging: Staging
     private let holder: RealFile?
+    private let lingers: Bool
 
     /// - Parameters:
     ///   - descriptor: open on a file or directory, with its flock; closed with this object, or when it throws.
     ///   - path: what it is, from the store's directory.
+    ///   - lingers: whether other hosts get it only when they have forgotten what was there before it was held: names that mean other files now.
     /// - Throws: `EWOULDBLOCK` when a mount of another host has it, or `EHOSTDOWN`.
-    init(owning descriptor: FileDescriptor, as path: String, _ staging: Staging) throws(Errno) {
+    init(owning descriptor: FileDescriptor, as path: String, _ staging: Staging, lingers: Bool = false) throws(Errno) {
         do throws(Errno) { holder = try staging.take(path) } catch {
             SystemCall.closeLock(descriptor)
             throw error == .fileExists ? .wouldBlock : error
         }
-        (self.descriptor, self.staging) = (descriptor, staging)
+        (self.descriptor, self.staging, self.lingers) = (descriptor, staging, lingers)
     }
 
     deinit {
-        if let holder { staging.release(holder) }
+        if let holder, lingers { staging.published(holder) } else if let holder { staging.release(holder) }
         SystemCall.closeLock(descriptor)
     }
 }

@@ -133,7 +133,7 @@ extension Store {
             case .refused, .lost, .system, .notOnDisk, .busy: break
             }
             giveBack(writeBits, requests[index])
-            if requests[index].canWait, failure.passes {
+            if requests[index].canWait, failure.passes, leases.state != .lost {
                 if let file { leaveForLater(file, writable) }
                 outcomes[index] = .waiting(reason: failure.reason, rule: failure.rule)
             } else {
@@ -320,6 +320,11 @@ extension Store {
     func keep(
         _ request: PublishRequest, _ failure: PublishFailure, _ writable: Writable, as known: Rule? = nil
     ) -> PublishOutcome {
+        if leases.state == .lost {
+            return .quarantined(
+                reason: "another host took this mount for dead, and has settled what was staged here: "
+                    + "'artifactfs recover list' shows what of it was not published", rule: .cutOff)
+        }
         let (reason, rule) = (failure.reason, known ?? failure.rule)
         if request.isCopy { try? writable.staging.remove(request.staged) }
         if request.isKept || request.isCopy || request.origin.map({ putBack(request.staged, to: $0) }) ?? false {

@@ -226,11 +226,11 @@ public final class Staging: Sendable {
     /// such file: as long as that a reserved name tells them.
     func published(_ file: RealFile) {
         guard file.directory === directory else { return }
-        reservations.release(Self.number(of: file.name), after: leases.isShared ? lingering : 0)
+        reservations.release(Self.number(of: file.name), after: UInt64(lingeringSeconds) &* 1_000_000_000)
     }
 
-    /// For how long others may remember that a name was not there, in nanoseconds, with a second more.
-    private var lingering: UInt64 { UInt64(schema.cacheTime + 1) &* 1_000_000_000 }
+    /// For how long other hosts may remember what a name was, in seconds, with one more; 0 in a store of one host.
+    var lingeringSeconds: Int { leases.isShared ? schema.cacheTime + 1 : 0 }
 
     /// Gives back what a staged file has taken to the one that it took it from.
     ///

@@ -40,6 +40,18 @@ extension Store {
         return found.sorted { ($0.changed, $0.path) < ($1.changed, $1.path) }
     }
 
+    /// The mounts that have ended without closing the store and have left something, by their names. One of another host counts as living until a mount
+    /// has seen that its lease is over.
+    package func endedMounts() throws(Errno) -> [String] {
+        let stagings = try root.directory(StoreLayout.privateDirectory).directory(StoreFormat.staging)
+        return try stagings.entries().filter { entry in
+            guard entry.isDirectory, let directory = try? stagings.directory(entry.name),
+                let entries = try? directory.entries()
+            else { return false }
+            return entries.contains { !Staging.isLock($0.name) } && !isHeld(directory)
+        }.map(\.name).sorted()
+    }
+
     /// Whether the mount lives whose staging directory it is.
     private func isHeld(_ staging: Directory) -> Bool {
         do throws(Errno) {

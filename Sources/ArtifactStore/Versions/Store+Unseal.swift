@@ -57,7 +57,8 @@ extension Store {
 
     /// Who holds it is done soon; one who is stopped is not waited for without an end.
     private static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> StoreHold {
-        var attempts = 200
+        // In a store of several hosts each of them waits until it sees what the one before it has done.
+        var attempts = 200 + staging.lingeringSeconds * 4 * 20
         while true {
             do throws(Errno) {
                 let descriptor = try SystemCall.open(directory.descriptor, ".", O_RDONLY | O_DIRECTORY)
@@ -66,7 +67,8 @@ extension Store {
                     throw error
                 }
                 return try StoreHold(
-                    owning: descriptor, as: "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)", staging)
+                    owning: descriptor, as: "\(StoreLayout.privateDirectory)/\(StoreFormat.versionsDirectory)", staging,
+                    lingers: true)
             } catch {
                 attempts -= 1
                 guard error == .wouldBlock, attempts > 0 else { throw error == .wouldBlock ? .resourceBusy : error }

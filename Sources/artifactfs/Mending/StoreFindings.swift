@@ -72,7 +72,11 @@ struct StoreFindings {
         }
         lookAtRecords(files, try Self.sealed(path))
         try lookAtVersions(store.schema)
-        lookAtStaging()
+        for name in (try? store.endedMounts()) ?? [] {
+            add(
+                .left, "\(StoreLayout.privateDirectory)/staging/\(name)",
+                "mount the store, which settles it: artifactfs mount \(Shell.quoted(path)) MOUNTPOINT")
+        }
         for layer in Layer.allCases {
             let sessions = "\(path)/\(layer.directoryName)/\(StoreLayout.sessionsDirectory)"
             for name in Paths.names(sessions).sorted() where SessionName(name) != nil {
@@ -151,22 +155,6 @@ struct StoreFindings {
 
     private static func hasLedgers(_ path: String) -> Bool {
         Paths.names(path + "/" + StoreLayout.privateDirectory + "/ledger").contains { $0.hasSuffix(".jsonl") }
-    }
-
-    /// What mounts have left whose locks nobody holds.
-    private mutating func lookAtStaging() {
-        let staging = path + "/" + StoreLayout.privateDirectory + "/staging"
-        for name in Paths.names(staging).sorted() {
-            let own = staging + "/" + name
-            guard Paths.names(own).contains(where: { !$0.hasPrefix(".") }),
-                let lock = try? SystemCall.open(SystemCall.currentDirectory, own + "/.lock", O_RDONLY | O_NOFOLLOW)
-            else { continue }
-            defer { SystemCall.closeLock(lock) }
-            guard (try? SystemCall.lock(lock, waiting: false, isShared: true)) != nil else { continue }
-            add(
-                .left, "\(StoreLayout.privateDirectory)/staging/\(name)",
-                "mount the store, which settles it: artifactfs mount \(Shell.quoted(path)) MOUNTPOINT")
-        }
     }
 
     private mutating func lookAtLinks(_ directory: String, _ depth: Int) {
