@@ -62,7 +62,8 @@ import Testing
             let error = Errno(rawValue: number)
             let isRoom = error == .noSpace || error == .diskQuotaExceeded
             #expect(DiskRoom.isForWantOfRoom(error) == isRoom)
-            #expect(Rule.ofFailure(error) == (isRoom ? .noRoom : .storeFailed))
+            let isCutOff = error == .hostIsDown
+            #expect(Rule.ofFailure(error) == (isRoom ? .noRoom : isCutOff ? .cutOff : .storeFailed))
         }
     }
 }

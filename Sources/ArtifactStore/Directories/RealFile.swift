@@ -110,12 +110,52 @@ public struct RealFile: Sendable {
 
     /// Moves it without replacing anything. A directory goes as it is: its owner needs the right to write to it for that (rename(2)), and has it
     /// meanwhile.
-    func moveWhole(to other: RealFile) throws(Errno) {
-        do throws(Errno) { return try rename(to: other, flags: SystemCall.noReplace) } catch {
+    func moveWhole(to other: RealFile) throws(Errno) { try moveWhole(to: other, flags: SystemCall.noReplace) }
+
+    /// Gives a file a name that nobody else gives to anything, as ``moveWhole(to:)``.
+    ///
+    /// On file systems of other machines nothing is linked and unlinked by names: what this one remembers of a name may be another file by now (seen on
+    /// GlusterFS, for seconds, of a name whose file had another link), and then the one would be linked and the other one's last name taken away. There
+    /// it replaces a place that was made for it, so that the server moves what has the name.
+    func moveWholeToOwnName(_ other: RealFile) throws(Errno) {
+        guard !FileSystemKind.isLocal(other.directory.descriptor) else { return try moveWhole(to: other) }
+        try other.makePlace(forDirectory: try attributes().isDirectory)
+        do throws(Errno) { try moveWhole(to: other, flags: 0) } catch {
+            other.removePlace()
+            throw error
+        }
+    }
+
+    /// Makes something empty under a name, unless that is there: no artifact is empty.
+    private func makePlace(forDirectory isDirectory: Bool) throws(Errno) {
+        do throws(Errno) {
+            if isDirectory { return try SystemCall.makeDirectory(directory.descriptor, name, 0o700) }
+            SystemCall.close(try open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600))
+        } catch .fileExists {
+            let found = try attributes()
+            guard found.isDirectory == isDirectory, isDirectory || found.isRegular && found.st_size == 0 else {
+                throw .fileExists
+            }
+        }
+    }
+
+    /// Removes what `makePlace` made.
+    private func removePlace() {
+        guard let found = try? attributes() else { return }
+        if found.isDirectory {
+            // Fails when it is not empty.
+            try? SystemCall.unlink(directory.descriptor, name, isDirectory: true)
+        } else if found.isRegular, found.st_size == 0 {
+            try? unlink()
+        }
+    }
+
+    private func moveWhole(to other: RealFile, flags: UInt32) throws(Errno) {
+        do throws(Errno) { return try rename(to: other, flags: flags) } catch {
             guard error == .permissionDenied, let found = try? attributes(), found.isDirectory,
                 found.permissions & 0o200 == 0, (try? setMode(found.permissions | 0o200)) != nil
             else { throw error }
-            do throws(Errno) { try rename(to: other, flags: SystemCall.noReplace) } catch {
+            do throws(Errno) { try rename(to: other, flags: flags) } catch {
                 try? setMode(found.permissions)
                 throw error
             }

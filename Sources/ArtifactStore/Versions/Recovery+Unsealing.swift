@@ -50,7 +50,7 @@ extension Recovery {
             // Who is killed here finds it by the same intent again.
             try hardening.lifting(file, for: .unsealing, otherwise: { $0 }) { () throws(Errno) in
                 // It has both names where it was moved by a link.
-                if try isIt(version) { try file.unlink() } else { try file.moveWhole(to: version) }
+                if try isIt(version) { try file.unlink() } else { try file.moveWholeToOwnName(version) }
             }
             try SystemCall.sync(file.directory.descriptor)
         }

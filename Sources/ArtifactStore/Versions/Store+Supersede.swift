@@ -177,8 +177,9 @@ extension Store {
             guard try artifact.file.look().identity == artifact.identity else { throw Errno.staleNFSFileHandle }
             return try shelf.directory(for: artifact.real).file(String(artifact.version))
         }
-        // Under both names for a moment: who has it open finds it all the time.
-        let isLinked = (try? version.link(from: artifact.file)) != nil
+        // Under both names for a moment: who has it open finds it all the time. Not where names are remembered (`moveWholeToOwnName`).
+        let isLinked =
+            FileSystemKind.isLocal(version.directory.descriptor) && (try? version.link(from: artifact.file)) != nil
         // Where names cannot be exchanged it goes in two steps; recovery finishes what stops between them.
         let isOneStep: Bool
         do throws(Errno) {
@@ -197,7 +198,7 @@ extension Store {
                 // What is left of this name the next mount removes.
                 try? staged.unlink()
             } else {
-                try Self.move(isOneStep ? staged : artifact.file, artifact.identity, to: version)
+                try Self.move(isOneStep ? staged : artifact.file, artifact.identity, toVersion: version)
             }
         } catch {
             if isOneStep { try? Self.exchange(staged, artifact.identity, with: artifact.file) }
@@ -221,6 +222,13 @@ extension Store {
     ) throws(Errno) {
         do throws(Errno) { try one.rename(to: other, flags: SystemCall.exchange) } catch {
             guard (try? other.look().identity) == identity else { throw error }
+        }
+    }
+
+    /// The same of a move to a version's name, which is nobody else's.
+    static func move(_ file: RealFile, _ identity: FileIdentity, toVersion other: RealFile) throws(Errno) {
+        do throws(Errno) { try file.moveWholeToOwnName(other) } catch {
+            guard (try? other.look().identity) == identity, (try? file.look().identity) != identity else { throw error }
         }
     }
 

@@ -192,7 +192,7 @@ extension Store {
             try LeavingArtifact.attempt(artifact.path, "moved to the former versions") { () throws(Errno) in
                 guard try artifact.file.look().identity == artifact.identity else { throw Errno.staleNFSFileHandle }
                 let target = try shelf.directory(for: artifact.real).file(String(artifact.version))
-                try Self.move(artifact.file, artifact.identity, to: target)
+                try Self.move(artifact.file, artifact.identity, toVersion: target)
             }
             try unsealStep(.moved)
         }
