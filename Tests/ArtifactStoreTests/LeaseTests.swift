@@ -181,6 +181,24 @@ import Testing
         store.close()
     }
 
+    /// Who says that no other host uses the store means what others have left, too.
+    @Test func withOneHostFlockTells() throws {
+        let schema = try self.own().file("schema.yaml")
+        let text = try place.read(".artifactfs/schema.yaml")
+        try WholeFile.write(Array(text.replacing("hosts: several", with: "hosts: one").utf8), to: schema)
+        let stagings = try self.own().directory("staging", orMakeWith: 0o700)
+        let name = "20200101T000000.000Z-there-1-1"
+        let other = try stagings.directory(name, orMakeWith: 0o700)
+        let token = #"{"mount":"\#(name)","host":"there","boot":"b","client":"b/1","lease":30}"#
+        try WholeFile.write(Array(token.utf8), to: other.file(".lock"), replacing: false)
+        let file = other.file("a-1-production%2Fbase%2Fsplice_errors%2Fchr1.tsv")
+        try WholeFile.write(Array("x".utf8), to: file, replacing: false)
+        let store = try host("here")
+        #expect(store.recovery.quarantined == ["production/base/splice_errors/chr1.tsv"])
+        #expect(!store.leases.isShared)
+        store.close()
+    }
+
     /// The store of one host pays nothing, and is settled by flock as ever.
     @Test func aStoreOfOneHostHasNone() throws {
         let place = try TemporaryStore()

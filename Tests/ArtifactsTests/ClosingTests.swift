@@ -78,7 +78,9 @@ import Testing
     }
 
     @Test func laterRefusals() {
-        let told: [Rule: Errno] = [.anotherWriter: .fileExists, .noRoom: .noSpace, .storeFailed: .ioError, .cutOff: .hostIsDown]
+        let told: [Rule: Errno] = [
+            .anotherWriter: .fileExists, .noRoom: .noSpace, .storeFailed: .ioError, .cutOff: .hostIsDown,
+        ]
         for rule in Rule.allCases {
             let refusal = Refusal.ofPublishing(rule)
             #expect(refusal.rule == rule && refusal.errno == told[rule] ?? .invalidArgument)

@@ -22,7 +22,9 @@ public final class Leases: Sendable {
     /// Of this mount.
     public let times: LeaseTimes
     let stagings: Directory
-    private let client: StoreClient?
+    let client: StoreClient?
+    /// Whether the schema says that no other host uses the store: then leases are what is left of others that did.
+    private let isAlone: Bool
     private let own = Lock<Tenant?>(nil)
     /// Until when this mount may publish, in nanoseconds since the machine's start; the greatest number in a store of one host.
     private let heldUntil = Atomic<UInt64>(.max)
@@ -41,8 +43,8 @@ public final class Leases: Sendable {
     /// - Parameters:
     ///   - stagings: `.artifactfs/staging`.
     ///   - client: nil where it cannot be told.
-    init(in stagings: Directory, client: StoreClient?, isShared: Bool, times: LeaseTimes) {
-        (self.stagings, self.client, self.times) = (stagings, client, times)
+    private init(in stagings: Directory, client: StoreClient?, isShared: Bool, isAlone: Bool, times: LeaseTimes) {
+        (self.stagings, self.client, self.isAlone, self.times) = (stagings, client, isAlone, times)
         self.isShared = isShared && client != nil
     }
 
@@ -53,7 +55,8 @@ public final class Leases: Sendable {
             root.bound.share(seconds: schema.cacheTime)
         }
         let isShared = root.bound.isShared
-        self.init(in: stagings, client: client, isShared: isShared, times: schema.lease)
+        self.init(
+            in: stagings, client: client, isShared: isShared, isAlone: schema.hosts == .one, times: schema.lease)
     }
 
     deinit { end() }
@@ -65,10 +68,12 @@ public final class Leases: Sendable {
     }
 
     /// This mount's lease begins: its token is made and says so.
-    func begin(_ own: Tenant) {
+    ///
+    /// - Parameter time: from before that was begun, in nanoseconds since the machine's start.
+    func begin(_ own: Tenant, at time: UInt64) {
         guard isShared else { return }
         self.own.withLock { $0 = own }
-        let lease = HeldLease(times: times, made: Clock.sinceBoot())
+        let lease = HeldLease(times: times, made: time)
         held.withLock { $0 = lease }
         heldUntil.store(lease.end, ordering: .releasing)
         keeper.withLock { $0 = LeaseKeeper(self) }
@@ -121,66 +126,6 @@ public final class Leases: Sendable {
         heldUntil.store(lease.state(at: time) == .held ? lease.end : 0, ordering: .releasing)
     }
 
-    /// Takes the lock under which a store is opened and recovered. In a store of several hosts it is one a host: two hosts never settle the same
-    /// (``Heirs``), and one that is dead is not waited for.
-    ///
-    /// - Parameters:
-    ///   - own: `.artifactfs`.
-    ///   - host: this one.
-    /// - Returns: a descriptor, which the caller closes as a lock's.
-    /// - Throws: `EWOULDBLOCK` when another mount has it and `waiting` is false.
-    func lockForOpening(_ own: Directory, of host: String, waiting: Bool) throws(Errno) -> FileDescriptor {
-        let name = StoreFormat.lockName + (isShared ? "-" + host : "")
-        let lock = try SystemCall.open(own.descriptor, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
-        do throws(Errno) {
-            guard isShared, waiting else {
-                try SystemCall.lock(lock, waiting: waiting)
-                return lock
-            }
-            // What this host held before it was started again a server may hold for it still.
-            for _ in 0..<200 {
-                do throws(Errno) {
-                    try SystemCall.lock(lock, waiting: false)
-                    return lock
-                } catch { guard error == .wouldBlock else { throw error } }
-                usleep(50_000)
-            }
-            return lock
-        } catch {
-            SystemCall.closeLock(lock)
-            throw error
-        }
-    }
-
-    /// The name of this client's ledger: that of its host, or one of its own where another client that lives writes to that already. One file is
-    /// written by those only who see each other's flocks.
-    ///
-    /// - Parameter reserved: `.artifactfs/reserved`; nil where there is none.
-    func ledgerName(of host: String, _ staging: Staging, _ reserved: Directory?) throws(Errno) -> String {
-        guard isShared, let client, let reserved else { return host }
-        let ownName =
-            host + "-" + ((try? SHA256.digest(client.description.utf8).prefix(8)).map { String($0) } ?? "other")
-        for name in [host, ownName] {
-            let start = "\(StoreLayout.privateDirectory)/\(StoreFormat.ledger)/\(name)/"
-            let claim = try staging.take(start + staging.mountID.suffix(24))
-            // Who comes first sees nobody, and who comes later sees it; two that come together both take names of their own.
-            let isUsed = try isUsedElsewhere(EscapedName.unique(start), in: reserved)
-            if name == ownName || !isUsed { return name }
-            if let claim { staging.release(claim) }
-        }
-        return ownName
-    }
-
-    private func isUsedElsewhere(_ start: String, in reserved: Directory) throws(Errno) -> Bool {
-        for entry in try reserved.entries() where entry.name.hasPrefix(start) {
-            guard let token = try? reserved.file(entry.name).open(O_RDONLY | O_NONBLOCK) else { continue }
-            defer { SystemCall.close(token) }
-            guard let description = MountDescription(token), description.client != client else { continue }
-            if mayLive(description, isReserved: true) { return true }
-        }
-        return false
-    }
-
     // MARK: - Others
 
     /// Whether a mount may live though nobody's flock is seen on its token.
@@ -189,6 +134,7 @@ public final class Leases: Sendable {
     ///   - description: what its token says; nil when it says nothing.
     ///   - isReserved: whether the token was found among the reserved names, where it may be all that is left of a mount.
     func mayLive(_ description: MountDescription?, isReserved: Bool = false) -> Bool {
+        if isAlone { return false }
         guard let description, let theirs = description.client else {
             // Older versions have flock only; nonsense is watched like a lease.
             return isShared && description == nil

@@ -89,6 +89,7 @@ public final class Staging: Sendable {
         lock = try SystemCall.open(directory.descriptor, Self.lockName, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
         do throws(Errno) {
             try SystemCall.lock(lock, waiting: false)
+            let began = Clock.sinceBoot()
             let description = leases.describe(mount: mountID, host: host, ledger: nil)
             description.write(to: lock)
             if leases.isShared {
@@ -96,7 +97,7 @@ public final class Staging: Sendable {
                 try Heirs.prepare(description, in: directory)
             }
             reservations = try Reservations(in: reserved, staging: directory, lock: lock, leases: leases)
-            leases.begin(Leases.Tenant(description: description, staging: directory))
+            leases.begin(Leases.Tenant(description: description, staging: directory), at: began)
             leases.whenRenewed { [weak reservations] in reservations?.removeLingering() }
         } catch {
             SystemCall.closeLock(lock)
