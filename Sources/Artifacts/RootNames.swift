@@ -8,6 +8,17 @@ public enum RootNames {
     /// Whether a directory of this name is looked at: what is hidden is somebody else's.
     public static func isLookedAt(_ name: String) -> Bool { !name.isEmpty && name.utf8.first != UInt8(ascii: ".") }
 
+    /// Whether what is mounted on a directory is somebody's own, and not looked at: a mount of artifactfs shows stores and is none, and what a
+    /// user's program answers for may never answer.
+    ///
+    /// - Parameters:
+    ///   - type: of the file system, as mountinfo has it.
+    ///   - user: who mounted it, of a FUSE mount; nil where that is not said.
+    public static func isSomebodys(type: some StringProtocol, user: UInt32?) -> Bool {
+        guard type.hasPrefix("fuse") || type.hasPrefix("artifactfs") else { return false }
+        return type.contains("artifactfs") || user != 0
+    }
+
     /// What a store is called without its suffix; nil where that leaves nothing to call it.
     public static func short(_ name: String) -> String? {
         guard name.utf8.count > suffix.utf8.count, name.hasSuffix(suffix) else { return nil }

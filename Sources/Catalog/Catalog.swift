@@ -374,6 +374,20 @@ public final class Catalog {
         _ query: Query, _ subject: QuerySubject, columns: [Field], order: [(field: Field, isDescending: Bool)] = [],
         limit: Int? = nil, wanted: Int? = nil, _ body: ([CatalogValue]) throws -> Bool
     ) throws {
+        try withFound(query, subject, columns: columns, order: order, limit: limit, wanted: wanted) { rows in
+            while let row = try rows.next() {
+                if try !body(row) { return }
+            }
+        }
+    }
+
+    /// The same, for who takes the rows one by one.
+    ///
+    /// - Parameter body: called with the rows. It may ask other catalogs meanwhile.
+    public func withFound(
+        _ query: Query, _ subject: QuerySubject, columns: [Field], order: [(field: Field, isDescending: Bool)] = [],
+        limit: Int? = nil, wanted: Int? = nil, _ body: (FoundRows) throws -> Void
+    ) throws {
         for pattern in query.patterns { _ = try PatternCache.shared.pattern(pattern) }
         try reading { database in
             var plan = QuerySQL.Plan.sort
@@ -388,23 +402,12 @@ public final class Catalog {
             var sql = QuerySQL(subject)
             let statement = sql.statement(query, columns, order, limit, plan)
             let rows = try Row.fetchCursor(database, sql: statement, arguments: StatementArguments(sql.arguments))
-            try Self.forEach(rows, columns, body)
+            try body(FoundRows(rows, columns, database, path ?? "memory"))
         }
     }
 
     /// When not more are wanted, and so many times as many are there, they are looked for among the newest.
     private static let (few, enough) = (10_000, 20)
-
-    private static func forEach(
-        _ rows: RowCursor, _ columns: [Field], _ body: ([CatalogValue]) throws -> Bool
-    ) throws {
-        while let row = try rows.next() {
-            var values: [CatalogValue] = []
-            values.reserveCapacity(columns.count)
-            for (place, column) in columns.enumerated() { values.append(CatalogValue(row[place], column)) }
-            if try !body(values) { return }
-        }
-    }
 
     /// Artifacts in groups of a field's values: how many, and how many bytes together, the most bytes first.
     public func groups(
@@ -487,13 +490,7 @@ extension Catalog {
     /// Asks, and says what SQLite cannot answer.
     func reading<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do { return try queue.read(body) } catch let error as DatabaseError {
-            switch error.resultCode {
-            case .SQLITE_CORRUPT, .SQLITE_NOTADB: throw CatalogError.damaged
-            case .SQLITE_BUSY, .SQLITE_LOCKED: throw CatalogError.busy(path ?? "memory")
-            case .SQLITE_ERROR, .SQLITE_TOOBIG, .SQLITE_NOMEM, .SQLITE_RANGE:
-                throw CatalogError.tooMuch(error.message ?? "\(error.resultCode)")
-            default: throw CatalogError.system(error.message ?? "\(error.resultCode)")
-            }
+            throw CatalogError(error, in: path ?? "memory")
         }
     }
 }
@@ -508,6 +505,17 @@ public enum CatalogError: Error, Sendable {
     case tooMuch(String)
     /// The system refuses, in SQLite's words.
     case system(String)
+
+    init(_ error: DatabaseError, in place: String) {
+        self =
+            switch error.resultCode {
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged
+            case .SQLITE_BUSY, .SQLITE_LOCKED: .busy(place)
+            case .SQLITE_ERROR, .SQLITE_TOOBIG, .SQLITE_NOMEM, .SQLITE_RANGE:
+                .tooMuch(error.message ?? "\(error.resultCode)")
+            default: .system(error.message ?? "\(error.resultCode)")
+            }
+    }
 }
 
 /// Expressions that are compiled once.

@@ -202,6 +202,99 @@ extension MountedTests {
                     "3\n"))
         }
 
+        /// `find` over all stores: one list in one order, with what cannot be asked told.
+        @Test func findOverAll() throws {
+            let place = try Place()
+            let driver = try place.driver()
+            let filled = try place.shell(
+                #"""
+                set -e; artifactfs init data/raw/unused_eval > /dev/null
+                row() { printf 'a\tb\n'; yes "$(printf '1\t2')" | head -n $3; }
+                for w in "g38 chr1 5" "g37 chr1 40" "g38 chr2 30" "g37 chr2 2" "g38 chr3 1"; do
+                    set -- $w; row $w > m/ens/$1/spl/\#(Self.types)/$2.tsv; artifactfs wait m/ens/$1/spl/\#(Self.types)/$2.tsv
+                done
+                """#)
+            #expect(filled.succeeded, "\(filled)")
+            let (old, new) = ("ens/g37/spl/\(Self.types)/", "ens/g38/spl/\(Self.types)/")
+            func find(_ words: String) throws -> (status: Int32?, lines: [String], errors: String) {
+                let outcome = try place.shell("artifactfs find \(words)")
+                return (outcome.status, outcome.output.split(separator: "\n").map(String.init), outcome.errors)
+            }
+            for stores in ["--store m", "--root data"] {
+                let newest = try find("\(stores) --columns path")
+                #expect(
+                    newest.lines == [
+                        new + "chr3.tsv", old + "chr2.tsv", new + "chr2.tsv", old + "chr1.tsv", new + "chr1.tsv",
+                    ],
+                    "\(newest)")
+                #expect(newest.status == 0 && newest.errors.contains("ens/g38/bad: not asked: "), "\(newest)")
+                #expect(newest.errors.contains("bad_eval/.artifactfs/schema.yaml:2"), "\(newest)")
+                #expect(!newest.errors.contains("unused"), "\(newest)")
+                let sorted = try find("\(stores) --columns rows,path --sort=-rows -n 3 --csv")
+                #expect(
+                    sorted.lines.map { $0.filter { $0 != "\r" } } == [
+                        "rows,path", "40,\(old)chr1.tsv", "30,\(new)chr2.tsv", "5,\(new)chr1.tsv",
+                    ], "\(sorted)")
+                let paths = try find("\(stores) --columns path --sort path --json 'rows < 6'")
+                #expect(
+                    paths.lines
+                        == [old + "chr2.tsv", new + "chr1.tsv", new + "chr3.tsv"].map { "{\"path\":\"\($0)\"}" },
+                    "\(paths)")
+                // Nothing was found, and one store is not known.
+                let none = try find("\(stores) 'rows > 1000'")
+                #expect(none.status == 2 && none.lines.isEmpty, "\(none)")
+                let wrong = try find("\(stores) \"path ~ '('\"")
+                #expect(wrong.status == 64 && !wrong.errors.contains("not asked"), "\(wrong)")
+                let files = try place.shell(
+                    "artifactfs find \(stores) --paths0 2> /dev/null | xargs -0 cat | grep -c '^1'")
+                #expect(files.output == "78\n", "\(files)")
+            }
+            // Paths are those of the mount wherever one stands on it; a store alone has its own.
+            let below = try place.shell(
+                "cd m/ens/g37 && artifactfs find --columns path; artifactfs find 'rows > 1000'; echo $?; cd spl && artifactfs find --columns path -n 1"
+            )
+            #expect(
+                below.output == "\(old)chr2.tsv\n\(old)chr1.tsv\n1\n\(Self.types)/chr2.tsv\n" && below.errors == "",
+                "\(below)")
+            for (words, status, told) in [
+                ("--store m/raw/none", 2, "none cannot be looked through"),
+                ("--root data/ens/g38/spl_eval", 3, "is a store itself"),
+                ("--root m", 64, "use --store m"), ("--root data --store m", 64, "leave one of the two out"),
+                ("--root m/../data/raw/genome", 3, "cannot be looked through"),
+            ] {
+                let outcome = try find(words)
+                #expect(outcome.status == Int32(status) && outcome.errors.contains(told), "\(words): \(outcome)")
+            }
+            let opened = try place.shell("artifactfs status m")
+            #expect(opened.output.contains("2 in use"), "what is asked is not opened: \(opened)")
+            #expect(try place.shell("artifactfs unmount m").succeeded)
+            #expect(driver.wait(seconds: 60) && driver.status == 0, "\(driver.errors)")
+        }
+
+        /// Another user finds what that user may read, and hears of what cannot be looked into.
+        @Test(.enabled(if: geteuid() == 0)) func findByAnotherUser() throws {
+            let place = try Place()
+            #expect(chmod(place.directory.path, 0o755) == 0)
+            let filled = try place.shell(
+                #"""
+                set -e; artifactfs mount --root data m --allow-other > /dev/null
+                for g in g37 g38; do
+                    printf 'a\tb\n1\t2\n' > m/ens/$g/spl/\#(Self.types)/chr1.tsv; artifactfs wait m/ens/$g/spl/\#(Self.types)/chr1.tsv
+                done
+                mkdir -m 700 data/closed; chmod 700 data/ens/g37/spl_eval/.artifactfs/ledger
+                """#)
+            #expect(filled.succeeded, "\(filled)")
+            defer { _ = try? place.shell("artifactfs unmount m") }
+            let found = try place.shell("artifactfs find --store m --columns path --sort path", user: .bob)
+            #expect(
+                found.output == "ens/g37/spl/\(Self.types)/chr1.tsv\nens/g38/spl/\(Self.types)/chr1.tsv\n"
+                    && found.status == 0,
+                "\(found)")
+            #expect(
+                found.errors.contains("m/closed cannot be looked through for stores: Permission denied"), "\(found)")
+            #expect(found.errors.contains("ens/g38/bad: not asked: "), "\(found)")
+        }
+
         /// What is of one store, and what is none, is refused with the way out.
         @Test func whatCannotBeMountedSo() throws {
             let place = try Place()

@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -25,11 +26,9 @@ extension RootTree {
     static func isSomebodys(_ line: Substring) -> Bool {
         let fields = line.split(separator: " ")
         guard let dash = fields.firstIndex(of: "-"), dash + 1 < fields.count else { return true }
-        let type = fields[dash + 1]
-        guard type.hasPrefix("fuse") || type.hasPrefix("artifactfs") else { return false }
-        if type.contains("artifactfs") { return true }
         let options = fields.dropFirst(dash + 3).joined(separator: ",").split(separator: ",")
-        return options.first { $0.hasPrefix("user_id=") } != "user_id=0"
+        let user = options.first { $0.hasPrefix("user_id=") }.flatMap { UInt32($0.dropFirst("user_id=".count)) }
+        return RootNames.isSomebodys(type: fields[dash + 1], user: user)
     }
 
     private static func contents(_ path: String) -> String {

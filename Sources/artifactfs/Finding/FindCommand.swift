@@ -13,8 +13,8 @@ struct FindCommand: ParsableCommand {
         commandName: "find",
         abstract: "Find artifacts by what is known of them.",
         usage: """
-            artifactfs find [QUERY...] [--store PLACE] [--columns A,B] [--sort A,-B]
-                                   [-n N] [--json | --csv | --tsv | --paths0]
+            artifactfs find [QUERY...] [--store PLACE | --root DATA] [--columns A,B]
+                                   [--sort A,-B] [-n N] [--json | --csv | --tsv | --paths0]
             """,
         discussion: """
             A query is made of tests with 'and', 'or', 'not' and brackets; 'and' may be left out. A test is FIELD = VALUE, with \
@@ -37,6 +37,9 @@ struct FindCommand: ParsableCommand {
 
             In a pipe each line is an artifact, with tabs between its columns.
 
+            On a mount of several stores ('mount --root'), above them, all stores below are asked, and with --root all below a real directory: \
+            one list in one order, and paths begin with the store's. The query's own paths are of a store. What cannot be asked is told.
+
             EXAMPLES:
               artifactfs find 'type = meta_models sealed since "last month"'
               artifactfs find 'metric.auc > 0.9 user = alice' --sort=-metric.auc
@@ -44,12 +47,13 @@ struct FindCommand: ParsableCommand {
               artifactfs find 'input = production/base/splice_sites/splice_sites.tsv'
               artifactfs find 'type = error_analysis' --paths0 | xargs -0 wc -l
 
-            EXIT STATUS: 0 something was found, 1 nothing was, 2 it cannot be looked up, 3 not a store, 6 busy, 64 the query is wrong.
+            EXIT STATUS: 0 something was found, 1 nothing was, 2 it cannot be looked up (of several stores: \
+            nothing was found, and one could not be asked), 3 not a store, 6 busy, 64 the query is wrong.
             """)
 
     @Argument(help: "The query; several arguments are one. Without it everything is found.")
     var query: [String] = []
-    @OptionGroup var store: StoreArguments
+    @OptionGroup var stores: AskedStores
     @Option(name: .long, help: "What is shown of each: fields with commas between.")
     var columns: String?
     @Option(
@@ -65,29 +69,26 @@ struct FindCommand: ParsableCommand {
         try reporting {
             if let limit, limit < 0 { throw Failure(.usage, "--limit \(limit): that is no number of artifacts") }
             let asked = try AskedQuery(query.joined(separator: " "), .artifacts, columns: columns, sort: sort)
-            let place = try store.place()
-            let schema = try place.schema()
-            let output = FoundOutput(asked, form) { place.location(of: $0, schema) }
+            let (places, problems) = try stores.places()
+            let output = FoundOutput(asked, form)
+            let search = StoresSearch(places, asked, columns: output.columns + [Field(.path), Field(.state)])
             var gone = 0
-            try place.asking { catalog in
+            try search.run(wanted: limit, begin: output.begin) { files, row in
+                if limit == 0 { return false }
+                let (path, state) = (row[row.count - 2].text, row[row.count - 1].text)
+                let isSealed = state == ArtifactRecord.State.sealed.rawValue
                 // Of what was removed at its real path the ledgers do not tell.
-                let seen = ShownFiles(place, schema)
-                let columns = output.columns + [Field(.path), Field(.state)]
-                guard limit != 0 else { return }
-                try output.begin()
-                try catalog.find(
-                    asked.query, .artifacts, columns: columns, order: asked.order, wanted: limit
-                ) { row in
-                    let (path, state) = (row[row.count - 2].text, row[row.count - 1].text)
-                    let isSealed = state == ArtifactRecord.State.sealed.rawValue
-                    if isSealed, !seen.isThere(path) {
-                        gone += 1
-                        return true
-                    }
-                    // What was kept back is not where it was to be.
-                    if form == .paths0, !isSealed { return true }
-                    return try output.add(Array(row.dropLast(2))) && limit.map { output.count < $0 } ?? true
+                if isSealed, !files.isThere(path) {
+                    gone += 1
+                    return true
                 }
+                // What was kept back is not where it was to be.
+                if form == .paths0, !isSealed { return true }
+                let values = zip(output.columns, row).map { field, value -> CatalogValue in
+                    if field.name == .path, case .text(let path) = value { return .text(files.place.named(path)) }
+                    return value
+                }
+                return try output.add(values, at: files.location(of: path)) && limit.map { output.count < $0 } ?? true
             }
             try output.end()
             if gone > 0 {
@@ -96,7 +97,9 @@ struct FindCommand: ParsableCommand {
                         ? "1 artifact is not told: it was sealed, and its file is not there any more"
                         : "\(gone) artifacts are not told: they were sealed, and their files are not there any more")
             }
-            if output.count == 0 { throw ExitCode(Status.failed.rawValue) }
+            guard output.count == 0 else { return }
+            let isUnknown = problems > 0 || search.unanswered > 0
+            throw ExitCode((isUnknown ? Status.cannotAnswer : .failed).rawValue)
         }
     }
 }

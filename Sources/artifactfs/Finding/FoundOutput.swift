@@ -11,7 +11,6 @@ final class FoundOutput {
     let columns: [Field]
     private(set) var count = 0
     private let form: FoundForm?
-    private let location: (String) -> String
     /// Those of a table for a terminal, until its widths are known.
     private var rows: [[String]] = []
     private let isTable: Bool
@@ -23,8 +22,8 @@ final class FoundOutput {
     /// So many rows are looked at for a table's widths.
     private static let most = 10_000
 
-    init(_ asked: AskedQuery, _ form: FoundForm?, location: @escaping (String) -> String) {
-        (self.form, self.location) = (form, location)
+    init(_ asked: AskedQuery, _ form: FoundForm?) {
+        self.form = form
         columns = form == .paths0 ? [Field(.path)] : asked.columns
         isTable = form == nil && isatty(1) != 0
         if form == .csv { line(columns.map { TableText.csv($0.text) }.joined(separator: ",")) }
@@ -54,8 +53,9 @@ final class FoundOutput {
         }
     }
 
+    /// - Parameter location: where it is for this user, for `paths0`.
     /// - Returns: false when no more is wanted.
-    func add(_ values: [CatalogValue]) throws -> Bool {
+    func add(_ values: [CatalogValue], at location: @autoclosure () -> String = "") throws -> Bool {
         count += 1
         switch form {
         case .json:
@@ -64,7 +64,7 @@ final class FoundOutput {
             line(JSONValue.object(object).description)
         case .csv: line(values.map { TableText.csv($0.text) }.joined(separator: ","))
         case .tsv: line(values.map { Terminal.printable($0.text) }.joined(separator: "\t"))
-        case .paths0: write(Array(location(values.first?.text ?? "").utf8) + [0])
+        case .paths0: write(Array(location().utf8) + [0])
         case nil where isTable:
             rows.append(zip(columns, values).map { Self.shown($1, $0) })
             if rows.count == Self.most { table(withHead: count == Self.most) }

@@ -4,10 +4,13 @@ import SystemPackage
 
 /// Whether the files of artifacts are there.
 struct ShownFiles {
-    private let place: StorePlace
+    let place: StorePlace
     private let schema: ArtifactSchema
 
     init(_ place: StorePlace, _ schema: ArtifactSchema) { (self.place, self.schema) = (place, schema) }
+
+    /// Where an artifact is for this user.
+    func location(of path: String) -> String { place.location(of: path, schema) }
 
     /// Where it cannot be looked at, it is taken to be there. No mount is asked: what its user cannot see is not told anyway.
     func isThere(_ path: String) -> Bool {

@@ -27,19 +27,33 @@ struct StorePlace {
     let mount: MountEntry?
     /// The store's directory; nil where the mount does not say.
     let store: String?
+    /// What it is called among several that are asked together; nil where it is asked alone. Such a store is gone into only where its ledgers
+    /// are not this user's to read.
+    var shown: String?
 
     /// - Parameter named: what somebody has named; nil where nothing was.
     static func find(_ named: String?) throws -> StorePlace {
-        if let named { return try find(at: named, named) }
-        if let set = getenv("ARTIFACTFS_STORE").map({ String(cString: $0) }), !set.isEmpty {
-            return try find(at: set, "ARTIFACTFS_STORE=\(set)")
-        }
-        return try find(at: ".", nil)
+        let (argument, source) = asked(named)
+        return try find(at: argument, source)
     }
 
-    private static func find(at argument: String, _ source: String?) throws -> StorePlace {
+    /// What is named, with how an error calls it.
+    static func asked(_ named: String?) -> (argument: String, source: String?) {
+        if let named { return (named, named) }
+        if let set = getenv("ARTIFACTFS_STORE").map({ String(cString: $0) }), !set.isEmpty {
+            return (set, "ARTIFACTFS_STORE=\(set)")
+        }
+        return (".", nil)
+    }
+
+    /// A path with all links resolved; as it is where there is none.
+    static func full(_ argument: String) throws -> String {
         let named = try Paths.resolvedDirectory(of: argument)
-        let full = try Paths.resolved(named) ?? named
+        return try Paths.resolved(named) ?? named
+    }
+
+    static func find(at argument: String, _ source: String?) throws -> StorePlace {
+        let full = try full(argument)
         if let mount = MountEntry.holding(full), mount.isArtifacts {
             return StorePlace(mount: mount, store: try MountStatus.of(mount).string("store"))
         }
@@ -65,7 +79,7 @@ struct StorePlace {
     func asking(anew: Bool = false, _ body: (Catalog) throws -> Void) throws {
         do {
             do { try body(try catalog(anew: anew)) } catch CatalogError.damaged {
-                Terminal.complain("the catalog is damaged: it is made anew")
+                complain("the catalog is damaged: it is made anew")
                 try body(try catalog(anew: true))
             }
         } catch let error as CatalogError {
@@ -85,6 +99,8 @@ struct StorePlace {
     private func catalog(anew: Bool = false) throws -> Catalog {
         guard let store, let opened = try readable(store) else {
             guard let mount else { throw ShownArtifact.closed(store ?? "") }
+            // That it cannot be opened is told with the reason.
+            if shown != nil { _ = try MountStatus.of(mount) }
             // What asks the mount comes before the catalog, which has threads.
             var records = try MountRecords(mount)
             try records.findAll()
@@ -97,7 +113,7 @@ struct StorePlace {
             let runs = try KnownRuns(mount.mountPoint).runs.map(Self.told)
             return try Catalog.of(zip(records.all, contents).map { .init($0, contents: $1) } + kept, runs: runs)
         }
-        let bar = ProgressBar("making the catalog")
+        let bar = ProgressBar("making the catalog" + (shown.map { " of \($0)" } ?? ""))
         let catalog: Catalog
         do {
             catalog = try opened.withLedgers { reader in
@@ -117,9 +133,9 @@ struct StorePlace {
                 "the ledger \(place.file) of \(store) is not as it was written: 'artifactfs audit' says more")
         }
         bar.end()
-        if let remark = catalog.remark { Terminal.complain(remark) }
+        if let remark = catalog.remark { complain(remark) }
         if catalog.isBehind {
-            Terminal.complain("another process brings the catalog up to date: the newest artifacts may be missing here")
+            complain("another process brings the catalog up to date: the newest artifacts may be missing here")
         }
         return catalog
     }
@@ -159,6 +175,33 @@ struct StorePlace {
         return .init(line, begun: run.begun ?? "", hasEnded: run.hasEnded && !run.goesOn, metrics: run.metrics)
     }
 
+    /// Says something of this store.
+    func complain(_ text: String) { Terminal.complain((shown.map { "\($0): " } ?? "") + text) }
+
+    /// Whether its ledgers are not this user's to read, and its mount is asked: by processes, so that it is asked before any catalog is
+    /// made, which has threads.
+    var asksMount: Bool { (try? ledger())?.isReadable == false }
+
+    /// Whether nothing was ever done in it.
+    var isUnused: Bool { (try? ledger())?.isThere == false }
+
+    private func ledger() throws(Errno) -> (isThere: Bool, isReadable: Bool) {
+        guard let store else { return (true, false) }
+        do throws(Errno) {
+            try SystemCall.checkAccess(atPath: store + "/" + StoreLayout.privateDirectory + "/ledger", R_OK | X_OK)
+            return (true, true)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory: return (false, false)
+            case .permissionDenied: return (true, false)
+            default: throw error
+            }
+        }
+    }
+
+    /// A path of the store among those of all that are asked.
+    func named(_ path: String) -> String { shown.map { $0 + "/" + path } ?? path }
+
     /// The mount, or the store's directory.
     var path: String { mount?.mountPoint ?? store ?? "." }
 
@@ -183,7 +226,9 @@ struct StorePlace {
     }
 
     func schema() throws -> ArtifactSchema {
+        if shown != nil, let store, let opened = try readable(store) { return opened.schema }
         if let mount {
+            if shown != nil { _ = try MountStatus.of(mount) }
             return try ShownArtifact.schema(mount.mountPoint + "/" + StoreLayout.privateDirectory + "/schema.yaml")
         }
         return try ShownArtifact.openStore(store ?? "").schema

@@ -109,8 +109,14 @@ struct MountEntry {
         }
         let parts = (answer ?? []).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         guard parts.count == 2 else { return nil }
+        return showing(parts[1], at: Paths.rest(of: parts[0], in: mountPoint))
+    }
+
+    /// A store that this mount shows, by its path from the mount point.
+    func showing(_ directory: String, at shown: String) -> MountEntry {
         var store = MountEntry(
-            device: device, mountPoint: parts[0], options: options, type: type, source: parts[1], user: user)
+            device: device, mountPoint: mountPoint + "/" + shown, options: options, type: type, source: directory,
+            user: user)
         store.whole = mountPoint
         return store
     }

@@ -39,7 +39,7 @@ enum Preflight {
     }
 
     /// A directory that stores may lie below.
-    private static func checkRoot(_ path: String) throws {
+    static func checkRoot(_ path: String) throws {
         let code = try answered(path) {
             Patience.number { () throws(Errno) in
                 guard try SystemCall.attributes(atPath: path).isDirectory else { throw Errno.notDirectory }
@@ -53,7 +53,7 @@ enum Preflight {
         case EEXIST:
             throw Failure(
                 .notAStore,
-                "\(path) is a store itself, and --root mounts the stores below a directory: leave --root out, or name the directory "
+                "\(path) is a store itself, and --root means the stores below a directory: leave --root out, or name the directory "
                     + "above it")
         default:
             throw Failure(

@@ -164,7 +164,7 @@ enum Serve {
     }
 
     /// Open files need descriptors, and what the kernel knows in ordinary trees is found quicker with them.
-    private static func raiseDescriptorLimit() {
+    static func raiseDescriptorLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
         limit.rlim_cur = limit.rlim_max

@@ -76,11 +76,12 @@ struct RunsListCommand: ParsableCommand {
             guard isTable else { return try list() }
             let asked = try AskedQuery(query, .runs, columns: columns, sort: sort)
             let place = try named.map { try StorePlace.find($0) } ?? store.place()
-            let output = FoundOutput(asked, form?.form) { $0 }
+            let output = FoundOutput(asked, form?.form)
             try place.asking { catalog in
                 try output.begin()
                 try catalog.find(
-                    asked.query, .runs, columns: output.columns, order: asked.order, limit: limit, output.add)
+                    asked.query, .runs, columns: output.columns, order: asked.order, limit: limit
+                ) { try output.add($0) }
             }
             try output.end()
             if output.count == 0, !query.isEmpty { throw ExitCode(Status.failed.rawValue) }
