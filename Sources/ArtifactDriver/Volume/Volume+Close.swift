@@ -1,4 +1,5 @@
 internal import ArtifactStore
+internal import Artifacts
 public import FuseKernel
 internal import Provenance
 internal import Synchronization
@@ -11,6 +12,8 @@ extension Volume {
         if store.isReadOnly { throw Errno.noFunction }
         if let number = handle.readingNumber { return processes.closes(number, by: request.caller.process) }
         guard case .artifact(let file) = try self.inode(inode), !handle.isReader else { return }
+        // What it wrote is another host's to settle.
+        if !store.leases.areHeld, store.leases.state == .lost { throw Errno.hostIsDown }
         try flush(file, handle, request.caller)
     }
 

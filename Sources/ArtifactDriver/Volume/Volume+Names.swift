@@ -45,7 +45,8 @@ extension Volume {
     public func create(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, flags: OpenFlags
     ) throws(Errno) -> Created {
-        switch try directoryKind(parent) {
+        try askLease(Creation.file.rawValue, shownPath(of: name, in: parent), request.caller)
+        return switch try directoryKind(parent) {
         case .artifacts(let directory): try createArtifact(text(name), in: directory, mode, flags, request.caller)
         case .free(let parent): try createFree(name, in: parent, mode, flags, request.caller)
         case .made, .quarantine: try refuseMaking(.file, shownPath(of: name, in: parent), request.caller)
@@ -55,6 +56,7 @@ extension Volume {
     public func makeDirectory(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32
     ) throws(Errno) -> Entry {
+        try askLease(Creation.directory.rawValue, shownPath(of: name, in: parent), request.caller)
         switch try directoryKind(parent) {
         case .artifacts(let directory):
             return try makeTreeDirectory(text(name), in: directory, mode: mode, request.caller)
@@ -69,6 +71,7 @@ extension Volume {
     public func makeNode(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, mode: UInt32, device: UInt64
     ) throws(Errno) -> Entry {
+        try askLease(Creation.file.rawValue, shownPath(of: name, in: parent), request.caller)
         let creation: Creation = mode & S_IFMT == S_IFREG ? .file : .specialFile
         switch try directoryKind(parent) {
         case .artifacts(let directory):
@@ -89,6 +92,7 @@ extension Volume {
     public func makeSymbolicLink(
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, target: EntryName
     ) throws(Errno) -> Entry {
+        try askLease(Creation.symbolicLink.rawValue, shownPath(of: name, in: parent), request.caller)
         switch try directoryKind(parent) {
         case .artifacts(let directory):
             return try makeSiblingLink(text(name), to: target, in: directory, request.caller)
@@ -103,6 +107,7 @@ extension Volume {
     public func link(
         _ request: borrowing Request, inode: InodeNumber, newParent: InodeNumber, newName: EntryName
     ) throws(Errno) -> Entry {
+        try askLease(Operation.link.rawValue, shownPath(of: newName, in: newParent), request.caller)
         switch (try self.inode(inode), try directoryKind(newParent)) {
         case (.free(let node), .free(let parent)): return try linkFree(node, newName, in: parent, request.caller)
         case (.artifact(let file), .artifacts(let directory)):
@@ -119,6 +124,7 @@ extension Volume {
     }
 
     public func unlink(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        try askLease(Operation.unlink.rawValue, shownPath(of: name, in: parent), request.caller)
         defer { lookForRoom() }
         switch try directoryKind(parent) {
         case .artifacts(let directory): try unlinkArtifact(text(name), in: directory, request.caller)
@@ -129,6 +135,7 @@ extension Volume {
     }
 
     public func removeDirectory(_ request: borrowing Request, parent: InodeNumber, name: EntryName) throws(Errno) {
+        try askLease(Operation.unlink.rawValue, shownPath(of: name, in: parent), request.caller)
         switch try directoryKind(parent) {
         case .artifacts(let directory): try removeTreeDirectory(text(name), in: directory, request.caller)
         case .free(let parent): try removeFree(name, in: parent, AT_REMOVEDIR, request.caller)
@@ -143,6 +150,7 @@ extension Volume {
         _ request: borrowing Request, parent: InodeNumber, name: EntryName, newParent: InodeNumber, newName: EntryName,
         flags: RenameFlags
     ) throws(Errno) {
+        try askLease(Operation.renameFrom.rawValue, shownPath(of: name, in: parent), request.caller)
         let caller = request.caller
         switch (try directoryKind(parent), try directoryKind(newParent)) {
         case (.artifacts(let source), .artifacts(let target)):

@@ -266,6 +266,11 @@ public final class Volume: FileSystem {
         throw refusal.errno
     }
 
+    /// Asked before names change, however quickly that is answered: whether other hosts may take this mount for dead.
+    func askLease(_ operation: String, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) {
+        try enforce(.allowed, operation, path(), caller)
+    }
+
     /// What refuses a change that is allowed otherwise: other hosts may take this mount for dead.
     private func cutOff(_ operation: String) -> Refusal? {
         store.leases.areHeld || operation == Operation.openToRead.rawValue ? nil : .ofPublishing(.cutOff)

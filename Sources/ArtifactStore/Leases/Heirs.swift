@@ -48,7 +48,8 @@ enum Heirs {
             let descriptor = try last.file.open(O_RDONLY | O_NONBLOCK)
             defer { SystemCall.close(descriptor) }
             if try SystemCall.attributes(descriptor).st_ino == token.st_ino { return true }
-            guard last.number < .max, let heir = MountDescription(descriptor), isGone(heir) else { return false }
+            // One that says nothing was never whole: nobody is that heir.
+            guard last.number < .max, MountDescription(descriptor).map(isGone) ?? true else { return false }
             number = last.number + 1
         }
         let name = start + "\(number)"

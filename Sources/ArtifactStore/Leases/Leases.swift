@@ -185,6 +185,8 @@ public final class Leases: Sendable {
             // MooseFS has the flock of a host that is cut off for as long as it is.
             guard error == .wouldBlock, let description, isInherited(description.mount) else { throw error }
         }
+        // A reserved name that is no link to a token of any mount is nobody's.
+        if isReserved, description == nil, (try? SystemCall.attributes(token).st_nlink) == 1 { return }
         guard mayLive(description, isReserved: isReserved) else { return }
         SystemCall.unlock(token)
         throw .wouldBlock

@@ -55,7 +55,15 @@ struct MountDescription {
         guard isOfThisRun, let processes, !processes.isEmpty, processes == Machine.processes,
             let process = pid_t(exactly: process), process > 0
         else { return false }
-        return kill(process, 0) != 0 && errno == ESRCH
+        if kill(process, 0) != 0 { return errno == ESRCH }
+        // One that nobody has waited for has nothing open any more (proc_pid_stat(5)).
+        guard let file = try? SystemCall.open(SystemCall.currentDirectory, "/proc/\(process)/stat", O_RDONLY) else {
+            return false
+        }
+        defer { SystemCall.close(file) }
+        let bytes = (try? SystemCall.bytes(file, at: 0, count: 512)) ?? []
+        guard let end = bytes.lastIndex(of: UInt8(ascii: ")")), bytes.count > end + 2 else { return false }
+        return bytes[end + 2] == UInt8(ascii: "Z") || bytes[end + 2] == UInt8(ascii: "X")
     }
 
     /// Whether everything that the mount's programs wrote is still there.
