@@ -5,13 +5,12 @@ public import SystemPackage
 
 /// Objects, one at a time. A key here is all of it, with the prefix.
 extension Bucket {
-    /// Where the SHA-256 is that was told with an object.
-    static let told = "x-amz-meta-sha256"
-
     /// What is under a key; nil when nothing is.
     public func facts(of key: String) throws(StorageFault) -> ObjectFacts? {
         let answer = try ask(
-            BucketRequest(method: "HEAD", key: key, headers: [("x-amz-checksum-mode", "ENABLED")]), accepting: [404])
+            BucketRequest(
+                method: "HEAD", key: key,
+                headers: place.dialect == .s3 ? [("x-amz-checksum-mode", "ENABLED")] : []), accepting: [404])
         guard answer.status != 404 else { return nil }
         guard let length = answer.headers["content-length"], let size = Int64(length), size >= 0 else {
             throw StorageFault(.other, place.shown(key), "the server does not say how large it is")
@@ -21,7 +20,8 @@ extension Bucket {
         let isWhole = answer.headers["x-amz-checksum-type"].map { $0 == "FULL_OBJECT" } ?? !hasParts
         let sum = isWhole ? answer.headers["x-amz-checksum-sha256"].flatMap(Self.digest) : nil
         return ObjectFacts(
-            size: size, sha256: sum, toldSHA256: answer.headers[Self.told], version: answer.headers["x-amz-version-id"])
+            size: size, sha256: sum, toldSHA256: answer.headers[place.dialect.told],
+            version: answer.headers[place.dialect.version])
     }
 
     /// A checksum as servers write it, in hexadecimal digits; nil of one that is none of 32 bytes, as that of parts is.
@@ -52,11 +52,13 @@ extension Bucket {
     /// - Throws: ``StorageFault/Kind/differs`` when something else has it.
     @discardableResult
     public func put(_ bytes: [UInt8], as key: String) throws(StorageFault) -> Put {
-        let hash: String
-        do throws(Errno) { hash = try SHA256.digest(bytes) } catch {
-            throw StorageFault(.local, place.shown(key), "its SHA-256 cannot be had: \(error)")
-        }
-        return try put(.bytes(bytes), as: key, sha256: hash)
+        let hash = newHash
+        let sha256: String
+        do throws(Errno) {
+            try hash.add(bytes)
+            sha256 = try hash.finish()
+        } catch { throw StorageFault(.local, place.shown(key), "its SHA-256 cannot be had: \(error)") }
+        return try put(.bytes(bytes), as: key, sha256: sha256, hash)
     }
 
     /// Gives a file's bytes a name, if nothing has it, in one request. The server compares them with their SHA-256.
@@ -66,21 +68,23 @@ extension Bucket {
     ///   - sha256: that all its bytes have, in lower-case hexadecimal digits.
     /// - Throws: ``StorageFault/Kind/differs`` when something else has the name, ``StorageFault/Kind/local`` when the file has another SHA-256.
     func put(_ file: FileDescriptor, size: Int64, sha256: String, as key: String) throws(StorageFault) -> Put {
+        let hash = newHash
         let found: String
         let body: RequestBody
         do throws(Errno) {
             if size < Self.worthAsking {
                 // Read once for both.
                 let bytes = try SystemCall.bytes(file, at: 0, count: Int(size))
-                (found, body) = (try SHA256.digest(bytes), .bytes(bytes))
+                try hash.add(bytes)
+                body = .bytes(bytes)
             } else {
-                let hash = ByteHash()
                 try hash.add(file)
-                (found, body) = (try hash.finish(), .file(file, offset: 0, count: size))
+                body = .file(file, offset: 0, count: size)
             }
+            found = try hash.finish()
         } catch { throw StorageFault(.local, place.shown(key), "the file cannot be read: \(error)") }
         try Self.check(found, sha256, place.shown(key))
-        return try put(body, as: key, sha256: sha256)
+        return try put(body, as: key, sha256: sha256, hash)
     }
 
     /// What is not what it should be is not sent.
@@ -93,13 +97,21 @@ extension Bucket {
     /// What is sent without being asked for first, in bytes: the server says itself that it is there.
     static let worthAsking: Int64 = 1 << 20
 
-    private func put(_ body: RequestBody, as key: String, sha256: String) throws(StorageFault) -> Put {
+    /// Of what is sent in one request: where the server compares no SHA-256, an MD5 as well.
+    private var newHash: ByteHash { ByteHash(withMD5: place.dialect == .gcs) }
+
+    private func put(
+        _ body: RequestBody, as key: String, sha256: String, _ hash: ByteHash
+    ) throws(StorageFault) -> Put {
+        var headers = [place.dialect.ifNew, (place.dialect.told, sha256)]
+        switch place.dialect {
+        case .s3: headers.append(("x-amz-checksum-sha256", Self.base64(sha256)))
+        case .gcs:
+            // Where the system's policy forbids MD5, the SHA-256 is in the signature still.
+            if let md5 = hash.finishMD5() { headers.append(("content-md5", Base64Text.encoded(md5))) }
+        }
         let answer = try ask(
-            BucketRequest(
-                method: "PUT", key: key,
-                headers: [
-                    ("if-none-match", "*"), ("x-amz-checksum-sha256", Self.base64(sha256)), (Self.told, sha256),
-                ], body: body, payload: sha256), accepting: [412])
+            BucketRequest(method: "PUT", key: key, headers: headers, body: body, payload: sha256), accepting: [412])
         guard answer.status == 412 else { return .made }
         return try wasThere(key, body.count, sha256)
     }
@@ -272,17 +284,26 @@ public struct ObjectPage: Sendable, Hashable {
 /// A SHA-256 that is reckoned piece by piece, in closures too.
 final class ByteHash {
     private var hash: SHA256?
+    private var md5: MessageDigest?
 
-    init() { hash = try? SHA256() }
+    /// - Parameter withMD5: whether an MD5 is reckoned as well.
+    init(withMD5: Bool = false) {
+        hash = try? SHA256()
+        if withMD5 { md5 = try? MessageDigest(.md5) }
+    }
 
     func add(_ bytes: UnsafeRawBufferPointer) throws(Errno) {
         guard hash != nil else { throw .noFunction }
         hash?.update(bytes)
+        md5?.update(bytes)
     }
 
     func add(_ bytes: [UInt8]) throws(Errno) {
         guard hash != nil else { throw .noFunction }
-        bytes.withUnsafeBytes { hash?.update($0) }
+        bytes.withUnsafeBytes { bytes in
+            hash?.update(bytes)
+            md5?.update(bytes)
+        }
     }
 
     /// All of a file, or a part of it.
@@ -304,5 +325,11 @@ final class ByteHash {
     func finish() throws(Errno) -> String {
         guard var hash = hash.take() else { throw .noFunction }
         return try hash.finish()
+    }
+
+    /// The MD5, once; nil where it was not wanted, or the system has none.
+    func finishMD5() -> [UInt8]? {
+        guard var md5 = md5.take() else { return nil }
+        return try? md5.finish()
     }
 }

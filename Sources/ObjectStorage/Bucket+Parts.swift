@@ -16,7 +16,7 @@ extension Bucket {
         let answer = try ask(
             BucketRequest(
                 method: "POST", key: key, query: [("uploads", "")],
-                headers: [("x-amz-checksum-algorithm", "SHA256"), (Self.told, sha256)]))
+                headers: [("x-amz-checksum-algorithm", "SHA256"), (place.dialect.told, sha256)]))
         guard let upload = AnswerXML(answer.body)?["UploadId"], !upload.isEmpty else {
             throw StorageFault(.other, place.shown(key), "the server gives no number to an upload in parts")
         }
@@ -98,7 +98,7 @@ extension Bucket {
         }
         let answer = try ask(
             BucketRequest(
-                method: "POST", key: key, query: [("uploadId", upload)], headers: [("if-none-match", "*")],
+                method: "POST", key: key, query: [("uploadId", upload)], headers: [place.dialect.ifNew],
                 body: .bytes(body), payload: payload), accepting: [404, 412])
         switch answer.status {
         case 412:

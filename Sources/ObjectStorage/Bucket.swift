@@ -126,10 +126,14 @@ public final class Bucket {
     ) throws(TransferFault) -> ServerAnswer {
         let (base, host, path) = place.target(request.key, region: access.region)
         var headers = request.headers
-        headers += [("host", host), ("x-amz-date", time), ("x-amz-content-sha256", request.payload)]
-        if let token = credentials.sessionToken { headers.append(("x-amz-security-token", token)) }
+        let ours = place.dialect.prefix
+        headers += [("host", host), (ours + "date", time), (ours + "content-sha256", request.payload)]
+        // Google's keys have none.
+        if place.dialect == .s3, let token = credentials.sessionToken {
+            headers.append((ours + "security-token", token))
+        }
         guard
-            let authorization = RequestSigner(region: access.region).authorization(
+            let authorization = place.dialect.signer(region: access.region).authorization(
                 request.method, path: path, query: request.query, headers: headers, payload: request.payload,
                 time: time, by: credentials)
         else { throw .network("OpenSSL cannot sign", mayPass: false) }

@@ -24,7 +24,7 @@ public final class BucketAccess: Sendable {
     func credentials() throws(CredentialFault) -> Credentials {
         try known.withLock { known throws(CredentialFault) in
             if let known { return known }
-            let found = try chain.credentials()
+            let found = try chain.credentials(for: place.dialect)
             known = found
             return found
         }

@@ -6,22 +6,27 @@ public struct BucketPlace: Sendable, Hashable {
         public let text: String
     }
 
+    /// What is asked.
+    let dialect: ServerDialect
     /// The bucket's name.
     public let bucket: String
     /// What all keys begin with; empty, or with a `/` at its end.
     public let prefix: String
-    /// `https://HOST[:PORT]` of a server that is not AWS's; nil of AWS.
+    /// `https://HOST[:PORT]` of another server than AWS's or Google's own; nil of that.
     public let endpoint: String?
 
-    /// Reads `s3://BUCKET/PREFIX`.
+    /// Reads `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
     public init(_ url: String, endpoint: String?) throws(URLFault) {
-        guard url.hasPrefix("s3://") else { throw URLFault(text: "'\(url)' is not s3://BUCKET/PREFIX") }
-        let rest = url.dropFirst("s3://".count)
+        guard let dialect = ServerDialect.allCases.first(where: { url.hasPrefix($0.scheme + "://") }) else {
+            throw URLFault(text: "'\(url)' is neither s3://BUCKET/PREFIX nor gs://BUCKET/PREFIX")
+        }
+        self.dialect = dialect
+        let rest = url.dropFirst(dialect.scheme.count + "://".count)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         let bucket = String(rest[..<slash])
         let isName = bucket.utf8.allSatisfy {
             (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "-")
-                || $0 == UInt8(ascii: ".")
+                || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") && dialect == .gcs
         }
         guard (3...63).contains(bucket.utf8.count), isName else {
             throw URLFault(
@@ -56,10 +61,13 @@ public struct BucketPlace: Sendable, Hashable {
     private static let longestPrefix = 300
 
     /// As it was named.
-    public var url: String { "s3://\(bucket)/\(prefix)" }
+    public var url: String { shown(prefix) }
 
     /// Where an object is, for people.
-    func shown(_ key: String) -> String { "s3://\(bucket)/\(key)" }
+    public func shown(_ key: String) -> String { "\(dialect.scheme)://\(bucket)/\(key)" }
+
+    /// Whether a file of a size is sent in parts, in bytes: where the server would not judge the name of what it puts together, none is.
+    public func isParted(_ size: Int64) -> Bool { dialect.judgesParts && size > Bucket.partSize }
 
     /// The server's URL and host, and the path of an object as it is sent, encoded.
     func target(_ key: String, region: String) -> (base: String, host: String, path: String) {
@@ -69,6 +77,10 @@ public struct BucketPlace: Sendable, Hashable {
             let isDefault = endpoint.hasPrefix("https:") ? host.hasSuffix(":443") : host.hasSuffix(":80")
             let name = isDefault ? String(host[..<(host.lastIndex(of: ":") ?? host.endIndex)]) : host
             return (endpoint, name, "/\(bucket)/\(encoded)")
+        }
+        if dialect == .gcs {
+            let host = "storage.googleapis.com"
+            return ("https://" + host, host, "/\(bucket)/\(encoded)")
         }
         // A certificate is for one name before the server's.
         if bucket.contains(".") {

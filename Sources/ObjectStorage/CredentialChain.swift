@@ -59,8 +59,15 @@ public struct CredentialChain: Sendable {
     }
 
     /// The credentials.
-    public func credentials() throws(CredentialFault) -> Credentials {
-        if !isNamed, let found = try keys(of: environment, "aws_access_key_id", "the environment", isUpper: true) {
+    public func credentials() throws(CredentialFault) -> Credentials { try credentials(for: .s3) }
+
+    /// The credentials for servers of a kind. Google's has keys of its own (HMAC keys), as its own programs call them in the environment; they
+    /// may have AWS's names as well, which other programs want for them. The machine's are AWS's.
+    func credentials(for dialect: ServerDialect) throws(CredentialFault) -> Credentials {
+        if dialect == .gcs, !isNamed, let found = try keys(of: environment, "gs", "the environment", isUpper: true) {
+            return found
+        }
+        if !isNamed, let found = try keys(of: environment, "aws", "the environment", isUpper: true) {
             return found
         }
         if named != nil, secrets[profile] == nil, config[profile] == nil {
@@ -68,7 +75,7 @@ public struct CredentialChain: Sendable {
         }
         for (file, name) in [(secrets, "credentials"), (config, "config")] {
             guard let section = file[profile] else { continue }
-            if let found = try keys(of: section, "aws_access_key_id", "profile '\(profile)' of \(name)") {
+            if let found = try keys(of: section, "aws", "profile '\(profile)' of \(name)") {
                 return found
             }
         }
@@ -76,27 +83,36 @@ public struct CredentialChain: Sendable {
             if let command = file[profile]?["credential_process"], !command.isEmpty { return try run(command) }
         }
         // Who has named a profile means that one.
-        if named == nil, let found = try machine.credentials() { return found }
+        if named == nil, dialect == .s3, let found = try machine.credentials() { return found }
+        let names =
+            switch dialect {
+            case .s3: "neither AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY"
+            case .gcs:
+                "neither GS_ACCESS_KEY_ID with GS_SECRET_ACCESS_KEY (a key for HMAC of Google's Cloud Storage), nor the same named AWS_,"
+            }
+        let rest = dialect == .s3 ? ", and this machine has none for a container or an instance" : ""
         throw CredentialFault(
-            text:
-                "there are no credentials: neither AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY in the environment, nor profile "
-                + "'\(profile)' with keys or credential_process in \(places.isEmpty ? "a home directory" : places), and this machine has none for a container or an instance"
+            text: "there are no credentials: \(names) in the environment, nor profile "
+                + "'\(profile)' with keys or credential_process in \(places.isEmpty ? "a home directory" : places)\(rest)"
         )
     }
 
     private func keys(
-        of members: [String: String], _ key: String, _ place: String, isUpper: Bool = false
+        of members: [String: String], _ family: String, _ place: String, isUpper: Bool = false
     ) throws(CredentialFault) -> Credentials? {
         func value(_ name: String) -> String? {
             members[isUpper ? name.uppercased() : name].flatMap { $0.isEmpty ? nil : $0 }
         }
-        let (access, secret) = (value(key), value("aws_secret_access_key"))
+        let (access, secret) = (value(family + "_access_key_id"), value(family + "_secret_access_key"))
         if access == nil, secret == nil { return nil }
         guard let access, let secret else {
             throw CredentialFault(
-                text: "\(place) has one half of the keys: aws_access_key_id and aws_secret_access_key go together")
+                text:
+                    "\(place) has one half of the keys: \(family)_access_key_id and \(family)_secret_access_key go together"
+            )
         }
-        return Credentials(accessKey: access, secret: secret, sessionToken: value("aws_session_token"))
+        return Credentials(
+            accessKey: access, secret: secret, sessionToken: family == "aws" ? value("aws_session_token") : nil)
     }
 
     /// Runs a program that tells them.

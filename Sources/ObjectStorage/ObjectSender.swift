@@ -233,7 +233,7 @@ public final class ObjectSender: Sendable {
                 tell(.bytes(one.size))
                 return done(number, .wasThere)
             }
-            if one.size > Bucket.partSize {
+            if bucket.place.isParted(one.size) {
                 let (upload, kept) = try begin(number, bucket)
                 // From here on it is the object that closes it.
                 let parted = PartedFile(number, file, one.size, one.sha256, one.key, upload, kept)

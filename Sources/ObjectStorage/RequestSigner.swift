@@ -20,13 +20,19 @@ extension Credentials: CustomStringConvertible, CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: ["accessKey": accessKey]) }
 }
 
-/// Signatures of requests: AWS's Signature Version 4, in a header.
+/// Signatures of requests: AWS's Signature Version 4, in a header, and Google's V4, which is the same with words of its own.
 public struct RequestSigner: Sendable {
     /// Where the server is, and which of its services is asked.
     public let region, service: String
+    /// `AWS4` or `GOOG4`.
+    private let family: String
 
     /// A signer.
-    public init(region: String, service: String = "s3") { (self.region, self.service) = (region, service) }
+    ///
+    /// - Parameter family: `AWS4`, or `GOOG4` for Google's Cloud Storage.
+    public init(region: String, service: String = "s3", family: String = "AWS4") {
+        (self.region, self.service, self.family) = (region, service, family)
+    }
 
     /// The SHA-256 of a request without a body.
     public static let noBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -36,9 +42,9 @@ public struct RequestSigner: Sendable {
     /// - Parameters:
     ///   - path: as it is sent, encoded.
     ///   - query: names and values, not encoded yet.
-    ///   - headers: all that are to be signed, `host` and `x-amz-date` among them, with names in lower case.
+    ///   - headers: all that are to be signed, `host` and `x-amz-date` or `x-goog-date` among them, with names in lower case.
     ///   - payload: the body's SHA-256 in lower-case hexadecimal digits.
-    ///   - time: as `x-amz-date` says it, `20150830T123600Z`.
+    ///   - time: as that header says it, `20150830T123600Z`.
     /// - Returns: nil when OpenSSL cannot.
     public func authorization(
         _ method: String, path: String, query: [(String, String)], headers: [(String, String)], payload: String,
@@ -49,14 +55,15 @@ public struct RequestSigner: Sendable {
         let lines = headers.map { "\($0.0):\(Self.trimmed($0.1))\n" }.joined()
         let request = [method, path, Self.text(of: query), lines, names, payload].joined(separator: "\n")
         guard let hash = try? SHA256.digest(request.utf8) else { return nil }
-        let scope = "\(time.prefix(8))/\(region)/\(service)/aws4_request"
-        let text = "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(hash)"
-        var key = Array("AWS4\(credentials.secret)".utf8)
-        for part in [String(time.prefix(8)), region, service, "aws4_request", text] {
+        let end = family.lowercased() + "_request"
+        let scope = "\(time.prefix(8))/\(region)/\(service)/\(end)"
+        let text = "\(family)-HMAC-SHA256\n\(time)\n\(scope)\n\(hash)"
+        var key = Array("\(family)\(credentials.secret)".utf8)
+        for part in [String(time.prefix(8)), region, service, end, text] {
             guard let next = Self.code(of: Array(part.utf8), key) else { return nil }
             key = next
         }
-        return "AWS4-HMAC-SHA256 Credential=\(credentials.accessKey)/\(scope), SignedHeaders=\(names), "
+        return "\(family)-HMAC-SHA256 Credential=\(credentials.accessKey)/\(scope), SignedHeaders=\(names), "
             + "Signature=\(MessageDigest.hexadecimal(key))"
     }
 

@@ -26,9 +26,13 @@ import Testing
         #expect(
             try BucketPlace("s3://lab-results///a//b//", endpoint: "http://127.0.0.1:5000/")
                 == BucketPlace("s3://lab-results/a/b", endpoint: "http://127.0.0.1:5000"))
+        let google = try BucketPlace("gs://lab_results/a", endpoint: nil)
+        #expect((google.bucket, google.prefix, google.url) == ("lab_results", "a/", "gs://lab_results/a/"))
+        #expect(try google != BucketPlace("gs://lab_results/b", endpoint: nil))
+        #expect(!google.isParted(1 << 40) && aws.isParted(1 << 40) && !aws.isParted(1))
         let wrong: [(String, String?)] = [
             ("lab-results/a", nil), ("s3://", nil), ("s3://ab", nil), ("s3://Lab", nil), ("s3://lab_results", nil),
-            ("s3://lab-results/../x", nil), ("s3://lab-results/a b", nil), ("gs://lab-results", nil),
+            ("s3://lab-results/../x", nil), ("s3://lab-results/a b", nil), ("az://lab-results", nil), ("gs://ab", nil),
             ("s3://lab-results/" + String(repeating: "a", count: 400), nil), ("s3://lab-results", "127.0.0.1:5000"),
             ("s3://lab-results", "http://"), ("s3://lab-results", "http://host/path"),
             ("s3://lab-results", "http://me:secret@host"),

@@ -91,4 +91,19 @@ import Testing
             #expect(!text.contains("hidden"), "\(text)")
         }
     }
+
+    /// Google's V4 has words of its own. The value is Python's, from the manual's description.
+    @Test func googlesSignaturesAreTheSameWithOtherWords() {
+        let signed = RequestSigner(region: "auto", service: "storage", family: "GOOG4").authorization(
+            "PUT", path: "/lab-results/a/b", query: [],
+            headers: [
+                ("host", "storage.googleapis.com"), ("x-goog-date", Self.time), ("x-goog-if-generation-match", "0"),
+                ("x-goog-content-sha256", RequestSigner.noBody),
+            ], payload: RequestSigner.noBody, time: Self.time,
+            by: Credentials(accessKey: "GOOGEXAMPLE", secret: "secret"))
+        #expect(
+            signed == "GOOG4-HMAC-SHA256 Credential=GOOGEXAMPLE/20150830/auto/storage/goog4_request, "
+                + "SignedHeaders=host;x-goog-content-sha256;x-goog-date;x-goog-if-generation-match, "
+                + "Signature=d4f05bcb5553cc58387d4364c0abb02a0e2e352b5e244c0b180eed281dc04f70")
+    }
 }

@@ -7,8 +7,8 @@ struct MirrorAddCommand: ParsableCommand {
         commandName: "add",
         abstract: "Take a bucket's prefix for a store.",
         usage: """
-            artifactfs mirror add <name> s3://<bucket>/<prefix> [--endpoint <url>]
-                             [--profile <profile>] [--store <place>]
+            artifactfs mirror add <name> {s3|gs}://<bucket>/<prefix>
+                             [--endpoint <url>] [--profile <profile>] [--store <place>]
             """,
         discussion: """
             Marks the prefix as this store's, and keeps the name, the URL, endpoint and profile in .artifactfs/mirrors; nothing else is \
@@ -22,7 +22,7 @@ struct MirrorAddCommand: ParsableCommand {
 
     @Argument(help: "What the mirror is called here.")
     var name: String
-    @Argument(help: "s3://BUCKET/PREFIX.")
+    @Argument(help: "s3://BUCKET/PREFIX, or gs://BUCKET/PREFIX of Google's Cloud Storage.")
     var url: String
     @OptionGroup var server: ServerArguments
     @OptionGroup var store: StoreArguments

@@ -65,7 +65,8 @@ struct MirrorPlace {
         let all = try all(of: store)
         guard let only = all.first else {
             throw Failure(
-                .cannotAnswer, "\(store) has no mirror: 'artifactfs mirror add NAME s3://BUCKET/PREFIX' makes one")
+                .cannotAnswer,
+                "\(store) has no mirror: 'artifactfs mirror add NAME s3://BUCKET/PREFIX' makes one, or gs://")
         }
         guard all.count == 1 else {
             throw Failure(
@@ -264,7 +265,8 @@ struct MirrorPlace {
     static func chain(_ profile: String?) -> CredentialChain {
         var environment: [String: String] = [:]
         for name in [
-            "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
+            "GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
             "AWS_DEFAULT_REGION", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED",

@@ -126,7 +126,7 @@ final class MirrorPush {
     /// Uploads in parts that had begun when another push ended, by their keys: those that this store has noted, and those that the server knows
     /// of. What is not wanted any more is given up.
     private func begun(_ left: [MirrorInventory.MirroredFile]) throws -> [String: [String]] {
-        let large = Set(left.lazy.filter { $0.size > Bucket.partSize }.map(\.key))
+        let large = Set(left.lazy.filter { self.bucket.place.isParted($0.size) }.map(\.key))
         let prefix = bucket.place.prefix
         var found: [String: [String]] = [:]
         do throws(StorageFault) {
@@ -312,14 +312,14 @@ final class MirrorPush {
         } catch { throw Failure(error) }
         guard let bytes, let facts else {
             throw Failure(
-                .cannotAnswer, "s3://\(bucket.place.bucket)/\(key) is not there: the mirror has lost its snapshot")
+                .cannotAnswer, "\(bucket.place.shown(key)) is not there: the mirror has lost its snapshot")
         }
         if let told = facts.toldSHA256, (try? SHA256.digest(bytes)) != told {
-            throw Failure(.failed, "s3://\(bucket.place.bucket)/\(key) is not what was sent: its SHA-256 is another")
+            throw Failure(.failed, "\(bucket.place.shown(key)) is not what was sent: its SHA-256 is another")
         }
         let read = MirrorSnapshot.read(bytes)
         guard let snapshot = read.snapshot, snapshot.number == number else {
-            throw Failure(.failed, "s3://\(bucket.place.bucket)/\(key) is no snapshot: \(read.problem)")
+            throw Failure(.failed, "\(bucket.place.shown(key)) is no snapshot: \(read.problem)")
         }
         return snapshot
     }

@@ -23,7 +23,7 @@ struct MirrorRestoreCommand: ParsableCommand {
             EXIT STATUS: 0 done, 1 refused, or something is not what was sent, 2 the bucket cannot be used, 6 another restore is at work, 64 wrong usage.
             """)
 
-    @Argument(help: "s3://BUCKET/PREFIX, or a mirror's name in the store of --store.")
+    @Argument(help: "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, or a mirror's name in the store of --store.")
     var source: String
     @Argument(help: "Where the store is to be.", completion: .directory)
     var target: String
