@@ -243,7 +243,6 @@ extension MountedTests {
             }
         }
 
-        /// Sentences on a terminal are broken between words; a path stays whole.
         /// Handlers of exit(3) and what libraries do at their end would take away what the program's other threads are using.
         @Test func nothingIsTakenDownAtTheEnd() throws {
             let files = try TemporaryDirectory()
@@ -280,6 +279,7 @@ extension MountedTests {
             #expect(driver.wait(seconds: 60) && driver.status == 0, "\(driver.errors)")
         }
 
+        /// Sentences on a terminal are broken between words; a path stays whole.
         @Test func linesAreBrokenBetweenWords() throws {
             let directory = try TemporaryDirectory()
             let path = directory.path + "/" + String(repeating: "x", count: 100)

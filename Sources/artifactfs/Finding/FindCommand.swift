@@ -14,7 +14,7 @@ struct FindCommand: ParsableCommand {
         abstract: "Find artifacts by what is known of them.",
         usage: """
             artifactfs find [QUERY...] [--store PLACE | --root DATA] [--columns A,B]
-                                   [--sort A,-B] [-n N] [--json | --csv | --tsv | --paths0]
+                             [--sort A,-B] [-n N] [--json | --csv | --tsv | --paths0]
             """,
         discussion: """
             A query is made of tests with 'and', 'or', 'not' and brackets; 'and' may be left out. A test is FIELD = VALUE, with \

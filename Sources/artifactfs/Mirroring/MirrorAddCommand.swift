@@ -8,7 +8,7 @@ struct MirrorAddCommand: ParsableCommand {
         abstract: "Take a bucket's prefix for a store.",
         usage: """
             artifactfs mirror add <name> {s3|gs}://<bucket>/<prefix>
-                             [--endpoint <url>] [--profile <profile>] [--store <place>]
+                          [--endpoint <url>] [--profile <profile>] [--store <place>]
             """,
         discussion: """
             Marks the prefix as this store's, and keeps the name, the URL, endpoint and profile in .artifactfs/mirrors; nothing else is \
