@@ -36,7 +36,8 @@ package final class Ledger: Sendable {
     /// The size from which on a file is not added to, in bytes: what is read and kept as a whole stays small.
     package static let usualLimit: Int64 = 64 << 20
 
-    private let host: String
+    /// Whose it is, by its file's name.
+    package let host: String
     private let isSynced: Bool
     private let limit: Int64
     /// Where the next file is made.

@@ -159,9 +159,9 @@ public final class Store: Sendable {
             let staging = try Staging(
                 in: parts.staging, mountID: Self.newMountID(host), host: host, schema: schema, reserved: parts.reserved,
                 spare: spare, leases: leases)
-            let host = try leases.ledgerName(of: host, staging, parts.reserved)
-            let ledger = try Self.openLedger(parts.ledger, host, spare, isSynced: durability == .synced)
-            staging.note(LedgerPlace(endOf: ledger), of: host)
+            let name = try leases.ledgerName(of: host, staging, parts.reserved)
+            let ledger = try Self.openLedger(parts.ledger, name, spare, isSynced: durability == .synced)
+            staging.note(LedgerPlace(endOf: ledger), of: name)
             if durability == .synced { try SystemCall.sync(parts.ledger.descriptor) }
             Self.renews(staging.directory, StoreFormat.staging + "/" + staging.mountID, beneath: root)
             var recovery = Recovery(
@@ -248,7 +248,7 @@ public final class Store: Sendable {
     func sayUnsynced() {
         guard durability == .relaxed, !saysUnsynced.load(ordering: .relaxed), let writable,
             let directory = try? writable.ownDirectory.directory(StoreFormat.unsynced, orMakeWith: 0o700),
-            (try? Recovery.mark(directory, host, LedgerPlace(endOf: writable.ledger))) != nil
+            (try? Recovery.mark(directory, writable.ledger.host, LedgerPlace(endOf: writable.ledger))) != nil
         else { return }
         saysUnsynced.store(true, ordering: .relaxed)
     }

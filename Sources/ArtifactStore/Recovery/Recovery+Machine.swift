@@ -28,7 +28,7 @@ extension Recovery {
             }
             let directory = try own.directory(StoreFormat.unsynced, orMakeWith: 0o700)
             try check(in: directory)
-            try Self.mark(directory, host, LedgerPlace(endOf: ledger))
+            try Self.mark(directory, ledger.host, LedgerPlace(endOf: ledger))
             return true
         } catch {
             guard !DiskRoom.isForWantOfRoom(error) else { return false }
@@ -80,7 +80,7 @@ extension Recovery {
             let text = String(decoding: try SystemCall.bytes(descriptor, at: 0, count: 4096), as: UTF8.self)
             let lines = text.split(separator: "\n")
             let other = lines.first.map { String($0) } ?? ""
-            if other != host { waits = true }
+            if other != ledger.host { waits = true }
             starts[other, default: []].append(
                 lines.dropFirst().first.flatMap { JSONValue(parsing: $0.utf8) }.flatMap { LedgerPlace($0) })
             since = min(since ?? .max, try SystemCall.attributes(descriptor).st_mtim.tv_sec)

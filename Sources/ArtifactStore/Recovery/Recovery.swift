@@ -182,7 +182,7 @@ struct Recovery {
         firstDead = min(firstDead ?? .max, try SystemCall.attributes(lock).st_mtim.tv_sec)
         dead.insert(mount)
         if !isSettled {
-            let intents = try MountHistory(of: mount, description, in: directory, by: host, ledger, ledgers)
+            let intents = try MountHistory(of: mount, description, in: directory, by: ledger.host, ledger, ledgers)
             putAway.formUnion(intents.putAway)
             try finishUnsealing(intents, in: directory)
             try putBackFlags(intents)
