@@ -31,9 +31,21 @@ public enum SessionMarker {
     }
 
     /// What a marker says of who has the session, in a store of several hosts.
-    package static func text(of mount: String, _ client: StoreClient) -> [UInt8] {
-        let members: JSONObject = ["mount": .string(mount), "client": .string(client.description)]
+    ///
+    /// - Parameter isAlwaysOurs: whether no other client has had it.
+    package static func text(of mount: String, _ client: StoreClient, isAlwaysOurs: Bool) -> [UInt8] {
+        var members: JSONObject = ["mount": .string(mount), "client": .string(client.description)]
+        if !isAlwaysOurs { members["others"] = .bool(true) }
         return Array((JSONValue.object(members).description + "\n").utf8)
+    }
+
+    /// Whether only mounts of one client have had a session, by its marker. False where that is not known.
+    package static func isAlwaysOurs(_ marker: FileDescriptor, _ client: StoreClient) -> Bool {
+        guard let bytes = try? SystemCall.bytes(marker, at: 0, count: 1024), let value = JSONValue(parsing: bytes)
+        else {
+            return false
+        }
+        return value["client"]?.string == client.description && value["others"] == nil
     }
 
     private static func isHeld(_ marker: FileDescriptor, _ root: FileDescriptor) throws(Errno) -> Bool {

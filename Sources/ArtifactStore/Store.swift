@@ -114,7 +114,6 @@ public final class Store: Sendable {
         sharing = StoreSharing(root, path)
         if readOnly {
             (schema, schemaText) = try Self.readSchema(root, path)
-            Self.share(root, by: schema)
             writable = nil
             recovery = RecoveryReport()
             hardening = Hardening(isAsked: false, parts: [])
@@ -127,7 +126,6 @@ public final class Store: Sendable {
             try root.directory(StoreLayout.privateDirectory, orMakeWith: 0o700)
         }
         (schema, schemaText) = try Self.readSchema(root, path)
-        Self.share(root, by: schema)
         let parts = try Self.prepare(own, path)
         for (part, name) in parts.all + [(own, "")] { Self.renews(part, name, beneath: root) }
         let hardening = Hardening(
@@ -254,17 +252,6 @@ public final class Store: Sendable {
     }
 
     // MARK: - Opening
-
-    /// Follows what the schema says of other hosts.
-    private static func share(_ root: Directory, by schema: ArtifactSchema) {
-        let isShared =
-            switch schema.hosts {
-            case .one: false
-            case .several: true
-            case .auto: FileSystemKind.isShared(root.descriptor)
-            }
-        if isShared { root.bound.share(seconds: schema.cacheTime) }
-    }
 
     /// One of the store's own directories is opened again when it was made anew elsewhere.
     private static func renews(_ directory: Directory, _ name: String, beneath root: Directory) {

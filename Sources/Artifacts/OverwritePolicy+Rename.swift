@@ -64,4 +64,11 @@ extension OverwritePolicy {
     public static func judgeMoving(isRegular: Bool, links: UInt64) -> RefusedRename? {
         isRegular && links <= 1 ? nil : .init(.source, Refusal(.improperLink, .crossesTrees))
     }
+
+    /// The same of what a program of another host may have open.
+    ///
+    /// - Returns: the refusal; nil where none can.
+    public static func judgeMoving(from origin: BytesOrigin, isShared: Bool) -> RefusedRename? {
+        origin.isInReach(ofOthers: isShared) ? .init(.source, Refusal(.improperLink, .crossesTrees)) : nil
+    }
 }

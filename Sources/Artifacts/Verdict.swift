@@ -207,7 +207,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .emptyFile: "an empty file is no result"
         case .noRoom: "the store's disk is full, or a quota is used up"
         case .storeFailed: "its file system did not do what publishing needs"
-        case .crossesTrees: "it has other names or is a special file, so moving it would not make it independent"
+        case .crossesTrees:
+            "it has other names, is a special file, or another host's programs may write to it, so moving it would not make it independent"
         case .reservedAttribute:
             "user.artifact.* is the artifact's record; .config, .note, .experiment_id and .inputs may be set"
         case .foreignAttribute: "artifacts keep user.* attributes only"

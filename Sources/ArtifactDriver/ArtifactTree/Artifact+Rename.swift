@@ -186,6 +186,9 @@ extension Volume {
             {
                 try refuse(refused, from, to, caller, detail: nil)
             }
+            if state.isPublished, let refused = store.refusalToMove(from: from.path) {
+                try refuse(refused, from, to, caller, detail: Self.inReachOfOthers)
+            }
             try rights.checkRemoval(of: attributes, from: source, for: caller)
             try rights.checkCreation(in: target, for: caller)
         }
@@ -207,6 +210,8 @@ extension Volume {
         effect.closed = publishesNow(&state, to, caller, size: size)
         return effect
     }
+
+    static let inReachOfOthers = "a program of another host may have it open, which nobody sees from here"
 
     /// To a name of production, or to a transient one: such files are staged.
     private func moveToStaging(

@@ -89,6 +89,10 @@ extension Volume {
         guard let realName = realDirectoryName(move.name, in: move.source), let scope = move.source.scope else {
             throw Errno.invalidArgument
         }
+        if let refused = store.refusalToMove(from: move.from) {
+            try enforce(
+                .refused(refused.refusal), refused.operation, move.from, move.caller, detail: Self.inReachOfOthers)
+        }
         guard let real = try move.source.real.verified() else { throw Errno.noSuchFileOrDirectory }
         let origin = RealFile(directory: real, name: realName)
         try rights.checkRemoval(of: origin.attributes(), from: real, for: move.caller)

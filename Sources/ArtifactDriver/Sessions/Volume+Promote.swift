@@ -121,7 +121,7 @@ extension Volume {
             if store.promote(&set, statement.request, by: .init()) {
                 counters.sealed.add(set.members.count, ordering: .relaxed)
                 for entry in entries { despite.remove(entry.id, entry.identity) }
-                for member in set.members where member.isDirectory {
+                for member in set.members where member.isDirectory && !member.isCopied {
                     // What is in it, and known, is there from now on.
                     guard let found = member.found else { continue }
                     _ = artifactDirectories.directory(found.identity, .published(.production))
@@ -200,7 +200,7 @@ extension Volume {
     private func thaw(_ frozen: [Frozen], _ set: PromotionSet) {
         for one in frozen {
             let member = set.members[one.index]
-            guard member.isPromoted, let target = member.promotion?.target else {
+            guard member.isPromoted, !member.isCopied, let target = member.promotion?.target else {
                 one.artifact.endSealing(in: one.scope)
                 continue
             }

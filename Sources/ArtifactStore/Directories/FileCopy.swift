@@ -11,16 +11,21 @@ package enum FileCopy {
         defer { SystemCall.close(copy) }
         try copyBytes(source, to: copy)
         try copyExtendedAttributes(source, to: copy)
+        try giveOwner(copy, like: attributes)
+        try SystemCall.setMode(copy, attributes.permissions)
+        try SystemCall.setTimes(copy, access: attributes.st_atim, modification: attributes.st_mtim)
+        guard try SystemCall.attributes(copy).st_size == attributes.st_size else { throw .ioError }
+        if isSynced { try SystemCall.sync(copy) }
+    }
+
+    /// Gives a copy the owner of what it was made from. Its group may be another where who copies may not give that.
+    static func giveOwner(_ copy: FileDescriptor, like attributes: stat) throws(Errno) {
         do throws(Errno) {
             try SystemCall.setOwner(copy, user: attributes.st_uid, group: attributes.st_gid)
         } catch {
             let actual = try SystemCall.attributes(copy)
             guard actual.st_uid == attributes.st_uid else { throw error }
         }
-        try SystemCall.setMode(copy, attributes.permissions)
-        try SystemCall.setTimes(copy, access: attributes.st_atim, modification: attributes.st_mtim)
-        guard try SystemCall.attributes(copy).st_size == attributes.st_size else { throw .ioError }
-        if isSynced { try SystemCall.sync(copy) }
     }
 
     /// Copies a file's bytes to an empty one. What the file system tells to be a hole stays one.

@@ -48,13 +48,17 @@ public final class Leases: Sendable {
         self.isShared = isShared && client != nil
     }
 
-    /// Those of a store, by what it says and what it lies on.
+    /// Those of a store, by what its schema says, what it lies on, and who else has a lease in it: here alone it is said whether several hosts use
+    /// it, and what is remembered of its directories follows (``CacheBound``).
     convenience init(in stagings: Directory, root: Directory, _ schema: ArtifactSchema) {
         let client = Self.assumedClient ?? (try? StoreClient(of: root.descriptor))
-        if schema.hosts == .auto, !root.bound.isShared, Self.areUsed(in: stagings, besides: client) {
-            root.bound.share(seconds: schema.cacheTime)
-        }
-        let isShared = root.bound.isShared
+        let isShared =
+            switch schema.hosts {
+            case .one: false
+            case .several: true
+            case .auto: FileSystemKind.isShared(root.descriptor) || Self.areUsed(in: stagings, besides: client)
+            }
+        if isShared { root.bound.share(seconds: schema.cacheTime) }
         self.init(
             in: stagings, client: client, isShared: isShared, isAlone: schema.hosts == .one, times: schema.lease)
     }

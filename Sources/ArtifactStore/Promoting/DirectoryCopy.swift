@@ -20,7 +20,7 @@ struct DirectoryCopy {
     /// - Parameters:
     ///   - source: open to read.
     ///   - target: a name that nothing has.
-    ///   - owner: whose the copy is; nil for who copies.
+    ///   - owner: whose the copy is; nil for the owners of what is copied.
     /// - Returns: which files were copied (``DirectoryLook/digest``). Whatever is thrown, what was copied by then is there.
     static func make(
         of source: FileDescriptor, to target: RealFile, owner: (uid: UInt32, gid: UInt32)?
@@ -86,7 +86,11 @@ struct DirectoryCopy {
 
     private func finish(_ copy: FileDescriptor, like source: FileDescriptor, _ attributes: stat) throws(Errno) {
         try FileCopy.copyExtendedAttributes(source, to: copy)
-        if let owner { try SystemCall.setOwner(copy, user: owner.uid, group: owner.gid) }
+        if let owner {
+            try SystemCall.setOwner(copy, user: owner.uid, group: owner.gid)
+        } else {
+            try FileCopy.giveOwner(copy, like: attributes)
+        }
         try SystemCall.setMode(copy, attributes.permissions & 0o777)
         try SystemCall.setTimes(copy, access: attributes.st_atim, modification: attributes.st_mtim)
     }

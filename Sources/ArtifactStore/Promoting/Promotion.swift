@@ -121,6 +121,9 @@ public struct Promotion: Sendable {
         }
     }
 
+    /// Whether its bytes are copied before they are sealed (``Store/isCopied(from:)``).
+    private var isCopied: Bool { store.isCopied(from: origin) }
+
     private func checkNames() throws(PromotionObstacle) {
         let found = try attempt { () throws(Errno) in try source.look() }
         guard found.identity == identity else { throw .system(.staleNFSFileHandle) }
@@ -159,6 +162,8 @@ public struct Promotion: Sendable {
     ///
     /// - Parameter former: the staged file that it replaces, if there is one: it keeps its bytes, and its name until this has succeeded.
     /// - Returns: the file there.
+    ///
+    /// The caller has asked whether it may be moved at all (``Store/refusalToMove(from:)``).
     public func begin(replacing former: RealFile? = nil) throws(PromotionObstacle) -> RealFile {
         try attempt { () throws(Errno) in
             try store.restage(
@@ -195,11 +200,13 @@ public struct Promotion: Sendable {
         guard let writable = store.writable else { throw .system(.readOnlyFileSystem) }
         if destination.isDirectory {
             try checkNames()
+            if isCopied { return try publishCopy(nil, by: writer, writable) }
             return store.publishDirectory(
                 request(try begin(), by: writer, at: Clock.now()), of: destination.type)
         }
         let checked = try checkWhole()
         let staged: RealFile
+        if isCopied { return try publishCopy(checked, by: writer, writable) }
         do throws(PromotionObstacle) { staged = try begin() } catch {
             guard case .system(.improperLink) = error else { throw error }
             return try publishCopy(checked, by: writer, writable)
@@ -216,30 +223,22 @@ public struct Promotion: Sendable {
     private func publishCopy(
         _ checked: CheckedContents?, by writer: ArtifactRecord.Writer, _ writable: Store.Writable
     ) throws(PromotionObstacle) -> PublishOutcome {
-        let copy = writable.staging.unusedName(hint: destination.path, kind: .artifact)
-        try attempt { () throws(Errno) in try writable.staging.reserve(target, for: copy) }
-        let before: stat
-        do throws(Errno) {
-            let original = try source.open(O_RDONLY, seen: identity)
-            defer { SystemCall.close(original) }
-            before = try SystemCall.attributes(original)
-            try FileCopy.copy(original, to: copy, isSynced: false)
-            guard try SystemCall.attributes(original).hasSameModification(as: before) else { throw .resourceBusy }
+        let staged = writable.staging.unusedName(hint: destination.path, kind: .artifact)
+        try attempt { () throws(Errno) in try writable.staging.reserve(target, for: staged) }
+        let copy: SealedCopy
+        do throws(PromotionObstacle) {
+            copy = try SealedCopy(of: source, seen: identity, isDirectory: destination.isDirectory, to: staged)
         } catch {
-            try? copy.unlink()
-            writable.staging.release(copy)
-            throw .system(error)
+            writable.staging.release(staged)
+            throw error
         }
-        var request = request(copy, by: writer, at: Clock.now())
+        var request = request(staged, by: writer, at: Clock.now())
         (request.origin, request.isCopy, request.checked) = (nil, true, checked)
-        let outcome = store.publish(request)
+        let outcome =
+            destination.isDirectory
+            ? store.publishDirectory(request, of: destination.type) : store.publish(request)
         switch outcome {
-        case .sealed:
-            if let found = try? source.look(), found.identity == identity,
-                found.attributes.hasSameModification(as: before)
-            {
-                try? source.unlink()
-            }
+        case .sealed: copy.removeOriginal(by: writable.staging)
         case .stillOpen: return store.keep(request, .stillOpen, writable)
         case .quarantined, .restored, .waiting: break
         }

@@ -71,6 +71,8 @@ public struct PromotionSet: Sendable {
         public let promotion: Promotion?
         /// Whether it stays where it is and a copy is promoted.
         public let staysThere: Bool
+        /// Whether a copy is published: of what stays, and of what a program of another host may have open.
+        public internal(set) var isCopied: Bool
         /// Why it is not promoted.
         public var fault: PromotionFault?
         /// Whether it is at its place.
@@ -92,7 +94,7 @@ public struct PromotionSet: Sendable {
             fault: PromotionFault?
         ) {
             (self.from, self.size, self.found, self.promotion) = (from, size, found, promotion)
-            (self.staysThere, self.fault) = (staysThere, fault)
+            (self.staysThere, isCopied, self.fault) = (staysThere, staysThere, fault)
         }
     }
 

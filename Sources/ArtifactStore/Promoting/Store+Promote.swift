@@ -92,6 +92,8 @@ extension Store {
         guard set.isPromotable else { return false }
         let promotions = set.members.compactMap(\.promotion)
         guard promotions.count == set.members.count else { return false }
+        noteCopies(&set)
+        var copies: [Int: SealedCopy] = [:]
         var staged: [RealFile] = []
         // What is not promoted gives its name back.
         defer { if !set.members.allSatisfy(\.isPromoted) { for file in staged { writable.staging.release(file) } } }
@@ -115,10 +117,11 @@ extension Store {
         var came = 0
         for (index, promotion) in promotions.enumerated() {
             do throws(PromotionObstacle) {
-                if set.members[index].staysThere, let look = set.members[index].look {
-                    try copyDirectory(promotion, look, to: staged[index], request)
-                } else if set.members[index].staysThere {
-                    try copy(promotion, to: staged[index], request)
+                let member = set.members[index]
+                if member.isCopied {
+                    copies[index] = try SealedCopy(
+                        of: promotion.source, seen: promotion.identity, isDirectory: member.isDirectory,
+                        to: staged[index], owner: member.staysThere ? request.owner : nil, looked: member.look?.digest)
                 } else {
                     try take(promotion, into: staged[index], writable)
                 }
@@ -134,7 +137,7 @@ extension Store {
         for (index, promotion) in promotions.enumerated() where came == promotions.count {
             var one = promotion.request(staged[index], by: writer, at: now)
             one.checked = checked[index]
-            if !set.members[index].staysThere { one.looked = set.members[index].look?.digest }
+            if !set.members[index].isCopied { one.looked = set.members[index].look?.digest }
             one.origin = nil
             if let check = request.check { one.record.origin?.check = check }
             one.record.run = request.run
@@ -151,7 +154,10 @@ extension Store {
         if came == promotions.count {
             switch publishTogether(requests, run: "promotion", of: "what was promoted together") {
             case .sealed:
-                for index in set.members.indices { set.members[index].isPromoted = true }
+                for index in set.members.indices {
+                    set.members[index].isPromoted = true
+                    if !set.members[index].staysThere { copies[index]?.removeOriginal(by: writable.staging) }
+                }
                 forget(set.keptEntries)
                 return true
             case .refused(let faults, let published):
@@ -190,8 +196,8 @@ extension Store {
             directory: member.kept == nil ? StoreLayout.directory(of: location) : parent,
             name: member.promotion?.source.name ?? "",
             inode: UInt64(member.found?.attributes.st_ino ?? 0), mode: member.found?.attributes.permissions ?? 0,
-            isCopy: member.staysThere, isDirectory: member.isDirectory,
-            modes: member.staysThere ? nil : member.look?.modes)
+            isCopy: member.isCopied, isDirectory: member.isDirectory,
+            modes: member.isCopied ? nil : member.look?.modes)
     }
 
     /// Moves a file into staging; another one that has its name by then stays there, or goes back.
@@ -221,44 +227,16 @@ extension Store {
         } catch { throw .system(error) }
     }
 
-    /// Makes a file's copy in staging, of which blocks are shared where the file system can.
-    private func copy(
-        _ promotion: Promotion, to staged: RealFile, _ request: PromotionRequest
-    ) throws(PromotionObstacle) {
-        do throws(Errno) {
-            let source = try promotion.source.open(O_RDONLY, seen: promotion.identity)
-            defer { SystemCall.close(source) }
-            let before = try SystemCall.attributes(source)
-            do throws(Errno) {
-                try FileCopy.copy(source, to: staged, isSynced: false)
-                if let owner = request.owner { try staged.setOwner(user: owner.uid, group: owner.gid) }
-                try staged.setMode(before.permissions & 0o777)
-                guard try SystemCall.attributes(source).hasSameModification(as: before) else {
-                    throw Errno.resourceBusy
-                }
-            } catch {
-                try? staged.unlink()
-                throw error
-            }
-        } catch { throw .system(error) }
-    }
-
-    /// The same of a directory: only what was looked at is copied.
-    private func copyDirectory(
-        _ promotion: Promotion, _ look: DirectoryLook, to staged: RealFile, _ request: PromotionRequest
-    ) throws(PromotionObstacle) {
-        do throws(PublishFailure) {
-            let source = try attempt("opened") { () throws(Errno) in
-                try promotion.source.open(O_RDONLY | O_DIRECTORY, seen: promotion.identity)
-            }
-            defer { SystemCall.close(source) }
-            guard try DirectoryCopy.make(of: source, to: staged, owner: request.owner) == look.digest else {
-                throw .system(doing: "copied", .resourceBusy)
-            }
-        } catch {
-            try? DirectoryTree.remove(staged)
-            if case .system(_, let errno) = error { throw .system(errno) }
-            throw .refused(RefusedRename(.source, .ofPublishing(.failedCheck)), detail: error.reason)
+    /// Notes of which of them copies are published, as programs of other hosts may have them open.
+    private func noteCopies(_ set: inout PromotionSet) {
+        var known: [Substring: Bool] = [:]
+        for index in set.members.indices where !set.members[index].isCopied {
+            let from = set.members[index].from
+            // The same for all of a session: mode and name.
+            let scope = from[..<(from.split(separator: "/", maxSplits: 2).dropFirst().first?.endIndex ?? from.endIndex)]
+            let isCopied = known[scope] ?? isCopied(from: from)
+            known[scope] = isCopied
+            set.members[index].isCopied = isCopied
         }
     }
 

@@ -59,13 +59,28 @@ extension Store {
             let refusal = isThere ? OverwritePolicy.judge(.renameOnto, on: .sealed).refusal : nil
             throw .refused(RefusedRename(.target, refusal ?? .ofPublishing(.anotherWriter)))
         }
-        defer { writable.staging.release(holder) }
+        var isTaken = true
+        defer { if isTaken { writable.staging.release(holder) } }
         var request = request(entry, file, target, destination, despite: despite, by: user)
-        request.descriptor = hold.descriptor
+        var copy: SealedCopy?
+        if isCopied(from: StoreLayout.quarantineDirectory + "/" + entry.id) {
+            if SystemCall.hasNoWriters(hold.descriptor) == false, FileSystemKind.isLocal(hold.descriptor) {
+                throw .stillOpen
+            }
+            copy = try SealedCopy(of: file, seen: entry.identity, isDirectory: entry.isDirectory, to: holder)
+            (request.staged, request.isCopy) = (holder, true)
+        } else {
+            request.descriptor = hold.descriptor
+        }
         switch entry.isDirectory ? publishDirectory(request, of: destination.type) : publish(request) {
         case .sealed:
-            // On another file system it was copied.
-            if !entry.isDirectory, file.exists { try? file.unlink() }
+            if let copy {
+                isTaken = false
+                copy.removeOriginal(by: writable.staging)
+            } else if !entry.isDirectory, file.exists {
+                // On another file system it was copied.
+                try? file.unlink()
+            }
             if !file.exists { try? writable.quarantine.file(QuarantineReader.reasonName(of: entry.id)).unlink() }
         case .restored(let reason, let rule), .quarantined(let reason, let rule), .waiting(let reason, let rule):
             throw .refused(RefusedRename(.target, .ofPublishing(rule)), detail: reason)
@@ -121,11 +136,13 @@ extension Store {
     /// Moves a file or a directory from quarantine to a session's or a test's real directory, replacing nothing.
     ///
     /// - Parameter path: where that is on the mount.
-    /// - Throws: `EEXIST`, `EXDEV`, `ESTALE` when another file has its name.
+    /// - Throws: `EEXIST`, `EXDEV`, also where a program of another host may have it open, `ESTALE` when another file has its name.
     public func takeOut(
         _ entry: QuarantineEntry, to target: RealFile, path: String, by agent: Agent
     ) throws(Errno) {
         guard !target.exists else { throw .fileExists }
+        // A copy of what is there is in the session then, and in no other hands.
+        guard !isCopied(from: StoreLayout.quarantineDirectory + "/" + entry.id) else { throw .improperLink }
         guard try SystemCall.attributes(target.directory.descriptor).st_dev == entry.identity.device else {
             throw .improperLink
         }

@@ -54,7 +54,7 @@ extension Store {
         guard let writable else { throw .readOnlyFileSystem }
         guard try !hasDirectory(.session(name)) else { throw .fileExists }
         let marker = writable.sessions.file(name.description)
-        let hold = try hold(name, try makeMarker(marker, writable), writable, otherwise: .fileExists)
+        let hold = try hold(name, try makeMarker(marker, writable), writable, otherwise: .fileExists, isNew: true)
         // Should it fail the marker stays: the name is taken, and nothing is lost by it.
         if durability == .synced { try SystemCall.sync(writable.sessions.descriptor) }
         try record(.sessionBegun(session: name.description, mount: writable.staging.mountID), writable)
@@ -67,8 +67,10 @@ extension Store {
     ///   - marker: open; closed with the hold, or when it throws.
     ///   - error: what it throws when another mount has it.
     ///   - says: whether the marker is to say who has it.
+    ///   - isNew: whether the session begins.
     func hold(
-        _ name: SessionName, _ marker: FileDescriptor, _ writable: Writable, otherwise error: Errno, says: Bool = true
+        _ name: SessionName, _ marker: FileDescriptor, _ writable: Writable, otherwise error: Errno, says: Bool = true,
+        isNew: Bool = false
     ) throws(Errno) -> StoreHold {
         do throws(Errno) { try Self.take(marker) } catch let problem {
             // A host that was cut off may have the flock for as long as it is.
@@ -83,7 +85,8 @@ extension Store {
             let hold = try StoreHold(owning: marker, as: path, writable.staging)
             // For who looks whether the session goes on, where the flock is not seen.
             if says, let holder = leases.holder {
-                let text = SessionMarker.text(of: holder.mount, holder.client)
+                let isOurs = isNew || SessionMarker.isAlwaysOurs(marker, holder.client)
+                let text = SessionMarker.text(of: holder.mount, holder.client, isAlwaysOurs: isOurs)
                 try? SystemCall.write(marker, text)
                 try? SystemCall.truncate(marker, to: Int64(text.count))
             }
