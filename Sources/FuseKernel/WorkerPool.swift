@@ -20,7 +20,7 @@ internal import SystemPackage
 /// A handler can be slow against all expectation, and then nobody would look for requests: while there is work, the thread that
 /// called `run` looks every two milliseconds whether requests wait that nobody fetches, and appoints a thread. So a handler that waits for
 /// another request (through a program, or through an invalidation) is late, never stuck. Where no more threads can be had it handles that
-/// request itself.
+/// request itself. When all are stuck, as on a store that does not answer, there may be more of them for a while.
 final class WorkerPool: Sendable {
     private let session: SessionPointer
     private let device: Int32
@@ -42,6 +42,9 @@ final class WorkerPool: Sendable {
     /// leader's.
     private let haste = Atomic<Int>(0)
     private let threads = Lock<[WorkerThread]>([])
+    /// What they are at, and the thread that called `run`.
+    private let handled = HandledRequests()
+    private let killed: KilledCallers
     /// When a thread may be asked for again, after there was none.
     private let nextStart = Atomic<UInt64>(0)
     private let semaphore: PosixSemaphore
@@ -62,6 +65,9 @@ final class WorkerPool: Sendable {
     private static let finishTime: UInt64 = 2_000_000_000
     /// In milliseconds.
     private static let watchTime: Int32 = 2
+    /// After so many looks in a row all threads are stuck, a tenth of a second: a store that does not answer must not keep those away who ask for no more
+    /// than the mount's state. So many threads more there may be then.
+    private static let (stuckLooks, mostStuck) = (50, 240)
     /// After so many looks in a row that found a leader, the watching thread sleeps; that found none, processors may.
     private static let quietLooks = 5
     private static let pollTime: UInt64 = 20_000
@@ -86,6 +92,7 @@ final class WorkerPool: Sendable {
         let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
         mayPoll = count > 1
         mostBusy = max(1, count / 2)
+        killed = KilledCallers(device: device, among: handled)
         processors = mayPoll && keepsProcessorsAwake ? WakefulProcessors() : nil
     }
 
@@ -95,27 +102,28 @@ final class WorkerPool: Sendable {
     func run() {
         // No thread at all: this one serves alone. Two, where there are two, so that one that blocks has another beside it although the
         // system has none to give by then; it sleeps until it is needed.
-        if start() {
-            _ = start()
+        if start(limit) {
+            _ = start(limit)
             watch()
         } else {
             serve()
         }
         stop()
         while let thread = threads.withLock({ $0.popLast() }) { thread.join() }
+        killed.end()
     }
 
     /// Ends the service. May be called from any thread.
     func stop() {
         isStopping.store(true, ordering: .sequentiallyConsistent)
         SystemCall.signal(wake)
-        for _ in 0..<limit { semaphore.post() }
+        for _ in 0..<limit + Self.mostStuck { semaphore.post() }
         watcher.post()
     }
 
     /// Sees to it that somebody looks for requests while handlers are slow; sleeps while all is quiet.
     private func watch() {
-        var worker = Worker()
+        var worker = makeWorker()
         defer { free(worker.buffer.mem) }
         var quiet = 0
         var leaderless = 0
@@ -131,8 +139,8 @@ final class WorkerPool: Sendable {
                 // By chance, or because all threads are at something that takes long.
                 leaderless += 1
                 if leaderless >= Self.quietLooks { processors?.release() }
-                // Without a thread to be had this one does it: whom the others wait for may be waiting there.
-                if hasRequest(), !appoint() { serveOnce(&worker) }
+                // Where the system has no thread to give this one does it: whom the others wait for may be waiting there.
+                if hasRequest(), !appoint(beyondLimit: leaderless >= Self.stuckLooks), !isFull { serveOnce(&worker) }
             }
         }
     }
@@ -140,7 +148,20 @@ final class WorkerPool: Sendable {
     /// Handles a request if there is one.
     private func serveOnce(_ worker: inout Worker) {
         let size = fuse_session_receive_buf(session.raw, &worker.buffer)
-        if size > 0 { fuse_session_process_buf(session.raw, &worker.buffer) }
+        if size > 0 { process(&worker) }
+    }
+
+    private func process(_ worker: inout Worker) {
+        if let request = RequestHeader(worker.buffer)?.interrupted { killed.note(request) }
+        worker.handled.begin(worker.buffer)
+        fuse_session_process_buf(session.raw, &worker.buffer)
+        worker.handled.end()
+    }
+
+    private func makeWorker() -> Worker {
+        let worker = Worker()
+        handled.add(worker.handled)
+        return worker
     }
 
     /// Sleeps until a leader leaves to handle a request. Either that leader sees that nobody watches, or this sees that there is
@@ -166,19 +187,23 @@ final class WorkerPool: Sendable {
 
     /// Lets another thread look for requests, if none does.
     ///
+    /// - Parameter beyondLimit: whether there may be more threads than usual, as all wait for what may never come.
     /// - Returns: whether one does now, or will.
     @discardableResult
-    func appoint() -> Bool {
+    func appoint(beyondLimit: Bool = false) -> Bool {
         if hasLeader.load(ordering: .acquiring) { return true }
         if idle.load(ordering: .acquiring) > 0 {
             semaphore.post()
             return true
         }
-        return start()
+        return start(limit + (beyondLimit ? Self.mostStuck : 0))
     }
 
+    /// Whether there are as many threads as there may be.
+    private var isFull: Bool { threads.withLock { $0.count >= limit } }
+
     /// Starts a thread, as far as the system gives more (`RLIMIT_NPROC`); it is not asked again at once.
-    private func start() -> Bool {
+    private func start(_ limit: Int) -> Bool {
         guard Clock.monotonic() >= nextStart.load(ordering: .relaxed) else { return false }
         return threads.withLock { threads in
             guard threads.count < limit, !isStopping.load(ordering: .relaxed) else { return false }
@@ -198,12 +223,13 @@ final class WorkerPool: Sendable {
     /// What a thread of the pool keeps to itself.
     private struct Worker {
         var buffer = fuse_buf()
+        let handled = HandledRequest()
         /// Requests in a row that were there already when this thread looked.
         var streak = 0
     }
 
     private func serve() {
-        var worker = Worker()
+        var worker = makeWorker()
         defer { free(worker.buffer.mem) }
         busy.add(1, ordering: .relaxed)
         defer { busy.subtract(1, ordering: .relaxed) }
@@ -238,7 +264,7 @@ final class WorkerPool: Sendable {
         while Clock.monotonic() < end {
             let size = fuse_session_receive_buf(session.raw, &worker.buffer)
             if size > 0 {
-                fuse_session_process_buf(session.raw, &worker.buffer)
+                process(&worker)
             } else if size != -EINTR {
                 return noteEnd(size)
             }
@@ -248,7 +274,7 @@ final class WorkerPool: Sendable {
     private func handle(_ worker: inout Worker) {
         if isWorthAppointing(worker.streak) { appoint() }
         let start = Clock.monotonic()
-        fuse_session_process_buf(session.raw, &worker.buffer)
+        process(&worker)
         let time = Int(truncatingIfNeeded: Clock.monotonic() &- start)
         let usual = usualTime.load(ordering: .relaxed)
         let step = max(usual / 16, 250)

@@ -129,5 +129,56 @@ extension MountedTests {
                 #expect(outcome.succeeded, "\(outcome)")
             }
         }
+
+        /// A server that is away: the mount says so, also when more programs wait than it has threads; those that are killed end, as on the file system
+        /// itself, and those that only hear a signal wait on. When it is back all is as before.
+        @Test func aFrozenStoreIsToldOf() throws {
+            let manners = try NetworkManners()
+            let sight = manners.sights[0]
+            let store = sight.path + "/store"
+            try Mount.initialize(store: store)
+            let schema = store + "/.artifactfs/schema.yaml"
+            try write(try contents(schema).replacing("lease: 30", with: "lease: 3"), to: schema)
+            let mount = try Mount(store: store)
+            let directory = mount.production("base/analysis_sequences")
+            try write("a\tb\n1\t2\n", to: directory + "/chr1.tsv")
+            #expect(mount.isSealed(directory + "/chr1.tsv"))
+            try sight.begin("frozen")
+            // Names that nobody has asked for: the store is.
+            let asking = try (2..<22).map { number in
+                try Child(["stat", "\(directory)/chr\(number).tsv"], environment: ["LC_ALL": "C"])
+            }
+            let signalled = try Child([
+                testPython, "-c",
+                """
+                import os, signal, sys
+                signal.signal(signal.SIGUSR1, lambda *_: None)
+                print('asks', flush=True)
+                print(os.path.exists(sys.argv[1] + '/chrX.tsv'), os.path.getsize(sys.argv[1] + '/chr1.tsv'))
+                """, directory,
+            ])
+            #expect(eventually(within: 60) { (asking + [signalled]).allSatisfy { isWaiting($0.process) } })
+            signalled.signal(SIGUSR1)
+            #expect(eventually(within: 60) { mount.log.contains("the store was not reached") }, "\(mount.log)")
+            let status = try run([Mount.binary(), "status", mount.root], timeout: 60)
+            #expect(status.succeeded && status.output.contains("LAPSED"), "\(status)")
+            #expect(status.output.contains("the store is not reached"))
+            #expect(try run(["df", mount.root], timeout: 60).succeeded)
+            for (index, child) in asking.enumerated() { child.signal(index % 2 == 0 ? SIGTERM : SIGKILL) }
+            for child in asking { #expect(child.wait(seconds: 60), "killed, and there still") }
+            #expect(signalled.isRunning && signalled.output == "asks\n", "\(signalled.output)")
+            sight.stop("frozen")
+            #expect(signalled.wait(seconds: 60) && signalled.status == 0, "\(signalled.errors)")
+            #expect(signalled.output == "asks\nFalse 8\n", "\(signalled.output)")
+            #expect(eventually(within: 60) { mount.log.contains("the lease is held") }, "\(mount.log)")
+            try write("a\tb\n1\t2\n", to: directory + "/chr2.tsv")
+            #expect(mount.isSealed(directory + "/chr2.tsv"))
+            #expect(try mount.unmount() == 0, "\(mount.log)")
+        }
+
+        /// Whether a process waits for a driver.
+        private func isWaiting(_ process: pid_t) -> Bool {
+            (try? contents("/proc/\(process)/wchan"))?.contains("request_wait_answer") == true
+        }
     }
 }

@@ -16,7 +16,9 @@ extension Volume {
 
     /// A directory of the tree looks like the real directory it shows, or the one that this would be made in. The kernel is told.
     func attributes(of directory: TreeDirectory) throws(Errno) -> stat {
-        var shown = try directory.real.tell()
+        var shown =
+            directory.location == .root
+            ? try top.attributes { () throws(Errno) in try directory.real.tell() } : try directory.real.tell()
         shown.st_ino = ino_t(directory.stableNumber)
         if directory.place != .ordinaryTree { shown.st_nlink = 1 }  // "not counted": find(1) then trusts no count.
         return shown

@@ -69,9 +69,16 @@ extension Volume {
     }
 
     public func statistics(_ request: borrowing Request, inode: InodeNumber) throws(Errno) -> FileSystemStatistics {
-        guard let directory = try root.real.current() else { throw Errno.ioError }
-        return try withExtendedLifetime(directory) { () throws(Errno) in
-            try SystemCall.statistics(directory.descriptor)
+        try statistics()
+    }
+
+    /// The room of the store's file system.
+    func statistics() throws(Errno) -> FileSystemStatistics {
+        try top.statistics { () throws(Errno) in
+            guard let directory = try root.real.current() else { throw Errno.ioError }
+            return try withExtendedLifetime(directory) { () throws(Errno) in
+                try SystemCall.statistics(directory.descriptor)
+            }
         }
     }
 

@@ -80,6 +80,7 @@ public final class Volume: FileSystem {
     let hiddenContents = HiddenContents()
     /// What users said of what was kept back.
     let despite = DespiteReasons()
+    let top: TopMemory
     /// What was superseded and retracted.
     let versionChanges = VersionChanges()
     /// What became of what was to be promoted together.
@@ -130,6 +131,7 @@ public final class Volume: FileSystem {
             }
         }
         // Of what other hosts do its kernel tells nothing.
+        top = TopMemory(of: store)
         outside = store.isReadOnly && !store.isShared ? OutsideChanges(namespace: namespace) : nil
         wantsOpens = store.isReadOnly && options.opensReadOnly ?? ArtifactSizes(of: store).areLarge
         isUnopened = Atomic(store.isReadOnly)
@@ -176,6 +178,7 @@ public final class Volume: FileSystem {
         if wantsOpens, connection.hasPassthrough { isUnopened.store(false, ordering: .sequentiallyConsistent) }
         outside?.start(connection)
         if !store.isReadOnly { seals.start() }
+        if store.isShared { _ = (try? attributes(of: root), try? statistics()) }
     }
 
     public func stop() {

@@ -11,29 +11,36 @@ public enum LeaseNews: Hashable, Sendable {
     case state(HeldLease.State)
 }
 
-/// The thread that renews a mount's lease and watches the others'. It may hang in a share that is away: nobody waits for it.
+/// The threads of a mount's lease: one renews it and watches the others', and may hang in a share that is away, where nobody waits for it; one looks what
+/// time makes of it, and tells.
 final class LeaseKeeper: Sendable {
-    private let wake = PosixSemaphore()
+    private let (wake, beats) = (PosixSemaphore(), PosixSemaphore())
     private let isStopping = Atomic(false)
     private let listener = Lock<(@Sendable (LeaseNews) -> Void)?>(nil)
 
     init(_ leases: Leases) {
-        let (wake, interval) = (self.wake, Int32(clamping: leases.times.renewal / 1_000_000))
-        let thread = WorkerThread(name: "artifactfs-lea") { [weak self, weak leases] in
-            var known = HeldLease.State.held
+        let (wake, beats, interval) = (self.wake, self.beats, Int32(clamping: leases.times.renewal / 1_000_000))
+        let keeper = WorkerThread(name: "artifactfs-lea") { [weak self, weak leases] in
             while true {
                 _ = wake.wait(milliseconds: interval)
                 guard let self, let leases, !self.isStopping.load(ordering: .relaxed) else { return }
                 let inherited = leases.beat()
-                let listener = self.listener.withLock { $0 }
-                if let state = leases.state, state != known {
-                    known = state
-                    listener?(.state(state))
-                }
-                if !inherited.isEmpty { listener?(.inherited(inherited)) }
+                beats.post()
+                if !inherited.isEmpty { self.tell(.inherited(inherited)) }
             }
         }
-        thread?.detach()
+        keeper?.detach()
+        let teller = WorkerThread(name: "artifactfs-les") { [weak self, weak leases] in
+            var known = HeldLease.State.held
+            while true {
+                _ = beats.wait(milliseconds: interval)
+                guard let self, let leases, !self.isStopping.load(ordering: .relaxed) else { return }
+                guard let state = leases.state, state != known else { continue }
+                known = state
+                self.tell(.state(state))
+            }
+        }
+        teller?.detach()
     }
 
     deinit { stop() }
@@ -41,7 +48,10 @@ final class LeaseKeeper: Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         wake.post()
+        beats.post()
     }
+
+    private func tell(_ news: LeaseNews) { listener.withLock { $0 }?(news) }
 
     func listen(_ body: @escaping @Sendable (LeaseNews) -> Void) { listener.withLock { $0 = body } }
 }

@@ -36,7 +36,9 @@ struct StatusCommand: ParsableCommand {
             }
             let status = try MountStatus.of(mount)
             // Users see their own on the mount; what an older driver does not show, the store's owner finds there.
-            let kept = KeptBack.read(mount.mountPoint) ?? status.string("store").flatMap { KeptBack.read($0) }
+            let kept =
+                status.isReached
+                ? KeptBack.read(mount.mountPoint) ?? status.string("store").flatMap { KeptBack.read($0) } : nil
             if json { print(status.withQuarantine(kept).description) } else { status.show(kept) }
         }
     }
@@ -182,6 +184,9 @@ struct MountStatus {
     func string(_ key: String) -> String? { value[key]?.string }
     func boolean(_ key: String) -> Bool { value[key] == .bool(true) }
 
+    /// Whether the store answered lately, as far as its lease tells.
+    var isReached: Bool { value["lease"]?["state"]?.string != HeldLease.State.lapsed.rawValue }
+
     /// The sessions whose files may change by the mount.
     var liveSessions: [SessionName] {
         guard case .array(let names)? = value["live_sessions"] else { return [] }
@@ -308,7 +313,9 @@ struct MountStatus {
                     : "\(files), \(kept.isMore ? "more than " : "")\(ShownText.bytes(kept.bytes)): 'artifactfs recover list \(Shell.quoted(kept.store))'"
             )
         } else {
-            line("quarantine", "only the store's owner may look")
+            line(
+                "quarantine",
+                isReached ? "only the store's owner may look" : "not looked at, as the store is not reached")
         }
         line("errors", errors())
         line("open files", number("open_files"))
