@@ -30,12 +30,17 @@ public struct MountFacts: Sendable {
     public let isReadOnly: Bool
     /// The sessions whose files may change by it.
     public let liveSessions: Set<SessionName>
+    /// Whether its lease is held, or it needs none.
+    public let isLeaseHeld: Bool
 
     /// Facts.
-    public init(schema: ArtifactSchema, isReadOnly: Bool, liveSessions: Set<SessionName>) {
+    public init(
+        schema: ArtifactSchema, isReadOnly: Bool, liveSessions: Set<SessionName>, isLeaseHeld: Bool = true
+    ) {
         self.schema = schema
         self.isReadOnly = isReadOnly
         self.liveSessions = liveSessions
+        self.isLeaseHeld = isLeaseHeld
     }
 }
 
@@ -166,7 +171,9 @@ public struct Explanation: Sendable {
             subject = .nothing(OverwritePolicy.classify(name, in: place, as: .directory))
         }
         let usual = OverwritePolicy.judge(action, on: subject, in: place, standing: standing, facts: facts)
-        return mount.isReadOnly ? OverwritePolicy.judgeReadOnly(action, on: subject, usually: usual) : usual
+        if mount.isReadOnly { return OverwritePolicy.judgeReadOnly(action, on: subject, usually: usual) }
+        return OverwritePolicy.judge(
+            usual, reads: action == .operation(.openToRead), isLeaseHeld: mount.isLeaseHeld)
     }
 
     /// What the mount says of a file or directory that is an artifact or part of one.

@@ -137,3 +137,13 @@ public struct WatchedLease: Sendable {
     /// This mount has made itself its heir.
     public mutating func claim(at time: UInt64) { claimed = time }
 }
+
+extension OverwritePolicy {
+    /// What becomes of a verdict on a mount that has a lease: while that is not held other hosts may take the mount for dead, and nothing changes by it.
+    ///
+    /// - Parameter reads: whether it is about opening a file to read.
+    public static func judge(_ verdict: Verdict, reads: Bool, isLeaseHeld: Bool) -> Verdict {
+        guard case .allowed = verdict, !isLeaseHeld, !reads else { return verdict }
+        return .refused(.ofPublishing(.cutOff))
+    }
+}

@@ -48,6 +48,28 @@ import Testing
         }
     }
 
+    /// A mount whose lease is not held changes nothing, and reads on; what a rule refuses is refused by that rule.
+    @Test func aMountThatIsCutOff() throws {
+        let schema = try ArtifactSchema(types: ArtifactSchema.builtIn.types)
+        let path = Self.directory + "/chr1.tsv"
+        var sealed = Sight(kinds: ["": .directory, Self.directory: .directory, path: .plainFile])
+        sealed.attributes[ArtifactAttribute.state] = FileState.sealed.rawValue
+        let free = Sight(kinds: ["": .directory, Self.directory: .directory])
+        for action in Action.allCases {
+            for sight in [sealed, free] {
+                let verdicts = [true, false].map { isHeld in
+                    Explanation(
+                        path,
+                        on: MountFacts(schema: schema, isReadOnly: false, liveSessions: [], isLeaseHeld: isHeld),
+                        by: sight
+                    ).verdict(action)
+                }
+                let isLeft = verdicts[0] != .allowed || action == .operation(.openToRead)
+                #expect(verdicts[1] == (isLeft ? verdicts[0] : .refused(Refusal(.hostIsDown, .cutOff))), "\(action)")
+            }
+        }
+    }
+
     /// What a program keeps in an ordinary tree is no word of the driver's.
     @Test func attributesOfFreeFilesAreTheirOwners() throws {
         let path = "development/20260215_143022/scratch/f"

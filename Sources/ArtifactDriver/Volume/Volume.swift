@@ -262,7 +262,9 @@ public final class Volume: FileSystem {
         _ verdict: Verdict, _ operation: String, _ path: @autoclosure () -> String, _ caller: Caller,
         detail: String? = nil
     ) throws(Errno) {
-        guard let refusal = verdict.refusal ?? cutOff(operation) else { return }
+        let verdict = OverwritePolicy.judge(
+            verdict, reads: operation == Operation.openToRead.rawValue, isLeaseHeld: store.leases.areHeld)
+        guard let refusal = verdict.refusal else { return }
         // What any file system says is nobody's rule, and not worth a line.
         if refusal.rule == .posix { throw refusal.errno }
         denials.add(refusal, operation: operation, path: path(), caller: caller, detail: detail)
@@ -272,11 +274,6 @@ public final class Volume: FileSystem {
     /// Asked before names change, however quickly that is answered: whether other hosts may take this mount for dead.
     func askLease(_ operation: String, _ path: @autoclosure () -> String, _ caller: Caller) throws(Errno) {
         try enforce(.allowed, operation, path(), caller)
-    }
-
-    /// What refuses a change that is allowed otherwise: other hosts may take this mount for dead.
-    private func cutOff(_ operation: String) -> Refusal? {
-        store.leases.areHeld || operation == Operation.openToRead.rawValue ? nil : .ofPublishing(.cutOff)
     }
 }
 

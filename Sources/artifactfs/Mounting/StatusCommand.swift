@@ -184,8 +184,12 @@ struct MountStatus {
     func string(_ key: String) -> String? { value[key]?.string }
     func boolean(_ key: String) -> Bool { value[key] == .bool(true) }
 
+    /// What its lease is, of a mount of a store that several hosts use.
+    private var lease: HeldLease.State? { value["lease"]?["state"]?.string.flatMap(HeldLease.State.init) }
+    /// Whether it has its lease, or needs none.
+    var isLeaseHeld: Bool { lease == nil || lease == .held }
     /// Whether the store answered lately, as far as its lease tells.
-    var isReached: Bool { value["lease"]?["state"]?.string != HeldLease.State.lapsed.rawValue }
+    var isReached: Bool { lease != .lapsed }
 
     /// The sessions whose files may change by the mount.
     var liveSessions: [SessionName] {

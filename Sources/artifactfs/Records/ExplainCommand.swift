@@ -127,7 +127,8 @@ private struct Question {
             let schema = try? SchemaFile.parse(String(decoding: text, as: UTF8.self), file: file)
         else { return problem("\(file) cannot be read") }
         let facts = MountFacts(
-            schema: schema, isReadOnly: status.boolean("read_only"), liveSessions: Set(status.liveSessions))
+            schema: schema, isReadOnly: status.boolean("read_only"), liveSessions: Set(status.liveSessions),
+            isLeaseHeld: status.isLeaseHeld)
         let found = Explanation(
             Paths.rest(of: path, in: mount.mountPoint), on: facts, by: MountSight(root: mount.mountPoint))
         let verdict = found.verdict(action)
