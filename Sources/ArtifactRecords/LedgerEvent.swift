@@ -56,6 +56,8 @@ public enum LedgerEvent: Sendable, Hashable {
     case flagRestored(LiftedFlag)
     /// A signature of a sealed artifact was made, and is kept.
     case attested(AttestedArtifact)
+    /// A mirror has what was sent of artifacts.
+    case mirrored(MirroredObjects)
     /// An operation was refused.
     case denied(DeniedOperation)
     /// So many more were refused, by rule.
@@ -292,6 +294,7 @@ extension LedgerEvent {
         case flagLifted = "flag-lifted"
         case flagRestored = "flag-restored"
         case attested
+        case mirrored
         case denied
         case denialsCounted = "denials-counted"
         case ledgerRepaired = "ledger-repaired"
@@ -328,6 +331,7 @@ extension LedgerEvent {
         case .flagLifted: Name.flagLifted.rawValue
         case .flagRestored: Name.flagRestored.rawValue
         case .attested: Name.attested.rawValue
+        case .mirrored: Name.mirrored.rawValue
         case .denied: Name.denied.rawValue
         case .denialsCounted: Name.denialsCounted.rawValue
         case .ledgerRepaired: Name.ledgerRepaired.rawValue
@@ -362,6 +366,7 @@ extension LedgerEvent {
         case .attributesSet(let change): return change.members
         case .flagLifted(let lift), .flagRestored(let lift): return lift.members
         case .attested(let artifact): return artifact.members
+        case .mirrored(let objects): return objects.members
         case .denied(let operation): return operation.members
         case .denialsCounted(let mount, let byRule):
             return ["mount": .string(mount), "by_rule": .object(byRule)]
@@ -425,6 +430,7 @@ extension LedgerEvent {
         case .flagLifted: return LiftedFlag(line).map { .flagLifted($0) }
         case .flagRestored: return LiftedFlag(line).map { .flagRestored($0) }
         case .attested: return AttestedArtifact(line).map { .attested($0) }
+        case .mirrored: return MirroredObjects(line).map { .mirrored($0) }
         case .denied: return DeniedOperation(line).map { .denied($0) }
         case .denialsCounted:
             guard let mount, case .object(let byRule)? = line["by_rule"] else { return nil }

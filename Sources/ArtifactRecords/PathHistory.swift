@@ -145,6 +145,7 @@ extension LedgerEvent {
         case .versionRemoved(let version), .versionKept(let version): isIt(version.path)
         case .attributesSet(let change): isIt(change.path)
         case .attested(let artifact): isIt(artifact.path)
+        case .mirrored(let mirrored): !mirrored.objects(of: path).isEmpty
         case .denied(let operation): isIt(operation.path)
         case .sessionRemoved(let session): session.holds(path)
         case .other(_, let members): isIt(members["path"]?.string) || isIn(members["record"]?.object ?? [:])

@@ -6,10 +6,12 @@ public import SystemPackage
 /// Objects, one at a time. A key here is all of it, with the prefix.
 extension Bucket {
     /// What is under a key; nil when nothing is.
-    public func facts(of key: String) throws(StorageFault) -> ObjectFacts? {
+    ///
+    /// - Parameter version: one of its versions; nil for the newest.
+    public func facts(of key: String, version: String? = nil) throws(StorageFault) -> ObjectFacts? {
         let answer = try ask(
             BucketRequest(
-                method: "HEAD", key: key,
+                method: "HEAD", key: key, query: place.dialect.query(version: version),
                 headers: place.dialect == .s3 ? [("x-amz-checksum-mode", "ENABLED")] : []), accepting: [404])
         guard answer.status != 404 else { return nil }
         guard let length = answer.headers["content-length"], let size = Int64(length), size >= 0 else {
@@ -21,7 +23,29 @@ extension Bucket {
         let sum = isWhole ? answer.headers["x-amz-checksum-sha256"].flatMap(Self.digest) : nil
         return ObjectFacts(
             size: size, sha256: sum, toldSHA256: answer.headers[place.dialect.told],
-            version: answer.headers[place.dialect.version])
+            version: versionName(answer))
+    }
+
+    /// Which version an answer is of; nil where it says none, or what is no name of one.
+    func versionName(_ answer: ServerAnswer) -> String? {
+        guard let text = answer.headers[place.dialect.version], text != "null", (1...1024).contains(text.utf8.count),
+            text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else { return nil }
+        return text
+    }
+
+    /// A version of an object, if it is what it should be by what the server says; nil of any other, and where the server does not tell.
+    public func kept(
+        _ key: String, version: String, size: Int64, sha256: String
+    ) throws(StorageFault) -> Put? {
+        let found: ObjectFacts?
+        do throws(StorageFault) { found = try facts(of: key, version: version) } catch {
+            // Who may read an object may perhaps not read its versions; and what is no version's name here is none.
+            guard [.denied, .other, .missing].contains(error.kind) else { throw error }
+            return nil
+        }
+        guard let found, found.size == size, (found.sha256 ?? found.toldSHA256) == sha256 else { return nil }
+        return Put(isNew: false, version: version)
     }
 
     /// A checksum as servers write it, in hexadecimal digits; nil of one that is none of 32 bytes, as that of parts is.
@@ -40,11 +64,11 @@ extension Bucket {
     }
 
     /// What came of giving something a name.
-    public enum Put: Sendable, Hashable {
-        /// It was sent.
-        case made
-        /// The same was there.
-        case wasThere
+    public struct Put: Sendable, Hashable {
+        /// Whether it was sent; else the same was there.
+        public let isNew: Bool
+        /// Which of the object's versions it is, where the bucket keeps them.
+        public let version: String?
     }
 
     /// Gives bytes a name, if nothing has it.
@@ -104,6 +128,10 @@ extension Bucket {
         _ body: RequestBody, as key: String, sha256: String, _ hash: ByteHash
     ) throws(StorageFault) -> Put {
         var headers = [place.dialect.ifNew, (place.dialect.told, sha256)]
+        if !retentionHeaders.isEmpty {
+            // Nothing is kept for a time that has no checksum, and the server wants to hear the name of it.
+            headers += retentionHeaders + [("x-amz-sdk-checksum-algorithm", "SHA256")]
+        }
         switch place.dialect {
         case .s3: headers.append(("x-amz-checksum-sha256", Self.base64(sha256)))
         case .gcs:
@@ -112,7 +140,7 @@ extension Bucket {
         }
         let answer = try ask(
             BucketRequest(method: "PUT", key: key, headers: headers, body: body, payload: sha256), accepting: [412])
-        guard answer.status == 412 else { return .made }
+        guard answer.status == 412 else { return Put(isNew: true, version: versionName(answer)) }
         return try wasThere(key, body.count, sha256)
     }
 
@@ -122,7 +150,7 @@ extension Bucket {
             throw StorageFault(.taken, place.shown(key), "something had the name, and is not there any more; try again")
         }
         try compare(found, size, sha256, key)
-        return .wasThere
+        return Put(isNew: false, version: found.version)
     }
 
     /// Compares by the hash, the server's own where it has one. Where nothing says it, all is read.
@@ -144,10 +172,13 @@ extension Bucket {
     }
 
     /// Reads all of an object, for its SHA-256.
-    public func sha256(of key: String) throws(StorageFault) -> String {
+    ///
+    /// - Parameter version: one of its versions; nil for the newest.
+    public func sha256(of key: String, version: String? = nil) throws(StorageFault) -> String {
         var hash = ByteHash()
         _ = try ask(
-            BucketRequest(method: "GET", key: key), restart: { () throws(Errno) in hash = ByteHash() },
+            BucketRequest(method: "GET", key: key, query: place.dialect.query(version: version)),
+            restart: { () throws(Errno) in hash = ByteHash() },
             take: { bytes throws(Errno) in try hash.add(bytes) })
         do throws(Errno) { return try hash.finish() } catch {
             throw StorageFault(.local, place.shown(key), "its SHA-256 cannot be had: \(error)")
@@ -156,11 +187,15 @@ extension Bucket {
 
     /// A small object; nil when there is none.
     ///
-    /// - Parameter limit: the most that is read, in bytes.
-    public func bytes(of key: String, limit: Int = 1 << 30) throws(StorageFault) -> [UInt8]? {
+    /// - Parameters:
+    ///   - version: one of its versions; nil for the newest.
+    ///   - limit: the most that is read, in bytes.
+    public func bytes(
+        of key: String, version: String? = nil, limit: Int = 1 << 30
+    ) throws(StorageFault) -> [UInt8]? {
         var bytes: [UInt8] = []
         let answer = try ask(
-            BucketRequest(method: "GET", key: key), accepting: [404],
+            BucketRequest(method: "GET", key: key, query: place.dialect.query(version: version)), accepting: [404],
             restart: { () throws(Errno) in bytes = [] },
             take: { more throws(Errno) in
                 guard bytes.count + more.count <= limit else { throw Errno(rawValue: EFBIG) }
@@ -181,8 +216,11 @@ extension Bucket {
     /// - Parameters:
     ///   - file: open to read and write.
     ///   - size: that the object has, in bytes.
+    ///   - version: one of its versions; nil for the newest.
     /// - Returns: the SHA-256 of the whole file.
-    public func get(_ key: String, to file: FileDescriptor, size: Int64) throws(StorageFault) -> String {
+    public func get(
+        _ key: String, to file: FileDescriptor, size: Int64, version: String? = nil
+    ) throws(StorageFault) -> String {
         func local(_ error: Errno) -> StorageFault {
             StorageFault(.local, place.shown(key), "it cannot be written here: \(error)")
         }
@@ -197,7 +235,8 @@ extension Bucket {
             do throws(StorageFault) {
                 _ = try ask(
                     BucketRequest(
-                        method: "GET", key: key, headers: first > 0 ? [("range", "bytes=\(first)-\(size - 1)")] : []),
+                        method: "GET", key: key, query: self.place.dialect.query(version: version),
+                        headers: first > 0 ? [("range", "bytes=\(first)-\(size - 1)")] : []),
                     restart: { () throws(Errno) in
                         try SystemCall.truncate(file, to: first)
                         place = first

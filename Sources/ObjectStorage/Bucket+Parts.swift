@@ -16,7 +16,7 @@ extension Bucket {
         let answer = try ask(
             BucketRequest(
                 method: "POST", key: key, query: [("uploads", "")],
-                headers: [("x-amz-checksum-algorithm", "SHA256"), (place.dialect.told, sha256)]))
+                headers: [("x-amz-checksum-algorithm", "SHA256"), (place.dialect.told, sha256)] + retentionHeaders))
         guard let upload = AnswerXML(answer.body)?["UploadId"], !upload.isEmpty else {
             throw StorageFault(.other, place.shown(key), "the server gives no number to an upload in parts")
         }
@@ -82,9 +82,11 @@ extension Bucket {
     /// Puts the parts together under the key, if nothing has it.
     ///
     /// - Parameter parts: their tags and SHA-256, from the first on.
+    /// - Returns: nil when the upload is to begin anew: another request for the key came between (409), or there is no such upload any more,
+    ///   and nothing has the key.
     func complete(
         _ parts: [(tag: String, sha256: String)], _ size: Int64, _ sha256: String, _ key: String, _ upload: String
-    ) throws(StorageFault) -> Put {
+    ) throws(StorageFault) -> Put? {
         var text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
         for (place, part) in parts.enumerated() {
             text +=
@@ -99,14 +101,22 @@ extension Bucket {
         let answer = try ask(
             BucketRequest(
                 method: "POST", key: key, query: [("uploadId", upload)], headers: [place.dialect.ifNew],
-                body: .bytes(body), payload: payload), accepting: [404, 412])
+                body: .bytes(body), payload: payload), accepting: [404, 409, 412])
         switch answer.status {
+        // Whether the upload is there still nobody says: it is not used again.
+        case 409:
+            try? abort(upload, of: key)
+            return try facts(of: key) == nil ? nil : try wasThere(key, size, sha256)
         case 412:
             let put = try wasThere(key, size, sha256)
             try? abort(upload, of: key)
             return put
         // An answer that was lost: what was asked for the first time is done.
-        case 404: return try wasThere(key, size, sha256)
+        case 404:
+            if AnswerXML(answer.body)?["Code"] == "NoSuchBucket" {
+                throw StorageFault(.noBucket, place.shown(key), "POST was refused: NoSuchBucket (404)")
+            }
+            return try facts(of: key) == nil ? nil : try wasThere(key, size, sha256)
         default:
             // A success that turned out to be none while it was written.
             if let said = AnswerXML(answer.body), said.name == "Error" {
@@ -114,7 +124,7 @@ extension Bucket {
                     .other, place.shown(key),
                     "the parts were not put together: \(said["Code"] ?? "no code"): \(said["Message"] ?? "no message")")
             }
-            return .made
+            return Put(isNew: true, version: versionName(answer))
         }
     }
 

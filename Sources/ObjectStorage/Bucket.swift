@@ -115,7 +115,7 @@ public final class Bucket {
     }
 
     /// Longer after each try, and of a random length, so that many who wait do not come back together.
-    private static func wait(after attempt: Int) {
+    static func wait(after attempt: Int) {
         let longest = min(longestWait, firstWait << UInt32(min(attempt - 1, 12)))
         usleep(UInt32.random(in: longest / 2...longest) * 1000)
     }

@@ -8,15 +8,21 @@ public final class BucketAccess: Sendable {
     public let place: BucketPlace
     let region: String
     let pace: SendPace?
+    let retention: ObjectRetention?
     private let chain: CredentialChain
     /// Held while they are found: the others need them as well.
     private let known = Lock<Credentials?>(nil)
     /// How far the server's clock is from this one's, in seconds.
     private let skew = Lock(0)
 
-    /// - Parameter limit: the most that all send together in a second, in bytes; nil without a limit.
-    public init(_ place: BucketPlace, region: String? = nil, chain: CredentialChain, limit: Int64? = nil) {
-        (self.place, self.chain) = (place, chain)
+    /// - Parameters:
+    ///   - limit: the most that all send together in a second, in bytes; nil without a limit.
+    ///   - retention: how long the server is to keep what is sent; nil where the bucket alone says that.
+    public init(
+        _ place: BucketPlace, region: String? = nil, chain: CredentialChain, limit: Int64? = nil,
+        retention: ObjectRetention? = nil
+    ) {
+        (self.place, self.chain, self.retention) = (place, chain, retention)
         self.region = region ?? chain.region
         pace = limit.map { SendPace(limit: $0) }
     }

@@ -69,6 +69,9 @@ public struct BucketPlace: Sendable, Hashable {
     /// Whether a file of a size is sent in parts, in bytes: where the server would not judge the name of what it puts together, none is.
     public func isParted(_ size: Int64) -> Bool { dialect.judgesParts && size > Bucket.partSize }
 
+    /// Whether the server keeps an object for as long as a request says.
+    public var keepsByRequest: Bool { dialect == .s3 }
+
     /// The server's URL and host, and the path of an object as it is sent, encoded.
     func target(_ key: String, region: String) -> (base: String, host: String, path: String) {
         let encoded = ObjectKey.encodedPath(key)

@@ -13,6 +13,7 @@ public final class ObjectSender: Sendable {
         let size: Int64
         let sha256: String
         let uploads: [String]
+        let version: String?
         let open: @Sendable () -> FileDescriptor?
 
         /// - Parameters:
@@ -20,12 +21,14 @@ public final class ObjectSender: Sendable {
         ///   - size: in bytes.
         ///   - sha256: that all its bytes have, in lower-case hexadecimal digits.
         ///   - uploads: in parts, that have begun at another time.
+        ///   - version: as which it was sent once, where the bucket keeps versions: while that is there it is not sent again, whatever is over it.
         ///   - open: opens it to read; nil when it is not there, or another.
         public init(
-            key: String, size: Int64, sha256: String, uploads: [String] = [],
+            key: String, size: Int64, sha256: String, uploads: [String] = [], version: String? = nil,
             open: @escaping @Sendable () -> FileDescriptor?
         ) {
-            (self.key, self.size, self.sha256, self.uploads, self.open) = (key, size, sha256, uploads, open)
+            (self.key, self.size, self.sha256, self.uploads) = (key, size, sha256, uploads)
+            (self.version, self.open) = (version, open)
         }
     }
 
@@ -35,7 +38,7 @@ public final class ObjectSender: Sendable {
         case begun(upload: String, Int)
         /// It has ended, or is to be given up no more.
         case ended(upload: String)
-        /// So many bytes more are there.
+        /// So many bytes more are there; fewer when something begins anew.
         case bytes(Int64)
         /// The file is there.
         case done(Int, Bucket.Put)
@@ -59,6 +62,10 @@ public final class ObjectSender: Sendable {
 
     private struct State {
         var next = 0
+        /// Files whose uploads begin anew.
+        var again: [Int] = []
+        /// How often those of a file have.
+        var begun: [Int: Int] = [:]
         var parted: [Int: Parted] = [:]
         var atWork = 0
         var idle = 0
@@ -177,6 +184,10 @@ public final class ObjectSender: Sendable {
                         state.atWork += 1
                         return (.part(one.file, one.next), false)
                     }
+                    if let number = state.again.popLast() {
+                        state.atWork += 1
+                        return (.file(number), false)
+                    }
                     if state.next < wanted.count {
                         state.next += 1
                         state.atWork += 1
@@ -207,7 +218,7 @@ public final class ObjectSender: Sendable {
                 state.failures += 1
                 if state.failures >= Self.patience { state.end = state.end ?? fault }
             // Of this one alone.
-            case .differs, .local, .missing, .taken: break
+            case .differs, .local, .missing, .taken, .unfinished: break
             }
         }
         told.post()
@@ -227,11 +238,18 @@ public final class ObjectSender: Sendable {
         let one = wanted[number]
         guard let file = one.open() else { return tell(.gone(number)) }
         do throws(StorageFault) {
+            if let version = one.version,
+                let put = try bucket.kept(one.key, version: version, size: one.size, sha256: one.sha256)
+            {
+                SystemCall.close(file)
+                tell(.bytes(one.size))
+                return done(number, put)
+            }
             if one.size >= Bucket.worthAsking, let found = try bucket.facts(of: one.key) {
                 try bucket.compare(found, one.size, one.sha256, one.key)
                 SystemCall.close(file)
                 tell(.bytes(one.size))
-                return done(number, .wasThere)
+                return done(number, Bucket.Put(isNew: false, version: found.version))
             }
             if bucket.place.isParted(one.size) {
                 let (upload, kept) = try begin(number, bucket)
@@ -253,7 +271,9 @@ public final class ObjectSender: Sendable {
     /// An upload that had begun and is there still, or a new one.
     private func begin(_ number: Int, _ bucket: Bucket) throws(StorageFault) -> (String, [Int64: KeptPart]) {
         let one = wanted[number]
-        for upload in one.uploads {
+        // What was given up once is not looked at again.
+        let isFirst = state.withLock { $0.begun[number] == nil }
+        for upload in isFirst ? one.uploads : [] {
             do throws(StorageFault) {
                 if let kept = try bucket.parts(of: upload, one.key) { return (upload, kept) }
             } catch {
@@ -317,15 +337,42 @@ public final class ObjectSender: Sendable {
             let parts = (1...file.parts).compactMap { last.sent[$0] }
             let put = try bucket.complete(parts, file.size, file.sha256, file.key, file.upload)
             tell(.ended(upload: file.upload))
-            done(file.number, put)
+            if let put { done(file.number, put) } else { beginAnew(file, bucket) }
         } catch { giveUp(file, error, bucket) }
     }
 
+    /// How often an upload begins anew.
+    private static let mostBegun = 4
+
+    /// An upload that came to nothing, as another request for its key was between: all of it is sent again, a moment later.
+    private func beginAnew(_ file: PartedFile, _ bucket: Bucket) {
+        let count = state.withLock { state in
+            state.begun[file.number, default: 0] += 1
+            return state.begun[file.number, default: 0]
+        }
+        guard count <= Self.mostBegun else {
+            let fault = StorageFault(
+                .unfinished, bucket.place.shown(file.key),
+                "the upload was not put together, \(count) times: other requests for this name were always between (409), or it was "
+                    + "given up by somebody else; try again later")
+            return failed(file.number, fault)
+        }
+        Bucket.wait(after: count)
+        wake { state in
+            state.events.append(.bytes(-file.size))
+            state.again.append(file.number)
+        }
+        told.post()
+    }
+
     private func giveUp(_ file: PartedFile, _ fault: StorageFault, _ bucket: Bucket) {
-        // Somebody else has put it together.
-        if fault.kind == .missing, let put = try? bucket.wasThere(file.key, file.size, file.sha256) {
-            tell(.ended(upload: file.upload))
-            return done(file.number, put)
+        if fault.kind == .missing {
+            do throws(StorageFault) {
+                tell(.ended(upload: file.upload))
+                // Somebody else has given it up, or has put it together.
+                guard try bucket.facts(of: file.key) != nil else { return beginAnew(file, bucket) }
+                return done(file.number, try bucket.wasThere(file.key, file.size, file.sha256))
+            } catch { return failed(file.number, error) }
         }
         switch fault.kind {
         // What is there is of use to the next.

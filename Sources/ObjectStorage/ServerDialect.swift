@@ -35,6 +35,12 @@ enum ServerDialect: Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// By which one version of an object is asked for.
+    func query(version: String?) -> [(String, String)] {
+        guard let version else { return [] }
+        return [(self == .s3 ? "versionId" : "generation", version)]
+    }
+
     /// By which the server makes an object only if nothing has its name; otherwise it answers 412.
     var ifNew: (String, String) {
         switch self {

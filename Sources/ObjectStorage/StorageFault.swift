@@ -16,6 +16,8 @@ public struct StorageFault: Error, Sendable, Hashable, CustomStringConvertible {
         case unreachable
         /// Nothing can be sent: there are no credentials.
         case noCredentials
+        /// An upload in parts came to nothing however often it began.
+        case unfinished
         /// This side: the file cannot be read or written.
         case local
         /// Everything else.
@@ -30,6 +32,9 @@ public struct StorageFault: Error, Sendable, Hashable, CustomStringConvertible {
     public let text: String
 
     init(_ kind: Kind, _ place: String, _ text: String) { (self.kind, self.place, self.text) = (kind, place, text) }
+
+    /// There is no such object.
+    public init(missing place: String) { self.init(.missing, place, "it is not there") }
 
     public var description: String { "\(place): \(text)" }
 }

@@ -90,6 +90,13 @@ import Testing
         .sealIntent(immutable),
         .attested(
             .init(mount: "m", path: "p", version: 2, sha256: "00", key: "k", uid: 1, pid: 2, command: "artifactfs")),
+        .mirrored(
+            .init(
+                mount: "m", mirror: "cloud", url: "s3://b/p/",
+                objects: [
+                    .init(path: "p", version: 2, sha256: "00", key: "artifacts/p/00", objectVersion: "v"),
+                    .init(path: "q", version: nil, sha256: "01", key: "artifacts/q/01", objectVersion: nil),
+                ], uid: 1, pid: 2, command: "artifactfs")),
         .denied(
             .init(
                 mount: "m", rule: "write-once", errno: "EEXIST", operation: "open", path: "p", uid: 1, pid: 2,
@@ -116,6 +123,26 @@ import Testing
         }
         line["seq"] = nil
         #expect(LedgerLine(parsing: JSONValue.object(line).description.utf8) == nil)
+    }
+
+    /// However many objects a push has sent, its lines are short, and none is left out.
+    @Test func linesOfMirrorsAreShort() {
+        let objects = (0..<1000).map { number in
+            LedgerEvent.MirroredObjects.MirroredObject(
+                path: "production/base/splice_errors/chr\(number).tsv", version: 1, sha256: "00",
+                key: String(repeating: "k", count: number), objectVersion: nil)
+        }
+        let parts = LedgerEvent.MirroredObjects.lines(of: objects)
+        #expect(parts.flatMap { $0 } == objects && parts.count > 10)
+        for part in parts {
+            let event = LedgerEvent.mirrored(
+                .init(mount: "m", mirror: "c", url: "s3://b/", objects: Array(part), uid: 1, pid: 2, command: "c"))
+            #expect(JSONValue.object(event.members).description.utf8.count < 40_000)
+        }
+        #expect(LedgerEvent.MirroredObjects.lines(of: []).isEmpty)
+        var long = objects[0]
+        long.key = String(repeating: "k", count: 100_000)
+        #expect(LedgerEvent.MirroredObjects.lines(of: [long, long]).count == 2)
     }
 
     @Test func everyKindIsTried() {

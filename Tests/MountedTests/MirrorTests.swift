@@ -76,6 +76,23 @@ extension MountedTests {
                 "add", name, "s3://lab-results/\(name)", "--endpoint", endpoint ?? proxied, "--store", other ?? store)
         }
 
+        private func add(_ name: String, in bucket: String, _ words: String...) throws -> Outcome {
+            try add(name, in: bucket, words)
+        }
+
+        private func add(_ name: String, in bucket: String, _ words: [String]) throws -> Outcome {
+            try run(
+                [
+                    try Mount.binary(), "mirror", "add", name, "s3://\(bucket)/\(name)", "--endpoint", proxied,
+                    "--store", store,
+                ]
+                    + words,
+                environment: [
+                    "AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": Self.secret, "AWS_PROFILE": "",
+                    "HOME": files.path,
+                ])
+        }
+
         fileprivate func push(_ words: String..., pid: String? = nil) throws -> Outcome {
             try mirror("push", words.first ?? "m", "--store", store, pid: pid)
         }
@@ -398,17 +415,194 @@ extension MountedTests {
             try expectSame(target)
         }
 
-        /// Parts that cannot be put together just now are put together a moment later.
-        @Test func aConflictWhileItIsPutTogetherPasses() throws {
+        /// Who hears 409 when the parts are put together begins the upload anew, and the old one is given up: whether it is there still or not.
+        @Test(arguments: [true, false]) func aConflictBeginsTheUploadAnew(isGone: Bool) throws {
             try produceLarge()
             #expect(try add("m").succeeded)
             try control(
-                "{\"match\": \"?uploadId=\", \"first\": 2, \"status\": 409, \"code\": \"ConditionalRequestConflict\"}")
+                """
+                {"match": "?uploadId=", "at": 1, "status": 409, "code": "ConditionalRequestConflict", "abort": \(isGone)}
+                """)
             let pushed = try push()
             try control(nil)
             #expect(pushed.succeeded && pushed.output.contains("has 4 artifacts"), "\(pushed)")
-            #expect(requests.filter { $0.hasPrefix("POST ") && $0.contains("?uploadId=") }.count == 3)
+            let (begun, completed) = (asked("POST ", "?uploads="), asked("POST ", "?uploadId="))
+            #expect(begun.count == 2 && completed.count == 2, "\(begun) \(completed)")
+            #expect(Set(completed).count == 2, "another upload is put together than the one that was refused")
+            #expect(asked("PUT ", "partNumber=").count == 4, "all parts are sent again")
+            #expect(try client(Self.uploads) == "0\n")
+            #expect(access(store + "/.artifactfs/mirrors/m/uploads", F_OK) != 0)
             #expect(try mirror("verify", "m", "--read", "--store", store).succeeded)
+        }
+
+        /// One that conflicts always is told, and is no endless work.
+        @Test func aConflictThatStaysIsTold() throws {
+            try produceLarge()
+            #expect(try add("m").succeeded)
+            try control(
+                """
+                {"match": "?uploadId=", "method": "POST", "first": 99, "status": 409, "code": "ConditionalRequestConflict"}
+                """)
+            let pushed = try push()
+            try control(nil)
+            #expect(pushed.status == 1 && pushed.errors.contains("(409)"), "\(pushed)")
+            #expect(pushed.errors.contains("checkpoint-6") && pushed.output.contains("has 3 artifacts"), "\(pushed)")
+            #expect(try client(Self.uploads) == "0\n")
+            #expect(try push().succeeded)
+        }
+
+        /// Without the ends of lines.
+        private static func unfolded(_ outcome: Outcome) -> String {
+            outcome.output.split { $0.isWhitespace }.joined(separator: " ")
+        }
+
+        private func asked(_ method: String, _ part: String) -> [String] {
+            requests.filter { $0.hasPrefix(method) && $0.contains(part) }
+        }
+
+        /// What a push has sent is in the ledger, once: which version of which object has it.
+        @Test func theLedgerSaysWhichVersionHasIt() throws {
+            try produceLarge()
+            #expect(try add("v", in: "lab-versions").succeeded)
+            #expect(try push("v").succeeded)
+            let lines = try noted()
+            #expect(lines.count == 9, "two files, a former version, and those of two directories: \(lines)")
+            for line in lines {
+                let words = line.split(separator: " ").map(String.init)
+                let told = try client(
+                    "print(s3.head_object(Bucket='lab-versions', Key='v/\(words[0])', VersionId='\(words[1])')['Metadata']['sha256'])"
+                )
+                #expect(told == words[2] + "\n", "\(line)")
+            }
+            let history = try run([try Mount.binary(), "history", "--store", store, one])
+            #expect(
+                history.output.contains("mirrored") && Self.unfolded(history).contains("as its version"), "\(history)")
+            let shown = try run([try Mount.binary(), "show", "--store", store, directory])
+            #expect(
+                shown.output.contains("mirrored") && Self.unfolded(shown).contains("4 objects to s3://lab-versions/v/"),
+                "\(shown)")
+            // Nothing new, and nothing noted: the lines are in the snapshot that names the objects.
+            let before = requests.count
+            let again = try push("v")
+            #expect(again.output.contains("nothing new") && again.output.contains("snapshot 1 "), "\(again)")
+            #expect(requests.count - before == 1)
+            #expect(try mirror("status", "--store", store).succeeded)
+            // Who knows nothing any more finds the same, and notes nothing twice.
+            let known = store + "/.artifactfs/mirrors/v"
+            _ = try shell("rm '\(known)/sent' '\(known)/last.jsonl'")
+            let anew = try push("v")
+            #expect(anew.output.contains("nothing new") && anew.output.contains("snapshot 1 "), "\(anew)")
+            #expect(try noted() == lines)
+            // Of two mirrors each has what the ledger says of both, after one push.
+            #expect(try add("m").succeeded)
+            #expect(try mirror("push", "--store", store).succeeded)
+            #expect(try mirror("status", "--store", store).succeeded)
+            for name in ["m", "v"] {
+                let restored = try mirror(
+                    "restore", name, files.path + "/" + name, "--store", store)
+                #expect(restored.succeeded, "\(restored)")
+                try expectSame(files.path + "/" + name)
+            }
+        }
+
+        /// What the ledgers say that mirrors have: key, version and SHA-256.
+        private func noted() throws -> [String] {
+            let script = """
+                import glob, json
+                for name in sorted(glob.glob('\(store)/.artifactfs/ledger/*.jsonl')):
+                    for line in map(json.loads, open(name)):
+                        if line['event'] == 'mirrored':
+                            for one in line['objects']: print(one['key'], one.get('object_version', '-'), one['sha256'])
+                """
+            return try run([Self.python, "-c", script]).output.split(separator: "\n").map(String.init).sorted()
+        }
+
+        /// What another client puts over an object, or deletes, leaves the version that was sent: it is told, and a restore takes that one.
+        @Test func theVersionThatWasSentCounts() throws {
+            #expect(try add("v", in: "lab-versions").succeeded)
+            #expect(try push("v").succeeded)
+            _ = try client(
+                """
+                found = [x['Key'] for x in s3.list_objects_v2(Bucket='lab-versions')['Contents']]
+                over = [x for x in found if 'splice_errors_chr2' in x][0]
+                s3.put_object(Bucket='lab-versions', Key=over, Body=b'x' * 8)
+                s3.delete_object(Bucket='lab-versions', Key=[x for x in found if 'ledger/' in x][0])
+                s3.delete_object(Bucket='lab-versions', Key=[x for x in found if 'config.json' in x][0])
+                """)
+            for words in [[], ["--read"]] {
+                let verified = try run(
+                    [try Mount.binary(), "mirror", "verify", "v", "--store", store] + words,
+                    environment: ["AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": Self.secret])
+                #expect(verified.succeeded, "\(verified)")
+                #expect(verified.errors.contains("another version over it"), "\(verified)")
+                #expect(verified.errors.contains("was deleted by somebody"), "\(verified)")
+            }
+            let target = files.path + "/again"
+            #expect(try mirror("restore", "v", target, "--store", store).succeeded)
+            try expectSame(target)
+            // Who has forgotten what it sent finds it by the snapshot, and not what is over it.
+            let known = store + "/.artifactfs/mirrors/v"
+            _ = try shell("rm '\(known)/sent' '\(known)/last.jsonl'")
+            let pushed = try push("v")
+            #expect(pushed.succeeded && pushed.output.contains("nothing new"), "\(pushed)")
+            #expect(pushed.output.contains("snapshot 1 has 3 artifacts"), "\(pushed)")
+        }
+
+        /// What is sent with a retention stays there for its time, whatever another client asks for.
+        @Test func whatIsRetainedStays() throws {
+            try produceLarge()
+            for bucket in ["lab-results", "lab-versions"] {
+                let refused = try add("r", in: bucket, "--retain", "30")
+                #expect(refused.status == 1 && refused.errors.contains("no Object Lock"), "\(refused)")
+                #expect(access(store + "/.artifactfs/mirrors/r/mirror.json", F_OK) != 0)
+            }
+            for words in [
+                ["--retain", "0"], ["--retain", "99999999"], ["--retain-mode", "compliance"],
+                ["--retain", "3", "--retain-mode", "x"],
+            ] {
+                #expect(try add("r", in: "lab-locked", words).status == 64, "\(words)")
+            }
+            let google = try mirror("add", "g", "gs://lab-results/g", "--retain", "3", "--store", store)
+            #expect(google.status == 64 && google.errors.contains("--retention-period"), "\(google)")
+            let added = try add("r", in: "lab-locked", "--retain", "30")
+            #expect(added.succeeded && added.output.contains("keeps versions, with Object Lock"), "\(added)")
+            #expect(added.output.contains("30 days (governance)"), "\(added)")
+            #expect(try push("r").succeeded)
+            let status = try mirror("status", "--store", store)
+            #expect(status.succeeded && status.output.contains("30 days (governance)"), "\(status)")
+            let told = try client(
+                """
+                import botocore.exceptions, datetime
+                kept = 0
+                for one in s3.list_object_versions(Bucket='lab-locked')['Versions']:
+                    # moto takes no retention of what is sent in parts.
+                    if one['Key'].endswith('/weights'): continue
+                    name = dict(Bucket='lab-locked', Key=one['Key'], VersionId=one['VersionId'])
+                    lock = s3.head_object(**name)
+                    days = (lock['ObjectLockRetainUntilDate'] - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 86400
+                    assert lock['ObjectLockMode'] == 'GOVERNANCE' and 29.9 < days <= 30, lock
+                    try: s3.delete_object(**name)
+                    except botocore.exceptions.ClientError as error: kept += error.response['Error']['Code'] == 'AccessDenied'
+                print(kept)
+                for one in s3.list_object_versions(Bucket='lab-locked')['Versions']:
+                    if '/artifacts/' not in one['Key']: continue
+                    s3.put_object(Bucket='lab-locked', Key=one['Key'], Body=b'other bytes')
+                """)
+            let all = requests.filter {
+                $0.hasPrefix("PUT ") && !$0.contains("partNumber=") && $0.contains("lab-locked/r/")
+            }
+            #expect(Int(told.filter(\.isNumber)) == all.count, "\(told) \(all)")
+            let asked = try contents(files.path + "/locked").split(separator: "\n")
+            let begun = asked.filter { $0.hasPrefix("POST ") && $0.contains("/weights?uploads=") }
+            #expect(begun.count == 1 && asked.count == all.count + 1, "what goes in parts is kept as well: \(asked)")
+            #expect(asked.allSatisfy { $0.contains("-mode: governance") && $0.contains("-retain-until-date: 20") })
+            let target = files.path + "/again"
+            #expect(try mirror("verify", "r", "--read", "--store", store).succeeded)
+            #expect(try mirror("restore", "r", target, "--store", store).succeeded)
+            try expectSame(target)
+            // Without it nothing is kept by a request: the bucket alone says that.
+            #expect(try add("r", in: "lab-locked").succeeded)
+            #expect(try !mirror("status", "--store", store).output.contains("30 days"))
         }
 
         /// One that goes on sends what is sealed later, over trouble with the server, and ends well when it is told to.

@@ -21,6 +21,14 @@ struct MirrorInventory {
         let title: String
         /// Where that is, from the store.
         let root: [UInt8]
+        /// The artifact's path on the mount, and its version; nil of what is none.
+        let artifact: MirroredArtifact?
+    }
+
+    /// An artifact, by what it is called.
+    struct MirroredArtifact: Hashable {
+        let path: String
+        let version: Int64?
     }
 
     /// A ledger's file, as far as its lines are whole.
@@ -32,6 +40,8 @@ struct MirrorInventory {
     private(set) var entries: [MirrorSnapshot.Entry] = []
     private(set) var items: [MirroredFile] = []
     private(set) var ledgers: [LedgerFile] = []
+    /// Whose files are added now.
+    private var artifact: MirroredArtifact?
     /// What cannot be sent, and why, for people.
     private(set) var problems: [String] = []
     private let store: String
@@ -65,7 +75,7 @@ struct MirrorInventory {
         let schema = try place.schema()
         let asked = try AskedQuery(
             ChosenArtifacts.withVersions, .artifacts, columns: "path,sha256,size,state,version,removed", sort: nil)
-        var rows: [(shown: String, sha256: String?, version: Int64?)] = []
+        var rows: [(shown: String, sha256: String?, version: Int64?, number: Int64?)] = []
         try place.asking { catalog in
             rows = []
             if catalog.isBehind {
@@ -79,7 +89,8 @@ struct MirrorInventory {
                 if row[5] == .unknown, isSealed || version != nil,
                     seen.insert("\(row[0].text)@\(version ?? 0)").inserted
                 {
-                    rows.append((row[0].text, row[1] == .unknown ? nil : row[1].text, version))
+                    let number: Int64? = if case .integer(let number) = row[4] { number } else { nil }
+                    rows.append((row[0].text, row[1] == .unknown ? nil : row[1].text, version, number))
                 }
                 return true
             }
@@ -91,6 +102,7 @@ struct MirrorInventory {
                 problems.append("\(title): its record has no hash")
                 continue
             }
+            artifact = MirroredArtifact(path: row.shown, version: row.number)
             do throws(Errno) {
                 try addArtifact(
                     Array((row.version.map { VersionReader.path(of: real, number: $0) } ?? real).utf8), real, sha256,
@@ -102,6 +114,7 @@ struct MirrorInventory {
                         + (error == .noSuchFileOrDirectory ? "it is not there" : "it cannot be read: \(error)"))
             }
         }
+        artifact = nil
         try addOwnFiles()
     }
 
@@ -185,7 +198,9 @@ struct MirrorInventory {
                 modified: Clock.nanoseconds(found.st_mtim), attributes: try tree.userAttributes(path),
                 isArtifact: isArtifact
             ))
-        items.append(MirroredFile(path: path, size: size, sha256: sha256, key: key, title: title, root: root))
+        items.append(
+            MirroredFile(
+                path: path, size: size, sha256: sha256, key: key, title: title, root: root, artifact: artifact))
     }
 
     private mutating func addDirectory(
@@ -250,6 +265,33 @@ struct MirrorInventory {
         let key = "store/\(ObjectKey.encoded(inside, room: Self.pathRoom))/\(sha256)"
         try addParents(of: path)
         try add(path, found, sha256, key, String(decoding: path, as: UTF8.self), false, root: path)
+    }
+
+    /// Takes the ledgers as they are now, where all that they have more is what mirrors have noted.
+    ///
+    /// - Returns: false when they have anything else: then the store is another.
+    mutating func takeNotes() throws -> Bool {
+        let now = try Self.ledgers(of: store, tree)
+        guard Set(ledgers.map(\.name)).isSubset(of: now.map(\.name)) else { return false }
+        for ledger in now {
+            let begin = ledgers.first { $0.name == ledger.name }?.size ?? 0
+            guard begin <= ledger.size else { return false }
+            let bytes: [UInt8]
+            do throws(Errno) {
+                let path = "\(StoreLayout.privateDirectory)/ledger/\(ledger.name)"
+                let file = try tree.open(Array(path.utf8), O_RDONLY)
+                defer { SystemCall.close(file) }
+                bytes = try SystemCall.bytes(file, at: begin, count: Int(clamping: ledger.size - begin))
+            } catch { return false }
+            for line in bytes.split(separator: UInt8(ascii: "\n")) {
+                switch LedgerLine(parsing: line)?.event {
+                case .mirrored, .ledgerContinues: break
+                default: return false
+                }
+            }
+        }
+        ledgers = now
+        return true
     }
 
     private static func ledgers(of store: String, _ tree: StoreRoot) throws -> [LedgerFile] {

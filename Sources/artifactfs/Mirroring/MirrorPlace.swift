@@ -10,15 +10,17 @@ import SystemPackage
 struct MirrorPlace {
     let store: String
     let name: String
-    let place: BucketPlace
-    let profile: String?
+    var settings: MirrorSettings
+
+    var place: BucketPlace { settings.place }
+    var profile: String? { settings.profile }
 
     /// The directory of all mirrors of a store.
     static func directory(of store: String) -> String { "\(store)/\(StoreLayout.privateDirectory)/mirrors" }
 
     var directory: String { Self.directory(of: store) + "/" + name }
 
-    private static let settings = "mirror.json"
+    private static let settingsName = "mirror.json"
     /// What is known to be there, a line each.
     private static let sent = "sent"
     /// The last snapshot.
@@ -47,7 +49,7 @@ struct MirrorPlace {
     /// All mirrors of a store, by their names.
     static func all(of store: String) throws -> [MirrorPlace] {
         try Paths.names(directory(of: store)).filter {
-            isName($0) && contents("\(directory(of: store))/\($0)/\(settings)", store) != nil
+            isName($0) && contents("\(directory(of: store))/\($0)/\(settingsName)", store) != nil
         }
         .sorted().map { try MirrorPlace(store, $0) }
     }
@@ -55,7 +57,8 @@ struct MirrorPlace {
     /// One, or the only one.
     static func find(_ name: String?, of store: String) throws -> MirrorPlace {
         if let name {
-            guard isName(name), contents("\(directory(of: store))/\(name)/\(settings)", store) != nil else {
+            guard isName(name), contents("\(directory(of: store))/\(name)/\(settingsName)", store) != nil
+            else {
                 throw Failure(
                     .cannotAnswer,
                     "\(store) has no mirror '\(name)': 'artifactfs mirror status' lists them, 'mirror add' makes one")
@@ -76,30 +79,25 @@ struct MirrorPlace {
     }
 
     init(store: String, name: String, place: BucketPlace, profile: String?) {
-        (self.store, self.name, self.place, self.profile) = (store, name, place, profile)
+        (self.store, self.name) = (store, name)
+        settings = MirrorSettings(place: place, profile: profile)
     }
 
     private init(_ store: String, _ name: String) throws {
-        let file = "\(Self.directory(of: store))/\(name)/\(Self.settings)"
-        guard let bytes = Self.contents(file, store), let json = JSONValue(parsing: bytes),
-            let url = json["url"]?.string,
-            let place = try? BucketPlace(url, endpoint: json["endpoint"]?.string)
-        else {
+        let file = "\(Self.directory(of: store))/\(name)/\(Self.settingsName)"
+        guard let settings = Self.contents(file, store).flatMap({ MirrorSettings($0) }) else {
             throw Failure(
                 .failed, "\(file) does not say where the mirror is; remove its directory, and add the mirror again")
         }
-        self.init(store: store, name: name, place: place, profile: json["profile"]?.string)
+        (self.store, self.name, self.settings) = (store, name, settings)
     }
 
     /// Writes where the mirror is.
     func keep() throws {
-        var json: JSONObject = ["url": .string(place.url)]
-        json["endpoint"] = place.endpoint.map { .string($0) }
-        json["profile"] = profile.map { .string($0) }
         try doing("kept") { () throws(Errno) in
             try Self.make(Self.directory(of: store))
             try Self.make(directory)
-            try write(Array("\(JSONValue.object(json))\n".utf8), Self.settings)
+            try write(Array("\(JSONValue.object(settings.json))\n".utf8), Self.settingsName)
         }
     }
 
@@ -156,11 +154,25 @@ struct MirrorPlace {
     // MARK: - What is there
 
     /// The keys that are known to be there.
-    func sentKeys() -> Set<String> {
-        guard let bytes = Self.contents(directory + "/" + Self.sent, store, limit: 4 << 30) else { return [] }
+    func sentKeys() -> Set<String> { Set(sentObjects().keys) }
+
+    /// The keys that are known to be there, each with the version that was sent, where the bucket keeps them.
+    func sentObjects() -> [String: String?] {
+        guard let bytes = Self.contents(directory + "/" + Self.sent, store, limit: 4 << 30) else { return [:] }
         // The last line may have been cut: it does not count.
         let whole = bytes[..<(bytes.lastIndex(of: UInt8(ascii: "\n")) ?? 0)]
-        return Set(whole.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) })
+        var all: [String: String?] = [:]
+        for line in whole.split(separator: UInt8(ascii: "\n")) {
+            let words = line.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+            guard let key = words.first else { continue }
+            all.updateValue(words.count > 1 ? words[1] : nil, forKey: key)
+        }
+        return all
+    }
+
+    /// Does something in the store with its owner's rights.
+    func inStore<Result>(_ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        try Self.asOwner(of: store, body)
     }
 
     /// The file to which keys are added that are there; a line that was cut is ended.
@@ -280,7 +292,8 @@ struct MirrorPlace {
 
     func bucket(limit: Int64? = nil) throws -> Bucket {
         do throws(StorageFault) {
-            let bucket = try Bucket(BucketAccess(place, chain: Self.chain(profile), limit: limit))
+            let bucket = try Bucket(
+                BucketAccess(place, chain: Self.chain(profile), limit: limit, retention: settings.retention))
             try bucket.check()
             return bucket
         } catch { throw Failure(error) }

@@ -20,12 +20,17 @@ final class MirrorPush {
         var fault: Failure?
         var snapshot: MirrorSnapshot?
         var isNew = false
+        /// Whether the ledger has more now: of what was sent.
+        var hasNoted = false
     }
 
     private let mirror: MirrorPlace
     private let place: StorePlace
     private let bucket: Bucket
-    private var known: Set<String>
+    /// What is known to be there, and the version that was sent, where the bucket keeps them.
+    private var known: [String: String?]
+    /// What the ledger was told by this push.
+    private var noted: Set<MirrorSnapshot.Piece> = []
     private let sent: FileDescriptor
     private var sum = PushedSum()
     /// Where artifacts are of which something was not sent.
@@ -38,7 +43,7 @@ final class MirrorPush {
     init(_ mirror: MirrorPlace, _ place: StorePlace, limit: Int64?) throws {
         (self.mirror, self.place) = (mirror, place)
         bucket = try mirror.bucket(limit: limit)
-        known = mirror.sentKeys()
+        known = mirror.sentObjects()
         sent = try mirror.openSent()
     }
 
@@ -50,13 +55,16 @@ final class MirrorPush {
         try MirrorMarker.check(bucket, is: store)
         for attempt in 1... {
             (sum.problems, damaged) = ([], [])
-            let inventory = try MirrorInventory.of(place, mirror.store)
+            var inventory = try MirrorInventory.of(place, mirror.store)
+            let last = try mirror.lastSnapshot().flatMap { $0.store == store ? $0 : nil } ?? Self.newest(bucket)
             // What has gone while it was sent has another place now, by the ledger: all is looked at again.
-            let isWhole = try send(inventory)
+            let isWhole = try send(inventory, last)
             if sum.fault != nil { return sum }
             guard isWhole || attempt >= Self.tries else { continue }
+            // The ledger's lines on it are in the snapshot as well, so that one push is enough.
+            if try note(inventory, last), try !inventory.takeNotes(), attempt < Self.tries { continue }
             sum.problems += inventory.problems
-            if try finish(inventory, store) { return sum }
+            if try finish(inventory, store, last) { return sum }
             guard attempt < Self.tries else {
                 throw Failure(.busy, "another push to \(mirror.place.url) is always quicker; try again in a moment")
             }
@@ -69,8 +77,9 @@ final class MirrorPush {
     /// Sends what is not there.
     ///
     /// - Returns: whether nothing went away meanwhile.
-    private func send(_ inventory: MirrorInventory) throws -> Bool {
-        var left = inventory.items.filter { !known.contains($0.key) }
+    private func send(_ inventory: MirrorInventory, _ last: MirrorSnapshot?) throws -> Bool {
+        var left = inventory.items.filter { known[$0.key] == nil }
+        let before = left.isEmpty ? [:] : Self.versions(last)
         var uploads = try begun(left)
         let all = left.reduce(Int64(0)) { $0 &+ $1.size }
         let bar = ProgressBar("sending to \(mirror.name)")
@@ -81,7 +90,8 @@ final class MirrorPush {
             var keys: Set<String> = []
             let now = left.filter { keys.insert($0.key).inserted }
             let paths = Set(now.map(\.path))
-            let sender = ObjectSender(bucket.access, now.map { wanted($0, inventory.tree, uploads[$0.key] ?? []) })
+            let sender = ObjectSender(
+                bucket.access, now.map { wanted($0, inventory.tree, uploads[$0.key] ?? [], before[$0.key]) })
             let end = sender.run { event in
                 switch event {
                 case .begun(let upload, let number): note(upload, of: now[number].key)
@@ -101,18 +111,19 @@ final class MirrorPush {
             }
             sum.fault = end.map { Failure($0) }
             uploads = [:]
-            left = left.filter { !paths.contains($0.path) && !known.contains($0.key) }
+            left = left.filter { !paths.contains($0.path) && known[$0.key] == nil }
         }
         if sum.fault == nil, mirror.unfinished().isEmpty { mirror.forgetUploads() }
         return isWhole
     }
 
     private func wanted(
-        _ item: MirrorInventory.MirroredFile, _ tree: StoreRoot, _ uploads: [String]
+        _ item: MirrorInventory.MirroredFile, _ tree: StoreRoot, _ uploads: [String], _ version: String?
     ) -> ObjectSender.Wanted {
         let (path, size) = (item.path, item.size)
         return ObjectSender.Wanted(
-            key: bucket.place.prefix + item.key, size: size, sha256: item.sha256, uploads: uploads
+            key: bucket.place.prefix + item.key, size: size, sha256: item.sha256, uploads: uploads,
+            version: version
         ) {
             guard let file = try? tree.open(path, O_RDONLY) else { return nil }
             if let found = try? SystemCall.attributes(file), found.isRegular, Int64(found.st_size) == size {
@@ -161,14 +172,62 @@ final class MirrorPush {
     private func note(_ upload: String, ofWhole key: String?) { try? mirror.note(upload, of: key) }
 
     private func isThere(_ item: MirrorInventory.MirroredFile, _ put: Bucket.Put) {
-        if put == .made { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ item.size) }
-        isThere(item.key)
+        if put.isNew { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ item.size) }
+        isThere(item.key, put.version)
     }
 
-    private func isThere(_ key: String) {
-        known.insert(key)
+    private func isThere(_ key: String, _ version: String?) {
+        known.updateValue(version, forKey: key)
         // What is not noted is asked for again.
-        try? SystemCall.write(sent, Array((key + "\n").utf8))
+        try? SystemCall.write(sent, Array((key + (version.map { " " + $0 } ?? "") + "\n").utf8))
+    }
+
+    /// As which versions a snapshot has its objects.
+    private static func versions(_ snapshot: MirrorSnapshot?) -> [String: String] {
+        var all: [String: String] = [:]
+        for object in snapshot?.objects ?? [] { all[object.key] = object.version }
+        return all
+    }
+
+    // MARK: - What the ledger says of it
+
+    /// Notes in the ledger what the mirror has of artifacts and no snapshot has named yet: what a snapshot names was noted before it was made.
+    ///
+    /// - Returns: whether the ledger has more now.
+    private func note(_ inventory: MirrorInventory, _ last: MirrorSnapshot?) throws -> Bool {
+        let before = Set(last?.objects ?? []).union(noted)
+        var new: [LedgerEvent.MirroredObjects.MirroredObject] = []
+        var pieces: Set<MirrorSnapshot.Piece> = []
+        for item in inventory.items where !damaged.contains(item.root) {
+            guard let artifact = item.artifact, let version = known[item.key] else { continue }
+            let piece = MirrorSnapshot.Piece(key: item.key, size: item.size, sha256: item.sha256, version: version)
+            guard !before.contains(piece), pieces.insert(piece).inserted else { continue }
+            new.append(
+                .init(
+                    path: artifact.path, version: artifact.version, sha256: item.sha256, key: item.key,
+                    objectVersion: version))
+        }
+        guard !new.isEmpty else { return false }
+        var trouble: String?
+        do throws(Errno) {
+            try mirror.inStore { () throws(Errno) in
+                let store: Store
+                do throws(StoreError) {
+                    store = try Store(at: mirror.store, readOnly: false, durability: .synced)
+                } catch { return trouble = "\(error)" }
+                defer { store.close() }
+                try store.note(mirrored: new, in: mirror.name, at: mirror.place.url, by: getuid())
+            }
+        } catch { trouble = "\(error)" }
+        if let trouble {
+            throw Failure(
+                .failed,
+                "the ledger of \(mirror.store) cannot say what was sent to \(mirror.place.url): \(trouble). What was sent counts, and there is "
+                    + "no new snapshot: run it again when the store can be written to")
+        }
+        noted.formUnion(pieces)
+        sum.hasNoted = true
+        return true
     }
 
     // MARK: - Ledgers and the snapshot
@@ -176,9 +235,11 @@ final class MirrorPush {
     /// Sends the ledgers and the snapshot.
     ///
     /// - Returns: false when another push had its number.
-    private func finish(_ inventory: MirrorInventory, _ store: String) throws -> Bool {
-        let last = try mirror.lastSnapshot().flatMap { $0.store == store ? $0 : nil } ?? Self.newest(bucket)
+    private func finish(_ inventory: MirrorInventory, _ store: String, _ last: MirrorSnapshot?) throws -> Bool {
         var entries = Self.without(damaged, inventory.entries)
+        for place in entries.indices {
+            if case .file(_, _, let key) = entries[place].content { entries[place].version = known[key] ?? nil }
+        }
         for ledger in inventory.ledgers { entries.append(try entry(of: ledger, inventory, last)) }
         if let last, last.entries == entries {
             try mirror.keep(last)
@@ -271,14 +332,18 @@ final class MirrorPush {
         let key =
             "ledger/\(ObjectKey.encoded(ledger.utf8, room: 250))/"
             + String(repeating: "0", count: max(0, 12 - digits.count)) + digits + "-" + sha256
-        let piece = MirrorSnapshot.Piece(key: key, size: Int64(bytes.count), sha256: sha256)
-        if known.contains(key) { return piece }
-        do throws(StorageFault) {
-            if try bucket.put(bytes, as: bucket.place.prefix + key) == .made {
-                (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ piece.size)
-            }
-        } catch { throw Failure(error) }
-        isThere(key)
+        var piece = MirrorSnapshot.Piece(key: key, size: Int64(bytes.count), sha256: sha256)
+        if let version = known[key] {
+            piece.version = version
+            return piece
+        }
+        let put: Bucket.Put
+        do throws(StorageFault) { put = try bucket.put(bytes, as: bucket.place.prefix + key) } catch {
+            throw Failure(error)
+        }
+        if put.isNew { (sum.sent, sum.bytes) = (sum.sent + 1, sum.bytes &+ piece.size) }
+        isThere(key, put.version)
+        piece.version = put.version
         return piece
     }
 

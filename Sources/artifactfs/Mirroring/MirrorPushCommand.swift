@@ -42,8 +42,13 @@ struct MirrorPushCommand: ParsableCommand {
             let all = try name != nil ? [MirrorPlace.find(name, of: store)] : MirrorPlace.all(of: store)
             guard !all.isEmpty else { throw try failure(of: store) }
             guard watch else {
-                var hasProblems = false
-                for mirror in all { hasProblems = try push(mirror, place, limit, isQuiet: false) || hasProblems }
+                var (hasProblems, hasNoted) = (false, false)
+                for mirror in all {
+                    let sum = try push(mirror, place, limit, isQuiet: false)
+                    (hasProblems, hasNoted) = (hasProblems || !sum.problems.isEmpty, hasNoted || sum.hasNoted)
+                }
+                // What the ledger says of the others is sent as well.
+                if all.count > 1, hasNoted { for mirror in all { _ = try push(mirror, place, limit, isQuiet: true) } }
                 if hasProblems { throw ExitCode(Status.failed.rawValue) }
                 return
             }
@@ -52,19 +57,19 @@ struct MirrorPushCommand: ParsableCommand {
     }
 
     /// Sends to one.
-    ///
-    /// - Returns: whether something was not sent.
-    private func push(_ mirror: MirrorPlace, _ place: StorePlace, _ limit: Int64?, isQuiet: Bool) throws -> Bool {
+    private func push(
+        _ mirror: MirrorPlace, _ place: StorePlace, _ limit: Int64?, isQuiet: Bool
+    ) throws -> MirrorPush.PushedSum {
         let sum = try mirror.alone { try MirrorPush(mirror, place, limit: limit).run() }
         for problem in sum.problems { Terminal.complain("not sent: " + problem) }
         if let fault = sum.fault { throw fault }
-        if isQuiet, !sum.isNew { return !sum.problems.isEmpty }
+        if isQuiet, !sum.isNew { return sum }
         let snapshot = sum.snapshot.map { "snapshot \($0.number) has \($0.artifacts) artifacts" } ?? "no snapshot"
         let sent = sum.sent == 0 ? "nothing new" : "sent \(sum.sent) objects (\(ShownText.bytes(sum.bytes)))"
         Terminal.show("\(mirror.name): \(sent) to \(mirror.place.url); \(snapshot)")
         // Who watches it through a pipe or a file hears of it now.
         fflush(nil)
-        return !sum.problems.isEmpty
+        return sum
     }
 
     /// Sends, and again whenever the ledgers have more, until a signal comes.
@@ -79,7 +84,7 @@ struct MirrorPushCommand: ParsableCommand {
             var trouble: Failure?
             for mirror in all {
                 do {
-                    if try push(mirror, place, limit, isQuiet: !isFirst) {
+                    if try !push(mirror, place, limit, isQuiet: !isFirst).problems.isEmpty {
                         trouble = trouble ?? Failure(.failed, "something was not sent; it is tried again")
                     }
                 } catch let failure as Failure where failure.status == .cannotAnswer || failure.status == .busy {

@@ -65,7 +65,7 @@ struct MirrorRestore {
             case .directory:
                 do throws(Errno) { try Self.make(path(entry)) } catch { throw failure("made", shown(entry), error) }
             case .file(let size, let sha256, let key):
-                let piece = MirrorSnapshot.Piece(key: key, size: size, sha256: sha256)
+                let piece = MirrorSnapshot.Piece(key: key, size: size, sha256: sha256, version: entry.version)
                 bytes = bytes &+ (try fetch([piece], entry))
                 done = done &+ size
             case .pieces(let pieces): bytes = bytes &+ (try fetch(pieces, entry))
@@ -136,17 +136,35 @@ struct MirrorRestore {
     }
 
     private func fetch(_ piece: MirrorSnapshot.Piece, to file: FileDescriptor, _ entry: MirrorSnapshot.Entry) throws {
-        let sha256: String
+        try check(
+            try sent(piece) { version throws(StorageFault) in
+                try bucket.get(bucket.place.prefix + piece.key, to: file, size: piece.size, version: version)
+            }, piece, entry)
+    }
+
+    /// Asks for the version that was sent, whatever is over it; and for the newest where there is none of that name, as in a copy of the bucket, or
+    /// where only that may be read: the SHA-256 decides.
+    private func sent<Result>(
+        _ piece: MirrorSnapshot.Piece, _ body: (_ version: String?) throws(StorageFault) -> Result
+    ) throws -> Result {
         do throws(StorageFault) {
-            sha256 = try bucket.get(bucket.place.prefix + piece.key, to: file, size: piece.size)
+            if let version = piece.version {
+                do throws(StorageFault) { return try body(version) } catch {
+                    guard [.missing, .denied, .other].contains(error.kind) else { throw error }
+                }
+            }
+            return try body(nil)
         } catch { throw Failure(error) }
-        try check(sha256, piece, entry)
     }
 
     private func append(_ piece: MirrorSnapshot.Piece, to file: FileDescriptor, _ entry: MirrorSnapshot.Entry) throws {
-        let bytes: [UInt8]?
-        do throws(StorageFault) { bytes = try bucket.bytes(of: bucket.place.prefix + piece.key) } catch {
-            throw Failure(error)
+        let bytes = try sent(piece) { version throws(StorageFault) -> [UInt8]? in
+            let found = try bucket.bytes(
+                of: bucket.place.prefix + piece.key, version: version, limit: Int(clamping: piece.size))
+            if found == nil, version != nil {
+                throw StorageFault(missing: bucket.place.shown(bucket.place.prefix + piece.key))
+            }
+            return found
         }
         guard let bytes else {
             throw Failure(.failed, "\(shown(entry)): a piece of it is not there: \(bucket.place.url)\(piece.key)")

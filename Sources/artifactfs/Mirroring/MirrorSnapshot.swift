@@ -26,6 +26,8 @@ struct MirrorSnapshot: Hashable {
         var attributes: [String: [UInt8]] = [:]
         /// How many artifacts it stands for: 1 of the first of its files, where it is one that has its name.
         var isArtifact = false
+        /// Which of its object's versions was sent, where the bucket keeps them; of a file.
+        var version: String?
     }
 
     /// A piece of a file.
@@ -33,6 +35,8 @@ struct MirrorSnapshot: Hashable {
         let key: String
         let size: Int64
         let sha256: String
+        /// Which of the object's versions was sent, where the bucket keeps them.
+        var version: String?
     }
 
     /// From 1.
@@ -87,7 +91,8 @@ struct MirrorSnapshot: Hashable {
         return entries.flatMap { entry -> [Piece] in
             switch entry.content {
             case .directory: []
-            case .file(let size, let sha256, let key): [Piece(key: key, size: size, sha256: sha256)]
+            case .file(let size, let sha256, let key):
+                [Piece(key: key, size: size, sha256: sha256, version: entry.version)]
             case .pieces(let pieces): pieces
             }
         }.filter { seen.insert($0.key).inserted }
@@ -157,6 +162,7 @@ extension MirrorSnapshot.Entry {
         case .directory: json["kind"] = .string("directory")
         case .file(let size, let sha256, let key):
             (json["size"], json["sha256"], json["key"]) = (.integer(size), .string(sha256), .string(key))
+            json["version"] = version.map { .string($0) }
         case .pieces(let pieces): json["pieces"] = .array(pieces.map { .object($0.json) })
         }
         if isArtifact { json["artifact"] = .bool(true) }
@@ -175,6 +181,7 @@ extension MirrorSnapshot.Entry {
             let mode = json["mode"]?.string.flatMap({ UInt32($0, radix: 8) }), mode & ~0o3777 == 0
         else { return nil }
         let content: EntryContent
+        var version: String?
         if json["kind"]?.string == "directory" {
             content = .directory
         } else if case .array(let list)? = json["pieces"] {
@@ -183,6 +190,7 @@ extension MirrorSnapshot.Entry {
             content = .pieces(pieces)
         } else if let piece = MirrorSnapshot.Piece(json) {
             content = .file(size: piece.size, sha256: piece.sha256, key: piece.key)
+            version = piece.version
         } else {
             return nil
         }
@@ -193,19 +201,21 @@ extension MirrorSnapshot.Entry {
         }
         self.init(
             path: path, content: content, mode: mode, modified: json["modified"]?.integer, attributes: attributes,
-            isArtifact: json["artifact"] == .bool(true))
+            isArtifact: json["artifact"] == .bool(true), version: version)
     }
 }
 
 extension MirrorSnapshot.Piece {
     fileprivate var json: JSONObject {
-        ["key": .string(key), "size": .integer(size), "sha256": .string(sha256)]
+        var json: JSONObject = ["key": .string(key), "size": .integer(size), "sha256": .string(sha256)]
+        json["version"] = version.map { .string($0) }
+        return json
     }
 
     fileprivate init?(_ json: JSONValue) {
         guard let key = json["key"]?.string, !key.isEmpty, key.utf8.count <= ObjectKey.longest,
             let size = json["size"]?.integer, size >= 0, let sha256 = json["sha256"]?.string, sha256.utf8.count == 64
         else { return nil }
-        self.init(key: key, size: size, sha256: sha256)
+        self.init(key: key, size: size, sha256: sha256, version: json["version"]?.string)
     }
 }

@@ -8,7 +8,8 @@ struct MirrorStatusCommand: ParsableCommand {
         commandName: "status",
         abstract: "List a store's mirrors, and what is not sent yet.",
         discussion: """
-            By what this store knows; no server is asked ('artifactfs mirror verify' asks).
+            By what this store knows; no server is asked ('artifactfs mirror verify' asks). What the bucket keeps of what is overwritten or deleted is \
+            what 'artifactfs mirror add' was told.
 
             EXAMPLE:
               artifactfs mirror status --store /mnt/art
@@ -47,6 +48,7 @@ struct MirrorStatusCommand: ParsableCommand {
                         "files": .integer(Int64(left.count)),
                         "bytes": .integer(bytes), "ledger_bytes": .integer(lines), "whole": .bool(isWhole),
                     ]
+                    for (name, value) in mirror.settings.shown.sorted { all[name] = value }
                     all["snapshot"] = last.map { .integer($0.number) }
                     all["time"] = last.map { .string($0.time) }
                     all["artifacts"] = last.map { .integer(Int64($0.artifacts)) }
@@ -60,7 +62,7 @@ struct MirrorStatusCommand: ParsableCommand {
                     isWhole
                     ? "all is sent"
                     : "\(left.count) files (\(ShownText.bytes(bytes))) and \(ShownText.bytes(lines)) of ledgers are not sent"
-                Terminal.show("\(mirror.name)  \(mirror.place.url): \(state); \(rest)")
+                Terminal.show("\(mirror.name)  \(mirror.place.url): \(state); \(rest); \(mirror.settings.words)")
             }
             for problem in inventory.problems { Terminal.complain("cannot be sent: " + problem) }
             if isBehind { throw ExitCode(Status.failed.rawValue) }

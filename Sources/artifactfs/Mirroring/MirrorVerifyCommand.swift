@@ -9,7 +9,8 @@ struct MirrorVerifyCommand: ParsableCommand {
         abstract: "See that a mirror has all that its newest snapshot needs.",
         discussion: """
             Asks the server for every object's size and SHA-256; --read reads all bytes, and trusts nothing that the server says. Where something \
-            is missing, the next push sends it again.
+            is missing, the next push sends it again. Where the bucket keeps versions, the one that was sent counts, and one that somebody put \
+            over it, or over which it was deleted, is told.
 
             EXAMPLE:
               artifactfs mirror verify cloud --read
@@ -29,7 +30,7 @@ struct MirrorVerifyCommand: ParsableCommand {
             let mirror = try MirrorPlace.find(name, of: store)
             let identity = try MirrorPlace.identity(of: store)
             let (snapshot, sum) = try MirrorCheck(bucket: try mirror.bucket()).run(of: identity, reads: read)
-            for problem in sum.problems { Terminal.complain(problem) }
+            for problem in sum.problems + sum.notes { Terminal.complain(problem) }
             if !sum.problems.isEmpty { try mirror.alone { mirror.forget() } }
             let differing = sum.problems.isEmpty ? "" : "; \(sum.problems.count) are not"
             Terminal.show(

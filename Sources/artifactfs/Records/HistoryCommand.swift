@@ -103,12 +103,39 @@ struct HistoryCommand: ParsableCommand {
                 "attested",
                 [version, "with the key \(artifact.key.prefix(16))", by(artifact.uid, artifact.command)]
             )
+        case .mirrored(let mirrored):
+            return (
+                "mirrored",
+                [words(for: mirrored.objects(of: path), of: mirrored), by(mirrored.uid, mirrored.command)]
+            )
         case .denied(let denied):
             return (
                 "denied", ["\(denied.operation): \(denied.errno), rule \(denied.rule)", by(denied.uid, denied.command)]
             )
         default: return (line.event.name, [])
         }
+    }
+
+    /// Where a mirror has an artifact: the object, or how many of one that is a directory.
+    static func words(
+        for objects: [LedgerEvent.MirroredObjects.MirroredObject], of mirrored: LedgerEvent.MirroredObjects
+    ) -> String {
+        let files = objects.filter { $0.key.hasSuffix("/" + $0.sha256) }
+        var words = files.map { one in
+            (one.version.map { "version \($0) " } ?? "") + "to \(mirrored.url)\(one.key)"
+                + (one.objectVersion.map { ", as its version \($0)" } ?? "")
+        }
+        let parts = objects.filter { !$0.key.hasSuffix("/" + $0.sha256) }
+        if let first = parts.first {
+            // What all have in common: the artifact's own key.
+            let common = parts.reduce(first.key.split(separator: "/").dropLast()) { common, object in
+                zip(common, object.key.split(separator: "/")).prefix { $0 == $1 }.map(\.0)[...]
+            }
+            let number = first.version.map { "version \($0) " } ?? ""
+            let count = parts.count == 1 ? "1 object" : "\(parts.count) objects"
+            words.append("\(number)\(count) to \(mirrored.url)\(common.joined(separator: "/"))/")
+        }
+        return words.joined(separator: "; ")
     }
 
     private static func by(_ record: ArtifactRecord) -> String {

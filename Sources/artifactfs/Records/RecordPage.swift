@@ -44,7 +44,11 @@ struct RecordPage {
     ///   - showsPossible: whether inputs are listed that are a guess.
     ///   - proved: when 'artifactfs verify' found it to be what was sealed, in nanoseconds since 1970; nil where that is not known.
     ///   - keys: the names of the keys that have signed it.
-    init(_ record: ArtifactRecord, state: String, showsPossible: Bool, proved: Int64? = nil, keys: [String] = []) {
+    ///   - mirrored: where mirrors have it, in words.
+    init(
+        _ record: ArtifactRecord, state: String, showsPossible: Bool, proved: Int64? = nil, keys: [String] = [],
+        mirrored: [String] = []
+    ) {
         what(record.artifact, state)
         if let proved {
             let time = timespec(tv_sec: Int(proved / 1_000_000_000), tv_nsec: 0)
@@ -54,6 +58,7 @@ struct RecordPage {
             let names = keys.map { String($0.prefix(16)) }.joined(separator: ", ")
             line("signed", "with \(keys.count == 1 ? "the key" : "\(keys.count) keys:") \(names)")
         }
+        for (place, words) in mirrored.enumerated() { line(place == 0 ? "mirrored" : "", words) }
         when(record.times)
         who(record)
         job(record.job)

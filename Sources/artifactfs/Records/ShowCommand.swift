@@ -54,7 +54,7 @@ struct ShowCommand: ParsableCommand {
             } else {
                 let page = RecordPage(
                     record, state: state, showsPossible: possible, proved: Self.proved(record, artifact.store),
-                    keys: Self.keys(record, artifact.store))
+                    keys: Self.keys(record, artifact.store), mirrored: Self.mirrored(record, artifact.store))
                 print(page.text, terminator: "")
             }
         }
@@ -72,6 +72,24 @@ struct ShowCommand: ParsableCommand {
             let sha256 = record.artifact.sha256, let opened = try? ShownArtifact.openStore(store)
         else { return [] }
         return (try? opened.signingKeys(path: path, sha256: sha256)) ?? []
+    }
+
+    /// Where mirrors have what a record is of, each as it was noted last, in a store that has mirrors and where this user may know.
+    private static func mirrored(_ record: ArtifactRecord, _ store: String?) -> [String] {
+        guard let store, AttestedRecords.canRead(store), let path = record.artifact.path,
+            let sha256 = record.artifact.sha256,
+            !Paths.names("\(store)/\(StoreLayout.privateDirectory)/mirrors").isEmpty,
+            let opened = try? ShownArtifact.openStore(store),
+            let all = try? opened.withLedgers({ try $0.mirrored(path) })
+        else { return [] }
+        var last: [String: (time: String, words: String)] = [:]
+        for (line, mirrored) in all {
+            // What the key has is the artifact's own: of one that is a directory, each file has another.
+            let objects = mirrored.objects(of: path).filter { $0.key.split(separator: "/").contains { $0 == sha256 } }
+            if objects.isEmpty || line.time < last[mirrored.url]?.time ?? "" { continue }
+            last[mirrored.url] = (line.time, HistoryCommand.words(for: objects, of: mirrored))
+        }
+        return last.values.sorted { $0.time < $1.time }.map { "\($0.words), at \($0.time.prefix(19))Z" }
     }
 
     /// What is to be shown, and its state in words.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import boto3
 
@@ -72,6 +73,10 @@ else:
         "s3", endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id="k", aws_secret_access_key="s",
         region_name="us-east-1")
     client.create_bucket(Bucket="lab-results")
+    # What is overwritten there is kept, and what is locked is kept for its time.
+    client.create_bucket(Bucket="lab-versions")
+    client.put_bucket_versioning(Bucket="lab-versions", VersioningConfiguration={"Status": "Enabled"})
+    client.create_bucket(Bucket="lab-locked", ObjectLockEnabledForBucket=True)
 lock = threading.Lock()
 
 
@@ -82,7 +87,7 @@ def control(line):
             wanted = json.load(file)
     except FileNotFoundError:
         return {}, 0
-    if wanted.get("match", "") not in line:
+    if wanted.get("match", "") not in line or not line.startswith(wanted.get("method", "")):
         return {}, 0
     count = directory + "/count"
     number = int(open(count).read()) + 1 if os.path.exists(count) else 1
@@ -140,6 +145,10 @@ def serve(ours):
         if isIt and wanted.get("when") == "before" and "kill" in wanted:
             return kill(wanted)
         start, _, rest = got.partition(b"\r\n\r\n")
+        locked = [x for x in start.decode("latin1").lower().split("\r\n") if x.startswith("x-amz-object-lock-")]
+        if locked:
+            with lock, open(directory + "/locked", "a") as file:
+                file.write(line + " " + " ".join(sorted(locked)) + "\n")
         length = 0
         for one in start.split(b"\r\n")[1:]:
             name, _, value = one.partition(b":")
@@ -157,6 +166,10 @@ def serve(ours):
             return refuse(403, "RequestTimeTooSkewed", ours, time.time() + wanted["ahead"])
         if isIt and wanted.get("corrupt") and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
+        if isIt and wanted.get("abort"):
+            path, _, query = line.split(" ")[1].partition("?")
+            bucket, _, key = urllib.parse.unquote(path[1:]).partition("/")
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=urllib.parse.parse_qs(query)["uploadId"][0])
         if isIt and "status" in wanted:
             return refuse(wanted["status"], wanted["code"], ours)
         if isIt and wanted.get("cut") == "request":
