@@ -517,6 +517,60 @@ extension MountedTests {
             return try run([Self.python, "-c", script]).output.split(separator: "\n").map(String.init).sorted()
         }
 
+        /// Only what a query finds is sent; what is not there says so, in the snapshot and in the store that is made of it.
+        @Test func onlyWhatIsChosenIsSent() throws {
+            #expect(try add("m").succeeded)
+            let nothing = try mirror("push", "m", "key = chr9", "--store", store)
+            #expect(nothing.status == 1 && nothing.errors.contains("nothing was found"), "\(nothing)")
+            let wrong = try mirror("push", "m", "key == (", "--store", store)
+            #expect(wrong.status == 64, "\(wrong)")
+            #expect(try mirror("push", "cloud", "--store", store).status == 2, "no mirror's name is no query")
+            let pushed = try mirror("push", "m", "key = chr2", "--store", store)
+            #expect(pushed.succeeded && pushed.output.contains("has 1 artifacts"), "\(pushed)")
+            #expect(pushed.output.contains("3 artifacts are not in it: not chosen"), "\(pushed)")
+            #expect(try client("print(keys('m/artifacts'))").split(separator: ",").count == 1)
+            // Again: nothing new, though the others are still not chosen; without a name it is for all mirrors.
+            let again = try mirror("push", "key", "=", "chr2", "--store", store)
+            #expect(again.succeeded && again.output.contains("nothing new"), "\(again)")
+            #expect(again.output.contains("snapshot 1 "), "\(again)")
+            let status = try mirror("status", "--store", store)
+            #expect(status.status == 1 && status.output.contains("without 3 that were not chosen"), "\(status)")
+            let target = files.path + "/part"
+            let restored = try restore("m", to: target)
+            #expect(
+                restored.succeeded && restored.output.contains("3 artifacts are not there: not chosen"), "\(restored)")
+            for (words, said) in [
+                (["verify", "--store", target], "3 are not in this store"), (["audit", target], "3 not here"),
+                (["doctor", target], ""),
+            ] {
+                let outcome = try run([try Mount.binary()] + words)
+                #expect(outcome.succeeded && outcome.output.contains(said), "\(words): \(outcome)")
+            }
+            let verified = try run([try Mount.binary(), "verify", "--store", target])
+            #expect(verified.output.contains("\(one): is not here: it was not chosen"), "\(verified)")
+            #expect(verified.output.contains("\(one)@1: is not here"), "\(verified)")
+            // What is lost is told as ever.
+            let file = target + "/base_layer/splice_errors_chr2.tsv"
+            #expect(unlink(file) == 0)
+            let lost = try run([try Mount.binary(), "verify", "--store", target])
+            #expect(lost.status == 1 && lost.output.contains("chr2.tsv: IS GONE"), "\(lost)")
+            // Its own mirror has the same, and says so.
+            _ = try shell("cp '\(store)/base_layer/splice_errors_chr2.tsv' '\(file)'")
+            #expect(try add("n", of: target).succeeded)
+            let second = try mirror("push", "n", "--store", target)
+            #expect(second.succeeded && second.output.contains("3 artifacts are not in it"), "\(second)")
+            // What was chosen before stays, and the rest comes with the next push.
+            let other = try mirror("push", "m", "key = chr1", "--store", store)
+            #expect(other.succeeded && other.output.contains("has 2 artifacts"), "\(other)")
+            let whole = try push("m")
+            #expect(
+                whole.succeeded && whole.output.contains("has 3 artifacts") && !whole.output.contains("chosen"),
+                "\(whole)")
+            #expect(try restore("m", to: files.path + "/whole").succeeded)
+            try expectSame(files.path + "/whole")
+            #expect(access(files.path + "/whole/.artifactfs/absent.jsonl", F_OK) != 0)
+        }
+
         /// What another client puts over an object, or deletes, leaves the version that was sent: it is told, and a restore takes that one.
         @Test func theVersionThatWasSentCounts() throws {
             #expect(try add("v", in: "lab-versions").succeeded)

@@ -70,8 +70,9 @@ struct StoreFindings {
                 add(.stray, file.path, line)
             }
         }
-        lookAtRecords(files, try Self.sealed(path))
-        try lookAtVersions(store.schema)
+        let absent = AbsentArtifacts(of: path)
+        lookAtRecords(files, try Self.sealed(path), absent)
+        try lookAtVersions(store.schema, absent)
         for name in (try? store.endedMounts()) ?? [] {
             add(
                 .left, "\(StoreLayout.privateDirectory)/staging/\(name)",
@@ -89,32 +90,32 @@ struct StoreFindings {
         all.append(StoreFinding(trouble: trouble, path: path, remedy: remedy))
     }
 
-    /// What has a record, by its path on the mount, with its size.
-    private static func sealed(_ path: String) throws -> [String: Int64?] {
+    /// What has a record, by its path on the mount, with its size and SHA-256.
+    private static func sealed(_ path: String) throws -> [String: (size: Int64?, sha256: String)] {
         guard hasLedgers(path) else { return [:] }
-        var known: [String: Int64?] = [:]
+        var known: [String: (size: Int64?, sha256: String)] = [:]
         let sealed = Query.Value.text(ArtifactRecord.State.sealed.rawValue)
         try StorePlace(mount: nil, store: path).asking { catalog in
             try catalog.find(
-                .field(Field(.state), .compare(.equal, sealed)), .artifacts, columns: [Field(.path), Field(.size)]
+                .field(Field(.state), .compare(.equal, sealed)), .artifacts,
+                columns: [Field(.path), Field(.size), Field(.sha256)]
             ) { row in
-                if case .integer(let size) = row[1] {
-                    known[row[0].text] = size
-                } else {
-                    known[row[0].text] = .some(nil)
-                }
+                let size: Int64? = if case .integer(let size) = row[1] { size } else { nil }
+                known[row[0].text] = (size, row[2].text)
                 return true
             }
         }
         return known
     }
 
-    private mutating func lookAtRecords(_ files: [ExistingFile], _ sealed: [String: Int64?]) {
+    private mutating func lookAtRecords(
+        _ files: [ExistingFile], _ sealed: [String: (size: Int64?, sha256: String)], _ absent: AbsentArtifacts
+    ) {
         var seen: Set<String> = []
         for file in files {
             guard let shown = file.shownPath else { continue }
             seen.insert(shown)
-            guard let size = sealed[shown] else {
+            guard let (size, _) = sealed[shown] else {
                 add(.unrecorded, file.path, "artifactfs adopt \(Shell.quoted(path))")
                 continue
             }
@@ -126,20 +127,26 @@ struct StoreFindings {
                 add(.resized, file.path, "artifactfs history --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
             }
         }
-        for shown in sealed.keys.sorted() where !seen.contains(shown) {
+        for (shown, one) in sealed.sorted(by: { $0.key < $1.key }) where !seen.contains(shown) {
+            if absent.has(shown, sha256: one.sha256) { continue }
             add(.gone, shown, "artifactfs history --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
         }
     }
 
     /// Former versions whose files are gone, around the store.
-    private mutating func lookAtVersions(_ schema: ArtifactSchema) throws {
+    private mutating func lookAtVersions(_ schema: ArtifactSchema, _ absent: AbsentArtifacts) throws {
         guard Self.hasLedgers(path) else { return }
         let former = Query.field(Field(.state), .oneOf(Unsealing.allCases.map { .text($0.rawValue) }))
         var missing: [(path: String, number: Int64)] = []
         try StorePlace(mount: nil, store: path).asking { catalog in
             missing = []
-            try catalog.find(former, .artifacts, columns: [Field(.path), Field(.version), Field(.removed)]) { row in
-                guard case .integer(let number) = row[1], row[2] == .unknown else { return true }
+            try catalog.find(
+                former, .artifacts,
+                columns: [Field(.path), Field(.version), Field(.removed), Field(.sha256)]
+            ) { row in
+                guard case .integer(let number) = row[1], row[2] == .unknown,
+                    !absent.has("\(row[0].text)@\(number)", sha256: row[3].text)
+                else { return true }
                 let real = VersionReader.path(of: schema.realPath(ofShown: row[0].text), number: number)
                 if (try? SystemCall.attributes(SystemCall.currentDirectory, path + "/" + real)) == nil {
                     missing.append((row[0].text, number))

@@ -29,6 +29,12 @@ struct MirrorInventory {
     struct MirroredArtifact: Hashable {
         let path: String
         let version: Int64?
+        /// As its record has it.
+        let sha256: String
+        /// Its path, with `@` and a number of what has left its name.
+        let title: String
+
+        var absent: MirrorSnapshot.AbsentArtifact { .init(title: title, sha256: sha256) }
     }
 
     /// A ledger's file, as far as its lines are whole.
@@ -42,6 +48,8 @@ struct MirrorInventory {
     private(set) var ledgers: [LedgerFile] = []
     /// Whose files are added now.
     private var artifact: MirroredArtifact?
+    /// What this store has not, as it was restored from a mirror for which that was not chosen.
+    private(set) var absent: [MirrorSnapshot.AbsentArtifact] = []
     /// What cannot be sent, and why, for people.
     private(set) var problems: [String] = []
     private let store: String
@@ -95,6 +103,7 @@ struct MirrorInventory {
                 return true
             }
         }
+        let known = AbsentArtifacts(of: store)
         for row in rows.sorted(by: { ($0.shown, $0.version ?? 0) < ($1.shown, $1.version ?? 0) }) {
             let real = schema.realPath(ofShown: row.shown)
             let title = row.version.map { "\(row.shown)@\($0)" } ?? row.shown
@@ -102,13 +111,18 @@ struct MirrorInventory {
                 problems.append("\(title): its record has no hash")
                 continue
             }
-            artifact = MirroredArtifact(path: row.shown, version: row.number)
+            let artifact = MirroredArtifact(path: row.shown, version: row.number, sha256: sha256, title: title)
+            self.artifact = artifact
             do throws(Errno) {
                 try addArtifact(
                     Array((row.version.map { VersionReader.path(of: real, number: $0) } ?? real).utf8), real, sha256,
                     title,
                     isNamed: row.version == nil)
             } catch {
+                if error == .noSuchFileOrDirectory, known.has(title, sha256: sha256) {
+                    absent.append(artifact.absent)
+                    continue
+                }
                 problems.append(
                     "\(title): "
                         + (error == .noSuchFileOrDirectory ? "it is not there" : "it cannot be read: \(error)"))
@@ -116,6 +130,25 @@ struct MirrorInventory {
         }
         artifact = nil
         try addOwnFiles()
+    }
+
+    /// The titles of what a query finds, as `artifactfs find` does.
+    static func titles(of query: String, _ place: StorePlace) throws -> Set<String> {
+        let asked = try AskedQuery(query, .artifacts, columns: "path,state,version", sort: nil)
+        var titles: Set<String> = []
+        try place.asking { catalog in
+            titles = []
+            if catalog.isBehind {
+                throw Failure(.busy, "another process brings the catalog up to date; try again in a moment")
+            }
+            try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
+                let isSealed = row[1].text == ArtifactRecord.State.sealed.rawValue
+                let version: Int64? = if !isSealed, case .integer(let number) = row[2] { number } else { nil }
+                titles.insert(version.map { "\(row[0].text)@\($0)" } ?? row[0].text)
+                return true
+            }
+        }
+        return titles
     }
 
     // MARK: - Artifacts

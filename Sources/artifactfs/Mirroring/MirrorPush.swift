@@ -20,6 +20,8 @@ final class MirrorPush {
         var fault: Failure?
         var snapshot: MirrorSnapshot?
         var isNew = false
+        /// How many artifacts are not there, as they were not chosen.
+        var absent: Int { snapshot?.absent.count ?? 0 }
         /// Whether the ledger has more now: of what was sent.
         var hasNoted = false
     }
@@ -27,21 +29,24 @@ final class MirrorPush {
     private let mirror: MirrorPlace
     private let place: StorePlace
     private let bucket: Bucket
+    private let query: String?
     /// What is known to be there, and the version that was sent, where the bucket keeps them.
     private var known: [String: String?]
     /// What the ledger was told by this push.
     private var noted: Set<MirrorSnapshot.Piece> = []
     private let sent: FileDescriptor
     private var sum = PushedSum()
-    /// Where artifacts are of which something was not sent.
+    /// Where artifacts are of which something was not sent, or that were not chosen.
     private var damaged: Set<[UInt8]> = []
 
     /// How often a store that changes under it is looked at again.
     private static let tries = 5
 
-    /// - Parameter limit: the most that is sent in a second, in bytes.
-    init(_ mirror: MirrorPlace, _ place: StorePlace, limit: Int64?) throws {
-        (self.mirror, self.place) = (mirror, place)
+    /// - Parameters:
+    ///   - query: by which artifacts are chosen; nil for all.
+    ///   - limit: the most that is sent in a second, in bytes.
+    init(_ mirror: MirrorPlace, _ place: StorePlace, query: String?, limit: Int64?) throws {
+        (self.mirror, self.place, self.query) = (mirror, place, query)
         bucket = try mirror.bucket(limit: limit)
         known = mirror.sentObjects()
         sent = try mirror.openSent()
@@ -58,13 +63,16 @@ final class MirrorPush {
             var inventory = try MirrorInventory.of(place, mirror.store)
             let last = try mirror.lastSnapshot().flatMap { $0.store == store ? $0 : nil } ?? Self.newest(bucket)
             // What has gone while it was sent has another place now, by the ledger: all is looked at again.
-            let isWhole = try send(inventory, last)
+            let leftOut = try query.map { try self.leftOut($0, inventory, last) } ?? [:]
+            let isWhole = try send(inventory, last, but: leftOut)
             if sum.fault != nil { return sum }
             guard isWhole || attempt >= Self.tries else { continue }
             // The ledger's lines on it are in the snapshot as well, so that one push is enough.
+            damaged.formUnion(leftOut.keys)
             if try note(inventory, last), try !inventory.takeNotes(), attempt < Self.tries { continue }
             sum.problems += inventory.problems
-            if try finish(inventory, store, last) { return sum }
+            let absent = Set(inventory.absent + leftOut.values.map(\.absent)).sorted { $0.title < $1.title }
+            if try finish(inventory, store, last, absent) { return sum }
             guard attempt < Self.tries else {
                 throw Failure(.busy, "another push to \(mirror.place.url) is always quicker; try again in a moment")
             }
@@ -74,11 +82,29 @@ final class MirrorPush {
 
     // MARK: - Files
 
+    /// What is neither chosen nor there already, by where it is.
+    private func leftOut(
+        _ query: String, _ inventory: MirrorInventory, _ last: MirrorSnapshot?
+    ) throws -> [[UInt8]: MirrorInventory.MirroredArtifact] {
+        let chosen = try MirrorInventory.titles(of: query, place)
+        let there = Set((last?.objects ?? []).map(\.key))
+        var leftOut: [[UInt8]: MirrorInventory.MirroredArtifact] = [:]
+        for item in inventory.items {
+            guard let artifact = item.artifact, !chosen.contains(artifact.title) else { continue }
+            if known[item.key] == nil, !there.contains(item.key) { leftOut[item.root] = artifact }
+        }
+        return leftOut
+    }
+
     /// Sends what is not there.
     ///
+    /// - Parameter leftOut: where something is that was not chosen.
     /// - Returns: whether nothing went away meanwhile.
-    private func send(_ inventory: MirrorInventory, _ last: MirrorSnapshot?) throws -> Bool {
-        var left = inventory.items.filter { known[$0.key] == nil }
+    private func send(
+        _ inventory: MirrorInventory, _ last: MirrorSnapshot?,
+        but leftOut: [[UInt8]: MirrorInventory.MirroredArtifact]
+    ) throws -> Bool {
+        var left = inventory.items.filter { known[$0.key] == nil && leftOut[$0.root] == nil }
         let before = left.isEmpty ? [:] : Self.versions(last)
         var uploads = try begun(left)
         let all = left.reduce(Int64(0)) { $0 &+ $1.size }
@@ -235,20 +261,24 @@ final class MirrorPush {
     /// Sends the ledgers and the snapshot.
     ///
     /// - Returns: false when another push had its number.
-    private func finish(_ inventory: MirrorInventory, _ store: String, _ last: MirrorSnapshot?) throws -> Bool {
+    private func finish(
+        _ inventory: MirrorInventory, _ store: String, _ last: MirrorSnapshot?,
+        _ absent: [MirrorSnapshot.AbsentArtifact]
+    ) throws -> Bool {
         var entries = Self.without(damaged, inventory.entries)
         for place in entries.indices {
             if case .file(_, _, let key) = entries[place].content { entries[place].version = known[key] ?? nil }
         }
         for ledger in inventory.ledgers { entries.append(try entry(of: ledger, inventory, last)) }
-        if let last, last.entries == entries {
+        if let last, last.entries == entries, last.absent == absent {
             try mirror.keep(last)
             (sum.snapshot, sum.isNew) = (last, false)
             return true
         }
         let now = Clock.now()
         let snapshot = MirrorSnapshot(
-            number: (last?.number ?? 0) + 1, store: store, time: TimeText.rfc3339(now), entries: entries)
+            number: (last?.number ?? 0) + 1, store: store, time: TimeText.rfc3339(now), entries: entries,
+            absent: absent)
         do throws(StorageFault) {
             try bucket.put(snapshot.text, as: bucket.place.prefix + snapshot.key)
         } catch {

@@ -217,6 +217,7 @@ struct MirrorRestore {
     /// Gives directories what they had, the innermost first, brings all to disk, and gives the store its name.
     private func close(_ snapshot: MirrorSnapshot) throws {
         do throws(Errno) {
+            try writeAbsent(snapshot.absent)
             for entry in snapshot.entries.reversed() where entry.content == .directory {
                 let directory = try SystemCall.open(
                     SystemCall.currentDirectory, path(entry), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -237,6 +238,16 @@ struct MirrorRestore {
         } catch { throw failure("finished", target, error) }
         for name in Paths.names(work) { try? SystemCall.unlink(SystemCall.currentDirectory, work + "/" + name) }
         try? SystemCall.unlink(SystemCall.currentDirectory, work, isDirectory: true)
+    }
+
+    /// Says in the store what it has not, as it was not chosen for the mirror.
+    private func writeAbsent(_ absent: [MirrorSnapshot.AbsentArtifact]) throws(Errno) {
+        guard !absent.isEmpty else { return }
+        let path = top + "/" + AbsentArtifacts.path
+        let file = try SystemCall.open(
+            SystemCall.currentDirectory, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, Self.fresh)
+        defer { SystemCall.close(file) }
+        try SystemCall.write(file, AbsentArtifacts.text(of: absent))
     }
 
     private static func parent(of path: String) -> String {

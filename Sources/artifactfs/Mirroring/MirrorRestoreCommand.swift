@@ -45,8 +45,13 @@ struct MirrorRestoreCommand: ParsableCommand {
             }
             let target = try Paths.resolvedDirectory(of: target)
             let (snapshot, bytes) = try MirrorRestore(bucket, to: target).run()
+            let count = snapshot.absent.count
+            let absent =
+                count == 0
+                ? ""
+                : "; \(count) \(count == 1 ? "artifact is" : "artifacts are") not there: not chosen for the mirror ('artifactfs verify' lists them)"
             Terminal.show(
-                "restored \(snapshot.artifacts) artifacts to \(target) (\(ShownText.bytes(bytes)) came now), as of \(snapshot.shownTime)"
+                "restored \(snapshot.artifacts) artifacts to \(target) (\(ShownText.bytes(bytes)) came now), as of \(snapshot.shownTime)\(absent)"
             )
         }
     }

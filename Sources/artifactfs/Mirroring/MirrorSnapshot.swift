@@ -39,6 +39,23 @@ struct MirrorSnapshot: Hashable {
         var version: String?
     }
 
+    /// An artifact that the ledgers know of and whose bytes are not there, as it was not chosen.
+    struct AbsentArtifact: Hashable {
+        /// Its path on the mount, with `@` and a number of what has left its name.
+        let title: String
+        /// As its record has it.
+        let sha256: String
+
+        var json: JSONObject { ["path": .string(title), "sha256": .string(sha256)] }
+
+        init(title: String, sha256: String) { (self.title, self.sha256) = (title, sha256) }
+
+        init?(_ json: JSONValue) {
+            guard let title = json["path"]?.string, let sha256 = json["sha256"]?.string else { return nil }
+            self.init(title: title, sha256: sha256)
+        }
+    }
+
     /// From 1.
     var number: Int64
     /// Which store it is of.
@@ -47,6 +64,8 @@ struct MirrorSnapshot: Hashable {
     var time: String
     /// A directory comes before what is in it.
     var entries: [Entry]
+    /// What was not chosen.
+    var absent: [AbsentArtifact] = []
 
     static let format: Int64 = 1
 
@@ -102,10 +121,11 @@ struct MirrorSnapshot: Hashable {
 
     /// A JSON object a line: what it is, then its entries.
     var text: [UInt8] {
-        let head: JSONObject = [
+        var head: JSONObject = [
             "format": .integer(Self.format), "store": .string(store), "number": .integer(number), "time": .string(time),
             "entries": .integer(Int64(entries.count)),
         ]
+        if !absent.isEmpty { head["absent"] = .array(absent.map { .object($0.json) }) }
         var text = Array("\(JSONValue.object(head))\n".utf8)
         for entry in entries { text += "\(JSONValue.object(entry.json))\n".utf8 }
         return text
@@ -123,6 +143,12 @@ struct MirrorSnapshot: Hashable {
         guard let store = head["store"]?.string, let number = head["number"]?.integer, number > 0,
             let time = head["time"]?.string, head["entries"]?.integer == Int64(lines.count - 1)
         else { return (nil, "it is not whole") }
+        var absent: [AbsentArtifact] = []
+        if let list = head["absent"] {
+            guard case .array(let list) = list else { return (nil, "it does not say what was not chosen") }
+            absent = list.compactMap { AbsentArtifact($0) }
+            guard absent.count == list.count else { return (nil, "it does not say what was not chosen") }
+        }
         var entries: [Entry] = []
         var kinds: [[UInt8]: Bool] = [[]: true]
         for (place, line) in lines.enumerated().dropFirst() {
@@ -132,7 +158,7 @@ struct MirrorSnapshot: Hashable {
             kinds[entry.path] = entry.content == .directory
             entries.append(entry)
         }
-        return (MirrorSnapshot(number: number, store: store, time: time, entries: entries), "")
+        return (MirrorSnapshot(number: number, store: store, time: time, entries: entries, absent: absent), "")
     }
 
     /// The path of the directory that it is in; empty of the store's own.

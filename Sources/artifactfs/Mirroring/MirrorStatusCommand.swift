@@ -51,6 +51,7 @@ struct MirrorStatusCommand: ParsableCommand {
                     for (name, value) in mirror.settings.shown.sorted { all[name] = value }
                     all["snapshot"] = last.map { .integer($0.number) }
                     all["time"] = last.map { .string($0.time) }
+                    all["absent"] = last.map { .integer(Int64($0.absent.count)) }
                     all["artifacts"] = last.map { .integer(Int64($0.artifacts)) }
                     print(JSONValue.object(all).description)
                     continue
@@ -58,11 +59,14 @@ struct MirrorStatusCommand: ParsableCommand {
                 let state =
                     last.map { "snapshot \($0.number) of \($0.shownTime) has \($0.artifacts) artifacts" }
                     ?? "no snapshot yet"
+                let absent =
+                    last.map { $0.absent.isEmpty ? "" : ", without \($0.absent.count) that were not chosen" } ?? ""
                 let rest =
                     isWhole
                     ? "all is sent"
                     : "\(left.count) files (\(ShownText.bytes(bytes))) and \(ShownText.bytes(lines)) of ledgers are not sent"
-                Terminal.show("\(mirror.name)  \(mirror.place.url): \(state); \(rest); \(mirror.settings.words)")
+                Terminal.show(
+                    "\(mirror.name)  \(mirror.place.url): \(state)\(absent); \(rest); \(mirror.settings.words)")
             }
             for problem in inventory.problems { Terminal.complain("cannot be sent: " + problem) }
             if isBehind { throw ExitCode(Status.failed.rawValue) }

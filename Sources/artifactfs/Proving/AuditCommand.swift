@@ -115,8 +115,10 @@ struct AuditCommand: ParsableCommand {
     private func artifacts(_ place: StorePlace, _ store: String) throws -> (wrong: Int, unknown: Int) {
         let schema = try place.schema()
         let asked = try AskedQuery(
-            ChosenArtifacts.withVersions, .artifacts, columns: "path,size,state,version,removed", sort: nil)
+            ChosenArtifacts.withVersions, .artifacts, columns: "path,size,state,version,removed,sha256", sort: nil)
         var (count, former, removed, wrong, unknown) = (0, 0, 0, 0, 0)
+        let known = AbsentArtifacts(of: store)
+        var absent = 0
         // What was read before tells what was removed since; what is asked is what the ledgers say now.
         var foundOther = false
         try place.asking { foundOther = $0.foundOther }
@@ -124,7 +126,7 @@ struct AuditCommand: ParsableCommand {
             tell(nil, "a ledger is not the one that was read before: lines of it were removed or changed since")
         }
         try place.asking(anew: true) { catalog in
-            (count, former, removed, wrong, unknown) = (0, 0, 0, foundOther ? 1 : 0, 0)
+            (count, former, removed, wrong, unknown, absent) = (0, 0, 0, foundOther ? 1 : 0, 0, 0)
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
                 let isSealed = row[2].text == ArtifactRecord.State.sealed.rawValue
                 guard row[4] == .unknown else {
@@ -142,6 +144,7 @@ struct AuditCommand: ParsableCommand {
                 case .differs(let why):
                     wrong += 1
                     tell(title, why)
+                case .missing where known.has(title, sha256: row[5].text): absent += 1
                 case .missing:
                     wrong += 1
                     tell(title, "it was sealed, and nothing is there")
@@ -158,6 +161,7 @@ struct AuditCommand: ParsableCommand {
                 bad == 0
                 ? [] : ["\(bad) of them \(bad == 1 ? "is" : "are") not as \(bad == 1 ? "it was" : "they were")"]
             if unknown > 0 { words.append("\(unknown) cannot be looked at") }
+            if absent > 0 { words.append("\(absent) not here (\(AbsentArtifacts.words))") }
             let all = words.isEmpty ? "all there, as long as they were, and read-only" : words.joined(separator: ", ")
             let versions = former == 0 ? "" : " and \(former) former \(former == 1 ? "version" : "versions")"
             let gone =

@@ -31,6 +31,8 @@ struct Proving {
         var passedOver = 0
         /// How many are there of which this user is shown no record.
         var withoutRecord = 0
+        /// How many are not in this store, as it was restored from a mirror for which they were not chosen.
+        var absent = 0
         /// How many are there no more, as the ledger says it.
         var removed = 0
         /// Whether it is not remembered when they were proved.
@@ -51,6 +53,11 @@ struct Proving {
                 words.append(
                     "the bytes of \(removed) former \(removed == 1 ? "version" : "versions") were removed by gc")
             }
+            if absent > 0 {
+                words.append(
+                    "\(absent) \(absent == 1 ? "is" : "are") not in this store: not chosen for the mirror that it was restored from"
+                )
+            }
             if passedOver > 0 { words.append("\(passedOver) passed over") }
             if left > 0 { words.append("\(left) \(left == 1 ? "was" : "were") not looked at: the time was over") }
             return words.joined(separator: "; ")
@@ -60,6 +67,7 @@ struct Proving {
 
     private let chosen: ChosenArtifacts
     private let book: ProofBook?
+    private let absent: AbsentArtifacts
     private var all: [Sealed] = []
     private let passedOver: Int
     /// Those whose bytes were removed to make room.
@@ -75,6 +83,7 @@ struct Proving {
         removed = chosen.all.filter { $0.removed != nil }
         let book = place.store.flatMap { try? ProofBook(of: $0) }
         self.book = book
+        absent = AbsentArtifacts(of: place.store)
         let now = Self.now
         let (span, isTooMuch) = (age ?? 0).multipliedReportingOverflow(by: 1_000_000_000)
         let (earliest, isBefore) = now.subtractingReportingOverflow(span)
@@ -95,6 +104,9 @@ struct Proving {
         let clock = Clock.now()
         return Int64(clock.tv_sec) &* 1_000_000_000 &+ Int64(clock.tv_nsec)
     }
+
+    /// Whether something is not there as it was not chosen for the mirror that the store was restored from.
+    func isAbsent(_ one: Sealed) -> Bool { absent.has(one.title, sha256: one.sha256) }
 
     /// From 1; by the path's hash, so that a path is always in the same part.
     private static func part(of path: String, _ count: Int64) -> Int64 {
@@ -135,6 +147,7 @@ struct Proving {
             case .whole:
                 (sum.whole, sum.bytes) = (sum.whole + 1, sum.bytes &+ (one.size ?? 0))
                 if let sha256 = one.sha256 { proved.append((one.title, sha256)) }
+            case .missing where isAbsent(one): sum.absent += 1
             case .differs, .missing: sum.differing += 1
             case .unknown: sum.unknown += 1
             }

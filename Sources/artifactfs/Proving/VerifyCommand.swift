@@ -64,7 +64,9 @@ struct VerifyCommand: ParsableCommand {
             let time = try maxDuration.map { try Self.span($0, "--max-duration") }
             let proving = try Proving(try ChosenArtifacts.place(of: words, store), words: words, part: part, age: age)
             let sum = proving.run(for: time, hardens: harden) { one, proof, before in
-                if json { return print(JSONValue.object(Self.json(one, proof, before))) }
+                let isAbsent = proof == .missing && proving.isAbsent(one)
+                if json { return print(JSONValue.object(Self.json(one, proof, before, isAbsent: isAbsent))) }
+                if isAbsent { return Terminal.show("\(one.title): is not here: \(AbsentArtifacts.words)") }
                 if proof != .whole { Terminal.show("\(one.title): \(Self.words(proof))") }
             }
             for one in proving.removed { tell(removed: one, areNamed: !words.isEmpty) }
@@ -115,13 +117,15 @@ struct VerifyCommand: ParsableCommand {
         }
     }
 
-    private static func json(_ one: Proving.Sealed, _ proof: SealedProof, _ before: Int64?) -> JSONObject {
+    private static func json(
+        _ one: Proving.Sealed, _ proof: SealedProof, _ before: Int64?, isAbsent: Bool
+    ) -> JSONObject {
         var object: JSONObject = ["path": .string(one.path)]
         object.add("version", one.version.map { .integer($0) })
         switch proof {
         case .whole: object["state"] = .string("whole")
         case .differs(let why): (object["state"], object["why"]) = (.string("differs"), .string(why))
-        case .missing: object["state"] = .string("missing")
+        case .missing: object["state"] = .string(isAbsent ? "absent" : "missing")
         case .unknown(let why): (object["state"], object["why"]) = (.string("unknown"), .string(why))
         }
         object["sha256"] = one.sha256.map { .string($0) }
