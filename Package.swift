@@ -59,6 +59,10 @@ let package = Package(
             name: "ObjectStorage", dependencies: ["ArtifactRecords", "CCrypto", "CCurl", "SystemCalls", system],
             swiftSettings: strict),
 
+        // What a mirror of a store has, as text. It asks no server and touches no file.
+        .target(
+            name: "Mirrors", dependencies: ["ArtifactRecords", "Artifacts", "ObjectStorage"], swiftSettings: strict),
+
         // The store acts and remembers.
         .target(
             name: "ArtifactStore",
@@ -115,7 +119,7 @@ let package = Package(
                 "Artifacts", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactDriver", "ArtifactKit",
                 "ArtifactWeb", "Attestations",
                 "Catalog",
-                "FuseKernel", "Lineage", "ObjectStorage", "Queries", "SystemCalls", system, logging,
+                "FuseKernel", "Lineage", "Mirrors", "ObjectStorage", "Queries", "SystemCalls", system, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -147,6 +151,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ObjectStorageTests", dependencies: ["ObjectStorage", "TestSupport", system], swiftSettings: strict),
+        .testTarget(
+            name: "MirrorsTests", dependencies: ["ArtifactRecords", "Mirrors", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ArtifactStoreTests",
             dependencies: [

@@ -23,6 +23,8 @@ import Testing
         "ObjectStorage": [
             "ArtifactRecords", "CCrypto", "CCurl", "Glibc", "Synchronization", "SystemCalls", "SystemPackage",
         ],
+        // What a mirror of a store has, as text: it asks no server and touches no file.
+        "Mirrors": ["ArtifactRecords", "Artifacts", "ObjectStorage"],
         // What the records tell together; it knows no store.
         "Lineage": ["ArtifactRecords", "Artifacts", "Glibc", "SystemPackage"],
         // An index over the ledgers, by what they and the store's files say; it knows no store, and no driver knows it.
@@ -60,7 +62,7 @@ import Testing
         "Benchmarks": ["ArgumentParser", "ArtifactRecords", "Glibc"],
         "artifactfs": [
             "ArgumentParser", "ArtifactDriver", "ArtifactFormats", "ArtifactRecords", "ArtifactStore", "ArtifactWeb",
-            "Artifacts", "Attestations", "Catalog", "FuseKernel", "Glibc", "Lineage", "Logging",
+            "Artifacts", "Attestations", "Catalog", "FuseKernel", "Glibc", "Lineage", "Logging", "Mirrors",
             "ObjectStorage", "Queries", "Synchronization", "SystemCalls", "SystemPackage",
         ],
         // C and module maps.
@@ -105,7 +107,7 @@ import Testing
         #expect(importers(of: "Yams") == ["ArtifactStore"])
         #expect(importers(of: "CCrypto") == ["ArtifactRecords", "Attestations", "ObjectStorage"])
         #expect(importers(of: "CCurl") == ["ObjectStorage"])
-        #expect(importers(of: "ObjectStorage") == ["artifactfs"])
+        #expect(importers(of: "ObjectStorage") == ["Mirrors", "artifactfs"])
         #expect(importers(of: "ArtifactDriver") == ["artifactfs"])
         #expect(Self.allowed["FuseKernel"]?.contains { $0.hasPrefix("Artifact") } == false)
         #expect(Self.allowed["Artifacts"]?.isSubset(of: ["SystemPackage"]) == true)

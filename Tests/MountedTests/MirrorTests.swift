@@ -6,6 +6,8 @@ import Testing
 extension MountedTests {
     @Suite(.enabled(if: environmentValue("ARTIFACTFS_TEST_BUCKETS") != nil, "mount-scripts/test.sh installs moto"))
     struct MirrorTests {
+        /// A place outside of all that a test has.
+        private static let outside = "/tmp/artifactfs-test-outside"
         private static let secret = "the-secret-of-a-test"
         private static let python = environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3"
         /// SeaweedFS's program, beside that Python.
@@ -515,6 +517,78 @@ extension MountedTests {
                             for one in line['objects']: print(one['key'], one.get('object_version', '-'), one['sha256'])
                 """
             return try run([Self.python, "-c", script]).output.split(separator: "\n").map(String.init).sorted()
+        }
+
+        /// What a bucket says that leads out of a store makes nothing, there or elsewhere.
+        @Test(
+            arguments: [
+                "\"path\":\"../out\"", "\"path\":\"base_layer/../../out\"", "\"path\":\"/tmp/artifactfs-test-outside\"",
+                "\"path\":\"base_layer/%00\"",
+                "\"key\":\"../../lab-versions/secret\"", "\"mode\":\"4755\"", "\"size\":9223372036854775807",
+                "\"path\":\".artifactfs/mirrors/x/mirror.json\"",
+            ])
+        func aHostileSnapshotMakesNothing(member: String) throws {
+            #expect(try add("m").succeeded)
+            #expect(try push().succeeded)
+            _ = try client(
+                """
+                import json
+                lines = get('m/snapshots/000000000001.jsonl').decode().splitlines()
+                head, last = json.loads(lines[0]), json.loads([x for x in lines if 'splice_errors_chr2' in x][0])
+                last['path'] = 'base_layer/more'
+                last.update(json.loads('{\(member)}'))
+                head['number'], head['entries'] = 2, len(lines)
+                put('m/snapshots/000000000002.jsonl', '\\n'.join([json.dumps(head)] + lines[1:] + [json.dumps(last)]) + '\\n')
+                """)
+            let before = try shell("find . -path ./store -prune -o -print | sort", in: files.path)
+            let restored = try restore("m", to: files.path + "/again")
+            #expect(restored.status == 1 && restored.errors.contains("is no snapshot"), "\(restored)")
+            let after = try shell(
+                "find . -path ./store -prune -o -path ./again.restoring -prune -o -print | sort", in: files.path)
+            #expect(before.output == after.output && access(Self.outside, F_OK) != 0)
+        }
+
+        /// A directory of somebody else's where a restore would work could lead elsewhere.
+        @Test(.enabled(if: geteuid() == 0)) func aRestoreWorksInItsOwnDirectory() throws {
+            #expect(try add("m").succeeded)
+            #expect(try push().succeeded)
+            _ = try shell("mkdir -p again.restoring/store && chown -R nobody again.restoring", in: files.path)
+            let restored = try restore("m", to: files.path + "/again")
+            #expect(restored.status == 1 && restored.errors.contains("again.restoring cannot be made"), "\(restored)")
+            #expect(try shell("find again.restoring ! -user nobody", in: files.path).output.isEmpty)
+        }
+
+        /// What a push holds in memory does not grow with files, nor with how many go at once.
+        @Test func memoryIsBounded() throws {
+            let directory = "production/meta/meta_checkpoints/checkpoint-7"
+            try produce(
+                """
+                mkdir \(directory); cd \(directory)
+                head -c 300000000 /dev/zero > one; for i in 1 2 3 4 5 6; do head -c 40000000 /dev/zero | tr '\\0' $i > many-$i; done
+                """)
+            #expect(try add("m").succeeded)
+            func peak() throws -> Int64 {
+                let script = """
+                    import resource, subprocess, sys
+                    done = subprocess.run(sys.argv[1:])
+                    print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+                    sys.exit(done.returncode)
+                    """
+                let outcome = try run(
+                    ["python3", "-c", script, try Mount.binary(), "mirror", "push", "m", "--store", store],
+                    environment: [
+                        "AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": Self.secret, "AWS_PROFILE": "",
+                        "HOME": files.path,
+                    ])
+                #expect(outcome.succeeded, "\(outcome)")
+                let last = outcome.output.split(separator: "\n").last { $0.hasPrefix("peak ") }
+                return try #require(last?.split(separator: " ").last.flatMap { Int64($0) })
+            }
+            let busy = try peak()
+            #expect(requests.filter { $0.hasPrefix("PUT ") && $0.contains("partNumber=") }.count >= 35)
+            let idle = try peak()
+            // In kilobytes; what 540 MB cost beyond a push that has nothing to send.
+            #expect(busy - idle < 64 << 10, "\(busy) KiB with all of it, \(idle) KiB with nothing new")
         }
 
         /// Only what a query finds is sent; what is not there says so, in the snapshot and in the store that is made of it.

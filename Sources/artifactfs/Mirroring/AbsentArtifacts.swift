@@ -1,5 +1,6 @@
 import ArtifactRecords
 import Artifacts
+import Mirrors
 
 /// What a store knows of and has not, as it was restored from a mirror for which that was not chosen: `.artifactfs/absent.jsonl`.
 struct AbsentArtifacts {

@@ -1,4 +1,5 @@
 import ArtifactRecords
+import Mirrors
 import ObjectStorage
 
 /// Whether a mirror has what its newest snapshot needs.

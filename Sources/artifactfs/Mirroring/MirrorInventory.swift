@@ -3,6 +3,7 @@ import ArtifactStore
 import Artifacts
 import Catalog
 import Glibc
+import Mirrors
 import ObjectStorage
 import Queries
 import SystemCalls
@@ -262,8 +263,8 @@ struct MirrorInventory {
         do throws(Errno) {
             let own = Array(StoreLayout.privateDirectory.utf8)
             try addParents(of: own + Array("/ledger/x".utf8))
-            for name in ["format", "schema.yaml"] { try addOwn(own + Array("/\(name)".utf8)) }
-            for name in ["sessions", "tags", "manifests", "versions", "attestations"] {
+            for name in MirrorSnapshot.ownFiles { try addOwn(own + Array("/\(name)".utf8)) }
+            for name in MirrorSnapshot.ownDirectories {
                 try addOwnTree(own + Array("/\(name)".utf8), depth: 0)
             }
         } catch { throw Failure(.failed, "\(store)/\(StoreLayout.privateDirectory) cannot be read: \(error)") }

@@ -1,4 +1,5 @@
 import ArtifactRecords
+import Mirrors
 import ObjectStorage
 
 /// The object by which a prefix is one store's: it is made once, and never changed.

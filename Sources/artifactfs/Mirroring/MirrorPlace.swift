@@ -2,6 +2,7 @@ import ArtifactRecords
 import ArtifactStore
 import Artifacts
 import Glibc
+import Mirrors
 import ObjectStorage
 import SystemCalls
 import SystemPackage

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ArtifactRecords
 import Glibc
+import Mirrors
 import ObjectStorage
 
 /// `artifactfs mirror push`

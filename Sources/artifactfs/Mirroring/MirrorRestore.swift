@@ -1,5 +1,6 @@
 import ArtifactRecords
 import Glibc
+import Mirrors
 import ObjectStorage
 import SystemCalls
 import SystemPackage
@@ -266,6 +267,8 @@ struct MirrorRestore {
         } catch .fileExists {}
         let directory = try SystemCall.open(SystemCall.currentDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         defer { SystemCall.close(directory) }
+        // What somebody else has made there could lead elsewhere.
+        guard try SystemCall.attributes(directory).st_uid == geteuid() else { throw Errno(rawValue: EEXIST) }
         // Who was killed at the end had given it its permissions.
         try SystemCall.setMode(directory, ownerOnly)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ArtifactRecords
+import Mirrors
 import ObjectStorage
 
 /// `artifactfs mirror status`
