@@ -271,6 +271,51 @@ extension MountedTests {
             #expect(driver.wait(seconds: 60) && driver.status == 0, "\(driver.errors)")
         }
 
+        /// `du` and `ls` over all stores: one sum, and what is missing of each; what cannot be asked is told, and is no sum.
+        @Test func usageAndListOverAll() throws {
+            let place = try Place()
+            let driver = try place.driver()
+            let filled = try place.shell(
+                #"""
+                set -e; artifactfs init data/raw/unused_eval > /dev/null
+                row() { printf 'a\tb\n'; yes "$(printf '1\t2')" | head -n $3; }
+                for w in "g38 chr1 5" "g37 chr1 40" "g38 chr2 30" "g37 chr2 2" "g38 chr3 1"; do
+                    set -- $w; row $w > m/ens/$1/spl/\#(Self.types)/$2.tsv; artifactfs wait m/ens/$1/spl/\#(Self.types)/$2.tsv
+                done
+                row g37 chr1 1 > m/ens/g37/spl/production/base/splice_errors/chr1.tsv
+                artifactfs wait m/ens/g37/spl/production/base/splice_errors/chr1.tsv
+                """#)
+            #expect(filled.succeeded, "\(filled)")
+            for stores in ["--store m", "--root data"] {
+                let sum = try place.shell("artifactfs du \(stores) --by key")
+                #expect(sum.output == "chr1\t3\t196\nchr2\t2\t136\nchr3\t1\t8\n", "\(sum)")
+                #expect(sum.status == 2 && sum.errors.contains("ens/g38/bad: not asked: "), "\(sum)")
+                let sessions = try place.shell("artifactfs du \(stores) --by session --json")
+                #expect(!sessions.errors.contains("unused"), "\(sessions)")
+                let wrong = try place.shell("artifactfs du \(stores) 'key ~ ('")
+                #expect(wrong.status == 64 && !wrong.errors.contains("not asked"), "\(wrong)")
+            }
+            for stores in ["m", "--root data"] {
+                let missing = try place.shell("artifactfs ls --missing \(stores)")
+                #expect(missing.output == "ens/g37/spl/production/base/splice_errors/chr2.tsv\n", "\(missing)")
+                #expect(missing.status == 1 && missing.errors.contains("ens/g38/bad: not listed: "), "\(missing)")
+                let all = try place.shell("artifactfs ls \(stores)")
+                #expect(all.status == 2 && all.output.contains("ens/g38/spl/\(Self.types)\tchr3\t"), "\(all)")
+                let json = try place.shell("artifactfs ls --json \(stores)")
+                #expect(json.output.contains("\"store\":\"ens/g37/spl\""), "\(json)")
+            }
+            let below = try place.shell("cd m/ens/g37 && artifactfs ls --missing; artifactfs du --by key; echo $?")
+            #expect(
+                below.output == "ens/g37/spl/production/base/splice_errors/chr2.tsv\nchr1\t2\t172\nchr2\t1\t12\n0\n",
+                "\(below)")
+            let both = try place.shell("artifactfs ls --root data m")
+            #expect(both.status == 64, "\(both)")
+            let opened = try place.shell("artifactfs status m")
+            #expect(opened.output.contains("2 in use"), "what is asked is not opened: \(opened)")
+            #expect(try place.shell("artifactfs unmount m").succeeded)
+            #expect(driver.wait(seconds: 60) && driver.status == 0, "\(driver.errors)")
+        }
+
         /// Another user finds what that user may read, and hears of what cannot be looked into.
         @Test(.enabled(if: geteuid() == 0)) func findByAnotherUser() throws {
             let place = try Place()

@@ -13,16 +13,7 @@ struct AskedStores: ParsableArguments {
                 throw Failure(
                     .usage, "--root asks all stores below a directory, and --store one: leave one of the two out")
             }
-            let full = try StorePlace.full(root)
-            if let mount = MountEntry.on(full), mount.isArtifacts {
-                throw Failure(
-                    .usage,
-                    "\(root) is on the mount at \(mount.mountPoint), and --root means real directories: use --store \(root)"
-                )
-            }
-            try Preflight.checkRoot(full)
-            let below = try StoresBelow(root: full)
-            return (below.stores.map { StorePlace(mount: nil, store: $0.store, shown: $0.shown) }, below.problems.count)
+            return try Self.below(root: root)
         }
         let (argument, source) = StorePlace.asked(store.store)
         let full = try StorePlace.full(argument)
@@ -34,5 +25,19 @@ struct AskedStores: ParsableArguments {
             StorePlace(mount: mount.showing($0.store, at: $0.shown), store: $0.store, shown: $0.shown)
         }
         return (places, below.problems.count)
+    }
+
+    /// All stores below a directory, without a mount.
+    static func below(root: String) throws -> (places: [StorePlace], problems: Int) {
+        let full = try StorePlace.full(root)
+        if let mount = MountEntry.on(full), mount.isArtifacts {
+            throw Failure(
+                .usage,
+                "\(root) is on the mount at \(mount.mountPoint), and --root means real directories: use --store \(root)"
+            )
+        }
+        try Preflight.checkRoot(full)
+        let below = try StoresBelow(root: full)
+        return (below.stores.map { StorePlace(mount: nil, store: $0.store, shown: $0.shown) }, below.problems.count)
     }
 }

@@ -13,13 +13,16 @@ struct UsageCommand: ParsableCommand {
         commandName: "du",
         abstract: "Show how many artifacts there are and how large they are, by type, user, state or anything else.",
         usage: """
-            artifactfs du [QUERY...] [--by FIELD] [--store PLACE]
-                                 [--json | --csv | --tsv]
+            artifactfs du [QUERY...] [--by FIELD]
+                          [--store PLACE | --root DATA] [--json | --csv | --tsv]
             """,
         discussion: """
             Counts the artifacts of production that a query finds (the grammar of 'artifactfs find'), in groups of a field: type, \
             user, state, run, experiment, key and all others. By session it counts what lies in the sessions' own directories, as far \
             as this user may read them.
+
+            On a mount of several stores, above them, and with --root it counts all stores together, those that cannot be asked aside, which are \
+            told; a session and a path begin with their store's path.
 
             In a pipe each line is a value, a number of files and a number of bytes, with tabs between.
 
@@ -27,22 +30,21 @@ struct UsageCommand: ParsableCommand {
               artifactfs du
               artifactfs du --by user 'type = meta_checkpoints'
               artifactfs du --by session
+              artifactfs du --root /data --by user
 
-            EXIT STATUS: 0; 1 nothing is there, 2 it cannot be looked up, 3 not a store, 64 the query is wrong.
+            EXIT STATUS: 0; 1 nothing is there, 2 it cannot be looked up, or not in all stores, 3 not a store, 64 the query is wrong.
             """)
 
     @Argument(help: "A query; without it all of production.")
     var query: [String] = []
     @Option(name: .long, help: "By which field.")
     var by = "type"
-    @OptionGroup var store: StoreArguments
+    @OptionGroup var stores: AskedStores
     @Flag(help: "How it is printed.")
     var form: FoundRunForm?
 
     func run() throws {
         try reporting {
-            let place = try store.place()
-            var rows: [(value: CatalogValue, artifacts: Int64, bytes: Int64)]
             let field: Field
             do throws(QueryError) { field = try Field(by, of: .artifacts) } catch {
                 throw Failure(.usage, "--by: \(error.problem)")
@@ -51,17 +53,21 @@ struct UsageCommand: ParsableCommand {
                 guard query.isEmpty else {
                     throw Failure(.usage, "--by session goes without a query: it counts all that lies in sessions")
                 }
-                rows = try SessionUsage(place).rows
-            } else {
+            }
+            var asked: Query?
+            if field.name != .session {
                 // By its state what was kept back is there too.
                 let text = query.joined(separator: " ")
-                let asked = try AskedQuery(
-                    text.isEmpty && field.name == .state ? "state is known" : text, .artifacts, columns: nil, sort: nil)
-                rows = []
-                try place.asking { rows = try $0.groups(of: asked.query, by: field) }
+                asked = try AskedQuery(
+                    text.isEmpty && field.name == .state ? "state is known" : text, .artifacts, columns: nil, sort: nil
+                ).query
             }
-            show(rows, field)
-            if rows.isEmpty { throw ExitCode(Status.failed.rawValue) }
+            let (places, problems) = try stores.places()
+            let usage = try StoresUsage(places, asked, by: field)
+            show(usage.rows, field)
+            // A sum of which something is missing is none.
+            if problems > 0 || usage.unanswered > 0 { throw ExitCode(Status.cannotAnswer.rawValue) }
+            if usage.rows.isEmpty { throw ExitCode(Status.failed.rawValue) }
         }
     }
 
