@@ -85,6 +85,13 @@ extension MountedTests {
                 #expect(!facts.contains("\"md5\": null"), "\(facts)")
             }
             #expect(try mirror("status", "--store", store).succeeded)
+            // The ledger says which generation has each.
+            let noted = try shell("grep -h '\"event\":\"mirrored\"' .artifactfs/ledger/*.jsonl", in: store)
+            let first = try object("m%2Fartifacts%2Fbase_layer%2Fsplice_errors_chr1")
+            let generation = try contents(first + ".json").split(separator: "\"x-goog-generation\": \"")[1].prefix {
+                $0 != "\""
+            }
+            #expect(noted.output.contains("\"object_version\":\"\(generation)\""), "\(noted)")
             for words in [[], ["--read"]] {
                 let verified = try run(
                     [try Mount.binary(), "mirror", "verify", "--store", store] + words,

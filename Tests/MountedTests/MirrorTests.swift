@@ -676,6 +676,27 @@ extension MountedTests {
             #expect(pushed.output.contains("snapshot 1 has 3 artifacts"), "\(pushed)")
         }
 
+        /// A snapshot that was deleted is not passed over in silence.
+        @Test func aDeletedSnapshotIsTold() throws {
+            #expect(try add("v", in: "lab-versions").succeeded)
+            #expect(try push("v").succeeded)
+            try produce("printf 'a\\tb\\n5\\t6\\n' > production/base/splice_errors/chr3.tsv")
+            #expect(try push("v").succeeded)
+            func delete(_ number: Int) throws {
+                _ = try client(
+                    "s3.delete_object(Bucket='lab-versions', Key='v/snapshots/00000000000\(number).jsonl')")
+            }
+            try delete(2)
+            let verified = try mirror("verify", "v", "--store", store)
+            #expect(verified.status == 1 && verified.errors.contains("000000000002.jsonl was deleted"), "\(verified)")
+            let older = try mirror("restore", "v", files.path + "/older", "--store", store)
+            #expect(older.succeeded && older.output.contains("restored 3 artifacts"), "\(older)")
+            #expect(older.errors.contains("000000000002.jsonl was deleted there by somebody"), "\(older)")
+            try delete(1)
+            let none = try mirror("restore", "v", files.path + "/none", "--store", store)
+            #expect(none.status == 1 && none.errors.contains("was deleted there by somebody"), "\(none)")
+        }
+
         /// What is sent with a retention stays there for its time, whatever another client asks for.
         @Test func whatIsRetainedStays() throws {
             try produceLarge()

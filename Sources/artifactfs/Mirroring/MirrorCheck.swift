@@ -21,9 +21,11 @@ struct MirrorCheck {
             try MirrorMarker.check(bucket, is: store)
         }
         guard let snapshot = try MirrorPush.newest(bucket) else {
+            if let deleted = try MirrorPush.deletedSnapshots(bucket, after: 0).last { throw Failure(.failed, deleted) }
             throw Failure(.cannotAnswer, "\(bucket.place.url) has no snapshot yet: 'artifactfs mirror push' makes one")
         }
         var sum = CheckedSum()
+        sum.problems = try MirrorPush.deletedSnapshots(bucket, after: snapshot.number)
         let bar = ProgressBar(reads ? "reading the mirror" : "asking the mirror")
         defer { bar.end() }
         let objects = snapshot.objects

@@ -397,6 +397,23 @@ final class MirrorPush {
         return number > 0 ? try snapshot(number, bucket) : nil
     }
 
+    /// Says which snapshots were deleted there that are newer than one: what was in them is not in it.
+    ///
+    /// - Parameter number: 0 of none.
+    static func deletedSnapshots(_ bucket: Bucket, after number: Int64) throws -> [String] {
+        let prefix = bucket.place.prefix
+        let keys: [String]
+        do throws(StorageFault) { keys = try bucket.deleted(withPrefix: prefix + MirrorSnapshot.keys) ?? [] } catch {
+            throw Failure(error)
+        }
+        return keys.filter { key in
+            MirrorSnapshot.number(ofKey: key.dropFirst(prefix.count)).map { $0 > number } ?? false
+        }.map {
+            "\(bucket.place.shown($0)) was deleted there by somebody, and its version is there still: it is newer than what is taken; "
+                + "who removes the delete marker has it again"
+        }
+    }
+
     /// A snapshot of a mirror.
     static func snapshot(_ number: Int64, _ bucket: Bucket) throws -> MirrorSnapshot {
         let key = bucket.place.prefix + MirrorSnapshot.key(number)

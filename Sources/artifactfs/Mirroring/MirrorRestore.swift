@@ -90,12 +90,14 @@ struct MirrorRestore {
             return try MirrorPush.snapshot(number, bucket)
         }
         guard let newest = try MirrorPush.newest(bucket) else {
+            if let deleted = try MirrorPush.deletedSnapshots(bucket, after: 0).last { throw Failure(.failed, deleted) }
             throw Failure(.cannotAnswer, "\(bucket.place.url) has no snapshot yet: nothing was pushed to its end")
         }
         guard newest.store == store else {
             throw Failure(
                 .failed, "\(bucket.place.url) has a snapshot of another store than the one that it is the mirror of")
         }
+        for deleted in try MirrorPush.deletedSnapshots(bucket, after: newest.number) { Terminal.complain(deleted) }
         let json: JSONObject = [
             "url": .string(bucket.place.url), "store": .string(store), "snapshot": .integer(newest.number),
         ]

@@ -105,7 +105,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.command == "PUT":
                 self.put(key, body)
             elif key:
-                self.get(key)
+                self.get(key, query.get("generation"))
             else:
                 self.list(query)
         except Refusal as refusal:
@@ -139,7 +139,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.answer(200, headers=[("x-goog-generation", str(generation))])
 
-    def get(self, key):
+    def get(self, key, wanted=None):
         try:
             with open(path_of(key), "rb") as file:
                 body = file.read()
@@ -150,6 +150,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 facts = {name: value for name, value in json.load(file).items() if name.startswith("x-goog-")}
         except FileNotFoundError:
             facts = {}
+        if wanted is not None and facts.get("x-goog-generation") != wanted:
+            raise Refusal(404, "NoSuchKey", "No such generation.")
         headers = [*facts.items(), ("ETag", f'"{hashlib.md5(body).hexdigest()}"'), ("Accept-Ranges", "bytes")]
         start = self.headers.get("range", "bytes=0-")[6:].partition("-")[0]
         part = body[int(start):]
