@@ -2,6 +2,8 @@
 
 import time
 
+from .late import LateWrites
+
 
 def victim_and_others(campaign):
     victim = campaign.random.choice(campaign.hosts)
@@ -87,6 +89,24 @@ def cut_publish(campaign, names):
     comes_back(campaign, victim)
 
 
+def late_writes(campaign, names):
+    """A program writes to what it has open when its host is back, after others have published and promoted that."""
+    victim, others = victim_and_others(campaign)
+    late = LateWrites(campaign, victim, others[0])
+    late.open()
+    writers = campaign.race(names, hosts=others)
+    campaign.say(f"  {victim.name} is cut off until another has sealed what it has open")
+    campaign.system.cut(victim)
+    late.inherit()
+    campaign.system.join(victim)
+    campaign.say(f"  {victim.name} is back")
+    late.write()
+    campaign.wait(writers, 180)
+    late.look()
+    late.end()
+    comes_back(campaign, victim)
+
+
 def driver_killed(campaign, names):
     victim, others = victim_and_others(campaign)
     writers = busy(campaign, victim, names)
@@ -158,6 +178,6 @@ QUIET = {"supersede"}
 
 FAULTS = {
     "supersede": supersede,
-    "cut-short": cut_short, "cut-lease": cut_lease, "cut-long": cut_long, "driver": driver_killed, "host": host_killed, "full": full,
+    "cut-short": cut_short, "cut-lease": cut_lease, "cut-long": cut_long, "late-writes": late_writes, "driver": driver_killed, "host": host_killed, "full": full,
     "cut-publish": cut_publish, "links": lost_links,
 }

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+import uuid
 
 
 def ready(host, path):
@@ -98,6 +99,89 @@ class MooseFS(Cluster):
         return path
 
 
+class Ceph(Cluster):
+    """CephFS of Debian by ceph-fuse: one of each daemon, objects in memory, no authentication.
+
+    Without `fuse disable pagecache` a host reads old bytes for ever of a file that it read while another wrote to it (`CEPH_PAGECACHE=1` shows that).
+    """
+
+    def __init__(self, server, size):
+        self.server = server
+        self.disks = []
+        home = server.home
+        bytes_ = {"m": 1 << 20, "g": 1 << 30}[size[-1]] * int(size[:-1])
+        with open(f"{home}/ceph.conf", "w") as file:
+            file.write(f"""[global]
+                fsid = {uuid.uuid4()}
+                mon host = 10.77.0.1
+                auth cluster required = none
+                auth service required = none
+                auth client required = none
+                keyring = {home}/keyring
+                run dir = {home}/run
+                admin socket = {home}/run/$name.$pid
+                log file = {home}/$name.log
+                mon data = {home}/mon
+                mgr data = {home}/mgr
+                mds data = {home}/mds
+                osd data = {home}/osd
+                osd objectstore = memstore
+                memstore device bytes = {bytes_}
+                osd class load list = *
+                osd class default list = *
+                osd pool default size = 1
+                osd pool default min size = 1
+                osd pool default pg num = 4
+                osd crush chooseleaf type = 0
+                osd crush initial weight = 1
+                mon allow pool size one = true
+                mon warn on pool no redundancy = false
+                mon data avail crit = 1
+                mon data avail warn = 1
+                fuse disable pagecache = {str(not os.environ.get("CEPH_PAGECACHE")).lower()}
+                """.replace("                ", ""))
+        server.run(f"""set -e; export CEPH_CONF={home}/ceph.conf; cd {home}
+            mkdir -p mon mgr mds osd run; : > keyring
+            fsid=$(sed -n 's/^fsid = //p' ceph.conf)
+            monmaptool --create --addv a '[v2:10.77.0.1:3300,v1:10.77.0.1:6789]' --fsid $fsid monmap
+            ceph-mon --mkfs -i a --monmap monmap""")
+        self.daemons = [self.daemon("ceph-mon", "a"), self.daemon("ceph-mgr", "a")]
+        id = uuid.uuid4()
+        self.ceph(f"osd new {id}", seconds=60)
+        server.run(f"CEPH_CONF={home}/ceph.conf ceph-osd -i 0 --mkfs --osd-uuid {id} --no-mon-config")
+        self.daemons += [self.daemon("ceph-osd", "0"), self.daemon("ceph-mds", "a")]
+        for words in ("osd pool create metadata 4", "osd pool create data 4", "fs new c metadata data"):
+            self.ceph(words, seconds=60)
+        end = time.monotonic() + 60
+        while "up:active" not in self.ceph("mds stat"):
+            if time.monotonic() > end:
+                raise SystemExit(f"no CephFS: see {home}")
+            time.sleep(0.5)
+
+    def daemon(self, program, id):
+        return self.server.spawn(program, "-f", "-c", f"{self.server.home}/ceph.conf", "-i", id, log=f"{program}.out")
+
+    def ceph(self, words, seconds=30):
+        return self.server.run(f"timeout {seconds} ceph -c {self.server.home}/ceph.conf {words}", timeout=seconds + 10).stdout
+
+    def mount(self, host):
+        path = f"{host.home}/shared"
+        os.makedirs(path, exist_ok=True)
+        client = host.spawn(
+            "ceph-fuse", "-f", "-c", f"{self.server.home}/ceph.conf", f"--log-file={host.home}/client.log", "--admin-socket=", path, log="client.out", clock=True)
+        host.until_mounted(path, client)
+        ready(host, path)
+        return path
+
+    def fill(self):
+        self.ceph("osd set-full-ratio 0.000001")
+
+    def empty(self):
+        self.ceph("osd set-full-ratio 0.95")
+        for host in self.hosts:
+            ready(host, host.shared)
+
+
 class Filter:
     """NFS's manners over a directory of this machine (filter.c): no cluster, and faults on demand."""
 
@@ -149,4 +233,4 @@ class Filter:
             os.unlink(path)
 
 
-SYSTEMS = {"gluster": Gluster, "moosefs": MooseFS, "filter": Filter}
+SYSTEMS = {"gluster": Gluster, "moosefs": MooseFS, "ceph": Ceph, "filter": Filter}
