@@ -2,6 +2,7 @@
 
 import time
 
+from . import directories
 from .late import LateWrites
 
 
@@ -173,11 +174,16 @@ def supersede(campaign, names):
         campaign.wait(campaign.race(few, ways=["supersede"]), 120)
 
 
+def race_of_directories(campaign, names):
+    """No fault: all hosts make, move and promote the same directories."""
+    directories.race(campaign)
+
+
 # What is no fault: nothing may be in quarantine after it.
-QUIET = {"supersede"}
+QUIET = {"supersede", "directories"}
 
 FAULTS = {
-    "supersede": supersede,
+    "supersede": supersede, "directories": race_of_directories,
     "cut-short": cut_short, "cut-lease": cut_lease, "cut-long": cut_long, "late-writes": late_writes, "driver": driver_killed, "host": host_killed, "full": full,
     "cut-publish": cut_publish, "links": lost_links,
 }

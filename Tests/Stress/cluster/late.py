@@ -18,6 +18,7 @@ class LateWrites:
     def __init__(self, campaign, victim, heir):
         self.campaign, self.victim, self.heir = campaign, victim, heir
         self.round = f"late{campaign.races}"
+        self.checkpoint = f"checkpoint-{campaign.races}"
         self.mount = f"{heir.home}/resumed"
         self.artifacts = []
         os.makedirs(self.mount, exist_ok=True)
@@ -34,7 +35,7 @@ class LateWrites:
             ("moved", f"development/{self.session}/{METRICS}/{self.round}-moved.json"),
             ("linked", f"development/{self.session}/{METRICS}/{self.round}-linked.json"),
             ("test", f"test/{self.round}/{METRICS}/{self.round}-test.json"),
-            ("directory", f"development/{self.session}/meta/meta_checkpoints/checkpoint-{self.campaign.races}/weights.bin"),
+            ("directory", f"development/{self.session}/meta/meta_checkpoints/{self.checkpoint}/weights.bin"),
         ):
             made = self.agent(
                 f"attempt(lambda: (os.makedirs(os.path.dirname(D + '/{path}'), exist_ok=True), KEPT.update({{{key!r}: os.open(D + '/{path}', os.O_RDWR | os.O_CREAT)}}), "
@@ -44,7 +45,7 @@ class LateWrites:
         # The same files by the file system itself: what the driver of the victim has open, and no lease is asked of.
         found = self.agent(
             "[(KEPT.update({'real ' + f: os.open(t + '/' + f, os.O_RDWR)}), f)[1] for t, _, fs in os.walk(R) for f in fs "
-            f"if '{self.round}-' in f or f == 'weights.bin' and 'checkpoint-{self.campaign.races}' in t]")
+            f"if '{self.round}-' in f or f == 'weights.bin' and '{self.checkpoint}' in t]")
         if not isinstance(found, list) or len(found) < 7:
             self.campaign.fault(f"only {found} are open at their real paths")
 
@@ -70,8 +71,7 @@ class LateWrites:
         here = f"{self.mount}/development/{self.session}/{METRICS}/{self.round}"
         self.publish("session", "promote", f"{here}-session.json", to=f"metrics/{self.round}-session.json")
         self.publish("test", "promote", f"{self.mount}/test/{self.round}/{METRICS}/{self.round}-test.json", to=f"metrics/{self.round}-test.json")
-        checkpoint = f"checkpoint-{self.campaign.races}"
-        self.publish("directory", "promote", f"{self.mount}/development/{self.session}/meta/meta_checkpoints/{checkpoint}", to=f"checkpoints/{checkpoint}/weights.bin")
+        self.publish("directory", "promote", f"{self.mount}/development/{self.session}/meta/meta_checkpoints/{self.checkpoint}", to=f"checkpoints/{self.checkpoint}/weights.bin")
         self.by_program("alone", f'mv "$1" "$2/production/{METRICS}/"', f"{here}-alone.json", self.mount)
         # In a session of the heir's own, whichever way it came there, it is the same file or another.
         self.said("session new", "session", "new", self.mount)
@@ -98,8 +98,11 @@ class LateWrites:
     def write(self):
         """What the programs of the victim are told, when it is back."""
         told = {}
+        # A client of the file system may need a while until it has its server again.
+        self.agent("late = lambda f: (os.pwrite(f, b'LATE', 0), os.fsync(f)) and None")
+        self.agent("again = lambda f: until(lambda: attempt(late, f) not in ('ENOTCONN', 'ETIMEDOUT'), 40) and late(f)")
         for key in self.agent("list(KEPT)"):
-            self.agent(f"later({key!r}, lambda: (os.pwrite(KEPT[{key!r}], b'LATE', 0), os.fsync(KEPT[{key!r}])) and None)")
+            self.agent(f"later({key!r}, again, KEPT[{key!r}])")
         end = time.monotonic() + 120
         while None in (told := self.agent("THREADS")).values() and time.monotonic() < end:
             time.sleep(0.5)
