@@ -100,7 +100,7 @@ class LateWrites:
         told = {}
         # A client of the file system may need a while until it has its server again.
         self.agent("late = lambda f: (os.pwrite(f, b'LATE', 0), os.fsync(f)) and None")
-        self.agent("again = lambda f: until(lambda: attempt(late, f) not in ('ENOTCONN', 'ETIMEDOUT'), 40) and late(f)")
+        self.agent("again = lambda f: (until(lambda: attempt(late, f) not in ('ENOTCONN', 'ETIMEDOUT'), 40), late(f))[1]")
         for key in self.agent("list(KEPT)"):
             self.agent(f"later({key!r}, again, KEPT[{key!r}])")
         end = time.monotonic() + 120

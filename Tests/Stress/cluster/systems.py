@@ -102,6 +102,7 @@ class MooseFS(Cluster):
 class Ceph(Cluster):
     """CephFS of Debian by ceph-fuse: one of each daemon, objects in memory, no authentication.
 
+    A host that was cut off comes back: by default it is shut out (`ESHUTDOWN`) until its file system is mounted anew.
     Without `fuse disable pagecache` a host reads old bytes for ever of a file that it read while another wrote to it (`CEPH_PAGECACHE=1` shows that).
     """
 
@@ -138,6 +139,9 @@ class Ceph(Cluster):
                 mon warn on pool no redundancy = false
                 mon data avail crit = 1
                 mon data avail warn = 1
+                mds session blocklist on timeout = false
+                mds session blocklist on evict = false
+                client reconnect stale = true
                 fuse disable pagecache = {str(not os.environ.get("CEPH_PAGECACHE")).lower()}
                 """.replace("                ", ""))
         server.run(f"""set -e; export CEPH_CONF={home}/ceph.conf; cd {home}
