@@ -191,7 +191,7 @@ set_up_buckets() {
 # leaves out another one runs, whatever is added. What `swift test` would start is started here: two of it at a time use one database of builds.
 mounted_first='MountedTests\.MountedTests/(PosixTable|Explain|End|ReadOnly|Descriptor|Idle|EmptyFile|SealedRead|Waiting)Tests/'
 mounted_second='MountedTests\.MountedTests/(Edges|Recover|DriverDeath|Snakemake|PolicyTable|Lineage|LineageDocument|Settlement|Settling|Directory|CommandLine|Session|Saving|JobSession|Tree)Tests/'
-mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Mirror|SeaweedMirror|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
+mounted_third='MountedTests\.MountedTests/(Attest|Clearing|Mirror|SeaweedMirror|Eviction|SeaweedEviction|Promote|PromoteRights|Versions|VersionRights|AsOf|Verify|Pages)Tests/'
 parts=(
     "mounted-1 --filter $mounted_first"
     "mounted-2 --filter $mounted_second"

@@ -46,6 +46,10 @@ public enum LedgerEvent: Sendable, Hashable {
     case versionRemoved(RemovedVersion)
     /// One that was to be removed is there still, for a reason.
     case versionKept(RemovedVersion)
+    /// A sealed artifact's bytes are in a mirror only.
+    case evicted(EvictedArtifact)
+    /// They are here again.
+    case recalled(EvictedArtifact)
     /// A moment got a name.
     case tagged(TagLine)
     /// The owner of a sealed artifact set its mode or times.
@@ -289,6 +293,8 @@ extension LedgerEvent {
         case unsealAbandoned = "unseal-abandoned"
         case versionRemoved = "version-removed"
         case versionKept = "version-kept"
+        case evicted
+        case recalled
         case tagged
         case attributesSet = "attributes-set"
         case flagLifted = "flag-lifted"
@@ -326,6 +332,8 @@ extension LedgerEvent {
         case .unsealAbandoned: Name.unsealAbandoned.rawValue
         case .versionRemoved: Name.versionRemoved.rawValue
         case .versionKept: Name.versionKept.rawValue
+        case .evicted: Name.evicted.rawValue
+        case .recalled: Name.recalled.rawValue
         case .tagged: Name.tagged.rawValue
         case .attributesSet: Name.attributesSet.rawValue
         case .flagLifted: Name.flagLifted.rawValue
@@ -362,6 +370,7 @@ extension LedgerEvent {
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact):
             return artifact.members
         case .versionRemoved(let version), .versionKept(let version): return version.members
+        case .evicted(let artifact), .recalled(let artifact): return artifact.members
         case .tagged(let line): return line.members
         case .attributesSet(let change): return change.members
         case .flagLifted(let lift), .flagRestored(let lift): return lift.members
@@ -425,6 +434,8 @@ extension LedgerEvent {
         case .unsealAbandoned: return UnsealedArtifact(line).map { .unsealAbandoned($0) }
         case .versionRemoved: return RemovedVersion(line).map { .versionRemoved($0) }
         case .versionKept: return RemovedVersion(line).map { .versionKept($0) }
+        case .evicted: return EvictedArtifact(line).map { .evicted($0) }
+        case .recalled: return EvictedArtifact(line).map { .recalled($0) }
         case .tagged: return TagLine(line).map { .tagged($0) }
         case .attributesSet: return OwnersChange(line).map { .attributesSet($0) }
         case .flagLifted: return LiftedFlag(line).map { .flagLifted($0) }

@@ -143,6 +143,7 @@ extension LedgerEvent {
         case .removedEmpty(let file), .removedTransient(let file): isIt(file.path)
         case .unsealIntent(let artifact), .unsealed(let artifact), .unsealAbandoned(let artifact): isIt(artifact.path)
         case .versionRemoved(let version), .versionKept(let version): isIt(version.path)
+        case .evicted(let artifact), .recalled(let artifact): isIt(artifact.path)
         case .attributesSet(let change): isIt(change.path)
         case .attested(let artifact): isIt(artifact.path)
         case .mirrored(let mirrored): !mirrored.objects(of: path).isEmpty

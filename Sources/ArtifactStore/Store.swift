@@ -52,6 +52,8 @@ public final class Store: Sendable {
     let stopUnsealingAfter = Lock<UnsealStep?>(nil)
     /// The same of removing former versions.
     let stopClearingAfter = Lock<VersionClearingStep?>(nil)
+    /// The same of evicting and recalling.
+    let stopEvictingAfter = Lock<EvictionStep?>(nil)
     /// The same of promoting together.
     let stopPromotingAfter = Lock<PromotionStep?>(nil)
 
@@ -168,6 +170,7 @@ public final class Store: Sendable {
                 transientSeconds: schema.transientSeconds, durability: durability, hardening: hardening, leases: leases,
                 opening: staging.mountID)
             _ = try recovery.run()
+            recovery.settleEvictions(staging)
             do throws(Errno) { try Reservations.removeOrphans(in: parts.reserved, leases) } catch {
                 recovery.problem("reserved: \(error)")
             }

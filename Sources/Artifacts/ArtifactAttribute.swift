@@ -26,6 +26,8 @@ public enum ArtifactAttribute {
     public static let promotions = "user.artifact.promotions"
     /// The directory of the store that a directory shows, on a mount of several.
     public static let store = "user.artifact.store"
+    /// Of an evicted artifact: the mirror that has its bytes. Nothing else has it.
+    public static let evicted = "user.artifact.evicted"
     /// Those that a record answers.
     public static let ofRecord: Set<String> = [sha256, run, commit, command, record]
     /// What an artifact was made from, as its writer says: paths on the mount, a JSON array or one a line.

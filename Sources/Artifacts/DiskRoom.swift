@@ -76,4 +76,9 @@ extension Refusal {
             }
         return Refusal(errno, rule)
     }
+
+    /// What an open gets of an evicted artifact that does not come back.
+    ///
+    /// - Parameter isFull: whether that is for want of room.
+    public static func ofRecall(isFull: Bool) -> Refusal { Refusal(isFull ? .noSpace : .ioError, .evicted) }
 }

@@ -117,6 +117,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
     case hiddenEntry = "hidden-entry"
     case readOnlyMount = "read-only-mount"
     case cutOff = "cut-off"
+    case evicted = "evicted"
     /// None of artifactfs's: the kernel refuses on any file system.
     case posix = "posix"
 
@@ -163,6 +164,7 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .hiddenEntry: "the driver's own entries cannot change"
         case .readOnlyMount: "the mount is read-only"
         case .cutOff: "this host was cut off from the store"
+        case .evicted: "artifact could not be brought back"
         case .posix: "the system does not do that"
         }
     }
@@ -216,6 +218,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .readOnlyMount: "a mount made with --read-only refuses every change"
         case .cutOff:
             "a mount that has not reached the store for longer than its lease holds may be dead to other hosts"
+        case .evicted:
+            "its bytes are in a mirror and not here, and what the mirror gives counts only where it is what was sealed"
         case .posix: "as on any file system: a hard link to a directory, for example"
         }
     }
@@ -282,6 +286,8 @@ public enum Rule: String, CaseIterable, Hashable, Sendable {
         case .hiddenEntry: "read it; 'artifactfs status' shows the same"
         case .readOnlyMount: "use a mount that was made without --read-only"
         case .cutOff: "'artifactfs status' says whether to wait, or to mount again"
+        case .evicted:
+            "mend what 'detail' says and open it again, or bring it back by hand: 'artifactfs mirror recall PATH --store STORE'"
         case .posix: "use another path"
         }
     }

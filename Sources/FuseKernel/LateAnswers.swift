@@ -38,8 +38,21 @@ extension Errno {
     /// `LateAnswers.longestTold`.
     public static let answerWhenTold = Errno(rawValue: 1_000_002)
 
+    /// The same where it may take as long as it likes, because something is on its way that has an end of its own: the request waits until it is
+    /// told, or its caller is interrupted.
+    public static let answerWhenDone = Errno(rawValue: 1_000_003)
+
     /// Whether it is for this file only.
-    var isForLater: Bool { self == .answerLater || self == .answerWhenTold }
+    var isForLater: Bool { self == .answerLater || self == .answerWhenTold || self == .answerWhenDone }
+
+    /// Until when a request waits that began to wait then, on the monotonic clock.
+    fileprivate func end(from begin: UInt64) -> UInt64 {
+        switch self {
+        case .answerWhenDone: .max
+        case .answerWhenTold: begin &+ UInt64(LateAnswers.longestTold) * 1_000_000
+        default: begin &+ UInt64(LateAnswers.longest) * 1_000_000
+        }
+    }
 }
 
 /// Requests whose answers must wait for something that users control, such as a `close` that may be under way. They are handled again by a
@@ -79,14 +92,15 @@ final class LateAnswers: Sendable {
 
     /// Keeps a request.
     ///
-    /// - Parameter isTold: whether it waits until it is told (`Errno.answerWhenTold`), also where the thread that looks comes late to it.
+    /// - Parameter reason: what it waits for: until it is told (`Errno.answerWhenTold`), also where the thread that looks comes late to it.
     /// - Returns: false when it is to be answered now.
     func keep(
         _ request: SentRequest, _ doing: Doing, _ attempt: @escaping Attempt, _ dispatcher: Dispatcher,
-        isTold: Bool = false
+        for reason: Errno = .answerLater
     ) -> Bool {
         let begin = Clock.monotonic()
-        let end = begin &+ UInt64(isTold ? Self.longestTold : Self.longest) * 1_000_000
+        let end = reason.end(from: begin)
+        if reason == .answerWhenDone { watch(request) }
         let (isKept, starts) = state.withLock { state -> (Bool, Bool) in
             guard !state.isEnded, state.waiting.count < Self.most else { return (false, false) }
             state.waiting.append(Waiting(request: request, doing: doing, attempt: attempt, begin: begin, end: end))
@@ -113,6 +127,16 @@ final class LateAnswers: Sendable {
         }
         for var one in waiting { answer(&one, dispatcher, canWait: false) }
         return true
+    }
+
+    /// Has it looked at when its caller is interrupted.
+    private func watch(_ request: SentRequest) {
+        fuse_req_interrupt_func(
+            request.raw,
+            { _, data in
+                guard let data else { return }
+                Unmanaged<LateAnswers>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.reconsider() }
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// Something came that requests may wait for. Costs next to nothing while none does.
@@ -169,11 +193,21 @@ final class LateAnswers: Sendable {
     /// - Returns: whether it waits here no more.
     @discardableResult
     private func answer(_ one: inout Waiting, _ dispatcher: Dispatcher, canWait: Bool) -> Bool {
+        // Who was killed waits for the answer all the same (fs/fuse/dev.c, `request_wait_answer`).
+        if one.end == .max, fuse_req_interrupted(one.request.raw) != 0 {
+            dispatcher.fail(Request(one.request.raw), one.doing, .interrupted)
+            count.subtract(1, ordering: .sequentiallyConsistent)
+            return true
+        }
         switch dispatcher.handle(one.request, one.doing, one.attempt, canWait: canWait, isMovable: true) {
         case nil: break
         case Errno.takesLong?: dispatcher.takeLong(one.request, one.doing, one.attempt)
         case Errno.answerWhenTold?:
-            one.end = one.begin &+ UInt64(Self.longestTold) * 1_000_000
+            one.end = Errno.answerWhenTold.end(from: one.begin)
+            return false
+        case Errno.answerWhenDone?:
+            if one.end != .max { watch(one.request) }
+            one.end = .max
             return false
         default: return false
         }

@@ -51,7 +51,7 @@ private func serveLater(
     do throws(Errno) {
         let (sent, attempt) = (SentRequest(raw: raw), try later())
         if reason == .takesLong { return dispatcher.takeLong(sent, doing, attempt) }
-        if dispatcher.late.keep(sent, doing, attempt, dispatcher, isTold: reason == .answerWhenTold) { return }
+        if dispatcher.late.keep(sent, doing, attempt, dispatcher, for: reason) { return }
         if dispatcher.handle(sent, doing, attempt, canWait: false, isMovable: true) != nil {
             dispatcher.takeLong(sent, doing, attempt)
         }

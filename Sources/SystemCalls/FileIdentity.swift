@@ -30,3 +30,12 @@ public struct FoundFile: Sendable {
     /// Whether it is a plain file.
     public var isRegular: Bool { identity.kind == S_IFREG }
 }
+
+extension FoundFile {
+    /// The same inode, as the plain file that it stands for.
+    package var standingForFile: FoundFile {
+        var shown = attributes
+        shown.st_mode = shown.st_mode & ~S_IFMT | S_IFREG
+        return FoundFile(attributes: shown, identity: FileIdentity(shown, born: identity.born))
+    }
+}

@@ -69,7 +69,8 @@ struct ArtifactFS: ParsableCommand {
             ReindexCommand.self,
             SessionCommand.self, SessionsCommand.self, ExperimentRunCommand.self, RunsCommand.self, CompareCommand.self,
             ServeCommand.self, ReportCommand.self, MirrorCommand.self,
-            HoldersCommand.self, CheckContentsCommand.self, PageCommand.self, CatalogUpkeepCommand.self,
+            HoldersCommand.self, CheckContentsCommand.self, RecallArtifactsCommand.self, PageCommand.self,
+            CatalogUpkeepCommand.self,
         ])
 }
 

@@ -67,6 +67,11 @@ import Testing
         return intent
     }()
 
+    static let evicted = LedgerEvent.EvictedArtifact(
+        mount: "m", path: "production/base/splice_errors/x.tsv", directory: "base_layer", name: "x.tsv",
+        mirror: "cloud", key: "artifacts/base_layer/x.tsv/00", objectVersion: "v1", inode: .max, size: 5, sha256: "00",
+        uid: 1, pid: 2, command: "artifactfs")
+
     static let all: [LedgerEvent] = [
         .sessionRemoved(removed), .sessionRemoved(long), .sessionKept(session: "s", mount: "m", reason: "it is busy"),
         .promotionIntent(promoted), .promotionIntent(copied), .promotionIntent(whole),
@@ -82,7 +87,7 @@ import Testing
         .attributesSet(
             .init(mount: "m", path: "p", mode: "0444", modified: "then", uid: 1, pid: 2, command: "touch")),
         .unsealIntent(leaving), .unsealed(leaving), .unsealed(retracted), .unsealAbandoned(leaving),
-        .versionRemoved(cleared), .versionKept(cleared),
+        .versionRemoved(cleared), .versionKept(cleared), .evicted(evicted), .recalled(evicted),
         .tagged(
             .init(mount: "m", tag: "paper", moment: "then", note: "as sent", uid: 1, pid: 2, command: "artifactfs")),
         .flagLifted(.init(mount: "m", file: "base_layer/x.tsv", inode: .max, reason: "attributes")),

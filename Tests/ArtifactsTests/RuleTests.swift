@@ -80,7 +80,8 @@ import Testing
                 "store-failed", "maker-failed", "held-by-run", "run-is-over", "files-only-in-run", "needs-reason",
                 "kept-back", "not-sealed", "not-yours-to-supersede", "no-reason", "not-superseded", "not-promotable",
                 "crosses-trees",
-                "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "cut-off", "posix",
+                "reserved-attribute", "foreign-attribute", "hidden-entry", "read-only-mount", "cut-off", "evicted",
+                "posix",
             ])
     }
 }

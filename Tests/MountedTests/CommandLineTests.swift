@@ -226,7 +226,7 @@ extension MountedTests {
                 "lineage show", "lineage diff", "recover show", "recover publish", "recover restore", "recover discard",
                 "run", "compare", "serve", "report", "verify", "audit", "validate", "versions", "production", "tag",
                 "supersede", "retract", "gc", "promote", "stale", "attest", "mirror", "mirror add", "mirror push",
-                "mirror status", "mirror verify", "mirror restore",
+                "mirror status", "mirror verify", "mirror evict", "mirror recall", "mirror restore",
                 "runs", "runs list", "runs show",
                 "sessions",
                 "session",

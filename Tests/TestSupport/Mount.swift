@@ -21,6 +21,8 @@ public struct MountVariant: Sendable, Hashable, CustomStringConvertible {
     public var options: String?
     /// Whether the last close publishes (`publish: close` in the schema), in a store that the mount makes.
     public var publishesAtClose = false
+    /// What the driver's environment has beside the test's own.
+    public var environment: [String: String] = [:]
 
     public init(
         passthrough: Bool = true, readOnly: Bool = false, session: String? = nil, durability: Durability = .relaxed,
@@ -109,7 +111,8 @@ public final class Mount: Sendable {
         }
         let driver = try Child(
             (variant.descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []) + [try Mount.binary()]
-                + Mount.arguments(store: path, root: root, variant), user: variant.user)
+                + Mount.arguments(store: path, root: root, variant), environment: variant.environment,
+            user: variant.user)
         self.directory = directory
         self.storeDirectory = storeDirectory
         self.driver = driver

@@ -33,7 +33,9 @@ extension Volume {
                 do throws(Errno) {
                     found = try foundPublished(file)
                     if state.identity == nil { state.identity = found.identity }
-                    guard state.identity == found.identity else { throw Errno.staleNFSFileHandle }
+                    guard state.identity == found.identity || adoptsEvicted(found, file, &state) else {
+                        throw Errno.staleNFSFileHandle
+                    }
                 } catch {
                     guard !isByName, let former = formerFile(of: file, state, error) else { throw error }
                     return try self.shown(former.attributes(), as: standing)
@@ -111,6 +113,14 @@ extension Volume {
         let job = self.facts(for: caller, file)
         if let size = changes.size { try truncate(file, to: size, handle: handle, standing, caller, job) }
         guard changes.changesMore else { return }
+        try withBytes(of: file, for: caller, .setAttributes) { () throws(Errno) in
+            try changeMore(file, changes, standing, job, caller)
+        }
+    }
+
+    private func changeMore(
+        _ file: ArtifactFile, _ changes: AttributeChanges, _ standing: Standing, _ job: Facts, _ caller: Caller
+    ) throws(Errno) {
         try file.state.withLock { state throws(Errno) in
             let fileState = state.fileState(standing: standing)
             let isSettling = self.isSettling(state, caller)
@@ -128,6 +138,8 @@ extension Volume {
                         shownPath(of: .artifact(file)), caller)
                 }
                 if fileState.isImmutable {
+                    // What its link says is what is shown.
+                    if changes.changesMore, try evicted(file) != nil { throw Errno.isEvicted }
                     try apply(changes, toSealed: descriptor, for: caller)
                 } else {
                     try apply(changes, to: descriptor, for: caller)

@@ -1,3 +1,5 @@
+internal import Artifacts
+internal import FuseKernel
 internal import Glibc
 internal import Synchronization
 internal import SystemCalls
@@ -11,7 +13,9 @@ extension Volume {
     }
 
     /// A descriptor for one read, which nobody shares.
-    func openToRead(_ file: ArtifactFile) throws(Errno) -> FileDescriptor {
-        try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
+    func openToRead(_ file: ArtifactFile, for caller: Caller) throws(Errno) -> FileDescriptor {
+        try withBytes(of: file, for: caller, .openToRead) { () throws(Errno) in
+            try file.state.withLock { state throws(Errno) in try open(file, state, O_RDONLY) }
+        }
     }
 }

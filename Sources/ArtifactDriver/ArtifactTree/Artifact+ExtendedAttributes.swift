@@ -17,6 +17,10 @@ extension Volume {
             guard let asker = asker(caller, of: file) else { throw Errno.noData }
             return Array(asker.text.utf8)
         }
+        if name.string == ArtifactAttribute.evicted {
+            guard let evicted = try evicted(file) else { throw Errno.noData }
+            return Array(evicted.mark.mirror.utf8)
+        }
         if let record = name.string, ArtifactAttribute.ofRecord.contains(record) {
             guard let place = namespace.place(of: file.id), file.state.withLock({ $0.isPublished }) else {
                 throw Errno.noData

@@ -11,10 +11,15 @@ internal import SystemPackage
 /// Opening an artifact, by the policy of the state that it is in.
 extension Volume {
     func open(_ file: ArtifactFile, _ flags: OpenFlags, caller: Caller) throws(Errno) -> Opened {
+        try withBytes(of: file, for: caller, .openToRead) { () throws(Errno) in try openHere(file, flags, caller) }
+    }
+
+    private func openHere(_ file: ArtifactFile, _ flags: OpenFlags, _ caller: Caller) throws(Errno) -> Opened {
         var found = try open(file, flags, caller, isSameJob: nil)
         // Only of files that are being made: sealed ones are opened without asking who asks.
         if found == nil { found = try open(file, flags, caller, isSameJob: isSameJob(caller, file)) }
         guard var opened = found else { throw Errno.resourceBusy }
+        recalls?.used(shownPath(of: .artifact(file)))
         if flags.isReadable, let number = noteRead(file, caller), opened.handle.isReader {
             passesOn(number, &opened)
         }
@@ -172,9 +177,15 @@ extension Volume {
             }
             guard let identity = state.identity else { throw Errno.staleNFSFileHandle }
             if let caller {
-                return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
+                do throws(Errno) {
+                    return try rights.acting(for: caller) { () throws(Errno) in try real.open(flags, seen: identity) }
+                } catch {
+                    guard let path = try evictedPlace(of: file, identity, flags, after: error) else { throw error }
+                    return path
+                }
             }
             do throws(Errno) { return try real.open(flags, seen: identity) } catch {
+                if let path = try evictedPlace(of: file, identity, flags, after: error) { return path }
                 guard let former = formerFile(of: file, state, error) else { throw error }
                 return try former.open(flags, seen: identity)
             }

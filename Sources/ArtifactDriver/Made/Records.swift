@@ -59,6 +59,17 @@ extension Volume {
         return (file, found)
     }
 
+    /// A descriptor of an evicted artifact's place; nil of what is not evicted.
+    private func evictedPath(
+        _ real: RealFile, _ found: FoundFile, in directory: TreeDirectory
+    ) throws(Errno) -> FileDescriptor? {
+        // What is not has its own identity at its real name.
+        guard try real.look().identity != found.identity,
+            let evicted = try store.evicted(real, in: directory.real.path), let place = evicted.place
+        else { return nil }
+        return try place.open(SystemCall.pathOnly, seen: found.identity)
+    }
+
     /// What the ledger says of a sealed artifact.
     ///
     /// - Returns: nil when it is not sealed, when nothing is known of it, and when the caller may not read it.
@@ -69,8 +80,18 @@ extension Volume {
         var place: [UInt8]?
         // Who may not read the file may not read this either (xattr(7)).
         do throws(Errno) {
-            place = try rights.acting(for: caller) { () throws(Errno) in
-                try real.extendedAttribute(Store.placeAttribute)
+            // A link has none, and lets everybody ask.
+            if let evicted = try evictedPath(real, found, in: directory) {
+                defer { SystemCall.close(evicted) }
+                place = try rights.acting(for: caller) { () throws(Errno) in
+                    try SystemCall.withPath(of: evicted) { path throws(Errno) in
+                        try SystemCall.extendedAttribute(Store.placeAttribute, ofPath: path)
+                    }
+                }
+            } else {
+                place = try rights.acting(for: caller) { () throws(Errno) in
+                    try real.extendedAttribute(Store.placeAttribute)
+                }
             }
         } catch {
             guard error == .noData || error == .notSupported else { return nil }
@@ -114,7 +135,9 @@ extension Volume {
         guard isAccessList(name), let (real, found) = try sealedArtifact(record.artifact, in: record.directory),
             found.isRegular
         else { throw Errno.noData }
-        let path = try real.open(SystemCall.pathOnly, seen: found.identity)
+        let evicted = try evictedPath(real, found, in: record.directory)
+        let path: FileDescriptor
+        if let evicted { path = evicted } else { path = try real.open(SystemCall.pathOnly, seen: found.identity) }
         defer { SystemCall.close(path) }
         return try attribute(name, of: path, for: caller)
     }

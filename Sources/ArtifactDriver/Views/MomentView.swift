@@ -86,7 +86,9 @@ final class MomentView: StoreView {
         try place(of: name, in: directory, isDirectory: false)
     }
 
-    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile { try file.lookToShow() }
+    func look(at file: RealFile, in directory: TreeDirectory) throws(Errno) -> FoundFile {
+        shown(try file.lookToShow(), at: file, in: directory, store)
+    }
 
     func forEachFile(
         in directory: TreeDirectory, _ body: (_ name: String, _ number: UInt64, _ type: UInt32) throws(Errno) -> Void

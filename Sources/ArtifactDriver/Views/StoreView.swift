@@ -1,6 +1,7 @@
 internal import Artifacts
 internal import ArtifactStore
 internal import FuseKernel
+internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
 
@@ -26,6 +27,13 @@ protocol StoreView: Sendable {
 }
 
 extension StoreView {
+    /// What is shown of what has a real name: of an evicted artifact what it was, and will be.
+    @inline(__always)
+    func shown(_ found: FoundFile, at file: RealFile, in directory: TreeDirectory, _ store: Store) -> FoundFile {
+        guard found.identity.kind == S_IFLNK, directory.location.hasRecords else { return found }
+        return (try? store.evicted(file, in: directory.real.path))?.found ?? found
+    }
+
     /// The plain file that has a name now.
     ///
     /// - Throws: `ENOENT` when nothing has it, or anything else than a plain file: a symbolic link could lead out of the store.

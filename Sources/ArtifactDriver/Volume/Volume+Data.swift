@@ -37,10 +37,10 @@ extension Volume {
 
     /// Runs with a descriptor to read an inode through.
     private func withReading<Result>(
-        _ inode: Inode, _ body: (FileDescriptor) throws(Errno) -> Result
+        _ inode: Inode, for caller: Caller, _ body: (FileDescriptor) throws(Errno) -> Result
     ) throws(Errno) -> Result {
         if let found = try shared(inode, writing: false) { return try body(found) }
-        let opened = try openToRead(inode)
+        let opened = try openToRead(inode, for: caller)
         defer { try? opened.close() }
         return try body(opened)
     }
@@ -48,12 +48,12 @@ extension Volume {
     public func read(
         _ request: borrowing Request, inode: InodeNumber, handle: HandleID, offset: Int64, size: Int
     ) throws(Errno) -> ReadSource {
-        if opensNothing { return try readUnopened(inode, offset, size) }
+        if opensNothing { return try readUnopened(inode, offset, size, request.caller) }
         let found = try self.inode(inode)
         if case .made = found { return .bytes(try read(madeWith: handle, offset, size)) }
         if case .kept = found { return .file(try handles.file(handle)) }
         if let descriptor = try shared(found, writing: false) { return .file(descriptor) }
-        return .openedFile(try openToRead(found))
+        return .openedFile(try openToRead(found, for: request.caller))
     }
 
     public func write(
@@ -70,7 +70,7 @@ extension Volume {
         if case .made = found { return }
         if store.isReadOnly { return }
         if request.caller.isMovable { throw Errno.takesLong }
-        try withReading(found) { descriptor throws(Errno) in
+        try withReading(found, for: request.caller) { descriptor throws(Errno) in
             if dataOnly { try SystemCall.syncData(descriptor) } else { try SystemCall.sync(descriptor) }
         }
     }
@@ -90,7 +90,7 @@ extension Volume {
         let origin = try self.inode(copy.source.inode)
         // No descriptor is behind it: the kernel then reads and writes by itself.
         if case .made = origin { throw Errno.notSupported }
-        return try withReading(origin) { source throws(Errno) in
+        return try withReading(origin, for: request.caller) { source throws(Errno) in
             if request.caller.isMovable {
                 // Programs ask for more than there is.
                 let left = Int64(try SystemCall.attributes(source).st_size).subtractingReportingOverflow(
@@ -109,13 +109,17 @@ extension Volume {
     ) throws(Errno) -> Int64 {
         let found = try self.inode(inode)
         if case .made(let made) = found { return try seek(made, handle, offset, whence) }
-        return try withReading(found) { descriptor throws(Errno) in try SystemCall.seek(descriptor, offset, whence) }
+        return try withReading(found, for: request.caller) { descriptor throws(Errno) in
+            try SystemCall.seek(descriptor, offset, whence)
+        }
     }
 
     // MARK: - Without handles
 
     /// A read on a read-only mount on which nothing is opened: the kernel asks once for what it then keeps.
-    private func readUnopened(_ inode: InodeNumber, _ offset: Int64, _ size: Int) throws(Errno) -> ReadSource {
+    private func readUnopened(
+        _ inode: InodeNumber, _ offset: Int64, _ size: Int, _ caller: Caller
+    ) throws(Errno) -> ReadSource {
         let found = try self.inode(inode)
         if case .made(.keptReason(let id, _)) = found {
             return .bytes(part(of: try store.quarantine().reason(of: id), offset, size))
@@ -123,14 +127,14 @@ extension Volume {
         if case .made(.versionRecord(let record)) = found { return .bytes(part(of: record.content, offset, size)) }
         if case .made(.record(let record)) = found { return .bytes(part(of: record.content, offset, size)) }
         guard case .made(.hiddenFile(let file, for: let viewer)) = found else {
-            return .openedFile(try openToRead(found))
+            return .openedFile(try openToRead(found, for: caller))
         }
         return .bytes(part(of: unopenedContent(of: file, for: viewer), offset, size))
     }
 
-    private func openToRead(_ inode: Inode) throws(Errno) -> FileDescriptor {
+    private func openToRead(_ inode: Inode, for caller: Caller) throws(Errno) -> FileDescriptor {
         switch inode {
-        case .artifact(let file): try openToRead(file)
+        case .artifact(let file): try openToRead(file, for: caller)
         case .free(let node): try openToRead(node)
         case .kept(let kept): try openToRead(kept)
         case .tree, .made: throw Errno.isDirectory

@@ -25,6 +25,13 @@ public struct VolumeOptions: Sendable {
     /// Whether a read-only mount has files opened, so that the kernel reads them by itself where it can; nil for what the sizes of the artifacts say.
     public var opensReadOnly: Bool?
 
+    /// A program and its arguments by whose processes evicted artifacts are brought back; without it they are not.
+    public var recallCommand: [String] = []
+    /// The same store, open to write, for a read-only mount that brings artifacts back all the same.
+    public var recallStore: Store?
+    /// How much of what came back stays at most, in bytes, and what is here already; nil where all of it does.
+    public var recallLimit: (bytes: Int64, present: [RecalledArtifact])?
+
     /// What was in production at the moment that is shown; nil for now.
     public var moment: (any PastSource)?
 
@@ -88,6 +95,8 @@ public final class Volume: FileSystem {
     /// Until when the disk has room, on the monotonic clock.
     let roomyUntil = Atomic<UInt64>(0)
     let artifactDirectories = ArtifactDirectories()
+    /// What is evicted and comes back; nil on a mount that brings nothing back.
+    let recalls: Recalls?
     let ownUser = geteuid()
     let rights: CallerRights
     let startTime = Clock.monotonic()
@@ -115,7 +124,7 @@ public final class Volume: FileSystem {
         rights = CallerRights(actsForOthers: geteuid() == 0, processes: processes)
         self.options = options
         moment = options.moment.map { MomentView($0, of: store) }
-        view = moment ?? LiveView()
+        view = moment ?? LiveView(store: store)
         let seals = SealQueue(workers: 4, gathers: store.durability == .synced) { store.settle() }
         self.seals = seals
         let isOnItsWay = Flag()
@@ -135,6 +144,10 @@ public final class Volume: FileSystem {
         outside = store.isReadOnly && !store.isShared ? OutsideChanges(namespace: namespace) : nil
         wantsOpens = store.isReadOnly && options.opensReadOnly ?? ArtifactSizes(of: store).areLarge
         isUnopened = Atomic(store.isReadOnly)
+        let recalling = options.recallStore ?? (store.isReadOnly ? nil : store)
+        recalls =
+            options.recallCommand.isEmpty
+            ? nil : recalling.map { Recalls($0, by: options.recallCommand, limit: options.recallLimit) }
         freeTrees = FreeTrees(budget: store.descriptors, namespace: namespace)
         nextSweep = Atomic(Self.sweepInterval(of: store).map { Clock.monotonic() + $0 } ?? .max)
         if store.isReadOnly {
@@ -177,12 +190,15 @@ public final class Volume: FileSystem {
         connectionBox.withLock { $0 = connection }
         if wantsOpens, connection.hasPassthrough { isUnopened.store(false, ordering: .sequentiallyConsistent) }
         outside?.start(connection)
+        recalls?.start(connection)
         if !store.isReadOnly { seals.start() }
         if store.isShared { _ = (try? attributes(of: root), try? statistics()) }
     }
 
     public func stop() {
         outside?.stop()
+        recalls?.end()
+        options.recallStore?.close()
         endRuns()
         settler.finish(atMost: Int32(clamping: store.schema.settleSeconds * 1000 + 1000))
         publishWaitingAtLast()

@@ -11,6 +11,8 @@ package enum LiftReason: String, Sendable {
     case attributes
     /// It is taken up where it is, and somebody has made it immutable before.
     case adoption
+    /// Its bytes go, for a mirror has them.
+    case eviction
     /// Recovery removes its name in staging, which could not be removed when it was published.
     case recovery
 }

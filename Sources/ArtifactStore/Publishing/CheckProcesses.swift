@@ -14,7 +14,7 @@ public final class CheckProcesses: Sendable {
     private struct State {
         /// Program and arguments; empty as long as checks run where they are asked for.
         var command: [String] = []
-        var idle: [CheckProcess] = []
+        var idle: [HelperProcess] = []
     }
 
     /// So many are kept without work.
@@ -60,7 +60,7 @@ public final class CheckProcesses: Sendable {
         of check: FormatCheck, _ file: FileDescriptor, within time: Int64 = CheckProcesses.longestQuickCheck
     ) -> QuickAnswer? {
         guard check.isIntricate, let place = CheckService.place(of: check) else { return nil }
-        switch ask(place | CheckService.quick, file, until: CheckProcess.now() + time) {
+        switch ask(place | CheckService.quick, file, until: HelperProcess.now() + time) {
         case nil: return nil
         case .died(let ending)?: return .refused(Self.reason(ending))
         case .late?: return .unknown
@@ -79,7 +79,7 @@ public final class CheckProcesses: Sendable {
         guard check.isIntricate, let place = CheckService.place(of: check) else {
             return ContentsAnswer(CheckAnswer(of: check, file), of: check)
         }
-        switch ask(place, file, until: CheckProcess.now() + time) {
+        switch ask(place, file, until: HelperProcess.now() + time) {
         case nil: return ContentsAnswer(CheckAnswer(of: check, file), of: check)
         case .died(let ending)?: return .refused(Self.reason(ending))
         case .late?: return .unknown
@@ -105,7 +105,7 @@ public final class CheckProcesses: Sendable {
         case late
     }
 
-    /// - Parameter deadline: on `CheckProcess.now()`.
+    /// - Parameter deadline: on `HelperProcess.now()`.
     private func ask(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> Outcome? {
         var ending: String?
         for attempt in 0..<2 {
@@ -115,19 +115,19 @@ public final class CheckProcesses: Sendable {
                 giveBack(process)
                 return .answered(answer)
             }
-            let isLate = deadline.map { CheckProcess.now() >= $0 } ?? false
+            let isLate = deadline.map { HelperProcess.now() >= $0 } ?? false
             ending = process.end()
             if isLate { return .late }
         }
         return ending.map { .died($0) }
     }
 
-    private func take(fresh: Bool) -> CheckProcess? {
+    private func take(fresh: Bool) -> HelperProcess? {
         let (known, command) = state.withLock { (fresh ? nil : $0.idle.popLast(), $0.command) }
-        return known ?? CheckProcess(command)
+        return known ?? HelperProcess(command)
     }
 
-    private func giveBack(_ process: CheckProcess) {
+    private func giveBack(_ process: HelperProcess) {
         let isKept = state.withLock { state in
             guard state.idle.count < Self.most else { return false }
             state.idle.append(process)
@@ -137,87 +137,15 @@ public final class CheckProcesses: Sendable {
     }
 }
 
-/// One such process. Used by one thread at a time.
-private struct CheckProcess: Sendable {
-    private let process: pid_t
-    private let socket: FileDescriptor
-
+extension HelperProcess {
     /// An answer has columns and their types, of which a record takes 1 MiB.
     private static let longestAnswer: UInt64 = 64 << 20
 
-    /// Nil where none can be started.
-    init?(_ command: [String]) {
-        guard let program = command.first else { return nil }
-        guard let (own, other) = try? SystemCall.makeSockets() else { return nil }
-        defer { SystemCall.close(other) }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, other.rawValue, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        // The driver's threads take no signals; of those, a process that checks takes all but the ones that ask a service to end.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var blocked = sigset_t()
-        sigemptyset(&blocked)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&blocked, signal) }
-        posix_spawnattr_setsigmask(&attributes, &blocked)
-        posix_spawnattr_setflags(&attributes, Int16(0x08))  // POSIX_SPAWN_SETSIGMASK, glibc's spawn.h
-        var argv: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
-        argv.append(nil)
-        defer { for argument in argv { free(argument) } }
-        var process = pid_t()
-        guard posix_spawn(&process, program, &actions, &attributes, argv, environ) == 0 else {
-            SystemCall.close(own)
-            return nil
-        }
-        self.process = process
-        socket = own
-    }
-
-    /// Milliseconds that only go up.
-    static func now() -> Int64 { Int64(clamping: Clock.monotonic() / 1_000_000) }
-
     /// Nil when the process died, says what no check says, or nothing until the deadline.
-    func answer(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> CheckAnswer? {
-        do throws(Errno) { try SystemCall.send(request, with: file, to: socket) } catch { return nil }
-        guard let head = receive(8, until: deadline) else { return nil }
-        let length = head.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard length <= Self.longestAnswer, let text = receive(Int(length), until: deadline) else { return nil }
-        return JSONValue(parsing: text).flatMap { CheckAnswer($0) }
-    }
-
-    private func receive(_ count: Int, until deadline: Int64?) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: min(count, 65_536))
-        while bytes.count < count {
-            guard isReadable(until: deadline) else { return nil }
-            let most = min(buffer.count, count - bytes.count)
-            let got = buffer.withUnsafeMutableBytes { buffer in
-                (try? SystemCall.read(socket, into: .init(rebasing: buffer[..<most]))) ?? 0
-            }
-            guard got > 0 else { return nil }
-            bytes += buffer[..<got]
+    fileprivate func answer(_ request: UInt8, _ file: FileDescriptor, until deadline: Int64?) -> CheckAnswer? {
+        do throws(Errno) { try send(request, with: file) } catch { return nil }
+        return text(longest: Self.longestAnswer, until: deadline).flatMap { JSONValue(parsing: $0) }.flatMap {
+            CheckAnswer($0)
         }
-        return bytes
-    }
-
-    /// Waits until there is something to read, or the end of it.
-    private func isReadable(until deadline: Int64?) -> Bool {
-        guard let deadline else { return true }
-        return (try? SystemCall.waitToRead(socket) { deadline - Self.now() }) ?? false
-    }
-
-    /// Ends the process, unless it has ended already.
-    ///
-    /// - Returns: how it ended.
-    func end() -> String {
-        SystemCall.close(socket)
-        // One that is ending keeps its status; one that does not end with its socket is not waited for.
-        kill(process, SIGKILL)
-        guard let status = try? SystemCall.wait(for: process) else { return "unknown how" }
-        if status & 0x7f == SIGKILL { return "without an answer" }
-        return status & 0x7f == 0 ? "status \((status >> 8) & 0xff)" : "signal \(status & 0x7f)"
     }
 }

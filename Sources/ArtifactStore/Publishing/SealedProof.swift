@@ -1,4 +1,5 @@
 internal import ArtifactRecords
+internal import Artifacts
 internal import Glibc
 internal import SystemCalls
 internal import SystemPackage
@@ -11,6 +12,8 @@ public enum SealedProof: Sendable, Hashable {
     case differs(String)
     /// Nothing is there.
     case missing
+    /// Its bytes are in a mirror and not here; what its name says is what was sealed.
+    case evicted(mirror: String)
     /// It cannot be looked at; why, for people.
     case unknown(String)
 
@@ -65,6 +68,11 @@ public enum SealedProof: Sendable, Hashable {
         _ contents: inout SealedContents
     ) throws(Errno) -> SealedProof {
         let found = try file.attributes()
+        // On a mount it looks like any other, and reading it would bring it back.
+        if !isReal, let mirror = try? file.extendedAttribute(ArtifactAttribute.evicted), !mirror.isEmpty {
+            return .evicted(mirror: String(decoding: mirror, as: UTF8.self))
+        }
+        if found.isSymbolicLink, let mark = try EvictionMark(of: file) { return evicted(mark, sha256, size) }
         guard found.isRegular || found.isDirectory else { return .differs("it is neither a file nor a directory") }
         if found.isDirectory { return try ofDirectory(file, sha256, size, readsBytes, isReal, &contents) }
         if let size, size != Int64(found.st_size) {
@@ -81,6 +89,15 @@ public enum SealedProof: Sendable, Hashable {
             guard now == sha256 else { return other(now, sha256) }
         }
         return isReal && found.st_mode & 0o222 != 0 ? .differs(canBeWritten(found, nil)) : .whole
+    }
+
+    /// Whether a link stands for what was sealed.
+    private static func evicted(_ mark: EvictionMark, _ sha256: String?, _ size: Int64?) -> SealedProof {
+        if let size, size != mark.size {
+            return .differs("it is evicted with \(mark.size) bytes, and had \(size) when it was sealed")
+        }
+        if let sha256, sha256 != mark.sha256 { return other(mark.sha256, sha256) }
+        return .evicted(mirror: mark.mirror)
     }
 
     /// All that is in it: how much, whether it can be written to, and what its manifest is now.

@@ -23,6 +23,8 @@ public struct ExistingFile: Sendable {
     public let layer: Layer
     public let meaning: SchemaClaim
     public let attributes: stat
+    /// The mirror that has its bytes, where it is evicted: then the attributes are those that a mount shows.
+    public let evictedTo: String?
 
     /// The path in the store.
     public var path: String { directory + "/" + name }
@@ -66,10 +68,16 @@ extension Store {
     private func existing(
         _ name: String, in directory: String, _ layer: Layer, _ open: Directory
     ) throws(Errno) -> ExistingFile? {
-        let attributes: stat
+        var attributes: stat
         do throws(Errno) { attributes = try SystemCall.attributes(open.descriptor, name) } catch .noSuchFileOrDirectory
         {
             return nil
+        }
+        let path = directory == "." ? layer.directoryName : layer.directoryName + "/" + directory
+        var evicted: EvictedFile?
+        if attributes.isSymbolicLink {
+            evicted = try? self.evicted(open.file(name), in: path)
+            if let evicted { attributes = evicted.found.attributes }
         }
         let types = schema.types(in: layer).filter { $0.directory == directory }
         var meaning = ExistingFile.SchemaClaim.stray
@@ -84,8 +92,9 @@ extension Store {
                 }
             }
         }
-        let path = directory == "." ? layer.directoryName : layer.directoryName + "/" + directory
-        return ExistingFile(directory: path, name: name, layer: layer, meaning: meaning, attributes: attributes)
+        return ExistingFile(
+            directory: path, name: name, layer: layer, meaning: meaning, attributes: attributes,
+            evictedTo: evicted?.mark.mirror)
     }
 }
 
@@ -109,6 +118,10 @@ extension Store {
         }
         guard file.attributes.isRegular else {
             return .refused("it is a directory: copy it in through a mount, which seals it whole")
+        }
+        if let mirror = file.evictedTo {
+            return .refused(
+                "its bytes are in the mirror '\(mirror)' and not here: 'artifactfs mirror recall' brings them back")
         }
         do throws(PublishFailure) {
             return .adopted(sha256: try adopt(file, type, shown, path, user, writable))

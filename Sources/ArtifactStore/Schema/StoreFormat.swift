@@ -6,14 +6,17 @@ internal import SystemPackage
 enum StoreFormat {
     /// The formats that this version reads and writes. A store is of the first until an artifact is superseded or retracted in it; what knows
     /// that one only would take a version that recovery finds for a leftover. It is of the third from when several hosts may use it: what does not
-    /// know leases would settle what mounts of other hosts have that live.
-    static let versions = 1...3
+    /// know leases would settle what mounts of other hosts have that live. It is of the fourth from when an artifact is evicted: what does not know that shows
+    /// nothing under its name, and leaves it out of a mirror's next snapshot.
+    static let versions = 1...4
     /// The format of a new store.
     static let first = 1
     /// The one that knows of former versions.
     static let withVersions = 2
     /// The one that knows of leases as well.
     static let withLeases = 3
+    /// The one that knows of evicted artifacts as well.
+    static let withEvictions = 4
     /// The marker's name in `.artifactfs`.
     static let fileName = "format"
     /// The schema's name in `.artifactfs`.
@@ -29,6 +32,8 @@ enum StoreFormat {
     static let spare = "spare"
     static let versionsDirectory = "versions"
     static let tags = "tags"
+    static let evicted = "evicted"
+    static let evicting = "evicting"
     /// Where two hosts try what a file system can, while they do.
     static let probe = "probe"
     /// What they have found.
@@ -42,7 +47,7 @@ enum StoreFormat {
     /// The format that a marker says; nil of one that this version does not know.
     static func version(_ marker: String) -> Int? { versions.first { text(of: $0) == marker } }
 
-    /// Says of a store that it has former versions, or leases, from now on: nothing else in it changes.
+    /// Says of a store that it has former versions, leases, or evicted artifacts, from now on: nothing else in it changes.
     ///
     /// - Parameters:
     ///   - own: `.artifactfs`.

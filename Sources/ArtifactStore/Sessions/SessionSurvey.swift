@@ -127,6 +127,8 @@ extension Store {
             guard error != .noSuchFileOrDirectory, error != .notDirectory else { return false }
             throw error
         }
+        // What is evicted is there as long as its name says so.
+        if found.isSymbolicLink, let mark = try EvictionMark(of: file) { return sha256 == nil || mark.sha256 == sha256 }
         guard found.isRegular, let sha256 else { return found.isRegular || found.isDirectory }
         if let time, (found.st_mtim.tv_sec, found.st_mtim.tv_nsec) < (time.tv_sec, time.tv_nsec) { return true }
         let descriptor = try file.open(O_RDONLY | O_NONBLOCK)

@@ -83,6 +83,11 @@ struct LeavingArtifact {
                 do throws(Errno) { return (file, try file.look()) } catch .noSuchFileOrDirectory { return nil }
             }
             guard let (file, found) = found, found.attributes.isDirectory == isDirectory else { continue }
+            if !isDirectory, found.attributes.isSymbolicLink,
+                let mark = try attempt(path, "looked at", { () throws(Errno) in try EvictionMark(of: file) })
+            {
+                throw .system(path: path, doing: "taken from its name: \(mark.words), which comes first", .noData)
+            }
             guard isDirectory || found.attributes.isRegular else { continue }
             return (destination, directory, file, found)
         }

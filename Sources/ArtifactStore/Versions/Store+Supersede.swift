@@ -217,7 +217,7 @@ extension Store {
     /// Exchanges two names. A call that was done and reports an error all the same is a success.
     ///
     /// - Parameter identity: what has the first name, and is to have the second.
-    private static func exchange(
+    static func exchange(
         _ one: RealFile, _ identity: FileIdentity, with other: RealFile
     ) throws(Errno) {
         do throws(Errno) { try one.rename(to: other, flags: SystemCall.exchange) } catch {

@@ -56,7 +56,7 @@ extension Store {
     }
 
     /// Who holds it is done soon; one who is stopped is not waited for without an end.
-    private static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> StoreHold {
+    static func lock(_ directory: Directory, _ staging: Staging) throws(Errno) -> StoreHold {
         // In a store of several hosts each of them waits until it sees what the one before it has done.
         var attempts = 200 + staging.lingeringSeconds * 4 * 20
         while true {

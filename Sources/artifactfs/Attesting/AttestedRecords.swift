@@ -101,6 +101,7 @@ struct AttestedRecords {
         case .differs(let why): return .differs(why)
         case .missing: return .differs("it was sealed, and nothing is there")
         case .unknown(let why): return .unknown(why)
+        case .evicted(let mirror): return .unknown(Proving.words(ofEvictedTo: mirror))
         }
         var files: [ModelStatement.Resource] = []
         for file in contents.files {

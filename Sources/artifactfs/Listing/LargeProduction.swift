@@ -56,7 +56,8 @@ struct LargeProduction {
             [false, true].compactMap { isDirectory in
                 guard case .artifact(let real) = type.classify(name, ofDirectory: isDirectory),
                     let found = try? SystemCall.attributes(SystemCall.currentDirectory, directory + "/" + real),
-                    isDirectory ? found.isDirectory : found.isRegular
+                    isDirectory
+                        ? found.isDirectory : found.isRegular || ListedPlace.isEvicted(found, directory + "/" + real)
                 else { return nil }
                 return .init(type, in: layer, name: name, isDirectory: isDirectory, .there)
             }

@@ -117,11 +117,16 @@ struct ListedPlace {
         }
     }
 
+    /// Whether what has a real name stands for a file whose bytes are in a mirror.
+    static func isEvicted(_ found: stat, _ path: String) -> Bool {
+        found.isSymbolicLink && EvictionMark(atPath: path) != nil
+    }
+
     /// The files and directories in a directory, of these names or all.
     static func entries(of directory: String, named names: [String]? = nil) -> [(name: String, isDirectory: Bool)] {
         (names ?? Paths.names(directory)).compactMap { name in
             guard let found = try? SystemCall.attributes(SystemCall.currentDirectory, directory + "/" + name),
-                found.isRegular || found.isDirectory
+                found.isRegular || found.isDirectory || isEvicted(found, directory + "/" + name)
             else { return nil }
             return (name, found.isDirectory)
         }

@@ -11,6 +11,7 @@ import SystemPackage
 struct StoreFinding {
     enum Trouble: String, CaseIterable {
         case stray, unrecorded, gone, lostVersion = "lost-version", writable, resized, left, brokenLink = "broken-link"
+        case lostPlace = "lost-place"
 
         var one: String {
             switch self {
@@ -22,6 +23,7 @@ struct StoreFinding {
             case .resized: "1 artifact is not as large as it was sealed"
             case .left: "1 driver was killed and has left what it was writing"
             case .brokenLink: "1 link in a session leads nowhere"
+            case .lostPlace: "1 evicted artifact has lost its place in .artifactfs, with its attributes"
             }
         }
 
@@ -35,6 +37,7 @@ struct StoreFinding {
             case .resized: "artifacts are not as large as they were sealed"
             case .left: "drivers were killed and have left what they were writing"
             case .brokenLink: "links in sessions lead nowhere"
+            case .lostPlace: "evicted artifacts have lost their places in .artifactfs, with their attributes"
             }
         }
     }
@@ -120,6 +123,11 @@ struct StoreFindings {
                 continue
             }
             guard file.attributes.isRegular else { continue }
+            if file.evictedTo != nil, !isThere(EvictionMark.place(ofReal: file.path)) {
+                add(
+                    .lostPlace, file.path,
+                    "artifactfs mirror recall --store \(Shell.quoted(path)) \(Shell.quoted(shown))")
+            }
             if file.attributes.permissions & 0o222 != 0 {
                 add(.writable, file.path, "chmod a-w \(Shell.quoted(path + "/" + file.path))")
             }
@@ -158,6 +166,10 @@ struct StoreFindings {
             let real = VersionReader.path(of: schema.realPath(ofShown: shown), number: number)
             add(.lostVersion, "\(shown)@\(number)", "bring it back from a backup to \(Shell.quoted(path + "/" + real))")
         }
+    }
+
+    private func isThere(_ place: String) -> Bool {
+        (try? SystemCall.attributes(SystemCall.currentDirectory, path + "/" + place)) != nil
     }
 
     private static func hasLedgers(_ path: String) -> Bool {

@@ -11,6 +11,8 @@ struct MirrorCheck {
         var problems: [String] = []
         /// What is there, and something else is over it.
         var notes: [String] = []
+        /// The keys of those.
+        var keys: Set<String> = []
     }
 
     let bucket: Bucket
@@ -34,6 +36,7 @@ struct MirrorCheck {
             do throws(StorageFault) {
                 let found = try look(at: object, reads)
                 if let problem = found.problem {
+                    sum.keys.insert(object.key)
                     sum.problems.append("\(bucket.place.url)\(object.key): \(problem)")
                     continue
                 }

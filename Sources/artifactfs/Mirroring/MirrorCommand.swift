@@ -31,7 +31,7 @@ struct MirrorCommand: ParsableCommand {
             """,
         subcommands: [
             MirrorAddCommand.self, MirrorPushCommand.self, MirrorStatusCommand.self, MirrorVerifyCommand.self,
-            MirrorRestoreCommand.self,
+            MirrorEvictCommand.self, MirrorRecallCommand.self, MirrorRestoreCommand.self,
         ])
 }
 

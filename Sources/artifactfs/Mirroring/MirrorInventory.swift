@@ -46,6 +46,8 @@ struct MirrorInventory {
 
     private(set) var entries: [MirrorSnapshot.Entry] = []
     private(set) var items: [MirroredFile] = []
+    /// What has no bytes here, for a mirror has them: which one.
+    private(set) var evicted: [(item: MirroredFile, mirror: String)] = []
     private(set) var ledgers: [LedgerFile] = []
     /// Whose files are added now.
     private var artifact: MirroredArtifact?
@@ -158,7 +160,8 @@ struct MirrorInventory {
         _ path: [UInt8], _ real: String, _ sha256: String, _ title: String, isNamed: Bool
     ) throws(Errno) {
         let found = try tree.attributes(path)
-        let base = "artifacts/\(ObjectKey.encoded(real.utf8, room: Self.pathRoom))/\(sha256)"
+        let base = Self.key(ofReal: real, sha256: sha256)
+        if found.isSymbolicLink { return try addEvicted(path, real, sha256, base, title) }
         if found.isRegular {
             try addParents(of: path)
             try add(path, found, sha256, base, title, isNamed, root: path)
@@ -187,6 +190,34 @@ struct MirrorInventory {
             takeBack(to: begun)
             problems.append("\(title): '\(String(decoding: missing, as: UTF8.self))' in it is not there")
         }
+    }
+
+    /// The key of an artifact that is a file, and the beginning of those of one that is a directory.
+    ///
+    /// - Parameter real: its real path, from the store.
+    static func key(ofReal real: String, sha256: String) -> String {
+        "artifacts/\(ObjectKey.encoded(real.utf8, room: pathRoom))/\(sha256)"
+    }
+
+    /// What a mirror has and this store has not: it is in the next snapshot as it was in the last one.
+    private mutating func addEvicted(
+        _ path: [UInt8], _ real: String, _ sha256: String, _ key: String, _ title: String
+    ) throws(Errno) {
+        guard let mark = EvictionMark(try tree.target(path)), mark.sha256 == sha256, seen.insert(path).inserted else {
+            throw Errno(rawValue: EUCLEAN)
+        }
+        try addParents(of: path)
+        let attributes = (try? tree.userAttributes(Array(EvictionMark.place(ofReal: real).utf8))) ?? [:]
+        entries.append(
+            MirrorSnapshot.Entry(
+                path: path, content: .file(size: mark.size, sha256: sha256, key: key), mode: mark.mode,
+                modified: mark.modified, attributes: attributes, isArtifact: true))
+        evicted.append(
+            (
+                MirroredFile(
+                    path: path, size: mark.size, sha256: sha256, key: key, title: title, root: path, artifact: artifact),
+                mark.mirror
+            ))
     }
 
     private mutating func takeBack(to begun: (entries: Int, items: Int)) {

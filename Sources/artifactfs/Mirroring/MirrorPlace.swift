@@ -32,8 +32,7 @@ struct MirrorPlace {
 
     /// Whether a text can be a mirror's name.
     static func isName(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= 64 && text.utf8.first != UInt8(ascii: ".")
-            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) }
+        MirrorName.isName(text)
     }
 
     /// The store of a place, whose own directory this user may read.

@@ -27,18 +27,18 @@ final class MirrorPush {
         var hasNoted = false
     }
 
-    private let mirror: MirrorPlace
+    let mirror: MirrorPlace
     private let place: StorePlace
-    private let bucket: Bucket
+    let bucket: Bucket
     private let query: String?
     /// What is known to be there, and the version that was sent, where the bucket keeps them.
-    private var known: [String: String?]
+    private(set) var known: [String: String?]
     /// What the ledger was told by this push.
     private var noted: Set<MirrorSnapshot.Piece> = []
     private let sent: FileDescriptor
-    private var sum = PushedSum()
+    var sum = PushedSum()
     /// Where artifacts are of which something was not sent, or that were not chosen.
-    private var damaged: Set<[UInt8]> = []
+    var damaged: Set<[UInt8]> = []
 
     /// How often a store that changes under it is looked at again.
     private static let tries = 5
@@ -67,6 +67,7 @@ final class MirrorPush {
             let leftOut = try query.map { try self.leftOut($0, inventory, last) } ?? [:]
             let isWhole = try send(inventory, last, but: leftOut)
             if sum.fault != nil { return sum }
+            try seeEvicted(inventory)
             guard isWhole || attempt >= Self.tries else { continue }
             // The ledger's lines on it are in the snapshot as well, so that one push is enough.
             damaged.formUnion(leftOut.keys)
@@ -203,7 +204,7 @@ final class MirrorPush {
         isThere(item.key, put.version)
     }
 
-    private func isThere(_ key: String, _ version: String?) {
+    func isThere(_ key: String, _ version: String?) {
         known.updateValue(version, forKey: key)
         // What is not noted is asked for again.
         try? SystemCall.write(sent, Array((key + (version.map { " " + $0 } ?? "") + "\n").utf8))

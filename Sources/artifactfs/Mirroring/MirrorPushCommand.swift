@@ -42,7 +42,7 @@ struct MirrorPushCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let limit = try limitRate.map(Self.rate)
+            let limit = try limitRate.map { try SizeArgument.bytes($0, of: "--limit-rate") }
             let place = try store.place()
             let store = try MirrorPlace.store(of: place)
             let (all, query) = try asked(store)
@@ -134,18 +134,5 @@ struct MirrorPushCommand: ParsableCommand {
     private func failure(of store: String) throws -> Failure {
         _ = try MirrorPlace.find(nil, of: store)
         return Failure(.cannotAnswer, "\(store) has no mirror")
-    }
-
-    /// Bytes a second.
-    private static func rate(_ text: String) throws -> Int64 {
-        let units: [Character: Int64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
-        let unit = text.last.flatMap { units[Character($0.uppercased())] }
-        let digits = unit == nil ? text[...] : text.dropLast()
-        guard let number = Int64(digits), number > 0, digits.allSatisfy(\.isNumber) else {
-            throw Failure(.usage, "--limit-rate \(text): that is a number of bytes, or one with K, M or G")
-        }
-        let (rate, isOver) = number.multipliedReportingOverflow(by: unit ?? 1)
-        guard !isOver else { throw Failure(.usage, "--limit-rate \(text) is more than there is") }
-        return rate
     }
 }

@@ -12,15 +12,20 @@ import SystemPackage
 struct MirrorRestore {
     private let bucket: Bucket
     private let target: String
+    /// What the mirror is called, where artifacts are left in it: then only their names are made.
+    private let evictedTo: String?
     private var work: String { target + ".restoring" }
     private var top: String { work + "/store" }
     private var note: String { work + "/restore.json" }
 
     private static let (ownerOnly, fresh): (UInt32, UInt32) = (0o700, 0o600)
 
-    /// - Parameter target: where the store is to be: nothing is there, or an empty directory.
-    init(_ bucket: Bucket, to target: String) throws {
-        (self.bucket, self.target) = (bucket, target)
+    /// - Parameters:
+    ///   - target: where the store is to be: nothing is there, or an empty directory.
+    ///   - evictedTo: what the mirror is called in which artifacts that are files are left, so that only their names are made; without it all of them come. Former versions, and
+    ///     artifacts that are directories, are left out then.
+    init(_ bucket: Bucket, to target: String, evictedTo: String? = nil) throws {
+        (self.bucket, self.target, self.evictedTo) = (bucket, target, evictedTo)
         do throws(Errno) {
             let found = try SystemCall.attributes(SystemCall.currentDirectory, target)
             guard found.isDirectory, Paths.names(target).isEmpty else {
@@ -60,8 +65,10 @@ struct MirrorRestore {
         defer { bar.end() }
         var done: Int64 = 0
         let all = snapshot.bytes
+        var names = evictedTo.map { MirrorNames(bucket, in: top, $0) }
         for entry in snapshot.entries {
             bar.show(done, of: all)
+            if try names?.takes(entry) == true { continue }
             switch entry.content {
             case .directory:
                 do throws(Errno) { try Self.make(path(entry)) } catch { throw failure("made", shown(entry), error) }
@@ -221,7 +228,9 @@ struct MirrorRestore {
     private func close(_ snapshot: MirrorSnapshot) throws {
         do throws(Errno) {
             try writeAbsent(snapshot.absent)
-            for entry in snapshot.entries.reversed() where entry.content == .directory {
+            let names = evictedTo.map { MirrorNames(bucket, in: top, $0) }
+            for entry in snapshot.entries.reversed()
+            where entry.content == .directory && names?.leavesOut(entry, of: snapshot) != true {
                 let directory = try SystemCall.open(
                     SystemCall.currentDirectory, path(entry), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
                 defer { SystemCall.close(directory) }

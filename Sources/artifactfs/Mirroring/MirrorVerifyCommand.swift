@@ -32,6 +32,7 @@ struct MirrorVerifyCommand: ParsableCommand {
             let identity = try MirrorPlace.identity(of: store)
             let (snapshot, sum) = try MirrorCheck(bucket: try mirror.bucket()).run(of: identity, reads: read)
             for problem in sum.problems + sum.notes { Terminal.complain(problem) }
+            for loss in try MirrorLosses(of: mirror, snapshot, sum.keys).words { Terminal.complain(loss) }
             if !sum.problems.isEmpty { try mirror.alone { mirror.forget() } }
             let differing = sum.problems.isEmpty ? "" : "; \(sum.problems.count) are not"
             Terminal.show(

@@ -39,6 +39,13 @@ final class StoreRoot: Sendable {
         return try SystemCall.attributes(file)
     }
 
+    /// Where a symbolic link leads to.
+    func target(_ path: [UInt8]) throws(Errno) -> [UInt8] {
+        let link = try open(path, SystemCall.pathOnly)
+        defer { SystemCall.close(link) }
+        return try SystemCall.linkTarget(link)
+    }
+
     /// The names in a directory, in the order of their bytes.
     func names(_ path: [UInt8]) throws(Errno) -> [[UInt8]] {
         let directory = try open(path, O_RDONLY | O_DIRECTORY)

@@ -14,6 +14,8 @@ struct MountCommand: ParsableCommand {
             artifactfs mount <store> <mountpoint> [--read-only] [--allow-other]
                   [--session <session>] [--durability <durability>]
                   [--as-of <moment>] [--root]
+                  [--mirror [--endpoint <url>] [--profile <profile>]
+                  [--cache <directory>] [--cache-size <size>]]
                   [--[no-]passthrough] [--harden] [--foreground] [-o <options> ...]
             """,
         discussion: """
@@ -29,6 +31,8 @@ struct MountCommand: ParsableCommand {
               artifactfs mount --as-of paper-v1 /data/spliceai_eval /mnt/then
               # every store below a directory, as /mnt/all/<source>/<build>/<model>
               artifactfs mount --root /data /mnt/all
+              # a mirror's production, without a store
+              artifactfs mount --mirror s3://lab-results/spliceai /mnt/mirror
               # go on with a session
               artifactfs mount /data/spliceai_eval /mnt/art --session 20260215_143022
               # records tell too which files below these directories were read
@@ -45,6 +49,21 @@ struct MountCommand: ParsableCommand {
             "Show every store below a directory, each by its own schema and with a session of its own, opened when somebody goes into it."
     )
     var root = false
+    @Flag(
+        name: .long,
+        help:
+            "Show the production of a mirror, read-only: the store is its URL, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, and what is opened comes from there."
+    )
+    var mirror = false
+    @OptionGroup var server: ServerArguments
+    @Option(
+        name: .long, help: "With --mirror: where what came is kept. (default: artifactfs/mirrors in ~/.cache)",
+        completion: .directory)
+    var cache: String?
+    @Option(
+        name: .long,
+        help: "With --mirror: how much of it is kept, in bytes, or with K, M, G or T (1024, ...). (default: 10G)")
+    var cacheSize: String?
     @Flag(name: .long, help: "The kernel answers EROFS to every change.")
     var readOnly = false
     @Option(
@@ -81,9 +100,10 @@ struct MountCommand: ParsableCommand {
     func run() throws {
         try reporting {
             let list = try OptionList(options)
+            let shown = try mirrored()
             var request = MountRequest(
-                store: try Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
-                isReadOnly: readOnly || list.isReadOnly || asOf != nil || list.asOf != nil,
+                store: try shown?.store ?? Paths.absolute(store), mountPoint: try Paths.absolute(mountpoint),
+                isReadOnly: shown != nil || readOnly || list.isReadOnly || asOf != nil || list.asOf != nil,
                 allowsOthers: allowOther || list.allowsOthers,
                 passthrough: passthrough ?? list.passthrough, savesPower: list.savesPower, extra: list.others)
             if let name = session ?? list.session {
@@ -93,6 +113,7 @@ struct MountCommand: ParsableCommand {
                 request.session = parsed
             }
             request.isRoot = root || list.isRoot
+            request.mirror = shown
             request.observed = list.observed
             request.asOf = asOf ?? list.asOf
             try checkRoot(request)
@@ -121,6 +142,26 @@ struct MountCommand: ParsableCommand {
 }
 
 extension MountCommand {
+    /// The mirror that is to be shown, with what is known of it here; nil where it is a store.
+    private func mirrored() throws -> MirrorMount? {
+        let isURL = store.hasPrefix("s3://") || store.hasPrefix("gs://")
+        guard mirror else {
+            if isURL { throw Failure(.usage, "\(store) is a mirror's URL, and no store: --mirror mounts one") }
+            guard cache == nil, cacheSize == nil, server.endpoint == nil, server.profile == nil else {
+                throw Failure(.usage, "--cache, --cache-size, --endpoint and --profile go with --mirror")
+            }
+            return nil
+        }
+        guard isURL else {
+            throw Failure(.usage, "--mirror: \(store) is no URL, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
+        }
+        guard !root, asOf == nil, session == nil else {
+            throw Failure(.usage, "--mirror goes without --root, --as-of and --session")
+        }
+        let size = try SizeArgument.bytes(cacheSize ?? "10G", of: "--cache-size")
+        return try MirrorMount(store, endpoint: server.endpoint, profile: server.profile, cache: cache, limit: size)
+    }
+
     /// What is of one store cannot be said of all.
     private func checkRoot(_ request: MountRequest) throws {
         guard request.isRoot else { return }
@@ -160,6 +201,8 @@ struct MountRequest {
     var hardens = false
     /// Whether records tell which programs made what, with which code and from what.
     var seesProvenance = true
+    /// The mirror whose production is shown, where it is none of a store.
+    var mirror: MirrorMount?
 
     init(
         store: String, mountPoint: String, isReadOnly: Bool, allowsOthers: Bool, passthrough: Bool?, savesPower: Bool,

@@ -37,7 +37,7 @@ enum Serve {
         try serve(volume, request, stopSignals, pending: { volume.pendingSeals }) {
             CatalogUpkeep.start(store, at: request.store)
             readiness.ready(
-                "mounted \(request.store) at \(request.mountPoint): "
+                "mounted \(request.mirror?.words ?? request.store) at \(request.mountPoint): "
                     + (volume.currentSession.map { "session \($0)" }
                         ?? opened.moment.map { "read-only, as of \($0.words)" } ?? "read-only")
                     + (store.hardening.words.map { "; \($0)" } ?? "")
@@ -105,6 +105,11 @@ enum Serve {
             options.observedDirectories = request.observed
             options.seesProvenance = request.seesProvenance
             options.moment = moment
+            options.recallCommand = ["/proc/self/exe", RecallArtifactsCommand.name, opening.store]
+            if let mirror = request.mirror {
+                options.recallStore = try Store(at: opening.store, readOnly: false, durability: .relaxed)
+                options.recallLimit = (mirror.limit, mirror.present())
+            }
             options.opensReadOnly = request.passthrough
             return (store, try Volume(store: store, options: options), moment)
         } catch {

@@ -119,6 +119,7 @@ struct AuditCommand: ParsableCommand {
         var (count, former, removed, wrong, unknown) = (0, 0, 0, 0, 0)
         let known = AbsentArtifacts(of: store)
         var absent = 0
+        var evicted = 0
         // What was read before tells what was removed since; what is asked is what the ledgers say now.
         var foundOther = false
         try place.asking { foundOther = $0.foundOther }
@@ -127,6 +128,7 @@ struct AuditCommand: ParsableCommand {
         }
         try place.asking(anew: true) { catalog in
             (count, former, removed, wrong, unknown, absent) = (0, 0, 0, foundOther ? 1 : 0, 0, 0)
+            evicted = 0
             try catalog.find(asked.query, .artifacts, columns: asked.columns) { row in
                 let isSealed = row[2].text == ArtifactRecord.State.sealed.rawValue
                 guard row[4] == .unknown else {
@@ -139,8 +141,12 @@ struct AuditCommand: ParsableCommand {
                 if !isSealed, case .integer(let number) = row[3] {
                     (title, real) = ("\(title)@\(number)", VersionReader.path(of: real, number: number))
                 }
-                switch SealedProof.of(store + "/" + real, sha256: nil, size: size, readsBytes: false) {
+                switch SealedProof.of(
+                    store + "/" + real, sha256: row[5] == .unknown ? nil : row[5].text, size: size, readsBytes: false)
+                {
                 case .whole: break
+                // What has its name says what the record says; of its bytes nothing was to be said here.
+                case .evicted: evicted += 1
                 case .differs(let why):
                     wrong += 1
                     tell(title, why)
@@ -167,7 +173,10 @@ struct AuditCommand: ParsableCommand {
             let gone =
                 removed == 0
                 ? "" : "; the bytes of \(removed) former \(removed == 1 ? "version" : "versions") were removed by gc"
-            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts")\(versions): \(all)\(gone)")
+            let away =
+                evicted == 0
+                ? "" : "; the bytes of \(evicted) are in a mirror only: 'artifactfs mirror verify' asks for them"
+            Terminal.show("\(count) sealed \(count == 1 ? "artifact" : "artifacts")\(versions): \(all)\(gone)\(away)")
         }
         return (wrong, unknown)
     }

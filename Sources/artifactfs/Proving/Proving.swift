@@ -35,11 +35,14 @@ struct Proving {
         var absent = 0
         /// How many are there no more, as the ledger says it.
         var removed = 0
+        /// How many are in a mirror only: whether that has them 'mirror verify' says.
+        var evicted = 0
         /// Whether it is not remembered when they were proved.
         var isForgotten = false
 
         var status: Int32 {
-            differing > 0 ? Status.failed.rawValue : unknown + withoutRecord > 0 ? Status.cannotAnswer.rawValue : 0
+            differing > 0
+                ? Status.failed.rawValue : unknown + withoutRecord + evicted > 0 ? Status.cannotAnswer.rawValue : 0
         }
 
         var words: String {
@@ -48,6 +51,10 @@ struct Proving {
             ]
             if differing > 0 { words.append("\(differing) \(differing == 1 ? "is" : "are") not") }
             if unknown > 0 { words.append("\(unknown) could not be looked at") }
+            if evicted > 0 {
+                words.append(
+                    "the bytes of \(evicted) are in a mirror and not here: 'artifactfs mirror verify' asks for them")
+            }
             if withoutRecord > 0 { words.append("of \(withoutRecord) more no record is shown to you") }
             if removed > 0 {
                 words.append(
@@ -100,6 +107,11 @@ struct Proving {
         passedOver = found.count - asked.count
     }
 
+    /// Of what is in a mirror only.
+    static func words(ofEvictedTo mirror: String) -> String {
+        "its bytes are in the mirror '\(mirror)' and not here: 'artifactfs mirror verify \(mirror)' asks for them, 'artifactfs mirror recall' brings them back"
+    }
+
     static var now: Int64 {
         let clock = Clock.now()
         return Int64(clock.tv_sec) &* 1_000_000_000 &+ Int64(clock.tv_nsec)
@@ -150,6 +162,7 @@ struct Proving {
             case .missing where isAbsent(one): sum.absent += 1
             case .differs, .missing: sum.differing += 1
             case .unknown: sum.unknown += 1
+            case .evicted: sum.evicted += 1
             }
             if Patience.now() &- noted >= Self.patience { note() }
             told(one, proof, one.proved)

@@ -27,7 +27,7 @@ struct VerifyCommand: ParsableCommand {
             With --harden what is proved is made immutable (chattr +i), for everybody and root too, as what a mount with --harden seals: \
             what was sealed before, or without it, and what has lost the flag. That takes root's rights. What has lost it differs without.
 
-            Prints what is not as it was sealed, and a line on all; of former versions that 'artifactfs gc' has removed that they were. With --json there is a line for each artifact, with when it was \
+            Prints what is not as it was sealed, and a line on all; of former versions that 'artifactfs gc' has removed that they were. What is evicted is in a mirror only: that is not known here, and 'artifactfs mirror verify' asks for it. With --json there is a line for each artifact, with when it was \
             proved before.
 
             SPANS: 90s, 10m, 2h, 30d, 1w.
@@ -114,6 +114,7 @@ struct VerifyCommand: ParsableCommand {
         case .differs(let why): "DIFFERS: \(why)"
         case .missing: "IS GONE: it was sealed, and nothing is there"
         case .unknown(let why): "could not be looked at: \(why)"
+        case .evicted(let mirror): "is evicted: \(Proving.words(ofEvictedTo: mirror))"
         }
     }
 
@@ -127,6 +128,7 @@ struct VerifyCommand: ParsableCommand {
         case .differs(let why): (object["state"], object["why"]) = (.string("differs"), .string(why))
         case .missing: object["state"] = .string(isAbsent ? "absent" : "missing")
         case .unknown(let why): (object["state"], object["why"]) = (.string("unknown"), .string(why))
+        case .evicted(let mirror): (object["state"], object["mirror"]) = (.string("evicted"), .string(mirror))
         }
         object["sha256"] = one.sha256.map { .string($0) }
         object["proved_before"] = before.flatMap { CatalogValue.time($0).json }

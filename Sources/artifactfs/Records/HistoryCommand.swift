@@ -87,6 +87,14 @@ struct HistoryCommand: ParsableCommand {
                 line.event.name,
                 ["version \(version.version)", by(version.uid, version.command), version.reason]
             )
+        case .evicted(let artifact), .recalled(let artifact):
+            return (
+                line.event.name,
+                [
+                    ShownText.bytes(artifact.size), by(artifact.uid, artifact.command),
+                    "\(line.event.name == "evicted" ? "to" : "from") the mirror '\(artifact.mirror)'",
+                ]
+            )
         case .attributesSet(let change):
             let mode = change.mode.map { "mode \($0)" } ?? ""
             let modified = change.modified.map { "modified \($0)" } ?? ""

@@ -96,7 +96,9 @@ struct ShowCommand: ParsableCommand {
     static func find(_ artifact: ShownArtifact) throws -> (ArtifactRecord, state: String) {
         let (found, state) = (try artifact.found(), try artifact.state())
         if found != nil, let state, state != "sealed" { throw unpublished(artifact, state) }
-        if found != nil, let record = try artifact.shownRecord() { return (record, "sealed") }
+        if found != nil, let record = try artifact.shownRecord() {
+            return (record, try artifact.evictedTo().map(Self.evicted) ?? "sealed")
+        }
         if found == nil, let kept = try artifact.keptBack() {
             guard kept.isRun else { return (kept.record, Self.keptBack(kept.reason, artifact)) }
             // It is there with others, and nothing more is known of it.
@@ -108,11 +110,18 @@ struct ShowCommand: ParsableCommand {
         if let kept = history.kept, found == nil { return (kept.record, Self.keptBack(kept.reason, artifact)) }
         guard let record = history.sealed else { throw nothing(of: artifact, isThere: found != nil) }
         guard let found else { return (record, Self.gone(history, artifact)) }
+        if ListedPlace.isEvicted(found, artifact.full), let mark = EvictionMark(atPath: artifact.full) {
+            return (record, Self.evicted(mark.mirror))
+        }
         // A directory's own size says nothing of what is in it.
         if !found.isDirectory, let size = record.artifact.size, size != Int64(found.st_size) {
             return (record, "not what was sealed: what is there now has \(found.st_size) bytes")
         }
         return (record, "sealed")
+    }
+
+    private static func evicted(_ mirror: String) -> String {
+        "sealed; its bytes are in the mirror '\(mirror)' and not here: who opens it on a mount brings them back"
     }
 
     /// What became of what was sealed.

@@ -200,6 +200,16 @@ struct ShownArtifact {
         return answer.isEmpty ? nil : String(decoding: answer, as: UTF8.self)
     }
 
+    /// The mirror that has its bytes; nil where they are here, and where no driver is asked.
+    func evictedTo() throws -> String? {
+        guard let mount else { return nil }
+        let answer = Patience.find(on: mount) {
+            (try? SystemCall.extendedAttribute(ArtifactAttribute.evicted, ofPath: full)) ?? []
+        }
+        guard let answer else { throw mount.silence }
+        return answer.isEmpty ? nil : String(decoding: answer, as: UTF8.self)
+    }
+
     /// Whether it is in production, where records are.
     var isInProduction: Bool { location.hasRecords }
 }

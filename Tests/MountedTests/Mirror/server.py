@@ -174,6 +174,9 @@ def serve(ours):
             return refuse(wanted["status"], wanted["code"], ours)
         if isIt and wanted.get("cut") == "request":
             return
+        if isIt and "hold" in wanted:
+            with open(wanted["hold"]) as fifo:  # Until the test opens it to write.
+                fifo.read()
         with socket.create_connection(("127.0.0.1", port)) as theirs:
             lines = [x for x in start.split(b"\r\n") if not x.lower().startswith(b"connection:")]
             theirs.sendall(b"\r\n".join(lines) + b"\r\nConnection: close\r\n\r\n" + body)
