@@ -207,6 +207,51 @@ extension MountedTests {
             #expect(mount.denials().isEmpty)
         }
 
+        /// Two who bring the same wait for each other: a mount and a command.
+        @Test func whoBringsTheSameWaits() throws {
+            let mount = try mounted()
+            try evict("chr2")
+            let (fifo, before) = (try hold("chr2"), gets("chr2"))
+            let reader = try Child(["sha256sum", mount.path(Self.path("chr2"))])
+            #expect(eventually(within: 30) { gets("chr2") == before + 1 })
+            let other = try Child(
+                [try Mount.binary(), "mirror", "recall", Self.path("chr2"), "--store", store],
+                environment: Self.credentials)
+            // It has opened the place when it waits.
+            let place = store + "/.artifactfs/evicted/base_layer%2Fsplice_errors_chr2.tsv"
+            let waits = eventually(within: 30) {
+                ((try? shell("readlink /proc/\(other.process)/fd/*"))?.output ?? "").contains(place)
+            }
+            #expect(waits && other.isRunning && reader.isRunning)
+            try letGo(fifo)
+            #expect(
+                reader.wait(seconds: 30) && reader.status == 0 && other.wait(seconds: 30) && other.status == 0,
+                "\(other.errors)")
+            #expect(gets("chr2") == before + 1 && !isEvicted("chr2"))
+            #expect(try command("verify", "--store", store).succeeded)
+        }
+
+        /// What has no room here is told at once, and nothing of it stays.
+        @Test(.enabled(if: geteuid() == 0)) func aFullDiskIsTold() throws {
+            let small = files.path + "/small"
+            #expect(mkdir(small, 0o755) == 0)
+            try #require(try run(["mount", "-t", "tmpfs", "-o", "size=16m", "small", small]).succeeded)
+            defer { umount2(small, Int32(MNT_DETACH)) }
+            let moved = small + "/store"
+            #expect(try run(["cp", "-a", store, moved]).succeeded)
+            #expect(try mirror("evict", Self.path("chr2"), at: moved).succeeded)
+            let mount = try Mount(store: moved, MountVariant().with { $0.environment = Self.credentials })
+            #expect(try shell("head -c 100000000 /dev/zero > \(small)/fill").succeeded == false)
+            let read = try shell("cat \(mount.path(Self.path("chr2")))")
+            #expect(read.output.isEmpty && read.errors.contains("No space left"), "\(read)")
+            let place = moved + "/.artifactfs/evicted/base_layer%2Fsplice_errors_chr2.tsv"
+            #expect(try shell("stat -c '%s %b' \(place)").output == "0 0\n")
+            unlink(small + "/fill")
+            #expect(try mirror("recall", at: moved).succeeded)
+            #expect(try shell("wc -l < \(mount.path(Self.path("chr2")))").output == "100001\n")
+            #expect(try mount.unmount() == 0)
+        }
+
         /// What the mirror has by now is not what was sealed: nothing of it is served, and the name stays.
         @Test(arguments: MountVariant.both) func otherBytesAreNotServed(variant: MountVariant) throws {
             let mount = try mounted(variant)
