@@ -51,9 +51,9 @@ import Testing
 
     @Test func refusesAnotherFormat() throws {
         let place = try TemporaryStore()
-        try place.write(".artifactfs/format", "artifactfs store, format 4\n")
+        try place.write(".artifactfs/format", "artifactfs store, format 5\n")
         let error = #expect(throws: StoreError.self) { try place.open() }
-        #expect(error?.description.contains("format 4") == true)
+        #expect(error?.description.contains("format 5") == true)
     }
 
     @Test(arguments: ["base_layer", "meta_layer", ".artifactfs"])
