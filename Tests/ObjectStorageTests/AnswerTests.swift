@@ -83,4 +83,22 @@ import Testing
         }
         #expect(AnswerXML(Array("<x:a b='>'><c/>t</x:a>".utf8))?.text == "t")
     }
+
+    /// What was deleted and is there still in versions is known by its newest one.
+    @Test func deletedObjectsAreRead() throws {
+        func page(_ inside: String, _ name: String = "ListVersionsResult") -> DeletedPage? {
+            DeletedPage(Array("<?xml version=\"1.0\"?><\(name) xmlns=\"x\">\(inside)</\(name)>".utf8))
+        }
+        func one(_ kind: String, _ key: String, _ isLatest: String) -> String {
+            "<\(kind)><Key>\(key)</Key><VersionId>v</VersionId><IsLatest>\(isLatest)</IsLatest></\(kind)>"
+        }
+        let found = try #require(
+            page(
+                one("DeleteMarker", "a&amp;b", "true") + one("DeleteMarker", "c", "false") + one("Version", "d", "true")
+                    + "<IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
+            ))
+        #expect(found.deleted == ["a&b"] && found.next != nil)
+        #expect(try #require(page("<IsTruncated>true</IsTruncated>")).next == nil, "a list without an end is none")
+        #expect(page("")?.deleted == [] && page("", "Error") == nil && DeletedPage([]) == nil)
+    }
 }
