@@ -221,7 +221,7 @@ package final class Ledger: Sendable {
         guard let (name, number) = LedgerFiles.understand(file), name == host, number == end.number + 1 else {
             throw .illegalByteSequence
         }
-        let next = try SystemCall.open(directory, file, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+        let next = try SystemCall.open(directory, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
         do throws(Errno) { try SystemCall.lock(next, waiting: true) } catch {
             SystemCall.closeLock(next)
             throw error
@@ -256,7 +256,8 @@ package final class Ledger: Sendable {
             bytes.append(UInt8(ascii: "\n"))
         }
         do throws(Errno) {
-            try SystemCall.write(end.descriptor, bytes)
+            // Where this process, under the lock, knows the end to be: an append that is sent again after a cut stands there twice (GlusterFS).
+            try SystemCall.write(end.descriptor, at: end.tail.size, bytes)
         } catch {
             // What was written of these lines was never true for anybody: it goes again, as far as the system lets us.
             try? SystemCall.truncate(end.descriptor, to: end.tail.size)

@@ -391,7 +391,7 @@ public final class Store: Sendable {
         _ ledgers: Directory, _ host: String, _ spare: Spare?, isSynced: Bool
     ) throws(Errno) -> Ledger {
         let name = try LedgerFiles.newest(of: host, in: ledgers.descriptor)
-        let (file, flags) = (ledgers.file(name), O_RDWR | O_APPEND)
+        let (file, flags) = (ledgers.file(name), O_RDWR)
         var descriptor: FileDescriptor
         do throws(Errno) { descriptor = try file.open(flags | O_CREAT, mode: 0o600) } catch {
             guard let spare, DiskRoom.isForWantOfRoom(error) else { throw error }

@@ -97,6 +97,20 @@ extension SystemCall {
         try retry(.write, descriptor) { pwrite(descriptor.rawValue, bytes.baseAddress, bytes.count, off_t(offset)) }
     }
 
+    /// Writes all of it from an offset on.
+    package static func write(_ descriptor: FileDescriptor, at offset: Int64, _ bytes: [UInt8]) throws(Errno) {
+        var done = 0
+        while done < bytes.count {
+            let written = try retry(.write, descriptor) {
+                bytes[done...].withUnsafeBytes {
+                    pwrite(descriptor.rawValue, $0.baseAddress, $0.count, off_t(offset &+ Int64(done)))
+                }
+            }
+            guard written > 0 else { throw .ioError }
+            done += written
+        }
+    }
+
     /// ftruncate(2).
     package static func truncate(_ descriptor: FileDescriptor, to length: Int64) throws(Errno) {
         try retry(.truncate, descriptor) { ftruncate(descriptor.rawValue, off_t(length)) }

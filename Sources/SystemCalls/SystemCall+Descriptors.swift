@@ -49,6 +49,15 @@ extension SystemCall {
         FileDescriptor(rawValue: try control(descriptor, F_DUPFD_CLOEXEC, 3))
     }
 
+    /// Closes a second descriptor of an open file, which makes a network's file system send what was written, and say whether its server has taken it
+    /// (close(2)): it says so to who wrote only, once.
+    package static func flushByClosing(_ descriptor: FileDescriptor) throws(Errno) {
+        let second = try duplicate(descriptor)
+        // The descriptor is gone, whatever this answers.
+        guard Glibc.close(second.rawValue) != 0, errno != EINTR else { return }
+        throw Errno(rawValue: errno)
+    }
+
     /// dup2(2): the second is the first's open file from now on, also in programs that are started.
     package static func duplicate(_ descriptor: FileDescriptor, to other: FileDescriptor) {
         _ = try? retry(.descriptor) { dup2(descriptor.rawValue, other.rawValue) }

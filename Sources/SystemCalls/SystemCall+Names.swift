@@ -151,6 +151,7 @@ extension SystemCall {
             }
         }
         let ours = try attributes(from, name)
+        if !isLocal, ours.isDirectory { return try moveDirectory(ours, from, name, to, newName) }
         do throws(Errno) { try linkSurely(from, name, to, newName) } catch {
             // A reply may be lost on its way, and the call made twice: what is there decides.
             if !isLinked(ours, from, name, to, newName) {
@@ -168,6 +169,27 @@ extension SystemCall {
         }
         // The new name counts now. An old one that stays is found by recovery.
         try? unlink(from, name)
+    }
+
+    /// The same of a directory on another machine's file system: it has no links, and flags are not known everywhere. rename(2) alone replaces no directory
+    /// but an empty one, and the server is who sees that; a name of which this machine knows that it is there is not asked for.
+    private static func moveDirectory(
+        _ ours: stat, _ from: FileDescriptor, _ name: UnsafePointer<CChar>, _ to: FileDescriptor,
+        _ newName: UnsafePointer<CChar>
+    ) throws(Errno) {
+        do throws(Errno) {
+            _ = try attributes(to, newName)
+            throw Errno.fileExists
+        } catch {
+            guard error == .noSuchFileOrDirectory else { throw error }
+        }
+        do throws(Errno) { try rename(from, name, to, newName, 0) } catch {
+            // The reply of what was done may be lost.
+            if let found = try? attributes(to, newName), (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino) {
+                return
+            }
+            throw [.directoryNotEmpty, .notDirectory].contains(error) ? .fileExists : error
+        }
     }
 
     /// link(2), and once more after an error that does not tell whether it was done: then `EEXIST` does, and this machine forgets that there was no

@@ -98,6 +98,29 @@ import Testing
         for other in others { other.close() }
     }
 
+    /// What is empty to the heir may have bytes that its host has not sent yet: it is kept, and not taken for a file that nothing was written to.
+    @Test func whatIsEmptyIsKept() throws {
+        let first = try host("first")
+        let staging = try #require(first.staging)
+        let made = try staging.create(
+            hint: "production/base/splice_errors/chr1.tsv", mode: 0o644,
+            target: target(first, "splice_errors_chr1.tsv"))
+        SystemCall.close(made.descriptor)
+        let other = try host("other")
+        let kept = Mutex<[String]>([])
+        other.leases.listen { news in
+            guard case .inherited = news else { return }
+            let report = other.recoverAgain()
+            kept.withLock { $0 += report.quarantined + report.empty.map { "empty " + $0 } }
+        }
+        cut(first)
+        #expect(eventually(within: 120) { !kept.withLock { $0.isEmpty } })
+        #expect(kept.withLock { $0 } == ["production/base/splice_errors/chr1.tsv"])
+        #expect(try other.quarantine().entries().count == 1)
+        other.close()
+        first.close()
+    }
+
     /// Who was away for less than that goes on, and nobody has taken anything.
     @Test func aHostThatIsBackInTimeGoesOn() throws {
         let (first, second) = (try host("first"), try host("second"))

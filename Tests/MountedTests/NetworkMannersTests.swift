@@ -130,6 +130,108 @@ extension MountedTests {
             }
         }
 
+        /// A directory has no links by which it could get a name: it is published there all the same, and two hosts do not both have one name.
+        @Test func aDirectoryHasOneWinner() throws {
+            let manners = try NetworkManners()
+            try Mount.initialize(store: manners.sights[0].path + "/store")
+            let mounts = try manners.sights.map { try Mount(store: $0.path + "/store") }
+            func make(_ mount: Mount, _ name: String, _ text: String) throws -> String {
+                let made = mount.root + "/development/current/meta/meta_checkpoints/" + name
+                try check(mkdir(made, 0o755))
+                try write(text, to: made + "/config.json")
+                return made
+            }
+            let target = mounts[0].production("meta/meta_checkpoints")
+            let promoted = try run([Mount.binary(), "promote", try make(mounts[0], "checkpoint-1", "{}\n")])
+            #expect(promoted.succeeded, "\(promoted)")
+            let moved = try run(["mv", try make(mounts[0], "checkpoint-2", "{}\n"), target])
+            #expect(moved.succeeded, "\(moved)")
+            #expect(mounts[0].isSealed(target + "/checkpoint-2"), "\(mounts[0].log)")
+            let names = (3..<13).map { "checkpoint-\($0)" }
+            let movers = try mounts.enumerated().map { index, mount in
+                for name in names { _ = try make(mount, name, "{\"host\": \(index)}\n") }
+                return try Child(
+                    [
+                        "bash", "-c",
+                        "cd $0; read; for name in \(names.joined(separator: " ")); do mv -n $name $1/; done; true",
+                        mount.root + "/development/current/meta/meta_checkpoints",
+                        mount.production("meta/meta_checkpoints"),
+                    ], input: "\n")
+            }
+            for mover in movers { #expect(mover.wait(seconds: 60), "\(mover.errors)") }
+            #expect(mounts.allSatisfy { $0.settle() })
+            for mount in mounts { #expect(try mount.unmount() == 0, "\(mount.log)") }
+            let store = manners.directory + "/store"
+            for name in names {
+                let bytes = try contents("\(store)/meta_layer/checkpoints/\(name)/config.json")
+                let sessions = tree(store + "/meta_layer/dev").filter { $0.hasSuffix("\(name)/config.json") }
+                let kept = tree(store + "/.artifactfs/quarantine").filter { $0.contains(name) }
+                #expect(["{\"host\": 0}\n", "{\"host\": 1}\n"].contains(bytes))
+                #expect(sessions.count == 1 || !kept.isEmpty, "nothing is lost: \(name) \(sessions) \(kept)")
+            }
+            for command in ["audit", "verify"] {
+                let outcome = try run([Mount.binary(), command, store])
+                #expect(outcome.succeeded, "\(outcome)")
+            }
+        }
+
+        /// A server that has no room says so at close, and to who wrote: programs hear it for every kind of file, and nothing of it is published.
+        @Test func closeTellsWhatTheServerHasNotTaken() throws {
+            let manners = try NetworkManners()
+            let sight = manners.sights[0]
+            try Mount.initialize(store: sight.path + "/store")
+            let mount = try Mount(store: sight.path + "/store")
+            let files = [
+                "production/base/analysis_sequences/chr1.tsv", "production/base/analysis_sequences/.chr2.tsv.tmp",
+                "development/current/base/analysis_sequences/chr3.tsv", "development/current/scratch/notes",
+            ]
+            try sight.begin("close")
+            for file in files {
+                let told = try run([
+                    testPython, "-c",
+                    """
+                    import errno, sys
+                    file = open(sys.argv[1], 'w')
+                    file.write('a\\tb\\n1\\t2\\n')
+                    try: file.close()
+                    except OSError as error: print(errno.errorcode[error.errno])
+                    """, mount.root + "/" + file,
+                ])
+                #expect(told.output == "ENOSPC\n", "\(file): \(told)")
+            }
+            sight.stop("close")
+            let staged = mount.root + "/" + files[1]
+            let renamed = try run(["mv", staged, mount.production("base/analysis_sequences/chr2.tsv")])
+            #expect(!renamed.succeeded && renamed.errors.contains("No space left"), "\(renamed)")
+            #expect(mount.settle(), "\(mount.log)")
+            let real = mount.realFiles().filter { $0.contains("chr1") || $0.contains("chr2") }
+            #expect(real == [], "\(renamed)")
+            try write("a\tb\n1\t2\n", to: mount.root + "/" + files[0])
+            #expect(mount.isSealed(mount.root + "/" + files[0]))
+            #expect(try mount.unmount() == 0, "\(mount.log)")
+        }
+
+        /// What another host's program may have open in a test is copied into a session too, from where it could be promoted as that session's own.
+        @Test func fromATestIntoASessionIsCopied() throws {
+            let manners = try NetworkManners()
+            try Mount.initialize(store: manners.sights[0].path + "/store")
+            let mount = try Mount(store: manners.sights[0].path + "/store")
+            let name = "/base/analysis_sequences/chr1.tsv"
+            let (test, session) = (mount.root + "/test/t" + name, mount.root + "/development/current" + name)
+            try check(mkdir(mount.root + "/test/t", 0o755))
+            try write("a\tb\n1\t2\n", to: test)
+            let renamed = try run([
+                testPython, "-c",
+                "import errno, os, sys\ntry: os.rename(*sys.argv[1:])\nexcept OSError as e: print(errno.errorcode[e.errno])",
+                test, session,
+            ])
+            #expect(renamed.output == "EXDEV\n", "\(renamed)")
+            #expect(try contents(mount.root + "/.artifactfs/denials.jsonl").contains("crosses-trees"))
+            #expect(try run(["mv", test, session]).succeeded)
+            #expect(try contents(session) == "a\tb\n1\t2\n")
+            #expect(try mount.unmount() == 0, "\(mount.log)")
+        }
+
         /// A server that is away: the mount says so, also when more programs wait than it has threads; those that are killed end, as on the file system
         /// itself, and those that only hear a signal wait on. When it is back all is as before.
         @Test func aFrozenStoreIsToldOf() throws {

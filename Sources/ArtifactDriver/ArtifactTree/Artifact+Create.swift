@@ -230,7 +230,7 @@ extension Volume {
                 entry: entry(
                     file, in: directory, attributes: shown(made.attributes, as: standing(of: directory.scope))),
                 opened: Opened(
-                    handle: handle, backing: backing, traits: Self.traits(flags, backing, needsFlush: needsFlush)))
+                    handle: handle, backing: backing, traits: self.traits(flags, backing, needsFlush: needsFlush)))
         } catch {
             namespace.removeName(of: file.id)
             if isStaged { namespace.unpin(file.id) }

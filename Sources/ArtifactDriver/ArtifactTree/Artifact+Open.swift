@@ -78,7 +78,7 @@ extension Volume {
                 if Settlement.beginsAnew(truncates: flags.truncates, writers: state.writers.count { !$0.isClosing }) {
                     for index in state.writers.indices { state.writers[index].voided = state.makers }
                     (state.makers, state.madeFrom) = ([], [])
-                    if state.isHeld { state.spoiled = nil }
+                    if state.isHeld || state.isTransient { state.spoiled = nil }
                 }
                 if case .staged = state.phase {
                     state.note(makers)
@@ -118,7 +118,7 @@ extension Volume {
                     othersWrote: flags.truncates ? 0 : nil))
             let reply = Opened(
                 handle: handle, backing: state.open.backing,
-                traits: Self.traits(
+                traits: self.traits(
                     flags, state.open.backing, needsFlush: making?.mayBecomeAnother == true || needsFlush(state)))
             return (reply, flags.truncates ? state.open.writing : nil)
         }

@@ -174,6 +174,12 @@ extension Volume {
         let (source, target) = (
             try from.directory.real.nearestExisting(), try to.directory.real.nearestExisting()
         )
+        // Not from one session to another either, where nobody would know of it any more.
+        if state.isPublished, isStagedName || from.directory.scope != to.directory.scope,
+            let refused = store.refusalToMove(from: from.path)
+        {
+            try refuse(refused, from, to, caller, detail: Self.inReachOfOthers)
+        }
         // Read before anything is moved: a file whose size is not known is not taken for an empty one.
         var size: Int64 = 0
         if !state.isPublished || isStagedName {
@@ -185,9 +191,6 @@ extension Volume {
                     isRegular: attributes.isRegular, links: UInt64(attributes.st_nlink))
             {
                 try refuse(refused, from, to, caller, detail: nil)
-            }
-            if state.isPublished, let refused = store.refusalToMove(from: from.path) {
-                try refuse(refused, from, to, caller, detail: Self.inReachOfOthers)
             }
             try rights.checkRemoval(of: attributes, from: source, for: caller)
             try rights.checkCreation(in: target, for: caller)
@@ -224,6 +227,12 @@ extension Volume {
         switch state.phase {
         case .staged(let staged):
             if to.directory.isProduction, named != .transient, isChecked {
+                // The store did not take all that was written to it, and who wrote was told so.
+                if let spoiled = state.spoiled, spoiled.rule != .makerFailed {
+                    try enforce(
+                        .refused(.ofPublishing(spoiled.rule)), Operation.renameOnto.rawValue, to.path, caller,
+                        detail: spoiled.reason)
+                }
                 try checkBeforePublishing(staged, to, caller)
             }
             let renamed = try restage(staged, to, named, replacing: former)

@@ -86,7 +86,7 @@ extension Volume {
             entry: entry,
             opened: Opened(
                 handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: backing,
-                traits: Self.traits(flags, backing)))
+                traits: self.traits(flags, backing)))
     }
 
     /// A file in an ordinary tree that CREATE found to be there.

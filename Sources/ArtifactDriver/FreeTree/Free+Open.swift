@@ -69,7 +69,7 @@ extension Volume {
             }
             let reply = Opened(
                 handle: HandleID(rawValue: flags.isWritable ? 1 : 0), backing: open.backing,
-                traits: Self.traits(flags, open.backing))
+                traits: self.traits(flags, open.backing))
             return (reply, flags.isWritable ? open.writing : nil)
         }
         guard flags.truncates else { return opened.reply }

@@ -25,8 +25,8 @@ extension Volume {
 
     /// A handle's traits. Where the driver moves the bytes, those that a handle only writes go to it as they are: by way of the page
     /// cache they would be copied once more.
-    static func traits(_ flags: OpenFlags, _ backing: BackingID?, needsFlush: Bool = false) -> OpenTraits {
-        var traits: OpenTraits = needsFlush ? [] : [.noFlush]
+    func traits(_ flags: OpenFlags, _ backing: BackingID?, needsFlush: Bool = false) -> OpenTraits {
+        var traits: OpenTraits = needsFlush || store.isShared && flags.isWritable ? [] : [.noFlush]
         if backing == nil, flags.isWritable, !flags.isReadable { traits.insert(.directIO) }
         return traits
     }

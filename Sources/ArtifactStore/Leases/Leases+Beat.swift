@@ -10,15 +10,23 @@ extension Leases {
     ///
     /// - Returns: the staging directories that are this mount's to settle since now.
     func beat() -> [String] {
-        guard let owner else { return [] }
-        renew(owner)
+        renew()
+        return watch()
+    }
+
+    /// Looks at the others, and does what is to be done now and then. It may hang where another host's client has something that is asked of it (CephFS).
+    ///
+    /// - Returns: the staging directories that are this mount's to settle since now.
+    func watch() -> [String] {
         // Who may be dead to others inherits nothing.
-        guard areHeld else { return [] }
+        guard let owner, areHeld else { return [] }
         keepHouse()
         return watch(owner)
     }
 
-    private func renew(_ owner: Tenant) {
+    /// Renews this mount's lease.
+    func renew() {
+        guard let owner else { return }
         let began = Clock.sinceBoot()
         var hasHeir: Bool
         do throws(Errno) { hasHeir = try !write(owner) } catch {
@@ -83,6 +91,7 @@ extension Leases {
             watched.withLock { $0[name]?.claim(at: Clock.sinceBoot()) }
             return false
         case .isOurs:
+            guard areHeld else { return false }
             inherited.withLock { _ = $0.insert(name) }
             watched.withLock { $0[name] = nil }
             return true

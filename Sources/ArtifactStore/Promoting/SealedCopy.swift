@@ -7,7 +7,8 @@ internal import SystemPackage
 /// A copy in staging that is sealed instead of a file or directory of which a program may have something open, and how that was when it was copied.
 struct SealedCopy {
     private enum Seen {
-        case file(stat)
+        /// `sha256`: of a file of which times do not tell whether it was written to in the same second (MooseFS).
+        case file(stat, sha256: String?)
         /// ``DirectoryLook/digest``.
         case directory(String)
     }
@@ -41,13 +42,25 @@ struct SealedCopy {
                 guard copied == before else { throw .system(doing: "copied", .resourceBusy) }
                 seen = .directory(copied)
             } else {
-                seen = .file(try attempt("copied") { () throws(Errno) in try Self.copy(original, to: staged, owner) })
+                let attributes = try attempt("copied") { () throws(Errno) in try Self.copy(original, to: staged, owner)
+                }
+                let isCoarse = attributes.st_mtim.tv_nsec == 0
+                seen = .file(
+                    attributes,
+                    sha256: isCoarse ? try attempt("read") { () throws(Errno) in try Self.hash(staged) } : nil)
             }
         } catch {
             if isDirectory { try? DirectoryTree.remove(staged) } else { try? staged.unlink() }
             if case .system(_, let errno) = error { throw .system(errno) }
             throw .refused(RefusedRename(.source, .ofPublishing(.failedCheck)), detail: error.reason)
         }
+    }
+
+    private static func hash(_ file: RealFile) throws(Errno) -> String {
+        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        let count = Int64(try SystemCall.attributes(descriptor).st_size)
+        return try FileSource(descriptor: descriptor, count: count).sha256()
     }
 
     private static func copy(
@@ -66,9 +79,9 @@ struct SealedCopy {
     /// - Parameter staging: by which a directory goes.
     func removeOriginal(by staging: Staging) {
         switch seen {
-        case .file(let before):
+        case .file(let before, let sha256):
             guard let found = try? source.look(), found.identity == identity,
-                found.attributes.hasSameModification(as: before)
+                found.attributes.hasSameModification(as: before), sha256 == nil || (try? Self.hash(source)) == sha256
             else { return }
             try? source.unlink()
         case .directory(let before):

@@ -244,7 +244,7 @@ struct Recovery {
         if attributes.isDirectory {
             try settleDirectory(
                 file, attributes, (kind, path), in: staging, mount: mount, isOfThisRun: isOfThisRun, &waits)
-        } else if attributes.isRegular && attributes.st_size == 0 {
+        } else if attributes.isRegular && attributes.st_size == 0 && !leases.isInherited(mount) {
             // Programs go on writing where the kernel moves the bytes.
             guard !Staging.hasWriter(file) else { return waits = true }
             try file.unlink()
@@ -256,8 +256,12 @@ struct Recovery {
         } else if kind == .finished, isOfThisRun || isWhole(file, attributes), let target = finishedTarget(path) {
             try publish(file, attributes, process, target, in: staging, mount: mount, &waits)
         } else if kind != .transient {
+            // Of a host that is cut off nobody knows what it has not sent yet: what is empty here may have bytes there.
             try take(
-                file, mount, path, "the driver ended while it was being written", .beingWritten,
+                file, mount, path,
+                leases.isInherited(mount)
+                    ? "its host ended, or was cut off, while it was being written"
+                    : "the driver ended while it was being written", .beingWritten,
                 ArtifactRecord(path: path).quarantined.json)
         } else if Self.isOld(attributes, keepingSeconds: transientSeconds) {
             try file.unlink()

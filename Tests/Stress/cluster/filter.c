@@ -14,6 +14,7 @@
 // - `frozen`: no request is answered, as when the link is cut. Those that wait are carried out when it goes;
 // - `publish`: the next link to a name without `%`, which is the last step of publishing, freezes all: that link is carried out when `frozen` goes;
 // - `full`: what needs room is ENOSPC;
+// - `close`: who closes a file hears ENOSPC, as where a server has no room for what was written (GlusterFS);
 // - `link`: so many of a hundred links, by the number in it, are made and answered as the word after it says: EIO, ETIMEDOUT, EEXIST (as a request that is
 //   sent again is answered). `RENAME`, after it, loses the answers of rename as well. Which ones is by chance; $SEED begins it.
 
@@ -370,7 +371,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file) {
     (void)file;
     BEGIN(of(ino));
-    fuse_reply_err(req, 0);
+    fuse_reply_err(req, is_on("close") ? ENOSPC : 0);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file) {
