@@ -47,6 +47,20 @@ struct Failure: Error {
     }
 }
 
+extension Failure {
+    /// Why this user may not look into a store's own directory, in words.
+    ///
+    /// - Parameter own: that directory.
+    static func whoMay(lookInto own: String) -> String {
+        guard geteuid() == 0 else { return "\(own) is its owner's and root's" }
+        let owner = try? SystemCall.attributes(SystemCall.currentDirectory, own).st_uid
+        return
+            "\(own) is its owner's alone: the server of its file system does not take root for root (root squash); run it as "
+            + (owner.map { $0 == 0 ? "root on the server" : "its owner, 'setpriv --reuid \($0) --clear-groups'" }
+                ?? "its owner")
+    }
+}
+
 extension ParsableCommand {
     /// Runs a command's work; a failure is one sentence on standard error and the documented exit status.
     func reporting(_ body: () throws -> Void) throws {

@@ -284,6 +284,27 @@ extension MountedTests {
             #expect(try shell("wc -l < \(mount.path(Self.path("chr2")))").output == "100001\n")
         }
 
+        /// In a bucket that keeps versions what was sent is brought back, whatever somebody has put over it, and when it was deleted.
+        @Test func whatWasSentIsBroughtBack() throws {
+            #expect(try mirror("add", "v", "s3://lab-versions/v", "--endpoint", endpoint).succeeded)
+            #expect(try mirror("push", "v").succeeded)
+            let evicted = try mirror("evict", "--mirror", "v", Self.path("chr2"), Self.path("chr3"))
+            #expect(evicted.succeeded && isEvicted("chr2") && isEvicted("chr3"), "\(evicted)")
+            _ = try client(
+                """
+                keys = [x['Key'] for x in s3.list_objects_v2(Bucket='lab-versions')['Contents']]
+                of = lambda name: [k for k in keys if name in k][0]
+                body = s3.get_object(Bucket='lab-versions', Key=of('splice_errors_chr2.tsv'))['Body'].read()
+                s3.put_object(Bucket='lab-versions', Key=of('splice_errors_chr2.tsv'), Body=body[:-2] + b'9\\n')
+                s3.delete_object(Bucket='lab-versions', Key=of('splice_errors_chr3.tsv'))
+                """)
+            let mount = try mounted()
+            #expect(try shell("wc -l < \(mount.path(Self.path("chr2")))").output == "100001\n")
+            #expect(try contents(mount.path(Self.path("chr3"))) == "a\tb\n5\t6\n")
+            #expect(try mount.unmount() == 0)
+            #expect(try command("verify", store).succeeded)
+        }
+
         /// A server that refuses: the open fails at once and says why, and a mount that is read-only says what to do.
         @Test func aServerThatRefusesIsTold() throws {
             try evict("chr1")

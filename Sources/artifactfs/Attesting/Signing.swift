@@ -81,7 +81,7 @@ struct Signing {
             }
             let why =
                 error == .readOnlyFileSystem
-                ? "the file system of \(path) is mounted read-only" : "\(own) is its owner's and root's"
+                ? "the file system of \(path) is mounted read-only" : Failure.whoMay(lookInto: own)
             throw Failure(
                 .cannotAnswer, "\(why), so no signature can be kept there: write them elsewhere with --out DIR")
         }

@@ -56,7 +56,8 @@ struct KeptPlace {
             case .permissionDenied:
                 throw Failure(
                     .failed,
-                    "\(path)/.artifactfs is its owner's and root's; name a mount of the store, where every user sees their own"
+                    Failure.whoMay(lookInto: "\(path)/.artifactfs")
+                        + "; or name a mount of the store, where every user sees their own"
                 )
             default: throw Failure(.failed, "cannot look into the quarantine of \(path): \(error)")
             }

@@ -21,7 +21,8 @@ struct StoreFinding {
             case .lostVersion: "1 former version has no file any more, and nothing here has removed it"
             case .writable: "1 sealed artifact can be written to"
             case .resized: "1 artifact is not as large as it was sealed"
-            case .left: "1 driver was killed and has left what it was writing"
+            case .left:
+                "1 driver has left what was being written: it was killed, or there were temporary files when it ended"
             case .brokenLink: "1 link in a session leads nowhere"
             case .lostPlace: "1 evicted artifact has lost its place in .artifactfs, with its attributes"
             }
@@ -35,7 +36,8 @@ struct StoreFinding {
             case .lostVersion: "former versions have no files any more, and nothing here has removed them"
             case .writable: "sealed artifacts can be written to"
             case .resized: "artifacts are not as large as they were sealed"
-            case .left: "drivers were killed and have left what they were writing"
+            case .left:
+                "drivers have left what was being written: they were killed, or there were temporary files when they ended"
             case .brokenLink: "links in sessions lead nowhere"
             case .lostPlace: "evicted artifacts have lost their places in .artifactfs, with their attributes"
             }
@@ -79,7 +81,8 @@ struct StoreFindings {
         for name in (try? store.endedMounts()) ?? [] {
             add(
                 .left, "\(StoreLayout.privateDirectory)/staging/\(name)",
-                "mount the store, which settles it: artifactfs mount \(Shell.quoted(path)) MOUNTPOINT")
+                "mount the store, which settles it, temporary files once they are old: artifactfs mount \(Shell.quoted(path)) MOUNTPOINT"
+            )
         }
         for layer in Layer.allCases {
             let sessions = "\(path)/\(layer.directoryName)/\(StoreLayout.sessionsDirectory)"

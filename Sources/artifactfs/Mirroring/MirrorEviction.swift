@@ -176,7 +176,7 @@ struct MirrorEviction {
         defer { SystemCall.closeLock(recall.descriptor) }
         do {
             let key = MirrorInventory.key(ofReal: recall.real, sha256: recall.mark.sha256)
-            try MirrorFetch(bucket: bucket, key: key, mark: recall.mark).run(to: recall.descriptor)
+            try MirrorFetch(bucket: bucket, key: key, mark: recall.mark, store: store.path).run(to: recall.descriptor)
             try store.finish(recall, key: key, by: agent)
         } catch {
             store.abandon(recall)
@@ -192,6 +192,8 @@ struct MirrorFetch {
     /// Without the prefix.
     let key: String
     let mark: EvictionMark
+    /// The store that wants them.
+    let store: String
 
     /// Brings them into an empty file, and to disk. What differs is not used by who asked.
     func run(to file: FileDescriptor) throws {
@@ -203,18 +205,36 @@ struct MirrorFetch {
                 throw EvictionObstacle.system(doing: "brought back: \(mark.size) bytes have no room here", error)
             }
         }
-        let sha256: String
-        do throws(StorageFault) { sha256 = try bucket.get(bucket.place.prefix + key, to: file, size: mark.size) } catch
-        {
-            throw Failure(error)
-        }
-        guard sha256 == mark.sha256 else {
-            throw EvictionObstacle.refused(
-                "what the mirror has is not what was sealed: the SHA-256 of \(bucket.place.url)\(key) is \(sha256), and was \(mark.sha256); it is not used"
-            )
-        }
+        try bring(to: file)
         do throws(Errno) { try SystemCall.sync(file) } catch {
             throw EvictionObstacle.system(doing: "brought to disk", error)
         }
+    }
+
+    private func bring(to file: FileDescriptor) throws {
+        let place = bucket.place.prefix + key
+        var found: String?
+        var fault: StorageFault?
+        do throws(StorageFault) { found = try bucket.get(place, to: file, size: mark.size) } catch { fault = error }
+        if found == mark.sha256 { return }
+        if fault == nil || fault?.kind == .missing || fault?.kind == .differs, let version = sentVersion {
+            // Somebody has put another over it, or deleted it, and the bucket keeps what was sent.
+            do throws(Errno) { try SystemCall.truncate(file, to: 0) } catch {
+                throw EvictionObstacle.system(doing: "brought back", error)
+            }
+            do throws(StorageFault) {
+                if try bucket.get(place, to: file, size: mark.size, version: version) == mark.sha256 { return }
+            } catch { fault = fault ?? error }
+        }
+        if let fault { throw Failure(fault) }
+        throw EvictionObstacle.refused(
+            "what the mirror has is not what was sealed: the SHA-256 of \(bucket.place.url)\(key) is \(found ?? "?"), and was \(mark.sha256); it is not used"
+        )
+    }
+
+    /// As which version it was sent, by the last snapshot that this store has of the mirror.
+    private var sentVersion: String? {
+        let snapshot = try? MirrorPlace.find(mark.mirror, of: store).lastSnapshot()
+        return snapshot?.objects.first { $0.key == key }?.version
     }
 }

@@ -29,7 +29,7 @@ struct RecallArtifactsCommand: ParsableCommand {
                 let bucket = try buckets[mark.mirror] ?? MirrorPlace.find(mark.mirror, of: store).bucket()
                 buckets[mark.mirror] = bucket
                 let key = MirrorInventory.key(ofReal: real, sha256: mark.sha256)
-                try MirrorFetch(bucket: bucket, key: key, mark: mark).run(to: file)
+                try MirrorFetch(bucket: bucket, key: key, mark: mark, store: store).run(to: file)
                 return .done(key: key)
             } catch let obstacle as EvictionObstacle {
                 // What the bucket was asked with may be what is wrong.

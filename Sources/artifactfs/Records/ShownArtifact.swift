@@ -137,7 +137,7 @@ struct ShownArtifact {
     }
 
     static func closed(_ store: String) -> Failure {
-        Failure(.cannotAnswer, "\(store)/\(StoreLayout.privateDirectory) is its owner's and root's")
+        Failure(.cannotAnswer, Failure.whoMay(lookInto: "\(store)/\(StoreLayout.privateDirectory)"))
     }
 
     /// All that the ledgers say of it.
