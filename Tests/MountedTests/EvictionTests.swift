@@ -6,14 +6,14 @@ import Testing
 extension MountedTests {
     @Suite(.enabled(if: environmentValue("ARTIFACTFS_TEST_BUCKETS") != nil, "mount-scripts/test.sh installs moto"))
     struct EvictionTests {
-        private static let python = environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3"
+        private static let python = BucketServer.python
         private static let credentials = [
             "AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": "the-secret-of-a-test",
             "AWS_EC2_METADATA_DISABLED": "true",
         ]
         private static let names = ["chr1", "chr2", "chr3"]
         private let files: TemporaryDirectory
-        private let server: Child
+        private let server: BucketServer
         private let store: String
         private let direct: String
         private let endpoint: String
@@ -25,14 +25,8 @@ extension MountedTests {
 
         /// - Parameter server: further words for the program that starts it.
         fileprivate init(server words: [String]) throws {
-            files = try TemporaryDirectory()
-            let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Mirror/server.py"
-            server = try Child([Self.python, script, files.path] + words)
-            let (server, ports) = (server, files.path + "/ports")
-            let isThere = eventually(within: 60) { !server.isRunning || access(ports, F_OK) == 0 }
-            try #require(isThere && server.isRunning, "\(server.output) \(server.errors)")
-            let numbers = try contents(ports).split(separator: " ")
-            (direct, endpoint) = ("http://127.0.0.1:\(numbers[0])", "http://127.0.0.1:\(numbers[1])")
+            server = try BucketServer(words)
+            (files, direct, endpoint) = (server.files, server.direct, server.proxied)
             store = files.path + "/store"
             try Mount.initialize(store: store)
             let mount = try Mount(store: store)

@@ -9,11 +9,11 @@ extension MountedTests {
         /// A place outside of all that a test has.
         private static let outside = "/tmp/artifactfs-test-outside"
         private static let secret = "the-secret-of-a-test"
-        private static let python = environmentValue("ARTIFACTFS_TEST_BUCKETS") ?? "python3"
+        private static let python = BucketServer.python
         /// SeaweedFS's program, beside that Python.
         fileprivate static let seaweed = python.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/weed"
         fileprivate let files: TemporaryDirectory
-        private let server: Child
+        private let server: BucketServer
         fileprivate let store: String
         private let direct: String
         private let proxied: String
@@ -25,14 +25,8 @@ extension MountedTests {
 
         /// - Parameter server: further words for the program that starts it.
         fileprivate init(server words: [String]) throws {
-            files = try TemporaryDirectory()
-            let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Mirror/server.py"
-            server = try Child([Self.python, script, files.path] + words)
-            let (server, ports) = (server, files.path + "/ports")
-            let isThere = eventually(within: 60) { !server.isRunning || access(ports, F_OK) == 0 }
-            try #require(isThere && server.isRunning, "\(server.output) \(server.errors)")
-            let numbers = try contents(ports).split(separator: " ")
-            (direct, proxied) = ("http://127.0.0.1:\(numbers[0])", "http://127.0.0.1:\(numbers[1])")
+            server = try BucketServer(words)
+            (files, direct, proxied) = (server.files, server.direct, server.proxied)
             store = files.path + "/store"
             try Mount.initialize(store: store)
             try produce(
