@@ -16,8 +16,8 @@ public enum ByteCount {
         }
     }
 
-    /// A number of bytes.
-    static func parse(_ text: String) -> Double? {
+    /// A number of bytes; nil of what is none.
+    public static func parse(_ text: String) -> Double? {
         let unit = text.utf8.reversed().prefix { !"0123456789.".utf8.contains($0) }.count
         let number = String(decoding: text.utf8.dropLast(unit), as: UTF8.self)
         guard let count = QueryParser.number(number), count >= 0,

@@ -34,7 +34,7 @@ struct MirrorPushCommand: ParsableCommand {
 
     @Argument(help: "The mirror (default: all of the store), and a query.")
     var words: [String] = []
-    @Option(name: .long, help: "The most that is sent in a second, in bytes, or with K, M or G (1024, ...).")
+    @Option(name: .long, help: "The most that is sent in a second, such as 500kB or 10MiB.")
     var limitRate: String?
     @Flag(name: .long, help: "Go on, and send what is sealed later.")
     var watch = false

@@ -62,7 +62,7 @@ struct MountCommand: ParsableCommand {
     var cache: String?
     @Option(
         name: .long,
-        help: "With --mirror: how much of it is kept, in bytes, or with K, M, G or T (1024, ...). (default: 10G)")
+        help: "With --mirror: how much of it is kept, such as 300MB or 1.5GiB. (default: 10GB)")
     var cacheSize: String?
     @Flag(name: .long, help: "The kernel answers EROFS to every change.")
     var readOnly = false
@@ -158,7 +158,7 @@ extension MountCommand {
         guard !root, asOf == nil, session == nil else {
             throw Failure(.usage, "--mirror goes without --root, --as-of and --session")
         }
-        let size = try SizeArgument.bytes(cacheSize ?? "10G", of: "--cache-size")
+        let size = try SizeArgument.bytes(cacheSize ?? "10GB", of: "--cache-size")
         return try MirrorMount(store, endpoint: server.endpoint, profile: server.profile, cache: cache, limit: size)
     }
 
