@@ -202,17 +202,22 @@ extension MountedTests {
                     "3\n"))
         }
 
+        /// Makes artifacts of several sizes in two stores, and one store that nobody uses.
+        private static let filling = #"""
+            set -e; artifactfs init data/raw/unused_eval > /dev/null
+            row() { printf 'a\tb\n'; yes "$(printf '1\t2')" | head -n $3; }
+            for w in "g38 chr1 5" "g37 chr1 40" "g38 chr2 30" "g37 chr2 2" "g38 chr3 1"; do
+                set -- $w; row $w > m/ens/$1/spl/\#(types)/$2.tsv; artifactfs wait m/ens/$1/spl/\#(types)/$2.tsv
+            done
+            """#
+
         /// `find` over all stores: one list in one order, with what cannot be asked told.
         @Test func findOverAll() throws {
             let place = try Place()
             let driver = try place.driver()
             let filled = try place.shell(
                 #"""
-                set -e; artifactfs init data/raw/unused_eval > /dev/null
-                row() { printf 'a\tb\n'; yes "$(printf '1\t2')" | head -n $3; }
-                for w in "g38 chr1 5" "g37 chr1 40" "g38 chr2 30" "g37 chr2 2" "g38 chr3 1"; do
-                    set -- $w; row $w > m/ens/$1/spl/\#(Self.types)/$2.tsv; artifactfs wait m/ens/$1/spl/\#(Self.types)/$2.tsv
-                done
+                \#(Self.filling)
                 """#)
             #expect(filled.succeeded, "\(filled)")
             let (old, new) = ("ens/g37/spl/\(Self.types)/", "ens/g38/spl/\(Self.types)/")
@@ -277,11 +282,7 @@ extension MountedTests {
             let driver = try place.driver()
             let filled = try place.shell(
                 #"""
-                set -e; artifactfs init data/raw/unused_eval > /dev/null
-                row() { printf 'a\tb\n'; yes "$(printf '1\t2')" | head -n $3; }
-                for w in "g38 chr1 5" "g37 chr1 40" "g38 chr2 30" "g37 chr2 2" "g38 chr3 1"; do
-                    set -- $w; row $w > m/ens/$1/spl/\#(Self.types)/$2.tsv; artifactfs wait m/ens/$1/spl/\#(Self.types)/$2.tsv
-                done
+                \#(Self.filling)
                 row g37 chr1 1 > m/ens/g37/spl/production/base/splice_errors/chr1.tsv
                 artifactfs wait m/ens/g37/spl/production/base/splice_errors/chr1.tsv
                 """#)

@@ -63,7 +63,7 @@ extension Recovery {
         if let bytes {
             let isIt = UInt64(bytes.st_ino) == line.inode
             // It is back, whole, by other bytes: these were to go before.
-            if isIt, mark == nil, let real, (try? Self.sha256(of: real)) == line.sha256 {
+            if isIt, mark == nil, let real, (try? real.sha256()) == line.sha256 {
                 return try drop(file, unique, shelf)
             }
             guard isIt, let mark, mark.inode == line.inode, mark.sha256 == line.sha256 else {
@@ -86,12 +86,6 @@ extension Recovery {
         _ = try ImmutableFlag.remove(from: file)
         try file.unlink()
         try EvictionShelf.clear(shelf.moving, unique)
-    }
-
-    private static func sha256(of file: RealFile) throws(Errno) -> String {
-        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
-        defer { SystemCall.close(descriptor) }
-        return try FileSource(descriptor).sha256()
     }
 
     private static func intent(in directory: Directory) -> LedgerEvent.EvictedArtifact? {

@@ -158,12 +158,11 @@ public struct Promotion: Sendable {
         do throws(Errno) { return try body() } catch { throw .system(error) }
     }
 
-    /// Takes the target's name and moves the file into staging.
+    /// Takes the target's name and moves the file into staging. The caller has asked whether it may be moved at all
+    /// (``Store/refusalToMove(from:)``).
     ///
     /// - Parameter former: the staged file that it replaces, if there is one: it keeps its bytes, and its name until this has succeeded.
     /// - Returns: the file there.
-    ///
-    /// The caller has asked whether it may be moved at all (``Store/refusalToMove(from:)``).
     public func begin(replacing former: RealFile? = nil) throws(PromotionObstacle) -> RealFile {
         try attempt { () throws(Errno) in
             try store.restage(

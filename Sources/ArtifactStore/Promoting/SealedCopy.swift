@@ -47,20 +47,13 @@ struct SealedCopy {
                 let isCoarse = attributes.st_mtim.tv_nsec == 0
                 seen = .file(
                     attributes,
-                    sha256: isCoarse ? try attempt("read") { () throws(Errno) in try Self.hash(staged) } : nil)
+                    sha256: isCoarse ? try attempt("read") { () throws(Errno) in try staged.sha256() } : nil)
             }
         } catch {
             if isDirectory { try? DirectoryTree.remove(staged) } else { try? staged.unlink() }
             if case .system(_, let errno) = error { throw .system(errno) }
             throw .refused(RefusedRename(.source, .ofPublishing(.failedCheck)), detail: error.reason)
         }
-    }
-
-    private static func hash(_ file: RealFile) throws(Errno) -> String {
-        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
-        defer { SystemCall.close(descriptor) }
-        let count = Int64(try SystemCall.attributes(descriptor).st_size)
-        return try FileSource(descriptor: descriptor, count: count).sha256()
     }
 
     private static func copy(
@@ -81,7 +74,7 @@ struct SealedCopy {
         switch seen {
         case .file(let before, let sha256):
             guard let found = try? source.look(), found.identity == identity,
-                found.attributes.hasSameModification(as: before), sha256 == nil || (try? Self.hash(source)) == sha256
+                found.attributes.hasSameModification(as: before), sha256 == nil || (try? source.sha256()) == sha256
             else { return }
             try? source.unlink()
         case .directory(let before):

@@ -94,3 +94,12 @@ final class Holes {
         return (end, isHole)
     }
 }
+
+extension RealFile {
+    /// The SHA-256 of a plain file's bytes as they are.
+    func sha256() throws(Errno) -> String {
+        let descriptor = try open(O_RDONLY | O_NONBLOCK)
+        defer { SystemCall.close(descriptor) }
+        return try FileSource(descriptor).sha256()
+    }
+}

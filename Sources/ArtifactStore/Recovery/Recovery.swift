@@ -511,9 +511,6 @@ struct Recovery {
                 throw errno
             }
         }
-        let descriptor = try file.open(O_RDONLY | O_NONBLOCK)
-        defer { SystemCall.close(descriptor) }
-        return try FileSource(descriptor: descriptor, count: Int64(try SystemCall.attributes(descriptor).st_size))
-            .sha256()
+        return try file.sha256()
     }
 }
